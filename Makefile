@@ -1,0 +1,159 @@
+# Everything that is done to this tree, on a laptop and in CI alike. It needs python3
+# (3.11 or later) with its venv module, make and git; the rest is installed into .venv.
+# `make help` lists the targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+GENERATOR := build/generate-venv/installed
+GOOGLEAPIS := build/googleapis/copied
+GENERATED := clients/python/accredit/v1
+# Folders of programs that are checked when they are there.
+CHECKED := $(wildcard tests bench tools)
+
+# What `make breaking` compares with.
+BASE ?= main
+# How many tests run at a time, and which: `make test FILTER='tokens and not slow'`.
+JOBS ?= 2
+FILTER ?=
+# More arguments for pytest, or for the benchmarks.
+ARGS ?=
+# `make lock LOCK_ARGS=--upgrade` takes the newest versions, otherwise the lock is kept.
+LOCK_ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# `check` goes through its steps in the order they are written, cheapest first.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## Print this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
+
+.PHONY: venv
+venv: $(INSTALLED) ## Make or renew .venv: locked dependencies, both distributions editable
+
+# Hashes cannot be had for a folder, so the two distributions come apart from the rest.
+# Neither looks at an index: no stranger's package can stand in for `accredit`.
+$(INSTALLED): requirements.txt pyproject.toml clients/python/pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-index --no-deps \
+		--no-build-isolation -e clients/python -e .
+	$(BIN)/pip check
+	@touch $@
+
+# Apart from .venv: the generator needs protobuf 5.29, the server 7.
+$(GENERATOR): requirements-generate.txt
+	$(PYTHON) -m venv --clear build/generate-venv
+	build/generate-venv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements-generate.txt
+	@touch $@
+
+# The wheel carries the sources of google.api and google.rpc.
+$(GOOGLEAPIS): $(INSTALLED)
+	@rm -rf build/googleapis
+	@from=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	for package in api rpc type; do \
+		mkdir -p build/googleapis/google/$$package && \
+		cp "$$from"/google/$$package/*.proto build/googleapis/google/$$package/ || exit 1; \
+	done
+	@touch $@
+
+.PHONY: generated
+generated: $(GENERATOR) $(GOOGLEAPIS)
+	@rm -rf build/generated
+	@$(BIN)/buf generate --output build/generated
+
+.PHONY: generate
+generate: generated ## Generate the Python messages and stubs from protos/
+	@for file in $(GENERATED)/*_pb2.py* $(GENERATED)/*_pb2_grpc.py*; do \
+		test -e "build/generated/$$file" || rm -f "$$file"; \
+	done
+	@# mypy keeps believing that a module which was missing at its last run is missing.
+	@for file in build/generated/$(GENERATED)/*; do \
+		test -e "$${file#build/generated/}" || rm -rf .mypy_cache; \
+	done
+	@cp build/generated/$(GENERATED)/* $(GENERATED)/
+
+.PHONY: generate-check
+generate-check: generated ## Fail if generating would change anything
+	@rm -rf build/committed && mkdir -p build/committed
+	@cp $(GENERATED)/*_pb2.py* $(GENERATED)/*_pb2_grpc.py* build/committed/ 2>/dev/null || true
+	@diff -ru build/committed build/generated/$(GENERATED) || \
+		{ echo "the generated code is not what protos/ makes: run make generate" >&2; exit 1; }
+
+.PHONY: format
+format: $(GOOGLEAPIS) ## Format Python and protos, and fix what ruff can fix
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format --quiet
+	$(BIN)/buf format --write protos
+
+.PHONY: lint
+lint: $(GOOGLEAPIS) ## Style, import directions and the contract's style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code protos
+
+.PHONY: types
+types: $(INSTALLED) ## Check types: strictly in abilities and storage
+	$(BIN)/mypy service/accredit_service storage/accredit_storage clients/python/accredit $(CHECKED)
+
+.PHONY: breaking
+breaking: $(GOOGLEAPIS) ## Fail if protos/ breaks clients of what branch main holds (BASE=v1.2.0: of that)
+	@if git cat-file -e "$(BASE):protos" 2>/dev/null; then \
+		rm -rf build/base && mkdir -p build/base/build && \
+		git archive "$(BASE)" protos buf.yaml | tar -x -C build/base && \
+		cp -r build/googleapis build/base/build/ && \
+		$(BIN)/buf breaking --against build/base && \
+		echo "breaking: nothing that $(BASE) promised is broken"; \
+	else \
+		echo "breaking: $(BASE) holds no protos yet, so there is nothing to break"; \
+	fi
+
+.PHONY: compat
+compat: $(INSTALLED) ## Import the client's wheel on the oldest and newest libraries it allows
+	@sh tools/compat.sh
+
+.PHONY: test
+test: $(INSTALLED) build/locale ## Run the tests (FILTER='a and not b', ARGS=tests/storage)
+	$(BIN)/pytest -q -n $(JOBS) $(if $(FILTER),-k '$(FILTER)') $(ARGS)
+
+.PHONY: soak
+soak: $(INSTALLED) build/locale ## Run the long tests of what faults do
+	$(BIN)/pytest tests -m soak --timeout 1800 $(if $(FILTER),-k '$(FILTER)') $(ARGS)
+
+# A locale that does not sort by code point, for the PostgreSQL of the tests: a query
+# that forgot to say how it sorts looks right under C. It is compiled here because few
+# machines have it; without glibc's sources of it (Debian: locales) the folder is empty.
+build/locale:
+	@mkdir -p $@
+	@localedef -i en_US -f UTF-8 $@/en_US.UTF-8 2>/dev/null || \
+		echo "build/locale: localedef cannot make en_US.UTF-8 here (Debian: install locales)"
+
+.PHONY: bench
+bench: $(INSTALLED) ## Run the benchmarks
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: run
+run: $(INSTALLED) ## Run a server to try things on
+	@sh tools/run.sh $(ARGS)
+
+.PHONY: check
+check: lint types generate-check breaking compat test ## All that CI checks, in its order
+
+.PHONY: lock
+lock: ## Make requirements.txt and requirements-generate.txt again (LOCK_ARGS=--upgrade)
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv; }
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-package accredit --custom-compile-command "make lock" $(LOCK_ARGS) \
+		--extra postgres --group dev -o requirements.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" $(LOCK_ARGS) \
+		--group generate -o requirements-generate.txt
+
+.PHONY: clean
+clean: ## Remove what was built, but not .venv
+	rm -rf build dist clients/python/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

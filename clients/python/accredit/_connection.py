@@ -1,0 +1,105 @@
+"""Where the server is and how the way there is protected.
+
+A bearer token is as good as a password, so plaintext is for this machine only: anything
+that is not certainly loopback or a Unix socket gets TLS, unless the caller says `insecure`.
+"""
+
+import ipaddress
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+OPTIONS: tuple[tuple[str, Any], ...] = (
+    # See _retries: one layer repeats calls, and it is ours.
+    ("grpc.enable_retries", 0),
+    # The default of 1 s outlasts most of our own waits, and every attempt until then
+    # would fail on the same broken connection.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    # A full page of changes or a full batch of agents with large configs is beyond the
+    # default of 4 MiB.
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+)
+"""Set on every channel; the caller's own options win."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A server's address, how to reach it, and gRPC's settings for it."""
+
+    address: str
+    credentials: grpc.ChannelCredentials | None
+    """None: plaintext."""
+    options: tuple[tuple[str, Any], ...]
+
+
+def connection(
+    address: str | None,
+    *,
+    ca_file: str | os.PathLike[str] | None = None,
+    credentials: grpc.ChannelCredentials | None = None,
+    insecure: bool = False,
+    options: Sequence[tuple[str, Any]] = (),
+) -> Connection:
+    """How to reach the address. Raises ValueError for contradictions, OSError for the file."""
+    address = address or os.environ.get("ACCREDIT_ADDRESS")
+    if not address:
+        raise ValueError("no address: give one or set ACCREDIT_ADDRESS")
+    if sum((ca_file is not None, credentials is not None, insecure)) > 1:
+        raise ValueError("ca_file, credentials and insecure exclude each other")
+    if ca_file is None and credentials is None and not insecure:
+        ca_file = os.environ.get("ACCREDIT_CA_FILE") or None
+    if ca_file is not None:
+        credentials = grpc.ssl_channel_credentials(Path(ca_file).read_bytes())
+    elif credentials is None and not insecure and not is_local(address):
+        credentials = grpc.ssl_channel_credentials()
+    settings = dict(OPTIONS)
+    if credentials is None:
+        # A proxy named by the environment would be sent the token in clear, though the
+        # address is this machine's.
+        settings["grpc.enable_http_proxy"] = 0
+    return Connection(
+        address=address,
+        credentials=credentials,
+        options=tuple((settings | dict(options)).items()),
+    )
+
+
+def is_local(address: str) -> bool:
+    """Whether a gRPC target certainly stays on this machine.
+
+    Anything that leaves a doubt does not: a name but "localhost", a resolver named in the
+    target, a scheme that is not known here.
+    """
+    scheme, colon, rest = address.partition(":")
+    if scheme in {"unix", "unix-abstract"} and colon:
+        return True
+    if scheme in {"ipv4", "ipv6"} and colon:
+        return all(_is_loopback(_host(each)) for each in rest.split(","))
+    if scheme == "dns" and colon:
+        # dns:host and dns:///host; the form dns://resolver/host asks a stranger.
+        if rest.startswith("//") and not rest.startswith("///"):
+            return False
+        address = rest.removeprefix("///")
+    return _is_loopback(_host(address))
+
+
+def _host(address: str) -> str:
+    """The host of "host:port", "host", "[v6]:port", "[v6]" or "v6"."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    if address.count(":") > 1:
+        return address
+    return address.partition(":")[0]
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,192 @@
+"""The services as type checkers see them. tests/client/faces.py writes this file."""
+
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from accredit.v1 import access_pb2 as access
+from accredit.v1 import agent_pb2 as agent
+from accredit.v1 import auth_pb2 as auth
+from accredit.v1 import change_pb2 as change
+from accredit.v1 import scope_pb2 as scope
+from accredit.v1 import site_pb2 as site
+from accredit.v1 import token_pb2 as token
+from accredit.v1 import user_pb2 as user
+
+_Request = TypeVar("_Request", bound=Message, contravariant=True)
+_Response = TypeVar("_Response", bound=Message, covariant=True)
+
+class Call(Generic[_Request, _Response]):
+    def __call__(
+        self, request: _Request | None = None, /, *, timeout: float | None = None, **fields: Any
+    ) -> _Response: ...
+
+class Iterate(Generic[_Request, _Response]):
+    def __call__(
+        self, request: _Request | None = None, /, *, timeout: float | None = None, **fields: Any
+    ) -> Iterator[_Response]: ...
+
+class AsyncCall(Generic[_Request, _Response]):
+    def __call__(
+        self, request: _Request | None = None, /, *, timeout: float | None = None, **fields: Any
+    ) -> Coroutine[Any, Any, _Response]: ...
+
+class AsyncIterate(Generic[_Request, _Response]):
+    def __call__(
+        self, request: _Request | None = None, /, *, timeout: float | None = None, **fields: Any
+    ) -> AsyncIterator[_Response]: ...
+
+class AgentService:
+    create_agent: Call[agent.CreateAgentRequest, agent.CreateAgentResponse]
+    batch_create_agents: Call[agent.BatchCreateAgentsRequest, agent.BatchCreateAgentsResponse]
+    get_agent: Call[agent.GetAgentRequest, agent.GetAgentResponse]
+    batch_get_agents: Call[agent.BatchGetAgentsRequest, agent.BatchGetAgentsResponse]
+    list_agents: Call[agent.ListAgentsRequest, agent.ListAgentsResponse]
+    iterate_agents: Iterate[agent.ListAgentsRequest, agent.ListedAgent]
+    update_agent: Call[agent.UpdateAgentRequest, agent.UpdateAgentResponse]
+    rename_agent: Call[agent.RenameAgentRequest, agent.RenameAgentResponse]
+    delete_agent: Call[agent.DeleteAgentRequest, agent.DeleteAgentResponse]
+    transfer_agent: Call[agent.TransferAgentRequest, agent.TransferAgentResponse]
+    resolve_agent: Call[agent.ResolveAgentRequest, agent.ResolveAgentResponse]
+    provision_agent: Call[agent.ProvisionAgentRequest, agent.ProvisionAgentResponse]
+
+class AccessService:
+    grant_access: Call[access.GrantAccessRequest, access.GrantAccessResponse]
+    revoke_access: Call[access.RevokeAccessRequest, access.RevokeAccessResponse]
+    get_access: Call[access.GetAccessRequest, access.GetAccessResponse]
+    list_agent_access: Call[access.ListAgentAccessRequest, access.ListAgentAccessResponse]
+    iterate_agent_access: Iterate[access.ListAgentAccessRequest, access.AccessGrant]
+    list_user_access: Call[access.ListUserAccessRequest, access.ListUserAccessResponse]
+    iterate_user_access: Iterate[access.ListUserAccessRequest, access.AccessGrant]
+    check_access: Call[access.CheckAccessRequest, access.CheckAccessResponse]
+    batch_check_access: Call[access.BatchCheckAccessRequest, access.BatchCheckAccessResponse]
+
+class TokenService:
+    create_token: Call[token.CreateTokenRequest, token.CreateTokenResponse]
+    get_token: Call[token.GetTokenRequest, token.GetTokenResponse]
+    list_tokens: Call[token.ListTokensRequest, token.ListTokensResponse]
+    iterate_tokens: Iterate[token.ListTokensRequest, token.Token]
+    rotate_token: Call[token.RotateTokenRequest, token.RotateTokenResponse]
+    revoke_token: Call[token.RevokeTokenRequest, token.RevokeTokenResponse]
+    revoke_agent_tokens: Call[token.RevokeAgentTokensRequest, token.RevokeAgentTokensResponse]
+    revoke_user_tokens: Call[token.RevokeUserTokensRequest, token.RevokeUserTokensResponse]
+
+class AuthService:
+    authenticate: Call[auth.AuthenticateRequest, auth.AuthenticateResponse]
+    authorize: Call[auth.AuthorizeRequest, auth.AuthorizeResponse]
+    batch_authorize: Call[auth.BatchAuthorizeRequest, auth.BatchAuthorizeResponse]
+    who_am_i: Call[auth.WhoAmIRequest, auth.WhoAmIResponse]
+
+class UserService:
+    create_user: Call[user.CreateUserRequest, user.CreateUserResponse]
+    get_user: Call[user.GetUserRequest, user.GetUserResponse]
+    list_users: Call[user.ListUsersRequest, user.ListUsersResponse]
+    iterate_users: Iterate[user.ListUsersRequest, user.User]
+    update_user: Call[user.UpdateUserRequest, user.UpdateUserResponse]
+    deactivate_user: Call[user.DeactivateUserRequest, user.DeactivateUserResponse]
+    delete_user: Call[user.DeleteUserRequest, user.DeleteUserResponse]
+
+class SiteService:
+    create_site: Call[site.CreateSiteRequest, site.CreateSiteResponse]
+    get_site: Call[site.GetSiteRequest, site.GetSiteResponse]
+    list_sites: Call[site.ListSitesRequest, site.ListSitesResponse]
+    iterate_sites: Iterate[site.ListSitesRequest, site.Site]
+    delete_site: Call[site.DeleteSiteRequest, site.DeleteSiteResponse]
+
+class ScopeService:
+    resolve_scope: Call[scope.ResolveScopeRequest, scope.ResolveScopeResponse]
+    check_resource: Call[scope.CheckResourceRequest, scope.CheckResourceResponse]
+
+class ChangeService:
+    list_changes: Call[change.ListChangesRequest, change.ListChangesResponse]
+    iterate_changes: Iterate[change.ListChangesRequest, change.Change]
+    verify_changes: Call[change.VerifyChangesRequest, change.VerifyChangesResponse]
+
+class Services:
+    def __init__(self, transport: object) -> None: ...
+    agents: AgentService
+    access: AccessService
+    tokens: TokenService
+    auth: AuthService
+    users: UserService
+    sites: SiteService
+    scope: ScopeService
+    changes: ChangeService
+
+class AsyncAgentService:
+    create_agent: AsyncCall[agent.CreateAgentRequest, agent.CreateAgentResponse]
+    batch_create_agents: AsyncCall[agent.BatchCreateAgentsRequest, agent.BatchCreateAgentsResponse]
+    get_agent: AsyncCall[agent.GetAgentRequest, agent.GetAgentResponse]
+    batch_get_agents: AsyncCall[agent.BatchGetAgentsRequest, agent.BatchGetAgentsResponse]
+    list_agents: AsyncCall[agent.ListAgentsRequest, agent.ListAgentsResponse]
+    iterate_agents: AsyncIterate[agent.ListAgentsRequest, agent.ListedAgent]
+    update_agent: AsyncCall[agent.UpdateAgentRequest, agent.UpdateAgentResponse]
+    rename_agent: AsyncCall[agent.RenameAgentRequest, agent.RenameAgentResponse]
+    delete_agent: AsyncCall[agent.DeleteAgentRequest, agent.DeleteAgentResponse]
+    transfer_agent: AsyncCall[agent.TransferAgentRequest, agent.TransferAgentResponse]
+    resolve_agent: AsyncCall[agent.ResolveAgentRequest, agent.ResolveAgentResponse]
+    provision_agent: AsyncCall[agent.ProvisionAgentRequest, agent.ProvisionAgentResponse]
+
+class AsyncAccessService:
+    grant_access: AsyncCall[access.GrantAccessRequest, access.GrantAccessResponse]
+    revoke_access: AsyncCall[access.RevokeAccessRequest, access.RevokeAccessResponse]
+    get_access: AsyncCall[access.GetAccessRequest, access.GetAccessResponse]
+    list_agent_access: AsyncCall[access.ListAgentAccessRequest, access.ListAgentAccessResponse]
+    iterate_agent_access: AsyncIterate[access.ListAgentAccessRequest, access.AccessGrant]
+    list_user_access: AsyncCall[access.ListUserAccessRequest, access.ListUserAccessResponse]
+    iterate_user_access: AsyncIterate[access.ListUserAccessRequest, access.AccessGrant]
+    check_access: AsyncCall[access.CheckAccessRequest, access.CheckAccessResponse]
+    batch_check_access: AsyncCall[access.BatchCheckAccessRequest, access.BatchCheckAccessResponse]
+
+class AsyncTokenService:
+    create_token: AsyncCall[token.CreateTokenRequest, token.CreateTokenResponse]
+    get_token: AsyncCall[token.GetTokenRequest, token.GetTokenResponse]
+    list_tokens: AsyncCall[token.ListTokensRequest, token.ListTokensResponse]
+    iterate_tokens: AsyncIterate[token.ListTokensRequest, token.Token]
+    rotate_token: AsyncCall[token.RotateTokenRequest, token.RotateTokenResponse]
+    revoke_token: AsyncCall[token.RevokeTokenRequest, token.RevokeTokenResponse]
+    revoke_agent_tokens: AsyncCall[token.RevokeAgentTokensRequest, token.RevokeAgentTokensResponse]
+    revoke_user_tokens: AsyncCall[token.RevokeUserTokensRequest, token.RevokeUserTokensResponse]
+
+class AsyncAuthService:
+    authenticate: AsyncCall[auth.AuthenticateRequest, auth.AuthenticateResponse]
+    authorize: AsyncCall[auth.AuthorizeRequest, auth.AuthorizeResponse]
+    batch_authorize: AsyncCall[auth.BatchAuthorizeRequest, auth.BatchAuthorizeResponse]
+    who_am_i: AsyncCall[auth.WhoAmIRequest, auth.WhoAmIResponse]
+
+class AsyncUserService:
+    create_user: AsyncCall[user.CreateUserRequest, user.CreateUserResponse]
+    get_user: AsyncCall[user.GetUserRequest, user.GetUserResponse]
+    list_users: AsyncCall[user.ListUsersRequest, user.ListUsersResponse]
+    iterate_users: AsyncIterate[user.ListUsersRequest, user.User]
+    update_user: AsyncCall[user.UpdateUserRequest, user.UpdateUserResponse]
+    deactivate_user: AsyncCall[user.DeactivateUserRequest, user.DeactivateUserResponse]
+    delete_user: AsyncCall[user.DeleteUserRequest, user.DeleteUserResponse]
+
+class AsyncSiteService:
+    create_site: AsyncCall[site.CreateSiteRequest, site.CreateSiteResponse]
+    get_site: AsyncCall[site.GetSiteRequest, site.GetSiteResponse]
+    list_sites: AsyncCall[site.ListSitesRequest, site.ListSitesResponse]
+    iterate_sites: AsyncIterate[site.ListSitesRequest, site.Site]
+    delete_site: AsyncCall[site.DeleteSiteRequest, site.DeleteSiteResponse]
+
+class AsyncScopeService:
+    resolve_scope: AsyncCall[scope.ResolveScopeRequest, scope.ResolveScopeResponse]
+    check_resource: AsyncCall[scope.CheckResourceRequest, scope.CheckResourceResponse]
+
+class AsyncChangeService:
+    list_changes: AsyncCall[change.ListChangesRequest, change.ListChangesResponse]
+    iterate_changes: AsyncIterate[change.ListChangesRequest, change.Change]
+    verify_changes: AsyncCall[change.VerifyChangesRequest, change.VerifyChangesResponse]
+
+class AsyncServices:
+    def __init__(self, transport: object) -> None: ...
+    agents: AsyncAgentService
+    access: AsyncAccessService
+    tokens: AsyncTokenService
+    auth: AsyncAuthService
+    users: AsyncUserService
+    sites: AsyncSiteService
+    scope: AsyncScopeService
+    changes: AsyncChangeService

@@ -1,0 +1,1 @@
+"""Messages and stubs of accredit.v1, generated from protos/accredit/v1."""

@@ -1,0 +1,320 @@
+"""Who may use which agent: grants, and the questions about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from accredit_storage.records import Agent, ChangeKind, Grant, Role, Subject, SubjectKind, User
+from accredit_storage.store import Transaction
+
+from . import snapshots
+from .agent_refs import AgentRef, clean_slug, require_agent
+from .agents import token_subjects
+from .app import App
+from .consistency import Basis, Consistency, reading
+from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason, invalid
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
+from .paging import Cursor, Page, PageRequest
+from .permissions import Action
+from .rights import (
+    Decision,
+    Demand,
+    Held,
+    Principal,
+    decide,
+    expired,
+    held_by,
+    user_principal,
+)
+
+MAX_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantAccess:
+    """A role for a user on an agent."""
+
+    agent: AgentRef
+    user_id: int
+    role: Role
+    expire_at: datetime | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeAccess:
+    """A user's grant on an agent, to be taken away."""
+
+    agent: AgentRef
+    user_id: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The grant as it last stood, and how many tokens went with it."""
+
+    grant: Grant
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessCheck:
+    """May this user act on this agent? ``user_id`` None: the acting user."""
+
+    user_id: int | None
+    agent: AgentRef
+    demand: Demand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """The answer. ``principal`` is whom it is about, None if there is no such user."""
+
+    decision: Decision
+    principal: Principal | None
+    held: Held | None
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCheckResult:
+    """One decision for each question."""
+
+    decisions: Sequence[Decision]
+    basis: Basis
+
+
+def grant_access(app: App, call: Call, command: GrantAccess) -> Written[Grant] | Replayed:
+    """Give a user a role on an agent instead of whatever they had."""
+
+    def decide_grant(mutation: Mutation) -> Effect[Grant]:
+        tx, now = mutation.tx, mutation.now
+        agent = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
+        if expired(command.expire_at, now):
+            raise invalid("expire_time", "a moment that lies ahead")
+        if tx.users.find(command.user_id, share=True) is None:
+            raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {command.user_id}")
+        lowers = command.role is not Role.ADMIN or command.expire_at is not None
+        if command.user_id == agent.owner_id and lowers:
+            raise _owner_protected()
+        if command.etag:
+            current = tx.grants.find(agent.agent_id, command.user_id, lock=True)
+            check_etag(command.etag, 0 if current is None else current.version)
+        granter = mutation.caller.user.user_id
+        before, after = tx.grants.put(
+            agent.agent_id, command.user_id, command.role, granter, now, command.expire_at
+        )
+        return Effect(
+            value=after,
+            kind=ChangeKind.GRANT_CHANGED,
+            subjects=_subjects(after),
+            before=None if before is None else snapshots.of_grant(before),
+            after=snapshots.of_grant(after),
+        )
+
+    return mutate(app, call, decide_grant)
+
+
+def revoke_access(app: App, call: Call, command: RevokeAccess) -> Written[Revoked] | Replayed:
+    """Take a user's grant away, with the tokens that they minted for this agent."""
+
+    def decide_revocation(mutation: Mutation) -> Effect[Revoked]:
+        tx, now = mutation.tx, mutation.now
+        agent = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
+        if command.user_id == agent.owner_id:
+            raise _owner_protected()
+        grant = tx.grants.find(agent.agent_id, command.user_id, lock=True)
+        if grant is None:
+            raise NotFound(
+                Reason.REVOKE_FAILED,
+                f"user {command.user_id} has no grant on {agent.agent_slug!r}",
+            )
+        check_etag(command.etag, grant.version)
+        tx.grants.remove(agent.agent_id, command.user_id)
+        tokens = tx.tokens.revoke_where(agent_id=agent.agent_id, created_by=command.user_id, at=now)
+        return Effect(
+            value=Revoked(grant, len(tokens)),
+            kind=ChangeKind.GRANT_REVOKED,
+            subjects=(*_subjects(grant), *token_subjects(tokens)),
+            before=snapshots.of_grant(grant),
+        )
+
+    return mutate(app, call, decide_revocation)
+
+
+def get_access(
+    app: App, caller: Principal, ref: AgentRef, user_id: int | None, consistency: Consistency
+) -> Grant:
+    """One grant, expired or not. Raises PermissionDenied, NotFound."""
+    wanted = caller.user.user_id if user_id is None else user_id
+    with reading(app, consistency) as (tx, _):
+        now = app.now()
+        role = Role.VIEWER if caller.is_user(wanted) else Role.ADMIN
+        agent = require_agent(tx, caller, ref, role, now)
+        grant = tx.grants.find(agent.agent_id, wanted)
+    if grant is None:
+        raise NotFound(
+            Reason.GRANT_NOT_FOUND, f"user {wanted} has no grant on {agent.agent_slug!r}"
+        )
+    return grant
+
+
+def list_agent_access(
+    app: App, caller: Principal, ref: AgentRef, page: PageRequest, consistency: Consistency
+) -> Page[tuple[Grant, User]]:
+    """One page of the grants on an agent, oldest first, each with its user."""
+    with reading(app, consistency) as (tx, head):
+        agent = require_agent(tx, caller, ref, Role.ADMIN, app.now())
+        cursor = Cursor(page, caller, head.epoch)
+        after = cursor.after(datetime, int)
+        found = tx.grants.page_for_agent(
+            agent.agent_id,
+            after=None if after is None else (after[0], after[1]),
+            limit=cursor.size + 1,
+        )
+        return cursor.page(found, lambda pair: (pair[0].granted_at, pair[0].user_id))
+
+
+def list_user_access(
+    app: App,
+    caller: Principal,
+    user_id: int | None,
+    minimum_role: Role | None,
+    page: PageRequest,
+    consistency: Consistency,
+) -> Page[Grant]:
+    """One page of a user's unexpired grants, by agent id."""
+    wanted = caller.user.user_id if user_id is None else user_id
+    if not caller.is_user(wanted) and not caller.manages_agents:
+        raise _missing(Action.MANAGE_AGENTS, "another user's grants")
+    with reading(app, consistency) as (tx, head):
+        cursor = Cursor(page, caller, head.epoch)
+        after = cursor.after(int)
+        found = tx.grants.page_for_user(
+            wanted,
+            at=app.now(),
+            min_role=minimum_role,
+            after=None if after is None else after[0],
+            limit=cursor.size + 1,
+        )
+        return cursor.page(found, lambda grant: (grant.agent_id,))
+
+
+def check_access(
+    app: App, caller: Principal, check: AccessCheck, consistency: Consistency
+) -> CheckResult:
+    """Whether a user may act on an agent. A "no" is an answer."""
+    _may_ask(caller, [check])
+    with reading(app, consistency) as (tx, head):
+        facts = _Facts(tx, caller, [check])
+        decision, principal, agent, held = facts.answer(check, app.now())
+        basis = (
+            Basis.of(head).with_principal(principal).with_agent(agent, held, check.demand.site_id)
+        )
+        return CheckResult(decision=decision, principal=principal, held=held, basis=basis)
+
+
+def batch_check_access(
+    app: App, caller: Principal, checks: Sequence[AccessCheck], consistency: Consistency
+) -> BatchCheckResult:
+    """The same for several questions, all at one moment."""
+    if len(checks) > MAX_BATCH:
+        raise invalid("checks", f"at most {MAX_BATCH}")
+    _may_ask(caller, checks)
+    with reading(app, consistency) as (tx, head):
+        now = app.now()
+        facts = _Facts(tx, caller, checks)
+        basis = Basis.of(head)
+        decisions = []
+        for check in checks:
+            decision, principal, agent, held = facts.answer(check, now)
+            decisions.append(decision)
+            basis = basis.with_principal(principal)
+            basis = basis.with_agent(agent, held, check.demand.site_id)
+        return BatchCheckResult(decisions=decisions, basis=basis)
+
+
+class _Facts:
+    """The records that some questions rest on, read with one statement a kind."""
+
+    def __init__(self, tx: Transaction, caller: Principal, checks: Sequence[AccessCheck]) -> None:
+        self._caller = caller
+        user_ids = {self._user_id(check) for check in checks}
+        self._slugs = {
+            check.agent: clean_slug("check.agent.agent_slug", check.agent)
+            for check in checks
+            if isinstance(check.agent, str)
+        }
+        ids = {check.agent for check in checks if isinstance(check.agent, int)}
+        agents = tx.agents.find_many(ids) + tx.agents.find_many_by_slug(set(self._slugs.values()))
+        self._by_id = {agent.agent_id: agent for agent in agents}
+        self._by_slug = {agent.agent_slug: agent for agent in agents}
+        self._users: Mapping[int, User] = {
+            user.user_id: user for user in tx.users.find_many(user_ids)
+        }
+        pairs = {
+            (agent.agent_id, self._user_id(check))
+            for check in checks
+            if (agent := self._agent(check)) is not None
+        }
+        self._grants = tx.grants.find_many(pairs)
+
+    def answer(
+        self, check: AccessCheck, now: datetime
+    ) -> tuple[Decision, Principal | None, Agent | None, Held | None]:
+        """The decision on one question, and what it was made of."""
+        principal = self._principal(check)
+        if principal is None:
+            return Decision.USER_INACTIVE, None, None, None
+        agent = self._agent(check)
+        held = None
+        if agent is not None:
+            grant = self._grants.get((agent.agent_id, principal.user.user_id))
+            held = held_by(principal, agent, grant, now)
+        return decide(principal, agent, held, check.demand), principal, agent, held
+
+    def _principal(self, check: AccessCheck) -> Principal | None:
+        if check.user_id is None:
+            return self._caller
+        user = self._users.get(check.user_id)
+        return None if user is None else user_principal(user)
+
+    def _agent(self, check: AccessCheck) -> Agent | None:
+        if isinstance(check.agent, int):
+            return self._by_id.get(check.agent)
+        return self._by_slug.get(self._slugs[check.agent])
+
+    def _user_id(self, check: AccessCheck) -> int:
+        return self._caller.user.user_id if check.user_id is None else check.user_id
+
+
+def _may_ask(caller: Principal, checks: Sequence[AccessCheck]) -> None:
+    others = any(
+        check.user_id is not None and not caller.is_user(check.user_id) for check in checks
+    )
+    if others and Action.AUTHENTICATE not in caller.actions:
+        raise _missing(Action.AUTHENTICATE, "another user's access")
+
+
+def _missing(action: Action, what: str) -> PermissionDenied:
+    return PermissionDenied(
+        Reason.ACTION_MISSING,
+        f"{what} needs the action {action.value}",
+        metadata={"actions": action.value},
+    )
+
+
+def _owner_protected() -> FailedPrecondition:
+    return FailedPrecondition(
+        Reason.CANNOT_REVOKE_OWNER,
+        "the owner keeps ADMIN without an end: transfer ownership first",
+    )
+
+
+def _subjects(grant: Grant) -> tuple[Subject, ...]:
+    return (
+        subject(SubjectKind.GRANT, grant.agent_id, grant.user_id),
+        subject(SubjectKind.AGENT, grant.agent_id),
+        subject(SubjectKind.USER, grant.user_id),
+    )

@@ -1,0 +1,191 @@
+"""How an agent comes to be: its owner, the limit, reserved slugs, provisioning."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from accredit_storage.records import Agent, ChangeKind, Role, SubjectKind, User
+
+from . import slugs, snapshots
+from .app import App
+from .errors import (
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    Reason,
+    ResourceExhausted,
+    invalid,
+)
+from .mutations import Call, Effect, Mutation, Replayed, Written, mutate, subject
+from .permissions import Action
+
+_PROVISION_ATTEMPTS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAgent:
+    """An agent to be, cleaned and checked. ``owner_id`` and ``site_scope`` 0: not stated."""
+
+    agent_slug: str
+    agent_name: str
+    owner_id: int
+    config: Mapping[str, Any]
+    site_scope: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """The user's own agent, and whether this call made it."""
+
+    agent: Agent
+    created: bool
+
+
+def insert_agent(mutation: Mutation, new: NewAgent) -> Agent | None:
+    """Store an agent and its owner's grant; None if the slug is taken. Logs nothing itself.
+
+    Raises before it writes anything if owner, limit, site or a reservation stand against it.
+    """
+    owner = _owner(mutation, new.owner_id)
+    if not mutation.caller.manages_agents:
+        require_room(mutation, owner)
+    site_scope = new.site_scope or None
+    if site_scope is not None and mutation.tx.sites.find(site_scope) is None:
+        raise NotFound(Reason.SITE_NOT_FOUND, f"there is no site {site_scope}")
+    admit(mutation, new.agent_slug, owner.user_id, path="agent_slug")
+    return _store(mutation, new, owner, site_scope)
+
+
+def provision_agent(app: App, call: Call, user_id: int | None) -> Written[Provisioned] | Replayed:
+    """The agent with the lowest id that a user owns, or a new one named after their login."""
+
+    def decide(mutation: Mutation) -> Effect[Provisioned]:
+        user = _provisioned_user(mutation, user_id)
+        found = mutation.tx.agents.first_owned(user.user_id)
+        if found is not None:
+            return Effect(value=Provisioned(found, False))
+        for slug in _login_slugs(user.login):
+            if _is_reserved(mutation, slug, user.user_id):
+                continue
+            new = NewAgent(
+                agent_slug=slug,
+                agent_name=user.display_name or user.login,
+                owner_id=user.user_id,
+                config={},
+                site_scope=0,
+            )
+            agent = _store(mutation, new, user, None)
+            if agent is not None:
+                return Effect(
+                    value=Provisioned(agent, True),
+                    kind=ChangeKind.AGENT_CREATED,
+                    subjects=(
+                        subject(SubjectKind.AGENT, agent.agent_id),
+                        subject(SubjectKind.USER, user.user_id),
+                        subject(SubjectKind.GRANT, agent.agent_id, user.user_id),
+                    ),
+                    after=snapshots.of_agent(agent),
+                )
+        raise FailedPrecondition(
+            Reason.AGENT_SLUG_CONFLICT,
+            f"every slug near the login {user.login!r} is taken: create an agent by name",
+        )
+
+    return mutate(app, call, decide)
+
+
+def require_room(mutation: Mutation, owner: User) -> None:
+    """Raise ResourceExhausted if the owner has as many agents as they may have."""
+    limit = mutation.app.limits.agents_per_user
+    # Two creations must not both find the last free place. Not by the user's row: racing calls of
+    # one caller share that already, and each would wait for the others to let go.
+    mutation.tx.exclusive(f"agents of {owner.user_id}")
+    owned = mutation.tx.agents.count_owned(owner.user_id)
+    if owned < limit:
+        return
+    first = mutation.tx.agents.first_owned(owner.user_id)
+    if limit == 1 and first is not None:
+        has = f"the agent {first.agent_name!r}"
+    else:
+        has = f"{owned} agents"
+    raise ResourceExhausted(
+        Reason.AGENT_LIMIT_REACHED,
+        f"{owner.login!r} has {has} and may have {limit}: ask an administrator for another",
+        metadata={"limit": str(limit), "owned": str(owned)},
+    )
+
+
+def admit(mutation: Mutation, slug: str, owner_id: int, *, path: str) -> None:
+    """Raise FailedPrecondition if a slug is kept for somebody else. Administrators may override."""
+    if not mutation.caller.manages_agents and _is_reserved(mutation, slug, owner_id):
+        raise FailedPrecondition(
+            Reason.SLUG_RESERVED,
+            f"{path}: {slug!r} was released lately and is kept for its former owner",
+            metadata={"agent_slug": slug},
+        )
+
+
+def reserve(mutation: Mutation, agent: Agent) -> None:
+    """Keep the slug that an agent has just given up for its owner."""
+    until = mutation.now + mutation.app.limits.slug_reservation
+    mutation.tx.reservations.put(agent.agent_slug, agent.owner_id, until)
+
+
+def _store(mutation: Mutation, new: NewAgent, owner: User, site_scope: int | None) -> Agent | None:
+    tx = mutation.tx
+    agent = tx.agents.add(
+        agent_slug=new.agent_slug,
+        agent_name=new.agent_name,
+        owner_id=owner.user_id,
+        config=new.config,
+        site_scope=site_scope,
+        at=mutation.now,
+    )
+    if agent is None:
+        return None
+    tx.reservations.drop(new.agent_slug)
+    granter = mutation.caller.user.user_id
+    tx.grants.put(agent.agent_id, owner.user_id, Role.ADMIN, granter, mutation.now, None)
+    return agent
+
+
+def _owner(mutation: Mutation, owner_id: int) -> User:
+    caller = mutation.caller
+    if not caller.manages_agents:
+        owner_id = caller.user.user_id
+    elif owner_id == 0:
+        raise invalid("owner_id", "the user who will own it", Reason.INVALID_AGENT_OWNER)
+    owner = mutation.tx.users.find(owner_id, share=True)
+    if owner is None or not owner.active:
+        raise NotFound(Reason.AGENT_OWNER_NOT_FOUND, f"there is no active user {owner_id}")
+    return owner
+
+
+def _provisioned_user(mutation: Mutation, user_id: int | None) -> User:
+    caller = mutation.caller
+    wanted = caller.user.user_id if user_id is None else user_id
+    if not caller.manages_agents and not caller.is_user(wanted):
+        raise PermissionDenied(
+            Reason.ACTION_MISSING,
+            "another user's agent needs the action manage_agents",
+            metadata={"actions": Action.MANAGE_AGENTS.value},
+        )
+    user = mutation.tx.users.find(wanted, share=True)
+    if user is None or not user.active:
+        raise NotFound(Reason.USER_NOT_FOUND, f"there is no active user {wanted}")
+    mutation.tx.exclusive(f"agents of {user.user_id}")
+    return user
+
+
+def _is_reserved(mutation: Mutation, slug: str, owner_id: int) -> bool:
+    reservation = mutation.tx.reservations.find(slug, mutation.now)
+    return reservation is not None and reservation.owner_id != owner_id
+
+
+def _login_slugs(login: str) -> Iterator[str]:
+    # A login has a letter or a digit, but dots alone would clean to digits: "1.2" to "1-2" is fine.
+    base = slugs.clean(login) or "agent"
+    if not slugs.is_numeric(base):
+        yield base
+    for number in range(2, _PROVISION_ATTEMPTS):
+        yield f"{base[: slugs.MAX_LENGTH - 4]}-{number}"

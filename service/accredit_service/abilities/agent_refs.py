@@ -1,0 +1,140 @@
+"""From what a caller writes to the agent that is meant, with the role that the caller has on it.
+
+Permission is judged before existence: who may not view an agent is told the same, in the same
+words, whether it exists or not.
+"""
+
+import difflib
+from datetime import datetime
+
+from accredit_storage.agents import AgentQuery
+from accredit_storage.records import Agent, AgentStatus, Role
+from accredit_storage.store import Transaction
+
+from . import slugs
+from .errors import NotFound, PermissionDenied, Reason, invalid
+from .rights import Held, Principal, PrincipalKind, held_by
+
+# An id, or a slug as somebody wrote it.
+AgentRef = int | str
+
+MAX_SLUG_INPUT = 1000
+_NEIGHBOURS = 3
+_NEIGHBOUR_POOL = 200
+_CANDIDATES = 20
+
+
+def clean_slug(path: str, text: str, reason: Reason = Reason.INVALID_AGENT_SLUG) -> str:
+    """The slug that a text becomes. Raises InvalidArgument if there is none."""
+    if len(text) > MAX_SLUG_INPUT:
+        raise invalid(path, f"at most {MAX_SLUG_INPUT} characters before cleaning", reason)
+    slug = slugs.clean(text)
+    if not slug:
+        raise invalid(path, "a slug with at least one letter, digit or underscore", reason)
+    if slugs.is_numeric(slug):
+        raise invalid(path, "not digits only: that reads as an id", reason)
+    return slug
+
+
+def find_agent(tx: Transaction, ref: AgentRef, *, lock: bool = False) -> Agent | None:
+    """The agent that is meant, whoever asks."""
+    if isinstance(ref, int):
+        return tx.agents.find(ref, lock=lock)
+    return tx.agents.find_by_slug(clean_slug("agent.agent_slug", ref), lock=lock)
+
+
+def held_on(tx: Transaction, principal: Principal, agent: Agent, now: datetime) -> Held | None:
+    """The principal's role on an agent, with whatever grant it takes."""
+    grant = None
+    if principal.kind is not PrincipalKind.AGENT and not principal.manages_agents:
+        grant = tx.grants.find(agent.agent_id, principal.user.user_id)
+    return held_by(principal, agent, grant, now)
+
+
+def require_agent(
+    tx: Transaction,
+    caller: Principal,
+    ref: AgentRef,
+    role: Role,
+    now: datetime,
+    *,
+    lock: bool = False,
+) -> Agent:
+    """The agent meant, if the caller has the role on it. ``lock`` keeps it from changing.
+
+    Raises PermissionDenied; NotFound to a caller who may see every agent.
+    """
+    agent = find_agent(tx, ref, lock=lock)
+    held = None if agent is None else held_on(tx, caller, agent, now)
+    if agent is None or held is None:
+        raise _no_agent(tx, caller, ref, now)
+    if held.role < role:
+        raise PermissionDenied(
+            Reason.ROLE_INSUFFICIENT,
+            f"agent {agent.agent_slug!r} needs the role {role.name}, yours is {held.role.name}: "
+            "ask its owner for a grant",
+            metadata={"required_role": role.name, "role": held.role.name},
+        )
+    return agent
+
+
+def default_agent(
+    tx: Transaction, principal: Principal, now: datetime
+) -> tuple[Agent | None, list[str]]:
+    """The agent that is meant when none is named, or the slugs of those that could be.
+
+    An agent means itself; a user the only one they own, else the only one granted to them.
+    """
+    if principal.kind is PrincipalKind.AGENT:
+        return principal.agent, []
+    query = AgentQuery(
+        user_id=principal.user.user_id,
+        everyone=False,
+        site_id=None,
+        status=AgentStatus.ACTIVE,
+        text=None,
+        at=now,
+        after=None,
+        limit=_CANDIDATES,
+    )
+    listed = tx.agents.page(query)
+    candidates = [one for one in listed if one.is_owner] or listed
+    if len(candidates) == 1:
+        return candidates[0].agent, []
+    return None, [one.agent.agent_slug for one in candidates]
+
+
+def _no_agent(
+    tx: Transaction, caller: Principal, ref: AgentRef, now: datetime
+) -> NotFound | PermissionDenied:
+    name = str(ref) if isinstance(ref, int) else clean_slug("agent.agent_slug", ref)
+    neighbours = [] if isinstance(ref, int) else _neighbours(tx, caller, name, now)
+    hint = f"; did you mean {', '.join(neighbours)}?" if neighbours else ""
+    metadata = {"agent": name} | ({"neighbours": ",".join(neighbours)} if neighbours else {})
+    if caller.manages_agents:
+        return NotFound(
+            Reason.AGENT_NOT_FOUND, f"there is no agent {name!r}{hint}", metadata=metadata
+        )
+    return PermissionDenied(
+        Reason.AGENT_ACCESS_DENIED,
+        f"there is no agent {name!r} that you may use{hint}",
+        metadata=metadata,
+    )
+
+
+def _neighbours(tx: Transaction, caller: Principal, slug: str, now: datetime) -> list[str]:
+    if caller.kind is PrincipalKind.AGENT:
+        pool = [] if caller.agent is None else [caller.agent.agent_slug]
+    else:
+        query = AgentQuery(
+            user_id=caller.user.user_id,
+            everyone=caller.manages_agents,
+            site_id=None,
+            status=None,
+            text=None,
+            at=now,
+            after=None,
+            limit=_NEIGHBOUR_POOL,
+        )
+        pool = [listed.agent.agent_slug for listed in tx.agents.page(query)]
+    return difflib.get_close_matches(slug, pool, n=_NEIGHBOURS, cutoff=0.7)

@@ -1,0 +1,407 @@
+"""The life of an agent: created, changed, renamed, transferred, deleted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from accredit_storage.errors import SlugTaken
+from accredit_storage.records import (
+    UNSET,
+    Agent,
+    AgentStatus,
+    ChangeKind,
+    Grant,
+    Role,
+    Subject,
+    SubjectKind,
+    Unset,
+    User,
+)
+
+from . import configs, snapshots, texts
+from .agent_creation import NewAgent, admit, insert_agent, require_room, reserve
+from .agent_refs import AgentRef, clean_slug, require_agent
+from .app import App
+from .errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    Reason,
+    Refusal,
+    invalid,
+)
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
+from .permissions import Action
+from .rights import Principal
+
+MAX_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateAgent:
+    """A wish for an agent. ``owner_id`` and ``site_scope`` 0: not stated."""
+
+    agent_slug: str
+    agent_name: str
+    owner_id: int
+    config: Mapping[str, Any]
+    site_scope: int
+    create_if_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An agent, and whether this call made it."""
+
+    agent: Agent
+    created: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateAgent:
+    """What to set; UNSET leaves it. ``site_scope`` None: network-wide."""
+
+    agent: AgentRef
+    etag: str
+    agent_name: str | Unset = UNSET
+    config: Mapping[str, Any] | Unset = UNSET
+    status: AgentStatus | Unset = UNSET
+    site_scope: int | Unset | None = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameAgent:
+    """A new slug for an agent."""
+
+    agent: AgentRef
+    new_slug: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """The agent under its new slug, and the old one."""
+
+    agent: Agent
+    old_slug: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteAgent:
+    """An agent to remove."""
+
+    agent: AgentRef
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The agent as it last stood, and what went with it."""
+
+    agent: Agent
+    grants: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAgent:
+    """A new owner for an agent: a user's id or login."""
+
+    agent: AgentRef
+    new_owner: int | str
+    keep_access: bool
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """The agent under its new owner, the former one, and how many tokens were revoked."""
+
+    agent: Agent
+    former_owner_id: int
+    tokens_revoked: int
+
+
+def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created] | Replayed:
+    """Add an agent and its owner's grant, or find the one that is there if that will do."""
+
+    def decide(mutation: Mutation) -> Effect[Created]:
+        created = _create(mutation, command)
+        if not created.created:
+            return Effect(value=created)
+        return Effect(
+            value=created,
+            kind=ChangeKind.AGENT_CREATED,
+            subjects=_creation_subjects(created.agent),
+            after=snapshots.of_agent(created.agent),
+        )
+
+    return mutate(app, call, decide)
+
+
+def batch_create_agents(
+    app: App, call: Call, commands: Sequence[CreateAgent]
+) -> Written[list[Created | Refusal]] | Replayed:
+    """Create what can be created, each item with its own outcome, as one change."""
+    if len(commands) > MAX_BATCH:
+        raise invalid("requests", f"at most {MAX_BATCH}")
+
+    def decide(mutation: Mutation) -> Effect[list[Created | Refusal]]:
+        outcomes: list[Created | Refusal] = []
+        for command in commands:
+            # Everything that refuses does so before it writes, so that an item leaves nothing.
+            try:
+                outcomes.append(_create(mutation, command))
+            except Refusal as refusal:
+                outcomes.append(refusal)
+        made = [one.agent for one in outcomes if isinstance(one, Created) and one.created]
+        return Effect(
+            value=outcomes,
+            kind=ChangeKind.BULK if made else None,
+            subjects=tuple(each for agent in made for each in _creation_subjects(agent)),
+            after={"agents": [snapshots.of_agent(agent) for agent in made]},
+        )
+
+    return mutate(app, call, decide)
+
+
+def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] | Replayed:
+    """Set what is given. An update that says nothing is refused."""
+
+    def decide(mutation: Mutation) -> Effect[Agent]:
+        tx = mutation.tx
+        before = require_agent(
+            tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
+        )
+        check_etag(command.etag, before.version)
+        values = _update_values(mutation, command)
+        after = tx.agents.update(before.agent_id, at=mutation.now, **values)
+        assert after is not None  # noqa: S101 - the row is locked
+        return Effect(
+            value=after,
+            kind=ChangeKind.AGENT_UPDATED,
+            subjects=_subjects(after, after.owner_id),
+            before=snapshots.of_agent(before),
+            after=snapshots.of_agent(after),
+        )
+
+    return mutate(app, call, decide)
+
+
+def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed] | Replayed:
+    """Give an agent another slug and keep the old one for its owner."""
+
+    def decide(mutation: Mutation) -> Effect[Renamed]:
+        tx = mutation.tx
+        before = require_agent(
+            tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
+        )
+        check_etag(command.etag, before.version)
+        new_slug = clean_slug("new_slug", command.new_slug)
+        if new_slug == before.agent_slug:
+            raise invalid(
+                "new_slug",
+                f"another slug: {new_slug!r} is the one it has",
+                Reason.INVALID_AGENT_SLUG,
+            )
+        admit(mutation, new_slug, before.owner_id, path="new_slug")
+        try:
+            after = tx.agents.update(before.agent_id, at=mutation.now, agent_slug=new_slug)
+        except SlugTaken:
+            raise slug_conflict(new_slug) from None
+        assert after is not None  # noqa: S101 - the row is locked
+        tx.reservations.drop(new_slug)
+        reserve(mutation, before)
+        return Effect(
+            value=Renamed(after, before.agent_slug),
+            kind=ChangeKind.AGENT_RENAMED,
+            subjects=_subjects(after, after.owner_id),
+            before=snapshots.of_agent(before),
+            after=snapshots.of_agent(after),
+        )
+
+    return mutate(app, call, decide)
+
+
+def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted] | Replayed:
+    """Remove an agent with its grants and tokens, and keep its slug for its owner."""
+
+    def decide(mutation: Mutation) -> Effect[Deleted]:
+        tx = mutation.tx
+        agent = require_agent(
+            tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
+        )
+        _require_owner(mutation.caller, agent)
+        check_etag(command.etag, agent.version)
+        grants = tx.grants.all_for_agent(agent.agent_id)
+        tokens = tx.tokens.for_agent(agent.agent_id)
+        tx.agents.delete(agent.agent_id)
+        reserve(mutation, agent)
+        return Effect(
+            value=Deleted(agent, len(grants), len(tokens)),
+            kind=ChangeKind.AGENT_DELETED,
+            subjects=(
+                *_subjects(agent, agent.owner_id),
+                *_grant_subjects(grants),
+                *token_subjects(tokens),
+            ),
+            before=snapshots.of_agent(agent),
+        )
+
+    return mutate(app, call, decide)
+
+
+def transfer_agent(app: App, call: Call, command: TransferAgent) -> Written[Transferred] | Replayed:
+    """Give an agent to another owner and revoke all of its tokens, in one transaction."""
+
+    def decide(mutation: Mutation) -> Effect[Transferred]:
+        tx, now = mutation.tx, mutation.now
+        before = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
+        _require_owner(mutation.caller, before)
+        check_etag(command.etag, before.version)
+        owner = _new_owner(mutation, command.new_owner, before)
+        # Every token, whoever minted it: the new owner's rights are not the old one's to give.
+        revoked = tx.tokens.revoke_where(agent_id=before.agent_id, at=now)
+        after = tx.agents.update(before.agent_id, at=now, owner_id=owner.user_id)
+        assert after is not None  # noqa: S101 - the row is locked
+        granter = mutation.caller.user.user_id
+        tx.grants.put(before.agent_id, owner.user_id, Role.ADMIN, granter, now, None)
+        if not command.keep_access:
+            tx.grants.remove(before.agent_id, before.owner_id)
+        return Effect(
+            value=Transferred(after, before.owner_id, len(revoked)),
+            kind=ChangeKind.AGENT_TRANSFERRED,
+            subjects=(
+                *_subjects(after, after.owner_id, before.owner_id),
+                subject(SubjectKind.GRANT, after.agent_id, after.owner_id),
+                subject(SubjectKind.GRANT, after.agent_id, before.owner_id),
+                *token_subjects(revoked),
+            ),
+            before=snapshots.of_agent(before),
+            after=snapshots.of_agent(after),
+        )
+
+    return mutate(app, call, decide)
+
+
+def slug_conflict(slug: str) -> AlreadyExists:
+    """The refusal of a slug that is taken."""
+    return AlreadyExists(
+        Reason.AGENT_SLUG_CONFLICT,
+        f"an agent {slug!r} already exists: choose another slug",
+        metadata={"agent_slug": slug},
+    )
+
+
+def token_subjects(token_ids: Sequence[str]) -> tuple[Subject, ...]:
+    """Tokens that went along with something."""
+    return tuple(subject(SubjectKind.TOKEN, token_id) for token_id in token_ids)
+
+
+def _create(mutation: Mutation, command: CreateAgent) -> Created:
+    slug = clean_slug("agent_slug", command.agent_slug)
+    name = texts.one_line("agent_name", command.agent_name) or slug
+    config = configs.checked("config", command.config)
+    if command.create_if_missing:
+        found = mutation.tx.agents.find_by_slug(slug)
+        if found is not None:
+            return Created(_visible(mutation, found), False)
+    agent = insert_agent(
+        mutation,
+        NewAgent(
+            agent_slug=slug,
+            agent_name=name,
+            owner_id=command.owner_id,
+            config=config,
+            site_scope=command.site_scope,
+        ),
+    )
+    if agent is not None:
+        return Created(agent, True)
+    if command.create_if_missing:
+        # Lost a race: on PostgreSQL the insert waited for the winner, whose row is there now.
+        found = mutation.tx.agents.find_by_slug(slug)
+        if found is not None:
+            return Created(_visible(mutation, found), False)
+    raise slug_conflict(slug)
+
+
+def _visible(mutation: Mutation, agent: Agent) -> Agent:
+    try:
+        return require_agent(
+            mutation.tx, mutation.caller, agent.agent_id, Role.VIEWER, mutation.now
+        )
+    except PermissionDenied:
+        raise slug_conflict(agent.agent_slug) from None
+
+
+def _update_values(mutation: Mutation, command: UpdateAgent) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if not isinstance(command.agent_name, Unset):
+        values["agent_name"] = texts.name(
+            "update.agent_name", command.agent_name, Reason.INVALID_AGENT_NAME
+        )
+    if not isinstance(command.config, Unset):
+        values["config"] = configs.checked("update.config", command.config)
+    if not isinstance(command.status, Unset):
+        values["status"] = command.status
+    if not isinstance(command.site_scope, Unset):
+        values["site_scope"] = _site_scope(mutation, command.site_scope)
+    if not values:
+        raise invalid(
+            "update",
+            "at least one of agent_name, config, status, site_scope",
+            Reason.INVALID_AGENT_UPDATE,
+        )
+    return values
+
+
+def _site_scope(mutation: Mutation, site_id: int | None) -> int | None:
+    if Action.MANAGE_AGENTS not in mutation.caller.actions:
+        raise PermissionDenied(
+            Reason.ACTION_MISSING,
+            "the site scope needs the action manage_agents",
+            metadata={"actions": Action.MANAGE_AGENTS.value},
+        )
+    if site_id is not None and mutation.tx.sites.find(site_id) is None:
+        raise NotFound(Reason.SITE_NOT_FOUND, f"there is no site {site_id}")
+    return site_id
+
+
+def _require_owner(caller: Principal, agent: Agent) -> None:
+    if not caller.manages_agents and agent.owner_id != caller.user.user_id:
+        raise PermissionDenied(
+            Reason.OWNER_REQUIRED, f"only the owner of {agent.agent_slug!r} may do this"
+        )
+
+
+def _new_owner(mutation: Mutation, who: int | str, agent: Agent) -> User:
+    users = mutation.tx.users
+    if isinstance(who, int):
+        owner = users.find(who, share=True)
+    else:
+        owner = users.find_by_login(who, share=True)
+    if owner is None or not owner.active:
+        raise NotFound(Reason.AGENT_OWNER_NOT_FOUND, f"there is no active user {who!r}")
+    if owner.user_id == agent.owner_id:
+        raise FailedPrecondition(
+            Reason.ALREADY_OWNER, f"{owner.login!r} owns {agent.agent_slug!r} already"
+        )
+    if not mutation.caller.manages_agents:
+        require_room(mutation, owner)
+    return owner
+
+
+def _subjects(agent: Agent, *user_ids: int) -> tuple[Subject, ...]:
+    users = (subject(SubjectKind.USER, user_id) for user_id in user_ids)
+    return (subject(SubjectKind.AGENT, agent.agent_id), *users)
+
+
+def _creation_subjects(agent: Agent) -> tuple[Subject, ...]:
+    grant = subject(SubjectKind.GRANT, agent.agent_id, agent.owner_id)
+    return (*_subjects(agent, agent.owner_id), grant)
+
+
+def _grant_subjects(grants: Sequence[Grant]) -> tuple[Subject, ...]:
+    return tuple(subject(SubjectKind.GRANT, grant.agent_id, grant.user_id) for grant in grants)

@@ -1,0 +1,229 @@
+"""Whose token is this, and may its bearer do that?
+
+``identify`` is for the caller's own credential and refuses; the others are about somebody else's
+and answer with a decision, which is a value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from accredit_storage.records import Agent, Token, User
+from accredit_storage.store import Transaction
+
+from . import bearer
+from .agent_refs import AgentRef, default_agent, find_agent
+from .app import App
+from .consistency import Basis, Consistency, reading
+from .errors import PermissionDenied, Reason, Unauthenticated
+from .rights import (
+    Credential,
+    Decision,
+    Demand,
+    Held,
+    Principal,
+    PrincipalKind,
+    decide,
+    held_by,
+    judge,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introspection:
+    """Whose token it is: a principal, or None and why."""
+
+    decision: Decision
+    principal: Principal | None
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDemand:
+    """A demand and the agent it is about. ``agent`` None: the default one."""
+
+    agent: AgentRef | None
+    demand: Demand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """Whether the bearer may, with what role on which agent."""
+
+    decision: Decision
+    principal: Principal | None
+    held: Held | None
+    agent: Agent | None
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAuthorization:
+    """One decision for each demand, and whose token it is."""
+
+    decisions: Sequence[Decision]
+    principal: Principal | None
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Self:
+    """The caller as they see themselves. ``agent`` None: none, or several could be meant."""
+
+    principal: Principal
+    user: User
+    agent: Agent | None
+    token: Token
+
+
+_REFUSALS = {
+    Decision.TOKEN_INVALID: Unauthenticated(
+        Reason.TOKEN_INVALID, "the token is unknown, expired or revoked: present a live one"
+    ),
+    Decision.USER_INACTIVE: Unauthenticated(
+        Reason.USER_INACTIVE, "the token's user is deactivated: ask an administrator"
+    ),
+    Decision.MINTER_WITHOUT_RIGHTS: Unauthenticated(
+        Reason.MINTER_WITHOUT_RIGHTS,
+        "whoever minted the token has no right left to pass on: mint a new one",
+    ),
+    Decision.AGENT_INACTIVE: PermissionDenied(
+        Reason.AGENT_INACTIVE, "the token's agent is not active: its owner can make it so"
+    ),
+}
+
+
+def identify(app: App, text: str) -> Principal:
+    """The caller whose credential this is. Raises Unauthenticated, or PermissionDenied."""
+    with app.store.read() as tx:
+        return accept(app, _judged(tx, text, app.now()))
+
+
+def accept(app: App, judged: Principal | Decision) -> Principal:
+    """The principal, noted as having used its token; else the refusal of a caller's credential."""
+    if isinstance(judged, Decision):
+        refusal = _REFUSALS[judged]
+        # A new one each time: an exception that is raised twice collects tracebacks.
+        raise type(refusal)(refusal.reason, refusal.message)
+    if judged.token is not None:
+        app.usage.note(judged.token.token_id, app.now())
+    return judged
+
+
+def load(tx: Transaction, token: Token, *, share: bool = False) -> Credential | None:
+    """What a token rests on. None if a part has just gone. ``share`` keeps it all from changing."""
+    agent = None
+    if token.agent_id is not None:
+        agent = tx.agents.find(token.agent_id, share=share)
+        if agent is None:
+            return None
+    user_id = agent.owner_id if agent is not None else token.user_id
+    user = None if user_id is None else tx.users.find(user_id, share=share)
+    if user is None:
+        return None
+    minter: User | None = user
+    grant = None
+    if token.created_by != user.user_id:
+        minter = tx.users.find(token.created_by, share=share)
+        if agent is not None:
+            grant = tx.grants.find(agent.agent_id, token.created_by, share=share)
+    if minter is None:
+        return None
+    return Credential(token=token, user=user, agent=agent, minter=minter, minter_grant=grant)
+
+
+def authenticate(app: App, text: str, consistency: Consistency) -> Introspection:
+    """Whose token this is. Sites play no part."""
+    with reading(app, consistency) as (tx, head):
+        now = app.now()
+        decision, principal = subject(app, tx, text, now)
+        return Introspection(
+            decision=decision, principal=principal, basis=Basis.of(head).with_principal(principal)
+        )
+
+
+def authorize(app: App, text: str, wanted: AgentDemand, consistency: Consistency) -> Authorization:
+    """Whose token this is, and whether it meets the demand on an active agent."""
+    with reading(app, consistency) as (tx, head):
+        now = app.now()
+        basis = Basis.of(head)
+        decision, principal = subject(app, tx, text, now)
+        agent, held = None, None
+        if principal is not None:
+            basis = basis.with_principal(principal)
+            decision, agent, held = _decided(tx, principal, wanted, now)
+            basis = basis.with_agent(agent, held, wanted.demand.site_id)
+        allowed = decision is Decision.ALLOWED
+        return Authorization(
+            decision=decision,
+            principal=principal if allowed else None,
+            held=held if allowed else None,
+            agent=agent if allowed else None,
+            basis=basis,
+        )
+
+
+def batch_authorize(
+    app: App, text: str, wanted: Sequence[AgentDemand], consistency: Consistency
+) -> BatchAuthorization:
+    """The same for several demands on one token, all at one moment."""
+    with reading(app, consistency) as (tx, head):
+        now = app.now()
+        basis = Basis.of(head)
+        decision, principal = subject(app, tx, text, now)
+        if principal is None:
+            return BatchAuthorization(
+                decisions=[decision] * len(wanted), principal=None, basis=basis
+            )
+        basis = basis.with_principal(principal)
+        decisions = []
+        for one in wanted:
+            decision, agent, held = _decided(tx, principal, one, now)
+            basis = basis.with_agent(agent, held, one.demand.site_id)
+            decisions.append(decision)
+        return BatchAuthorization(decisions=decisions, principal=principal, basis=basis)
+
+
+def who_am_i(app: App, caller: Principal) -> Self:
+    """The caller, and the agent that is meant when they name none."""
+    with app.store.read() as tx:
+        agent, _ = default_agent(tx, caller, app.now())
+    if caller.token is None:
+        raise RuntimeError("a caller without a token")
+    return Self(principal=caller, user=caller.user, agent=agent, token=caller.token)
+
+
+def _judged(tx: Transaction, text: str, now: datetime) -> Principal | Decision:
+    if bearer.parse(text) is None:
+        return Decision.TOKEN_INVALID
+    token = tx.tokens.find_by_digest(bearer.digest(text))
+    credential = None if token is None else load(tx, token)
+    return Decision.TOKEN_INVALID if credential is None else judge(credential, now)
+
+
+def subject(
+    app: App, tx: Transaction, text: str, now: datetime
+) -> tuple[Decision, Principal | None]:
+    """Whom somebody else's token speaks for; its use is noted."""
+    judged = _judged(tx, text, now)
+    if isinstance(judged, Decision):
+        return judged, None
+    return Decision.ALLOWED, accept(app, judged)
+
+
+def _decided(
+    tx: Transaction, principal: Principal, wanted: AgentDemand, now: datetime
+) -> tuple[Decision, Agent | None, Held | None]:
+    if wanted.agent is None:
+        agent, candidates = default_agent(tx, principal, now)
+        if agent is None and candidates:
+            return Decision.AGENT_AMBIGUOUS, None, None
+    else:
+        agent = find_agent(tx, wanted.agent)
+    held = None
+    if agent is not None:
+        grant = None
+        if principal.kind is not PrincipalKind.AGENT:
+            grant = tx.grants.find(agent.agent_id, principal.user.user_id)
+        held = held_by(principal, agent, grant, now)
+    return decide(principal, agent, held, wanted.demand), agent, held

@@ -1,0 +1,83 @@
+"""The audit trail, read and verified."""
+
+from dataclasses import dataclass
+
+from accredit_storage.chain import Verification
+from accredit_storage.changes import ChangeQuery
+from accredit_storage.records import Change, Role
+
+from .agent_refs import require_agent
+from .app import App
+from .consistency import Consistency, reading
+from .errors import PermissionDenied, Reason, invalid
+from .paging import Cursor, Page, PageRequest
+from .permissions import Action
+from .rights import Principal
+
+MAX_KINDS = 50
+_VERIFIED_AT_ONCE = 20_000
+_HASH_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A revision, and the hash it had when somebody noted it down."""
+
+    revision: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found, and the token that goes on where this call ended; empty at the end."""
+
+    verification: Verification
+    next_token: str
+
+
+def list_changes(
+    app: App, caller: Principal, query: ChangeQuery, page: PageRequest, consistency: Consistency
+) -> Page[Change]:
+    """One page of changes. Needs audit, or ADMIN on the agent that it filters by."""
+    if len(query.kinds) > MAX_KINDS:
+        raise invalid("kinds", f"at most {MAX_KINDS}")
+    with reading(app, consistency) as (tx, head):
+        if Action.AUDIT not in caller.actions:
+            if query.agent_id is None:
+                raise PermissionDenied(
+                    Reason.ACTION_MISSING,
+                    "the log needs the action audit, or a filter by an agent of yours",
+                    metadata={"actions": Action.AUDIT.value},
+                )
+            require_agent(tx, caller, query.agent_id, Role.ADMIN, app.now())
+        cursor = Cursor(page, caller, head.epoch)
+        after = cursor.after(int)
+        found = tx.changes.page(
+            query, after=None if after is None else after[0], limit=cursor.size + 1
+        )
+        return cursor.page(found, lambda change: (change.revision,))
+
+
+def verify_changes(
+    app: App, caller: Principal, anchor: Anchor | None, page: PageRequest
+) -> Verified:
+    """Recompute a stretch of the chain, after the anchor or the page token."""
+    if anchor is not None:
+        _check(anchor)
+    with app.store.read() as tx:
+        cursor = Cursor(page, caller, tx.head().epoch)
+        after = cursor.after(int, str)
+        start = None if anchor is None or anchor.revision == 0 else (anchor.revision, anchor.hash)
+        if after is not None:
+            start = (after[0], bytes.fromhex(after[1]))
+        found = tx.changes.verify(anchor=start, limit=_VERIFIED_AT_ONCE)
+        goes_on = found.first_broken is None and found.reached[0] < found.head.revision
+        reached = (found.reached[0], found.reached[1].hex())
+        return Verified(found, cursor.continuing(reached) if goes_on else "")
+
+
+def _check(anchor: Anchor) -> None:
+    if anchor.revision < 0:
+        raise invalid("anchor.revision", "0 or more")
+    if len(anchor.hash) != (_HASH_LENGTH if anchor.revision else 0):
+        raise invalid("anchor.hash", "32 bytes, or none for revision 0")

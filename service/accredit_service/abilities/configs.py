@@ -1,0 +1,50 @@
+"""The bounds of an agent's config: a JSON object that the server keeps and does not interpret."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import invalid
+
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 32
+# From here on a double cannot tell neighbouring integers apart.
+_EXACT = 2**53
+
+
+def checked(path: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config as it is stored: integral doubles as integers. Raises InvalidArgument."""
+    stored = {key: _value(path, value, 2) for key, value in config.items()}
+    size = len(json.dumps(stored, separators=(",", ":")))
+    if size > MAX_BYTES:
+        raise invalid(path, f"at most {MAX_BYTES} bytes as JSON, this is {size}")
+    return stored
+
+
+def description(config: Mapping[str, Any]) -> str:
+    """The text that lists show for an agent; empty if the config has none."""
+    text = config.get("description")
+    return text if isinstance(text, str) else ""
+
+
+def _value(path: str, value: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH + 1:
+        raise invalid(path, f"at most {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return {key: _value(path, inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_value(path, inner, depth + 1) for inner in value]
+    if isinstance(value, float):
+        return _number(path, value)
+    return value
+
+
+def _number(path: str, value: float) -> int | float:
+    if not math.isfinite(value):
+        raise invalid(path, "finite numbers only")
+    if not value.is_integer():
+        return value
+    if abs(value) >= _EXACT:
+        raise invalid(path, "no integer of 2^53 or more: send it as a text")
+    return int(value)

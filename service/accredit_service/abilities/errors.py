@@ -1,0 +1,157 @@
+"""Every way an ability can refuse, by canonical code, each with a reason to branch on.
+
+* Refusal
+  + InvalidArgument     the request is wrong, whatever the state
+  + Unauthenticated     the caller's own credential does not work
+  + PermissionDenied    it works, and is not enough
+  + NotFound            there is no such thing, and the caller may know
+  + AlreadyExists       the name is taken
+  + FailedPrecondition  not in this state
+  + Aborted             somebody else was there first
+  + ResourceExhausted   a limit is reached
+  + Unimplemented       there is no such method
+  + DeadlineExceeded    too little time was left to begin
+
+Anything else that is raised is a bug.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+class Reason(enum.StrEnum):
+    """The names of ``ErrorReason`` in errors.proto, without its prefix; a test holds them equal."""
+
+    FIELD_INVALID = "FIELD_INVALID"
+    REQUEST_MALFORMED = "REQUEST_MALFORMED"
+    INVALID_AGENT_SLUG = "INVALID_AGENT_SLUG"
+    INVALID_AGENT_OWNER = "INVALID_AGENT_OWNER"
+    INVALID_AGENT_NAME = "INVALID_AGENT_NAME"
+    INVALID_AGENT_UPDATE = "INVALID_AGENT_UPDATE"
+    INVALID_AGENT_SCOPE = "INVALID_AGENT_SCOPE"
+    PAGE_TOKEN_INVALID = "PAGE_TOKEN_INVALID"  # noqa: S105 - a reason, not a secret
+    CONSISTENCY_TOKEN_INVALID = "CONSISTENCY_TOKEN_INVALID"  # noqa: S105
+    REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+    TOKEN_MISSING = "TOKEN_MISSING"  # noqa: S105
+    TOKEN_MALFORMED = "TOKEN_MALFORMED"  # noqa: S105
+    TOKEN_INVALID = "TOKEN_INVALID"  # noqa: S105
+    USER_INACTIVE = "USER_INACTIVE"
+    MINTER_WITHOUT_RIGHTS = "MINTER_WITHOUT_RIGHTS"
+    AGENT_INACTIVE = "AGENT_INACTIVE"
+    ACTION_MISSING = "ACTION_MISSING"
+    AGENT_ACCESS_DENIED = "AGENT_ACCESS_DENIED"
+    ROLE_INSUFFICIENT = "ROLE_INSUFFICIENT"
+    USER_TOKEN_REQUIRED = "USER_TOKEN_REQUIRED"  # noqa: S105
+    OWNER_REQUIRED = "OWNER_REQUIRED"
+    CEILING_EXCEEDED = "CEILING_EXCEEDED"
+    AGENT_SCOPE_FORBIDDEN = "AGENT_SCOPE_FORBIDDEN"
+    AGENT_USER_SCOPE_FORBIDDEN = "AGENT_USER_SCOPE_FORBIDDEN"
+    TOKEN_ACCESS_DENIED = "TOKEN_ACCESS_DENIED"  # noqa: S105
+    AGENT_NOT_FOUND = "AGENT_NOT_FOUND"
+    AGENT_OWNER_NOT_FOUND = "AGENT_OWNER_NOT_FOUND"
+    USER_NOT_FOUND = "USER_NOT_FOUND"
+    SITE_NOT_FOUND = "SITE_NOT_FOUND"
+    AGENT_TOKEN_NOT_FOUND = "AGENT_TOKEN_NOT_FOUND"  # noqa: S105
+    GRANT_NOT_FOUND = "GRANT_NOT_FOUND"
+    REVOKE_FAILED = "REVOKE_FAILED"
+    NO_AGENT = "NO_AGENT"
+    METHOD_UNKNOWN = "METHOD_UNKNOWN"
+    AGENT_SLUG_CONFLICT = "AGENT_SLUG_CONFLICT"
+    LOGIN_CONFLICT = "LOGIN_CONFLICT"
+    SITE_SLUG_CONFLICT = "SITE_SLUG_CONFLICT"
+    SLUG_RESERVED = "SLUG_RESERVED"
+    CANNOT_REVOKE_OWNER = "CANNOT_REVOKE_OWNER"
+    LAST_ADMIN = "LAST_ADMIN"
+    USER_OWNS_AGENTS = "USER_OWNS_AGENTS"
+    SITE_IN_USE = "SITE_IN_USE"
+    AGENT_AMBIGUOUS = "AGENT_AMBIGUOUS"
+    TOKEN_NOT_LIVE = "TOKEN_NOT_LIVE"  # noqa: S105
+    SCOPE_TOO_WIDE = "SCOPE_TOO_WIDE"
+    ALREADY_OWNER = "ALREADY_OWNER"
+    ETAG_MISMATCH = "ETAG_MISMATCH"
+    TOKEN_ALREADY_ROTATED = "TOKEN_ALREADY_ROTATED"  # noqa: S105
+    SECRET_ALREADY_SHOWN = "SECRET_ALREADY_SHOWN"  # noqa: S105
+    CONTENTION = "CONTENTION"
+    AGENT_LIMIT_REACHED = "AGENT_LIMIT_REACHED"
+    RATE_LIMITED = "RATE_LIMITED"
+    OVERLOADED = "OVERLOADED"
+    METADATA_TOO_LARGE = "METADATA_TOO_LARGE"
+    STORAGE_FULL = "STORAGE_FULL"
+    DEADLINE_TOO_SHORT = "DEADLINE_TOO_SHORT"
+    DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
+    INTERNAL = "INTERNAL"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field of the request and the rule that it breaks."""
+
+    path: str
+    rule: str
+
+
+class Refusal(Exception):
+    """Base of the refusals. ``metadata`` has the message's dynamic parts, for programs."""
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        fields: tuple[FieldError, ...] = (),
+        metadata: Mapping[str, str] | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.fields = fields
+        self.metadata = dict(metadata or {})
+        self.retry_after = retry_after
+
+
+class InvalidArgument(Refusal):
+    """The request is wrong, whatever the state."""
+
+
+class Unauthenticated(Refusal):
+    """The caller's own credential does not work."""
+
+
+class PermissionDenied(Refusal):
+    """The caller's credential works, and is not enough."""
+
+
+class NotFound(Refusal):
+    """There is no such thing, and the caller may know that."""
+
+
+class AlreadyExists(Refusal):
+    """The name is taken."""
+
+
+class FailedPrecondition(Refusal):
+    """Not while things stand as they do."""
+
+
+class Aborted(Refusal):
+    """Somebody else was there first; reading again may help."""
+
+
+class ResourceExhausted(Refusal):
+    """A limit is reached."""
+
+
+class Unimplemented(Refusal):
+    """There is no such method."""
+
+
+class DeadlineExceeded(Refusal):
+    """Too little time was left to begin."""
+
+
+def invalid(path: str, rule: str, reason: Reason = Reason.FIELD_INVALID) -> InvalidArgument:
+    """The refusal of one field: its path in the request, and the rule in words."""
+    return InvalidArgument(reason, f"{path}: {rule}", fields=(FieldError(path, rule),))

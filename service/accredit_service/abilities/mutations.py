@@ -1,0 +1,240 @@
+"""How every change is made: judge the caller on the rows, decide, write, log, in one transaction.
+
+A mutation decides on the rows that it holds and not on what was read before it: the caller's
+token, user and agent are read again and kept from changing, so that a token which was revoked
+before the commit mints nothing after it.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from accredit_storage.errors import Conflict
+from accredit_storage.records import Actor, ChangeKind, Draft, Head, Subject, SubjectKind
+from accredit_storage.store import WriteTransaction
+
+from .app import App
+from .auth import accept, load
+from .errors import Aborted, PermissionDenied, Reason, invalid
+from .permissions import PERMISSIONS, Permission, Speaker
+from .rights import Decision, Principal, PrincipalKind, judge
+
+T = TypeVar("T")
+
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One mutating call. ``encode`` makes of its value the reply that a replay is answered with."""
+
+    method: str
+    token_id: str
+    encode: Callable[[Any], bytes]
+    request_id: str = ""
+    body_digest: bytes = b""
+    validate_only: bool = False
+
+    @property
+    def permission(self) -> Permission:
+        """What the call demands."""
+        return PERMISSIONS[self.method]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect(Generic[T]):
+    """What a decision came to. ``kind`` None: nothing changed. ``shown``: whose secret it made."""
+
+    value: T
+    kind: ChangeKind | None = None
+    subjects: tuple[Subject, ...] = ()
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    shown: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Generic[T]):
+    """The value of a mutation and the state after it. ``head`` None: it was validated only."""
+
+    value: T
+    head: Head | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """The reply that an earlier call under the same request id was given."""
+
+    reply: bytes
+    head: Head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """What a decision has at hand: the transaction, the caller as of now, and the moment."""
+
+    app: App
+    tx: WriteTransaction
+    caller: Principal
+    call: Call
+    now: datetime
+
+
+class _ValidatedError(Exception):
+    """Undoes the transaction of a call that was to be validated only."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
+def mutate(
+    app: App, call: Call, decide: Callable[[Mutation], Effect[T]], *, exclusive: str = ""
+) -> Written[T] | Replayed:
+    """Make one change. ``decide`` may run several times and touches nothing but its transaction.
+
+    ``exclusive`` names what only one mutation at a time may decide about; it is taken before any
+    row, so that whoever waits for it holds nothing that the others wait for.
+
+    Raises Unauthenticated or PermissionDenied for the caller, whatever ``decide`` refuses with,
+    InvalidArgument for a request id that was used for something else, and Aborted when other
+    writers kept winning.
+    """
+    _check_request_id(call)
+    for _ in range(_ATTEMPTS):
+        try:
+            return _attempt(app, call, decide, exclusive)
+        except Conflict:
+            continue
+        except _ValidatedError as validated:
+            return Written(value=validated.value, head=None)
+    raise Aborted(Reason.CONTENTION, "other writers kept winning: try again")
+
+
+def subject(kind: SubjectKind, *parts: object) -> Subject:
+    """One thing that a change touched, by the parts of its id."""
+    return Subject(kind=kind, subject_id=":".join(str(part) for part in parts))
+
+
+def check_etag(given: str, version: int) -> None:
+    """Raise Aborted unless the etag is empty or that of this version."""
+    if given and given != etag(version):
+        raise Aborted(
+            Reason.ETAG_MISMATCH,
+            "it has changed since you read it: read it again",
+            metadata={"etag": etag(version)},
+        )
+
+
+def etag(version: int) -> str:
+    """The etag of a version: a quoted text."""
+    return f'"{version}"'
+
+
+def permit(caller: Principal, permission: Permission) -> None:
+    """Raise PermissionDenied unless the caller has an action, and a kind of token, that will do."""
+    if not caller.may_speak(permission.speaker):
+        needed = permission.speaker.value
+        if permission.speaker is Speaker.USER and caller.kind is PrincipalKind.AGENT_AS_OWNER:
+            needed = "a user's token: acting as the owner is not enough"
+        raise PermissionDenied(Reason.USER_TOKEN_REQUIRED, f"this call needs {needed}")
+    if permission.any_action and not permission.any_action & caller.actions:
+        names = sorted(permission.any_action)
+        raise PermissionDenied(
+            Reason.ACTION_MISSING,
+            f"this call needs the action {' or '.join(names)}",
+            metadata={"actions": ",".join(names)},
+        )
+
+
+def _attempt(
+    app: App, call: Call, decide: Callable[[Mutation], Effect[T]], exclusive: str
+) -> Written[T] | Replayed:
+    with app.store.write() as tx:
+        if exclusive:
+            tx.exclusive(exclusive)
+        now = app.now()
+        caller = _caller(app, tx, call.token_id, now)
+        permit(caller, call.permission)
+        key = _caller_key(caller)
+        guarded = bool(call.request_id) and not call.validate_only
+        if guarded:
+            earlier = tx.requests.claim(key, call.method, call.request_id, call.body_digest, now)
+            if earlier is not None:
+                if earlier.body_digest != call.body_digest:
+                    raise invalid(
+                        "request_id",
+                        "a new UUID for each new request: this one was used for another",
+                        Reason.REQUEST_ID_REUSED,
+                    )
+                return _replay(tx, earlier.result)
+        effect = decide(Mutation(app=app, tx=tx, caller=caller, call=call, now=now))
+        if call.validate_only:
+            raise _ValidatedError(effect.value)
+        head = tx.head()
+        if effect.kind is not None:
+            draft = Draft(
+                kind=effect.kind,
+                actor=_actor(caller),
+                request_id=call.request_id,
+                subjects=effect.subjects,
+                before=effect.before,
+                after=effect.after,
+                at=now,
+            )
+            head = Head(epoch=head.epoch, revision=tx.record(draft), hash=b"")
+        if guarded:
+            result = _result(call, effect)
+            tx.requests.finish(key, call.method, call.request_id, result, head.revision)
+        return Written(value=effect.value, head=head)
+
+
+def _caller(app: App, tx: WriteTransaction, token_id: str, now: datetime) -> Principal:
+    token = tx.tokens.find(token_id, share=True)
+    credential = None if token is None else load(tx, token, share=True)
+    judged = Decision.TOKEN_INVALID if credential is None else judge(credential, now)
+    return accept(app, judged)
+
+
+def _check_request_id(call: Call) -> None:
+    if not call.request_id:
+        return
+    try:
+        canonical = str(uuid.UUID(call.request_id))
+    except ValueError:
+        canonical = ""
+    if canonical != call.request_id.lower():
+        raise invalid("request_id", "a UUID such as 123e4567-e89b-12d3-a456-426614174000")
+
+
+def _result(call: Call, effect: Effect[Any]) -> Mapping[str, Any]:
+    if effect.shown:
+        return {"token_id": effect.shown}
+    return {"reply": call.encode(effect.value).hex()}
+
+
+def _replay(tx: WriteTransaction, result: Mapping[str, Any]) -> Replayed:
+    if "token_id" in result:
+        raise Aborted(
+            Reason.SECRET_ALREADY_SHOWN,
+            "this request was carried out before and its secret shown then: "
+            "revoke the token and make another",
+            metadata={"token_id": str(result["token_id"])},
+        )
+    return Replayed(reply=bytes.fromhex(result["reply"]), head=tx.head())
+
+
+def _caller_key(caller: Principal) -> str:
+    if caller.kind is PrincipalKind.USER or caller.agent is None:
+        return f"user:{caller.user.user_id}"
+    return f"agent:{caller.agent.agent_id}"
+
+
+def _actor(caller: Principal) -> Actor:
+    return Actor(
+        user_id=caller.user.user_id,
+        agent_id=None if caller.agent is None else caller.agent.agent_id,
+        token_id=None if caller.token is None else caller.token.token_id,
+    )

@@ -1,0 +1,108 @@
+"""Pages: a size within bounds, and tokens that continue exactly the list that they came from.
+
+A page token holds where the page before ended and a digest over the list's name, the caller and
+every filter. It carries no authority: whoever presents it is judged like anybody.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from .errors import Reason, invalid
+from .rights import Principal
+
+T = TypeVar("T")
+
+DEFAULT_SIZE = 50
+MAX_SIZE = 500
+_MAC_LENGTH = 16
+_MAX_TOKEN = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """What a caller asked for. ``filters`` is the request without its page fields, canonical."""
+
+    method: str
+    size: int
+    token: str
+    filters: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some items and where the next ones begin; an empty token ends the list."""
+
+    items: Sequence[T]
+    next_token: str
+
+
+class Cursor:
+    """The place in one list for one caller and one set of filters."""
+
+    def __init__(self, request: PageRequest, caller: Principal, epoch: str) -> None:
+        """Raise InvalidArgument for a negative size."""
+        if request.size < 0:
+            raise invalid("page_size", "0 for the default, or more")
+        self.size = min(request.size or DEFAULT_SIZE, MAX_SIZE)
+        agent_id = 0 if caller.agent is None else caller.agent.agent_id
+        speaker = f"{caller.kind.value}:{caller.user.user_id}:{agent_id}"
+        bound = [request.method, speaker, request.filters.hex()]
+        self._bound = json.dumps(bound).encode()
+        # Tokens of another store must not fit, so its epoch is the key. It need not be secret: a
+        # forged token can ask for nothing that its bearer could not ask for by other means.
+        self._key = hashlib.sha256(epoch.encode()).digest()
+        self._token = request.token
+
+    def after(self, *shape: type) -> tuple[Any, ...] | None:
+        """Where the page before ended, of these types; None for the first page.
+
+        Raises InvalidArgument for a token that was altered or belongs to another list.
+        """
+        if not self._token:
+            return None
+        try:
+            if len(self._token) > _MAX_TOKEN:
+                raise ValueError
+            padded = self._token + "=" * (-len(self._token) % 4)
+            raw = base64.b64decode(padded, altchars=b"-_", validate=True)
+            mac, payload = raw[:_MAC_LENGTH], raw[_MAC_LENGTH:]
+            if not hmac.compare_digest(mac, self._mac(payload)):
+                raise ValueError
+            values = json.loads(payload)
+        except (ValueError, binascii.Error):
+            raise invalid(
+                "page_token",
+                "the next_page_token of the same list with the same filters",
+                Reason.PAGE_TOKEN_INVALID,
+            ) from None
+        return tuple(_revive(kind, value) for kind, value in zip(shape, values, strict=True))
+
+    def page(self, items: Sequence[T], place: Callable[[T], tuple[Any, ...]]) -> Page[T]:
+        """The page from up to ``size + 1`` items; ``place`` says where an item stands."""
+        if len(items) <= self.size:
+            return Page(items, "")
+        kept = items[: self.size]
+        return Page(kept, self.continuing(place(kept[-1])))
+
+    def continuing(self, place: tuple[Any, ...]) -> str:
+        """The token of the page that begins after this place."""
+        payload = json.dumps([_plain(value) for value in place]).encode()
+        return base64.urlsafe_b64encode(self._mac(payload) + payload).decode().rstrip("=")
+
+    def _mac(self, payload: bytes) -> bytes:
+        return hmac.digest(self._key, self._bound + b"\n" + payload, "sha256")[:_MAC_LENGTH]
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _revive(kind: type, value: Any) -> Any:
+    return datetime.fromisoformat(value).astimezone(UTC) if kind is datetime else kind(value)

@@ -1,0 +1,154 @@
+"""What each role of a user may do, and what each call demands.
+
+The two tables are the whole policy. docs/permissions.md is made from them, the interceptor and
+the mutations judge by them, and the server does not start for a call without a row.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from accredit_storage.records import Role, UserRole
+
+
+class Action(enum.StrEnum):
+    """Something that a user may do, apart from any one agent."""
+
+    MANAGE_AGENTS = "manage_agents"
+    MANAGE_USERS = "manage_users"
+    MANAGE_SITES = "manage_sites"
+    MANAGE_FLOWS = "manage_flows"
+    MANAGE_SETTINGS = "manage_settings"
+    VIEW_ANALYTICS = "view_analytics"
+    AUDIT = "audit"
+    AUTHENTICATE = "authenticate"
+    WATCH = "watch"
+    CHAT = "chat"
+    USE_TOOLS = "use_tools"
+    VIEW_LOGS = "view_logs"
+    CREATE_OWN_AGENT = "create_own_agent"
+
+
+ROLE_ACTIONS: Mapping[UserRole, frozenset[Action]] = {
+    UserRole.ADMINISTRATOR: frozenset(Action),
+    UserRole.SERVICE: frozenset({Action.AUTHENTICATE, Action.WATCH}),
+    UserRole.MEMBER: frozenset(
+        {Action.CHAT, Action.USE_TOOLS, Action.VIEW_LOGS, Action.CREATE_OWN_AGENT}
+    ),
+    UserRole.GUEST: frozenset({Action.CHAT}),
+}
+
+# Of its owner's actions, all that an agent's own token can have.
+AGENT_ACTIONS = frozenset({Action.CHAT, Action.USE_TOOLS, Action.VIEW_LOGS})
+
+
+class Speaker(enum.Enum):
+    """Which kinds of credential a call takes."""
+
+    ANY = "any token"
+    OWNER = "a user's token, or one that acts as its owner"
+    USER = "a user's token"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """What a call demands. ``any_action``: one of these. ``role``: on the agent that it names.
+
+    ``note`` says what else the ability judges, for the documentation.
+    """
+
+    any_action: frozenset[Action] = frozenset()
+    role: Role | None = None
+    speaker: Speaker = Speaker.ANY
+    note: str = ""
+
+
+def _row(
+    *any_action: Action, role: Role | None = None, speaker: Speaker = Speaker.ANY, note: str = ""
+) -> Permission:
+    return Permission(any_action=frozenset(any_action), role=role, speaker=speaker, note=note)
+
+
+PERMISSIONS: Mapping[str, Permission] = {
+    "AgentService/CreateAgent": _row(
+        Action.MANAGE_AGENTS,
+        Action.CREATE_OWN_AGENT,
+        speaker=Speaker.OWNER,
+        note="without manage_agents: for oneself, up to the limit",
+    ),
+    "AgentService/BatchCreateAgents": _row(
+        Action.MANAGE_AGENTS,
+        Action.CREATE_OWN_AGENT,
+        speaker=Speaker.OWNER,
+        note="without manage_agents: for oneself, up to the limit",
+    ),
+    "AgentService/GetAgent": _row(role=Role.VIEWER),
+    "AgentService/BatchGetAgents": _row(note="answers those that the caller may view"),
+    "AgentService/ListAgents": _row(
+        Action.CHAT, note="manage_agents for scope ALL and for another user's agents"
+    ),
+    "AgentService/UpdateAgent": _row(role=Role.ADMIN, note="manage_agents for the site scope"),
+    "AgentService/RenameAgent": _row(role=Role.ADMIN, speaker=Speaker.OWNER),
+    "AgentService/DeleteAgent": _row(
+        role=Role.ADMIN, speaker=Speaker.OWNER, note="the owner, or manage_agents"
+    ),
+    "AgentService/TransferAgent": _row(
+        role=Role.ADMIN, speaker=Speaker.OWNER, note="the owner, or manage_agents"
+    ),
+    "AgentService/ResolveAgent": _row(note="VIEWER on the agent, or authenticate"),
+    "AgentService/ProvisionAgent": _row(
+        Action.MANAGE_AGENTS,
+        Action.CREATE_OWN_AGENT,
+        speaker=Speaker.OWNER,
+        note="manage_agents for another user",
+    ),
+    "AccessService/GrantAccess": _row(role=Role.ADMIN, speaker=Speaker.OWNER),
+    "AccessService/RevokeAccess": _row(role=Role.ADMIN, speaker=Speaker.OWNER),
+    "AccessService/GetAccess": _row(note="one's own, or ADMIN on the agent"),
+    "AccessService/ListAgentAccess": _row(role=Role.ADMIN),
+    "AccessService/ListUserAccess": _row(speaker=Speaker.OWNER, note="one's own, or manage_agents"),
+    "AccessService/CheckAccess": _row(note="about oneself, or authenticate"),
+    "AccessService/BatchCheckAccess": _row(note="about oneself, or authenticate"),
+    "TokenService/CreateToken": _row(
+        speaker=Speaker.USER,
+        note="ADMIN on the agent; for oneself nothing; for another user manage_users",
+    ),
+    "TokenService/GetToken": _row(
+        note="OPERATOR on the agent; the user, or manage_users; the token itself"
+    ),
+    "TokenService/ListTokens": _row(note="OPERATOR on the agent; the user, or manage_users"),
+    "TokenService/RotateToken": _row(
+        speaker=Speaker.USER,
+        note="the minter; manage_agents for an agent's, manage_users for a user's; "
+        "the owner alone for one that acts as the owner",
+    ),
+    "TokenService/RevokeToken": _row(
+        note="ADMIN on the agent; the user, or manage_users; the minter; the token itself"
+    ),
+    "TokenService/RevokeAgentTokens": _row(role=Role.ADMIN, speaker=Speaker.OWNER),
+    "TokenService/RevokeUserTokens": _row(speaker=Speaker.OWNER, note="oneself, or manage_users"),
+    "AuthService/Authenticate": _row(Action.AUTHENTICATE),
+    "AuthService/Authorize": _row(Action.AUTHENTICATE),
+    "AuthService/BatchAuthorize": _row(Action.AUTHENTICATE),
+    "AuthService/WhoAmI": _row(),
+    "UserService/CreateUser": _row(
+        Action.MANAGE_USERS, speaker=Speaker.OWNER, note="and every action of the new role"
+    ),
+    "UserService/GetUser": _row(speaker=Speaker.OWNER, note="oneself, or manage_users"),
+    "UserService/ListUsers": _row(Action.MANAGE_USERS, speaker=Speaker.OWNER),
+    "UserService/UpdateUser": _row(
+        speaker=Speaker.OWNER,
+        note="oneself: display name and e-mail; all else manage_users, and every action of a "
+        "new role",
+    ),
+    "UserService/DeactivateUser": _row(Action.MANAGE_USERS, speaker=Speaker.OWNER),
+    "UserService/DeleteUser": _row(Action.MANAGE_USERS, speaker=Speaker.OWNER),
+    "SiteService/CreateSite": _row(Action.MANAGE_SITES, speaker=Speaker.OWNER),
+    "SiteService/GetSite": _row(),
+    "SiteService/ListSites": _row(),
+    "SiteService/DeleteSite": _row(Action.MANAGE_SITES, speaker=Speaker.OWNER),
+    "ScopeService/ResolveScope": _row(note="about oneself, or authenticate"),
+    "ScopeService/CheckResource": _row(note="about oneself, or authenticate"),
+    "ChangeService/ListChanges": _row(note="audit, or ADMIN on the agent that is filtered by"),
+    "ChangeService/VerifyChanges": _row(Action.AUDIT),
+}

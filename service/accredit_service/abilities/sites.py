@@ -1,0 +1,101 @@
+"""The sites that share one network of agents."""
+
+from dataclasses import dataclass
+
+from accredit_storage.records import ChangeKind, Site, SubjectKind
+from accredit_storage.store import Transaction
+
+from . import snapshots, texts
+from .agent_refs import clean_slug
+from .app import App
+from .consistency import Consistency, reading
+from .errors import AlreadyExists, FailedPrecondition, NotFound, Reason
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
+from .paging import Cursor, Page, PageRequest
+from .rights import Principal
+
+# An id, or a slug as somebody wrote it.
+SiteRef = int | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSite:
+    """A wish for a site."""
+
+    site_slug: str
+    site_name: str
+
+
+def create_site(app: App, call: Call, command: CreateSite) -> Written[Site] | Replayed:
+    """Add a site."""
+    slug = clean_slug("site_slug", command.site_slug, Reason.FIELD_INVALID)
+    name = texts.one_line("site_name", command.site_name) or slug
+
+    def decide(mutation: Mutation) -> Effect[Site]:
+        site = mutation.tx.sites.add(site_slug=slug, site_name=name, at=mutation.now)
+        if site is None:
+            raise AlreadyExists(
+                Reason.SITE_SLUG_CONFLICT,
+                f"a site {slug!r} already exists: choose another slug",
+                metadata={"site_slug": slug},
+            )
+        return Effect(
+            value=site,
+            kind=ChangeKind.SITE_CREATED,
+            subjects=(subject(SubjectKind.SITE, site.site_id),),
+            after=snapshots.of_site(site),
+        )
+
+    return mutate(app, call, decide)
+
+
+def get_site(app: App, ref: SiteRef, consistency: Consistency) -> Site:
+    """One site. Raises NotFound."""
+    with reading(app, consistency) as (tx, _):
+        return _require_site(tx, ref)
+
+
+def list_sites(
+    app: App, caller: Principal, page: PageRequest, consistency: Consistency
+) -> Page[Site]:
+    """One page of sites by id."""
+    with reading(app, consistency) as (tx, head):
+        cursor = Cursor(page, caller, head.epoch)
+        after = cursor.after(int)
+        found = tx.sites.page(after=None if after is None else after[0], limit=cursor.size + 1)
+        return cursor.page(found, lambda site: (site.site_id,))
+
+
+def delete_site(app: App, call: Call, ref: SiteRef, etag: str) -> Written[Site] | Replayed:
+    """Remove a site that no agent is scoped to."""
+
+    def decide(mutation: Mutation) -> Effect[Site]:
+        site = _require_site(mutation.tx, ref, lock=True)
+        check_etag(etag, site.version)
+        agents = mutation.tx.sites.agent_count(site.site_id)
+        if agents:
+            raise FailedPrecondition(
+                Reason.SITE_IN_USE,
+                f"{agents} agents are scoped to {site.site_slug!r}: give them another scope first",
+                metadata={"agents": str(agents)},
+            )
+        mutation.tx.sites.delete(site.site_id)
+        return Effect(
+            value=site,
+            kind=ChangeKind.SITE_DELETED,
+            subjects=(subject(SubjectKind.SITE, site.site_id),),
+            before=snapshots.of_site(site),
+        )
+
+    return mutate(app, call, decide)
+
+
+def _require_site(tx: Transaction, ref: SiteRef, *, lock: bool = False) -> Site:
+    if isinstance(ref, int):
+        site = tx.sites.find(ref, lock=lock)
+    else:
+        slug = clean_slug("site.site_slug", ref, Reason.FIELD_INVALID)
+        site = tx.sites.find_by_slug(slug, lock=lock)
+    if site is None:
+        raise NotFound(Reason.SITE_NOT_FOUND, f"there is no site {ref!r}")
+    return site

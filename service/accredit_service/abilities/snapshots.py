@@ -1,0 +1,83 @@
+"""Records as JSON for the change log: everything that a reader of the log may know, no secret."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from accredit_storage.records import Agent, Grant, Site, Token, User
+
+Snapshot = Mapping[str, Any]
+
+
+def of_agent(agent: Agent) -> Snapshot:
+    """An agent, config included."""
+    return {
+        "agent_id": agent.agent_id,
+        "agent_slug": agent.agent_slug,
+        "agent_name": agent.agent_name,
+        "owner_id": agent.owner_id,
+        "config": agent.config,
+        "status": agent.status.value,
+        "site_scope": agent.site_scope,
+        "version": agent.version,
+    }
+
+
+def of_grant(grant: Grant) -> Snapshot:
+    """A grant."""
+    return {
+        "agent_id": grant.agent_id,
+        "user_id": grant.user_id,
+        "role": grant.role.name.lower(),
+        "granted_by": grant.granted_by,
+        "expire_time": _time(grant.expire_at),
+        "version": grant.version,
+    }
+
+
+def of_token(token: Token) -> Snapshot:
+    """A token, which has neither secret nor digest."""
+    ceiling = token.ceiling
+    return {
+        "token_id": token.token_id,
+        "agent_id": token.agent_id,
+        "user_id": token.user_id,
+        "label": token.label,
+        "max_role": None if ceiling is None else ceiling.max_role.name.lower(),
+        "capabilities": None if ceiling is None else list(ceiling.capabilities),
+        "act_as_owner": token.act_as_owner,
+        "created_by": token.created_by,
+        "expire_time": _time(token.expire_at),
+        "revoke_time": _time(token.revoked_at),
+        "rotated_from": token.rotated_from,
+        "replaced_by": token.replaced_by,
+        "version": token.version,
+    }
+
+
+def of_user(user: User) -> Snapshot:
+    """A user."""
+    return {
+        "user_id": user.user_id,
+        "login": user.login,
+        "kind": user.kind.value,
+        "role": user.role.value,
+        "display_name": user.display_name,
+        "email": user.email,
+        "active": user.active,
+        "version": user.version,
+    }
+
+
+def of_site(site: Site) -> Snapshot:
+    """A site."""
+    return {
+        "site_id": site.site_id,
+        "site_slug": site.site_slug,
+        "site_name": site.site_name,
+        "version": site.version,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,297 @@
+"""The people and services that call."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from accredit_storage.errors import LoginTaken
+from accredit_storage.records import (
+    UNSET,
+    ChangeKind,
+    SubjectKind,
+    Unset,
+    User,
+    UserKind,
+    UserRole,
+)
+from accredit_storage.store import Transaction
+
+from . import snapshots, texts
+from .agents import token_subjects
+from .app import App
+from .consistency import Consistency, reading
+from .errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    Reason,
+    invalid,
+)
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
+from .paging import Cursor, Page, PageRequest
+from .permissions import ROLE_ACTIONS, Action
+from .rights import Principal
+
+# An id, or a login.
+UserRef = int | str
+
+# Held by whoever may take an administrator away, so that of two each sees what the other did.
+ADMINISTRATORS = "administrators"
+_OWN_FIELDS = frozenset({"display_name", "email"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateUser:
+    """A wish for a user. ``kind`` None: what fits the role."""
+
+    login: str
+    kind: UserKind | None
+    role: UserRole
+    display_name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListUsers:
+    """Which users to list; empty or None: whichever."""
+
+    text: str
+    email: str
+    role: UserRole | None
+    active: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateUser:
+    """What to set; UNSET leaves it."""
+
+    user: UserRef
+    etag: str
+    login: str | Unset = UNSET
+    kind: UserKind | Unset = UNSET
+    role: UserRole | Unset = UNSET
+    display_name: str | Unset = UNSET
+    email: str | Unset = UNSET
+    active: bool | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedUser:
+    """The user as they last stood, and how many tokens went with them."""
+
+    user: User
+    tokens: int
+
+
+def create_user(app: App, call: Call, command: CreateUser) -> Written[User] | Replayed:
+    """Add a user whose role has no action that the caller lacks."""
+    login = texts.login("login", command.login)
+    display_name = texts.one_line("display_name", command.display_name) or login
+    email = texts.email("email", command.email)
+    kind = command.kind
+    if kind is None:
+        kind = UserKind.SERVICE if command.role is UserRole.SERVICE else UserKind.HUMAN
+
+    def decide(mutation: Mutation) -> Effect[User]:
+        _require_actions_of(mutation.caller, command.role)
+        user = mutation.tx.users.add(
+            login=login,
+            kind=kind,
+            role=command.role,
+            display_name=display_name,
+            email=email,
+            at=mutation.now,
+        )
+        if user is None:
+            raise _login_conflict(login)
+        return Effect(
+            value=user,
+            kind=ChangeKind.USER_CREATED,
+            subjects=(subject(SubjectKind.USER, user.user_id),),
+            after=snapshots.of_user(user),
+        )
+
+    return mutate(app, call, decide)
+
+
+def get_user(app: App, caller: Principal, ref: UserRef, consistency: Consistency) -> User:
+    """One user: oneself, or anybody for who manages users. Raises PermissionDenied, NotFound."""
+    with reading(app, consistency) as (tx, _):
+        return _require_user(tx, caller, ref)
+
+
+def list_users(
+    app: App, caller: Principal, query: ListUsers, page: PageRequest, consistency: Consistency
+) -> Page[User]:
+    """One page of users by id."""
+    with reading(app, consistency) as (tx, head):
+        cursor = Cursor(page, caller, head.epoch)
+        after = cursor.after(int)
+        found = tx.users.page(
+            after=None if after is None else after[0],
+            limit=cursor.size + 1,
+            text=texts.search("text", query.text),
+            email=texts.search("email", query.email),
+            role=query.role,
+            active=query.active,
+        )
+        return cursor.page(found, lambda user: (user.user_id,))
+
+
+def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Replayed:
+    """Set what is given. Oneself may set display name and e-mail."""
+    values = _values(command)
+
+    def decide(mutation: Mutation) -> Effect[User]:
+        tx, caller = mutation.tx, mutation.caller
+        if not _OWN_FIELDS.issuperset(values) and Action.MANAGE_USERS not in caller.actions:
+            raise _needs_manage_users(", ".join(sorted(set(values) - _OWN_FIELDS)))
+        before = _require_user(tx, caller, command.user, lock=True)
+        check_etag(command.etag, before.version)
+        if "role" in values:
+            _require_actions_of(caller, values["role"])
+        if Action.MANAGE_USERS in caller.actions:
+            # Nobody changes somebody who may do more than they.
+            _require_actions_of(caller, before.role)
+        if not _stays_administrator(values):
+            _keep_an_administrator(tx, before)
+        try:
+            after = tx.users.update(before.user_id, at=mutation.now, **values)
+        except LoginTaken:
+            raise _login_conflict(values["login"]) from None
+        assert after is not None  # noqa: S101 - the row is locked
+        deactivated = before.active and not after.active
+        return _changed(
+            ChangeKind.USER_DEACTIVATED if deactivated else ChangeKind.USER_UPDATED, before, after
+        )
+
+    return mutate(app, call, decide, exclusive=ADMINISTRATORS)
+
+
+def deactivate_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[User] | Replayed:
+    """Stop a user; one who is stopped already stays as they are."""
+
+    def decide(mutation: Mutation) -> Effect[User]:
+        tx = mutation.tx
+        before = _require_user(tx, mutation.caller, ref, lock=True)
+        check_etag(etag, before.version)
+        _require_actions_of(mutation.caller, before.role)
+        if not before.active:
+            return Effect(value=before)
+        _keep_an_administrator(tx, before)
+        after = tx.users.update(before.user_id, at=mutation.now, active=False)
+        assert after is not None  # noqa: S101 - the row is locked
+        return _changed(ChangeKind.USER_DEACTIVATED, before, after)
+
+    return mutate(app, call, decide, exclusive=ADMINISTRATORS)
+
+
+def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[DeletedUser] | Replayed:
+    """Remove a user who owns no agent, with grants, tokens, and the tokens that they minted."""
+
+    def decide(mutation: Mutation) -> Effect[DeletedUser]:
+        tx = mutation.tx
+        user = _require_user(tx, mutation.caller, ref, lock=True)
+        check_etag(etag, user.version)
+        _require_actions_of(mutation.caller, user.role)
+        owned = tx.users.owned_agents(user.user_id)
+        if owned:
+            raise FailedPrecondition(
+                Reason.USER_OWNS_AGENTS,
+                f"{user.login!r} owns {len(owned)} agents: transfer or delete them first",
+                metadata={"owned": str(len(owned))},
+            )
+        _keep_an_administrator(tx, user)
+        tokens = sorted({*tx.tokens.minted_by(user.user_id), *tx.tokens.for_user(user.user_id)})
+        tx.users.delete(user.user_id)
+        return Effect(
+            value=DeletedUser(user, len(tokens)),
+            kind=ChangeKind.USER_DELETED,
+            subjects=(subject(SubjectKind.USER, user.user_id), *token_subjects(tokens)),
+            before=snapshots.of_user(user),
+        )
+
+    return mutate(app, call, decide, exclusive=ADMINISTRATORS)
+
+
+def _values(command: UpdateUser) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if not isinstance(command.login, Unset):
+        values["login"] = texts.login("update.login", command.login)
+    if not isinstance(command.display_name, Unset):
+        values["display_name"] = texts.name("update.display_name", command.display_name)
+    if not isinstance(command.email, Unset):
+        values["email"] = texts.email("update.email", command.email)
+    for field in ("kind", "role", "active"):
+        value = getattr(command, field)
+        if not isinstance(value, Unset):
+            values[field] = value
+    if not values:
+        raise invalid("update", "at least one of login, kind, role, display_name, email, active")
+    return values
+
+
+def _require_user(tx: Transaction, caller: Principal, ref: UserRef, *, lock: bool = False) -> User:
+    manages = Action.MANAGE_USERS in caller.actions
+    own = caller.is_user(ref) if isinstance(ref, int) else caller.user.login == ref
+    if not manages and not own:
+        raise _needs_manage_users("another user")
+    if isinstance(ref, int):
+        user = tx.users.find(ref, lock=lock)
+    else:
+        user = tx.users.find_by_login(ref, lock=lock)
+    if user is None:
+        raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {ref!r}")
+    return user
+
+
+def _needs_manage_users(what: str) -> PermissionDenied:
+    return PermissionDenied(
+        Reason.ACTION_MISSING,
+        f"{what} needs the action manage_users",
+        metadata={"actions": Action.MANAGE_USERS.value},
+    )
+
+
+def _require_actions_of(caller: Principal, role: UserRole) -> None:
+    """Nobody gives away, or takes from, a role that can do more than their own credential."""
+    missing = sorted(ROLE_ACTIONS[role] - caller.actions)
+    if missing:
+        raise PermissionDenied(
+            Reason.ACTION_MISSING,
+            f"the role {role.name} has actions that your credential lacks: {', '.join(missing)}",
+            metadata={"actions": ",".join(missing)},
+        )
+
+
+def _stays_administrator(values: dict[str, Any]) -> bool:
+    role = values.get("role", UserRole.ADMINISTRATOR)
+    return role is UserRole.ADMINISTRATOR and bool(values.get("active", True))
+
+
+def _keep_an_administrator(tx: Transaction, user: User) -> None:
+    """Raise FailedPrecondition if this user is the only active administrator."""
+    is_one = user.active and user.role is UserRole.ADMINISTRATOR
+    if is_one and tx.users.count_active_administrators() <= 1:
+        raise FailedPrecondition(
+            Reason.LAST_ADMIN,
+            f"{user.login!r} is the last active administrator: make another one first",
+        )
+
+
+def _login_conflict(login: str) -> AlreadyExists:
+    return AlreadyExists(
+        Reason.LOGIN_CONFLICT,
+        f"a user {login!r} already exists: choose another login",
+        metadata={"login": login},
+    )
+
+
+def _changed(kind: ChangeKind, before: User, after: User) -> Effect[User]:
+    return Effect(
+        value=after,
+        kind=kind,
+        subjects=(subject(SubjectKind.USER, after.user_id),),
+        before=snapshots.of_user(before),
+        after=snapshots.of_user(after),
+    )

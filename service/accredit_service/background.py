@@ -1,0 +1,89 @@
+"""What the server does without being called: housekeeping, and the thread that things tick in."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from accredit_storage.errors import StoreError
+
+from . import logs
+from .abilities.app import App
+
+log = logging.getLogger(__name__)
+
+
+class Ticker:
+    """A thread that does a piece of work again and again until it is stopped.
+
+    A failure is logged and the work done again at the next tick. The thread does not keep the
+    process alive: it may be waiting for a database that has stopped answering.
+    """
+
+    def __init__(self, name: str, seconds: float, work: Callable[[], object]) -> None:
+        self._seconds = seconds
+        self._work = work
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin, the first time after one interval."""
+        self._thread.start()
+
+    def stop(self, patience: float = 1.0) -> None:
+        """Do not begin again, and wait so many seconds for what has begun."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(patience)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._seconds):
+            attempt(self._thread.name, self._work)
+
+
+def attempt(name: str, work: Callable[[], object]) -> None:
+    """Do a piece of work; log its failure, which nobody waits for."""
+    try:
+        work()
+    except StoreError as error:
+        log.warning("put off", extra=logs.fields(work=name, why=str(error)))
+    except Exception:
+        log.exception("failed in the background", extra=logs.fields(work=name))
+
+
+class Housekeeping:
+    """Writes down what was gathered in memory, and throws out what is past its time."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._unwritten: dict[str, datetime] = {}
+        self._writing = threading.Lock()
+
+    def flush_usage(self) -> None:
+        """Write when tokens were last used. What cannot be written now is kept for later."""
+        with self._writing:
+            self._unwritten.update(self._app.usage.take())
+            if self._unwritten:
+                with self._app.store.write() as tx:
+                    tx.tokens.touch(self._unwritten)
+                self._unwritten.clear()
+
+    def sweep(self) -> None:
+        """Forget request ids, reservations and changes that are past their time."""
+        now, limits, store = self._app.now(), self._app.limits, self._app.store
+        with store.write() as tx:
+            requests = tx.requests.sweep(now - limits.request_retention)
+        with store.write() as tx:
+            reservations = tx.reservations.sweep(now)
+        changes = 0
+        while pruned := self._prune(now - limits.changes_retention):
+            changes += pruned
+        log.debug(
+            "swept",
+            extra=logs.fields(requests=requests, reservations=reservations, changes=changes),
+        )
+
+    def _prune(self, before: datetime) -> int:
+        # A transaction each time, so that writers get their turn in between.
+        with self._app.store.write() as tx:
+            return tx.changes.prune(before)

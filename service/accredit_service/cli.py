@@ -1,0 +1,261 @@
+"""`accredit-server`: serve, migrate, bootstrap, doctor."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from . import logs
+from .settings import FILE_VARIABLE, KNOBS, Knob, Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    from .abilities.app import App
+    from .abilities.bootstrap import Bootstrapped
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+log = logging.getLogger(__name__)
+
+#: What went wrong is in the settings; trying again without changing them is of no use.
+SETTINGS_EXIT = 2
+FAILURE_EXIT = 1
+
+_DATABASE = ("database_url", "database_url_file", "data_dir", "log_level", "log_format")
+
+
+class _Plain(click.Group):
+    """A group whose commands fail with a sentence. A traceback is for whoever asks for debug."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See Command."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except SettingsError as error:
+            _fail(str(error), SETTINGS_EXIT)
+        except Exception as error:
+            log.debug("failed", exc_info=True)
+            _fail(_sentence(error), FAILURE_EXIT)
+
+
+def _sentence(error: Exception) -> str:
+    from accredit_storage.errors import StoreError
+
+    from .abilities.errors import Refusal
+    from .server import StartError
+
+    if isinstance(error, StoreError | Refusal | StartError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename else ""
+        return f"{named}{error.strerror.lower()}"
+    return f"a bug, {type(error).__name__}: --log-level debug shows where"
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"accredit-server: {logs.redacted(message)}", err=True)
+    sys.exit(code)
+
+
+def _options(*names: str) -> Callable[[F], F]:
+    """The flags of these settings, or of all of them, and the one that names the file."""
+
+    def decorate(command: F) -> F:
+        for name in reversed(names or tuple(KNOBS)):
+            command = _option(KNOBS[name])(command)
+        return click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            help=f"A TOML file with settings, by their names without dashes. [{FILE_VARIABLE}]",
+        )(command)
+
+    return decorate
+
+
+def _option(knob: Knob) -> Callable[[F], F]:
+    default = "" if knob.default in (None, "", ()) else f"; default {_shown(knob.default)}"
+    help = f"{knob.help} [{knob.variable}{default}]"
+    if knob.is_switch:
+        flags = f"{knob.flag}/--no-{knob.flag[2:]}"
+        return click.option(flags, knob.name, default=None, help=help)
+    return click.option(knob.flag, knob.name, metavar="VALUE", help=help)
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _settings(config: Path | None, flags: Mapping[str, object]) -> Settings:
+    settings = load(flags, os.environ, config)
+    logs.configure(settings.log_level, settings.log_format)
+    return settings
+
+
+@click.group(cls=_Plain, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="accredit-server")
+def main() -> None:
+    """Accredit's server: the registry that accredits AI agents.
+
+    Every setting is a flag, a variable ACCREDIT_… and a key in the file; the flag wins over the
+    variable, the variable over the file.
+    """
+    # gRPC's core would write lines of its own between ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+@main.command()
+@click.option("--migrate", is_flag=True, help="Bring the database's schema up to date first.")
+@_options()
+def serve(migrate: bool, config: Path | None, **flags: object) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    A new SQLite database is made by itself. Where there are no users yet, an administrator is
+    made, and their token written into the data folder.
+    """
+    settings = _settings(config, flags)
+    settings.check_serving()
+    from .server import build, serve_until_signalled
+    from .servicers import services
+    from .wiring import make_app, open_store, prepare_schema
+
+    _make_data_dir(settings)
+    store = open_store(settings)
+    prepare_schema(settings, store, upgrade=migrate)
+    app = make_app(settings, store)
+    _bootstrap_if_new(settings, app)
+    server = build(settings, app, services(app))
+    code = serve_until_signalled(server, lambda: click.echo(f"listening on {server.address}"))
+    if code or not server.is_idle:
+        # A call that hangs with the database would hold up the interpreter's own end.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(128 + code if code else 0)
+    store.close()
+
+
+@main.command()
+@click.option("--check", "only_check", is_flag=True, help="Change nothing: fail if it is needed.")
+@_options(*_DATABASE)
+def migrate(only_check: bool, config: Path | None, **flags: object) -> None:
+    """Bring the database to this version's schema."""
+    settings = _settings(config, flags)
+    from accredit_storage import migrate as schema
+
+    from .wiring import open_store
+
+    with closing(open_store(settings)) as store:
+        if not only_check:
+            _make_data_dir(settings)
+            schema.upgrade(settings.database)
+        schema.check(store)
+    click.echo("the schema is up to date")
+
+
+@main.command()
+@click.option("--new-token", is_flag=True, help="A new token for an administrator there is.")
+@click.option("--login", help="The administrator's login. By default admin, or the first there is.")
+@_options(*_DATABASE)
+def bootstrap(new_token: bool, login: str | None, config: Path | None, **flags: object) -> None:
+    """Make the first administrator, or with --new-token a way back in when all tokens are lost.
+
+    The token is printed once, and written into the data folder.
+    """
+    settings = _settings(config, flags)
+    from accredit_storage import migrate as schema
+
+    from .abilities import bootstrap as ability
+    from .wiring import make_app, open_store
+
+    _make_data_dir(settings)
+    keep = _Keep(settings)
+    with closing(open_store(settings)) as store:
+        schema.check(store)
+        app = make_app(settings, store)
+        if new_token:
+            made: Bootstrapped | None = ability.new_token(app, keep.beside, login=login)
+        else:
+            made = ability.bootstrap(app, keep.first, login=login or ability.DEFAULT_LOGIN)
+    if made is None:
+        _fail("there are users already: --new-token makes a token for one", FAILURE_EXIT)
+    click.echo(f"token of {made.user.login}, also in {keep.path}:", err=True)
+    click.echo(made.secret)
+
+
+@main.command()
+@_options()
+def doctor(config: Path | None, **flags: object) -> None:
+    """Look for what would keep the server from working. Exit code 1 if anything does."""
+    from . import doctor as checks
+
+    try:
+        settings = _settings(config, flags)
+    except SettingsError as error:
+        findings = [checks.Finding("settings", str(error))]
+    else:
+        findings = list(checks.examine(settings))
+    for finding in findings:
+        verdict = "ok" if finding.problem is None else f"PROBLEM: {finding.problem}"
+        click.echo(logs.redacted(f"{finding.subject}: {verdict}"))
+    if any(finding.problem is not None for finding in findings):
+        sys.exit(FAILURE_EXIT)
+
+
+class _Keep:
+    """Writes a new token where only we can read it, and remembers where."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.path = settings.token_file
+
+    def first(self, made: "Bootstrapped") -> None:
+        """Into the file of the first administrator; one that is there is of a start that failed."""
+        self.path.unlink(missing_ok=True)
+        _write_private(self.path, made.secret)
+
+    def beside(self, made: "Bootstrapped") -> None:
+        """Into a file of its own: the first one may still be wanted."""
+        self.path = self.path.with_stem(f"{self.path.stem}-{made.token_id}")
+        _write_private(self.path, made.secret)
+
+
+def _write_private(path: Path, secret: str) -> None:
+    # Exclusively: nobody can have put a link there. On disk before the database says that it is.
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{secret}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _make_data_dir(settings: Settings) -> None:
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _bootstrap_if_new(settings: Settings, app: "App") -> None:
+    from .abilities.bootstrap import bootstrap as ability
+
+    keep = _Keep(settings)
+    made = ability(app, keep.first)
+    if made is None:
+        return
+    log.info("bootstrapped", extra=logs.fields(login=made.user.login, token_file=str(keep.path)))
+    click.echo(f"made the administrator {made.user.login}; their token is in {keep.path}")
+    # A pipe is as likely as not a log.
+    if sys.stdout.isatty():
+        click.echo(made.secret)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""One call, as the steps around it and the servicer inside see it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+import grpc
+
+from ..abilities.rights import Principal
+
+_OUR_PACKAGE = "/accredit.v1."
+# Long enough for any method there is; what strangers make up is cut before it is logged.
+_LONGEST_METHOD = 120
+
+
+class Call:
+    """One call. Each attribute says which step fills it in."""
+
+    def __init__(self, method: str, context: grpc.ServicerContext) -> None:
+        #: "AgentService/CreateAgent"; with its package if it is not ours.
+        self.method = method
+        self.context = context
+        #: Set by telemetry, the outermost step.
+        self.request_id = ""
+        #: When the answer is no longer waited for, on the monotonic clock. Set by limits.
+        self.deadline = float("inf")
+        #: Set by authentication; None where a call is open to everybody.
+        self.principal: Principal | None = None
+        #: Set by errors, for telemetry.
+        self.code: grpc.StatusCode | None = None
+        self.reason = ""
+        self.failure: Exception | None = None
+
+    @property
+    def caller(self) -> Principal:
+        """Who calls. RuntimeError in a call that nobody had to authenticate for."""
+        if self.principal is None:
+            raise RuntimeError(f"{self.method} has no caller")
+        return self.principal
+
+    @property
+    def peer(self) -> str:
+        """The other end of the connection, in gRPC's words: ``ipv4:127.0.0.1:40112``."""
+        return self.context.peer()
+
+    def sent_code(self) -> grpc.StatusCode | None:
+        """The code that a servicer or a step has set, None if none did."""
+        context: Any = self.context  # types-grpcio does not know that it has this.
+        code: grpc.StatusCode | None = context.code()
+        return code
+
+    def metadata(self, key: str) -> Sequence[str]:
+        """Every value of a key, in their order, if they are text. Keys are lower case."""
+        return [
+            value
+            for name, value in self.context.invocation_metadata() or ()
+            if name == key and isinstance(value, str)
+        ]
+
+
+#: A step: what stands before its ``yield`` runs before the call, what stands after it afterwards.
+Step: TypeAlias = Callable[[Call], AbstractContextManager[None]]
+
+_current: ContextVar[Call] = ContextVar("call")
+
+
+def current() -> Call:
+    """The call that this thread is working on. LookupError outside of one."""
+    return _current.get()
+
+
+def enter(call: Call) -> None:
+    """Make it the current one. Never undone: gRPC gives every call a fresh context."""
+    _current.set(call)
+
+
+def method_name(path: str) -> str:
+    """The name that permissions and logs use: a path of ours without its package."""
+    return path.removeprefix(_OUR_PACKAGE).removeprefix("/")[:_LONGEST_METHOD]

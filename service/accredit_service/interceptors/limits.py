@@ -1,0 +1,89 @@
+"""Bounds on what a call may bring along and how long it may take."""
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from ..abilities.errors import DeadlineExceeded, Reason, ResourceExhausted
+from .calls import Call
+
+#: Names and values of a request's metadata, in bytes.
+METADATA_LIMIT = 8192
+#: A request or a reply, in bytes.
+MESSAGE_LIMIT = 1 << 20
+#: With less than this left, in seconds, the answer would come too late whatever is done.
+LEAST_TIME = 0.020
+
+# What gRPC says of a call without a deadline is some centuries.
+_NO_DEADLINE = 1e9
+
+#: gRPC's own limits, far above ours: between its soft and its hard one it refuses at random.
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    ("grpc.max_metadata_size", 8 * METADATA_LIMIT),
+    ("grpc.absolute_max_metadata_size", 16 * METADATA_LIMIT),
+)
+
+
+@contextmanager
+def limit_metadata(call: Call) -> Generator[None]:
+    """A step that refuses more metadata than any client of ours has use for."""
+    size = sum(
+        len(key) + len(value)
+        for key, value in call.context.invocation_metadata() or ()
+        # The library's own, not the caller's.
+        if key != "user-agent"
+    )
+    if size > METADATA_LIMIT:
+        raise ResourceExhausted(
+            Reason.METADATA_TOO_LARGE,
+            f"the request's metadata has {size} bytes: at most {METADATA_LIMIT}",
+            metadata={"size": str(size), "limit": str(METADATA_LIMIT)},
+        )
+    yield
+
+
+class Deadlines:
+    """Gives each call an end: its caller's, or the server's where the caller named none.
+
+    Nothing can stop a thread, so past the server's end the client is let go, and whatever waits
+    for the client wakes up; the thread ends when the database's own time-outs end its work.
+    """
+
+    def __init__(self, default: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._default = default
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: set[Call] = set()
+
+    @contextmanager
+    def limit(self, call: Call) -> Generator[None]:
+        """A step that sets the call's deadline, and begins nothing that would come too late."""
+        remaining = call.context.time_remaining()
+        if remaining is not None and remaining < _NO_DEADLINE:
+            if remaining < LEAST_TIME:
+                raise DeadlineExceeded(
+                    Reason.DEADLINE_TOO_SHORT,
+                    f"less than {LEAST_TIME * 1000:.0f} ms of the deadline were left: allow more",
+                )
+            call.deadline = self._clock() + remaining
+            yield
+            return
+        call.deadline = self._clock() + self._default
+        with self._lock:
+            self._open.add(call)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(call)
+
+    def release_overdue(self) -> None:
+        """Let go the clients of calls that are past the server's deadline: they see CANCELLED."""
+        now = self._clock()
+        with self._lock:
+            overdue = [call for call in self._open if call.deadline <= now]
+            self._open.difference_update(overdue)
+        for call in overdue:
+            call.context.cancel()

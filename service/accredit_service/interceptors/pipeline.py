@@ -1,0 +1,170 @@
+"""The adapter to gRPC: wraps each method once, whatever its shape, and runs the steps around it.
+
+Unary requests are taken as streams of one. gRPC would otherwise wait for the message, on a worker
+thread, before anything of ours runs: a stranger who sends headers and never a body would hold the
+thread, and the message of one who has no token would be read and parsed.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from ..abilities.errors import (
+    InvalidArgument,
+    Reason,
+    Refusal,
+    ResourceExhausted,
+    Unimplemented,
+)
+from .calls import Call, Step, enter, method_name
+from .lanes import Lane
+
+_SHED_RETRY = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a method's calls are worked on: in which threads, within which steps."""
+
+    lane: Lane
+    steps: Sequence[Step]
+
+
+class Pipeline(grpc.ServerInterceptor):
+    """Every call of the server goes through here."""
+
+    def __init__(self, route: Callable[[str, bool], Route], *, refusing: Route) -> None:
+        """``route`` is asked once a method: its name, and whether it streams either way.
+
+        ``refusing`` is for calls that are only refused: of unknown methods, and of lanes that are
+        full.
+        """
+        self._route = route
+        self._refusing = refusing
+        # Only methods that exist get in, so strangers cannot make it grow.
+        self._wrapped: dict[str, tuple[grpc.RpcMethodHandler, Lane]] = {}
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        """See ServerInterceptor.
+
+        gRPC calls this on its one polling thread, before a worker has the call: anything slow here
+        would hold up every client. Only what it returns works.
+        """
+        path = handler_call_details.method
+        known = self._wrapped.get(path)
+        if known is None:
+            handler = continuation(handler_call_details)
+            if handler is None:
+                return self._refuse(path, _unknown(path))
+            known = self._wrapped[path] = self._wrap(path, handler)
+        wrapped, lane = known
+        return self._refuse(path, _overloaded()) if lane.is_full else wrapped
+
+    def _wrap(self, path: str, inner: Any) -> tuple[grpc.RpcMethodHandler, Lane]:
+        route = self._route(method_name(path), inner.request_streaming or inner.response_streaming)
+        behave = (
+            inner.unary_unary or inner.unary_stream or inner.stream_unary or inner.stream_stream
+        )
+        receive = _all_of if inner.request_streaming else _one_of
+        parts = (
+            method_name(path),
+            route.steps,
+            partial(receive, decode=inner.request_deserializer),
+            behave,
+            inner.response_serializer or bytes,
+        )
+        if inner.response_streaming:
+            run = _in_lane(route.lane, partial(_answer_many, parts))
+            return grpc.stream_stream_rpc_method_handler(run), route.lane
+        run = _in_lane(route.lane, partial(_answer_once, parts))
+        return grpc.stream_unary_rpc_method_handler(run), route.lane
+
+    def _refuse(self, path: str, refusal: Refusal) -> grpc.RpcMethodHandler:
+        """A handler that reads nothing and only refuses; good for any shape."""
+
+        def run(_requests: Iterator[bytes], context: grpc.ServicerContext) -> None:
+            with _around(Call(method_name(path), context), self._refusing.steps):
+                raise refusal
+
+        return grpc.stream_stream_rpc_method_handler(_in_lane(self._refusing.lane, run))
+
+
+def _answer_once(parts: Any, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+    method, steps, receive, behave, encode = parts
+    with _around(Call(method, context), steps):
+        # Encoded here, so that a failure to do so is a bug like any other and not gRPC's secret.
+        answer: bytes = encode(behave(receive(requests), context))
+        return answer
+
+
+def _answer_many(
+    parts: Any, requests: Iterator[bytes], context: grpc.ServicerContext
+) -> Iterator[bytes]:
+    method, steps, receive, behave, encode = parts
+    with _around(Call(method, context), steps):
+        for answer in behave(receive(requests), context):
+            yield encode(answer)
+
+
+@contextmanager
+def _around(call: Call, steps: Iterable[Step]) -> Generator[None]:
+    enter(call)
+    with ExitStack() as stack:
+        for step in steps:
+            stack.enter_context(step(call))
+        yield
+
+
+def _one_of(requests: Iterator[bytes], *, decode: Callable[[bytes], Any]) -> Any:
+    message = next(requests, None)
+    if message is None:
+        raise InvalidArgument(Reason.REQUEST_MALFORMED, "the call carries no request: send one")
+    return _decoded(message, decode)
+
+
+def _all_of(requests: Iterator[bytes], *, decode: Callable[[bytes], Any]) -> Iterator[Any]:
+    return (_decoded(message, decode) for message in requests)
+
+
+def _decoded(message: bytes, decode: Callable[[bytes], Any]) -> Any:
+    try:
+        return decode(message)
+    except DecodeError:
+        # gRPC itself would call it INTERNAL, as if the fault were ours.
+        raise InvalidArgument(
+            Reason.REQUEST_MALFORMED,
+            "the request is not a message of its type: is the client generated from this contract?",
+        ) from None
+
+
+def _in_lane(lane: Lane, run: Callable[..., Any]) -> Any:
+    """The behaviour, and where gRPC should run it: it looks for this attribute."""
+    behaviour: Any = partial(run)
+    behaviour.experimental_thread_pool = lane
+    return behaviour
+
+
+def _unknown(path: str) -> Refusal:
+    return Unimplemented(
+        Reason.METHOD_UNKNOWN,
+        "this server has no such method: is it of an older release than the client?",
+        metadata={"method": method_name(path)},
+    )
+
+
+def _overloaded() -> Refusal:
+    return ResourceExhausted(
+        Reason.OVERLOADED,
+        "the server has more calls than it can answer in time: try again later",
+        retry_after=_SHED_RETRY,
+    )

@@ -1,0 +1,82 @@
+"""What is known of each call afterwards: one log line, under an id that the caller has too."""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+
+import grpc
+
+from .. import logs
+from .calls import Call, Step
+from .errors import REQUEST_ID
+
+log = logging.getLogger(__name__)
+
+# Nothing that a log, a shell or a web page could take for anything but text.
+_SANE = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+
+_LEVELS = {
+    grpc.StatusCode.INTERNAL: logging.ERROR,
+    grpc.StatusCode.UNKNOWN: logging.ERROR,
+    grpc.StatusCode.DATA_LOSS: logging.ERROR,
+    grpc.StatusCode.UNAVAILABLE: logging.WARNING,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: logging.WARNING,
+}
+
+
+def log_calls(clock: Callable[[], float] = time.monotonic) -> Step:
+    """The outermost step: names the call and logs how it ended. Never what it was asked or told."""
+
+    @contextmanager
+    def step(call: Call) -> Generator[None]:
+        begun = clock()
+        call.request_id = request_id(call.metadata(REQUEST_ID))
+        call.context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+        try:
+            yield
+        finally:
+            _log(call, _code(call, clock), clock() - begun)
+
+    return step
+
+
+def request_id(given: Sequence[str]) -> str:
+    """The caller's own id for the call if it is one and sane, else a new one."""
+    if len(given) == 1 and _SANE.fullmatch(given[0]):
+        return given[0]
+    return secrets.token_hex(16)
+
+
+def _code(call: Call, clock: Callable[[], float]) -> grpc.StatusCode:
+    if call.code is not None:
+        return call.code
+    if not call.context.is_active():
+        late = clock() >= call.deadline
+        return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+    return call.sent_code() or grpc.StatusCode.OK
+
+
+def _log(call: Call, code: grpc.StatusCode, seconds: float) -> None:
+    level = _LEVELS.get(code, logging.INFO)
+    if not log.isEnabledFor(level):
+        return
+    principal = call.principal
+    log.log(
+        level,
+        "call",
+        exc_info=call.failure,
+        extra=logs.fields(
+            method=call.method,
+            code=code.name,
+            reason=call.reason or None,
+            duration_ms=round(seconds * 1000, 3),
+            request_id=call.request_id,
+            user_id=principal and principal.user.user_id,
+            agent_id=principal and principal.agent and principal.agent.agent_id,
+            token_id=principal and principal.token and principal.token.token_id,
+            peer=call.peer,
+        ),
+    )

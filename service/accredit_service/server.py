@@ -1,0 +1,355 @@
+"""Where everything is put together: settings in, a running server out."""
+
+import errno
+import logging
+import queue
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Self, cast
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_channelz.v1 import channelz, channelz_pb2
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from accredit_storage.store import Store
+
+from . import logs
+from .abilities import auth
+from .abilities.app import App
+from .abilities.permissions import PERMISSIONS, Action, Permission
+from .background import Housekeeping, Ticker, attempt
+from .health import READINESS, SERVICE, Health, Readiness
+from .interceptors.access import check_access, check_decided
+from .interceptors.authentication import authenticate
+from .interceptors.calls import Step
+from .interceptors.errors import answer_failures
+from .interceptors.guard import Guard
+from .interceptors.lanes import Lane
+from .interceptors.limits import CHANNEL_OPTIONS, Deadlines, limit_metadata
+from .interceptors.pipeline import Pipeline, Route
+from .interceptors.telemetry import log_calls
+from .servicers import Service
+from .settings import Reflection, Settings
+from .tls import Certificates
+
+log = logging.getLogger(__name__)
+
+#: Calls that may wait for a thread, for each thread there is. More would be answered too late.
+WAITING = 4
+#: Streams at a time; each holds a thread of its own while it lasts.
+STREAMS = 64
+#: Watchers of the server's health at a time, likewise.
+HEALTH_WATCHERS = 256
+
+# The database is asked this often, and for this long at most: together they are within the two
+# seconds in which readiness promises to follow it.
+_PROBE_SECONDS = 0.5
+_PROBE_PATIENCE = 1.0
+_SWEEP_SECONDS = 3600.0
+_OVERDUE_SECONDS = 1.0
+
+# Their stubs name another type, which is the same at run time.
+_REFLECTION = cast(
+    "ServiceDescriptor", reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
+)
+_CHANNELZ = cast("ServiceDescriptor", channelz_pb2.DESCRIPTOR.services_by_name["Channelz"])
+
+
+class StartError(Exception):
+    """The server cannot start. The message says why, for whoever starts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lanes:
+    """The threads, by kind of call."""
+
+    calls: Lane
+    streams: Lane
+    health: Lane
+    watchers: Lane
+    refusals: Lane
+
+    @classmethod
+    def make(cls, threads: int) -> Self:
+        return cls(
+            calls=Lane("calls", threads=threads, waiting=WAITING * threads),
+            streams=Lane("streams", threads=STREAMS, waiting=0),
+            health=Lane("health", threads=8, waiting=64),
+            watchers=Lane("watchers", threads=HEALTH_WATCHERS, waiting=0),
+            refusals=Lane("refusals", threads=1, waiting=1024),
+        )
+
+    def all(self) -> Sequence[Lane]:
+        return (self.calls, self.streams, self.health, self.watchers, self.refusals)
+
+
+class Server:
+    """A server that listens on ``address`` once it is started."""
+
+    def __init__(
+        self,
+        *,
+        inner: grpc.Server,
+        address: str,
+        grace: float,
+        health: Health,
+        readiness: Readiness,
+        tickers: Sequence[Ticker],
+        lanes: Sequence[Lane],
+        at_the_end: Sequence[Callable[[], object]],
+    ) -> None:
+        self.address = address
+        self._inner = inner
+        self._grace = grace
+        self._health = health
+        self._readiness = readiness
+        self._tickers = tickers
+        self._lanes = lanes
+        self._at_the_end = at_the_end
+
+    def start(self) -> None:
+        """Serve. Readiness has been found out before the first call can come."""
+        self._readiness.check()
+        self._inner.start()
+        for ticker in self._tickers:
+            ticker.start()
+
+    def stop(self, grace: float | None = None) -> None:
+        """Take no more calls, give those that run ``grace`` seconds, and tidy up.
+
+        By default the setting's. Whoever asks for the health hears NOT_SERVING first.
+        """
+        self._health.stop()
+        self._inner.stop(self._grace if grace is None else grace).wait()
+        for ticker in self._tickers:
+            ticker.stop()
+        for work in self._at_the_end:
+            attempt("stop", work)
+        for lane in self._lanes:
+            lane.shutdown(wait=False)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no thread works on a call. One may after the stop, if the database hangs."""
+        return not any(lane.load for lane in self._lanes)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop at once."""
+        self.stop(0)
+
+
+def build(
+    settings: Settings,
+    app: App,
+    services: Sequence[Service],
+    *,
+    permissions: Mapping[str, Permission] = PERMISSIONS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Server:
+    """A server that has its port and does not serve yet.
+
+    Raises SettingsError, StartError, or RuntimeError where ``permissions`` and the methods of
+    ``services`` do not match.
+    """
+    methods = {
+        f"{service.descriptor.name}/{method.name}"
+        for service in services
+        for method in service.descriptor.methods
+    }
+    check_decided(methods, permissions)
+    lanes = _Lanes.make(settings.threads)
+    deadlines = Deadlines(settings.default_deadline, clock)
+    steps = _steps(settings, app, permissions, deadlines, clock)
+    inner = grpc.server(
+        lanes.calls,
+        interceptors=[
+            Pipeline(
+                partial(_route, lanes, deadlines, steps),
+                refusing=Route(lanes.refusals, [log_calls(clock), answer_failures]),
+            )
+        ],
+        options=_options(settings),
+        # The lanes are the limit; this only keeps the refusals from piling up.
+        maximum_concurrent_rpcs=sum(lane.capacity for lane in lanes.all()),
+    )
+    for service in services:
+        service.add(inner)
+    health = Health()
+    _add_companions(settings, inner, health, services)
+    port = _listen(settings, inner)
+    names = [READINESS, *(service.descriptor.full_name for service in services)]
+    # Over a connection of its own: a pool that is busy is not a database that is away.
+    probed = Store.open(settings.database, pool_size=1)
+    readiness = Readiness(health, names, partial(_probe, probed), patience=_PROBE_PATIENCE)
+    housekeeping = Housekeeping(app)
+    return Server(
+        inner=inner,
+        address=str(settings.listen._replace(port=port)),
+        grace=settings.grace,
+        health=health,
+        readiness=readiness,
+        tickers=[
+            Ticker("readiness", _PROBE_SECONDS, readiness.check),
+            Ticker("deadlines", _OVERDUE_SECONDS, deadlines.release_overdue),
+            Ticker("usage", settings.last_used_flush, housekeeping.flush_usage),
+            Ticker("sweep", _SWEEP_SECONDS, housekeeping.sweep),
+        ],
+        lanes=lanes.all(),
+        at_the_end=[readiness.close, probed.close, housekeeping.flush_usage],
+    )
+
+
+def _steps(
+    settings: Settings,
+    app: App,
+    permissions: Mapping[str, Permission],
+    deadlines: Deadlines,
+    clock: Callable[[], float],
+) -> Sequence[Step]:
+    """What each call goes through, outermost first. The order is what keeps it safe.
+
+    Everything is logged, and every failure inside of the second step gets its status there.
+    Nobody's request is read before they are known and allowed.
+    """
+    is_open = frozenset[str]()
+    if settings.reflection_mode is Reflection.OPEN:
+        is_open = frozenset(_methods(_REFLECTION))
+    return (
+        log_calls(clock),
+        answer_failures,
+        limit_metadata,
+        deadlines.limit,
+        authenticate(
+            partial(auth.identify, app),
+            Guard(settings.failed_credentials_per_minute, clock=clock),
+            is_open=is_open.__contains__,
+            trusted_proxies=settings.trusted_proxies,
+        ),
+        check_access({**permissions, **_COMPANION_PERMISSIONS}),
+    )
+
+
+def _methods(descriptor: ServiceDescriptor) -> Sequence[str]:
+    return [f"{descriptor.full_name}/{method.name}" for method in descriptor.methods]
+
+
+#: Health is not here: it answers everybody.
+_COMPANION_PERMISSIONS: Mapping[str, Permission] = {
+    **dict.fromkeys(_methods(_REFLECTION), Permission()),
+    **dict.fromkeys(
+        _methods(_CHANNELZ), Permission(any_action=frozenset({Action.MANAGE_SETTINGS}))
+    ),
+}
+
+
+def _route(
+    lanes: _Lanes, deadlines: Deadlines, steps: Sequence[Step], method: str, streams: bool
+) -> Route:
+    """Which threads and steps a method gets. Health must answer when nothing else does."""
+    if method.startswith(f"{SERVICE}/"):
+        # Not logged, open to everybody; a watcher stays for as long as it likes.
+        steps = [answer_failures] if streams else [answer_failures, deadlines.limit]
+        return Route(lanes.watchers if streams else lanes.health, steps)
+    return Route(lanes.streams if streams else lanes.calls, steps)
+
+
+def _options(settings: Settings) -> Sequence[tuple[str, object]]:
+    return (
+        *CHANNEL_OPTIONS,
+        # By default two servers could share a port without noticing, each with half of the calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.enable_channelz", int(settings.channelz)),
+    )
+
+
+def _add_companions(
+    settings: Settings, inner: grpc.Server, health: Health, services: Sequence[Service]
+) -> None:
+    names = [service.descriptor.full_name for service in services]
+    health_pb2_grpc.add_HealthServicer_to_server(health, inner)
+    names.append(SERVICE)
+    if settings.channelz:
+        channelz.add_channelz_servicer(inner)
+        names.append(_CHANNELZ.full_name)
+    if settings.reflection_mode is not Reflection.OFF:
+        names.append(_REFLECTION.full_name)
+        reflection.enable_server_reflection(names, inner)
+
+
+def _listen(settings: Settings, inner: grpc.Server) -> int:
+    """Take the address: the real port."""
+    address = str(settings.listen)
+    try:
+        if settings.tls_certificate is None or settings.tls_key is None:
+            return inner.add_insecure_port(address)
+        certificates = Certificates(
+            settings.tls_certificate, settings.tls_key, settings.tls_client_ca
+        )
+        return inner.add_secure_port(address, certificates.credentials())
+    except RuntimeError:
+        raise StartError(_why_not(settings)) from None
+
+
+def _why_not(settings: Settings) -> str:
+    """Why gRPC could not listen, which it keeps to itself."""
+    host, port = settings.listen
+    why = "the address cannot be listened on"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+            tried.listen(1)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        if error.errno == errno.EADDRINUSE:
+            why += ": another server runs there, or choose another with --listen"
+    return f"cannot listen on {settings.listen}: {why}"
+
+
+def _probe(store: Store) -> object:
+    with store.read() as tx:
+        return tx.head()
+
+
+def serve_until_signalled(server: Server, started: Callable[[], None]) -> int:
+    """Serve until SIGTERM or SIGINT, then stop: 0. A second signal does not wait: its number."""
+    events: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: events.put(received))
+    server.start()
+    log.info("listening", extra=logs.fields(address=server.address))
+    started()
+    received = signal.Signals(events.get())
+    log.info("stopping", extra=logs.fields(signal=received.name))
+
+    def stop() -> None:
+        server.stop()
+        events.put(0)
+
+    threading.Thread(target=stop, name="stop", daemon=True).start()
+    if again := events.get():
+        log.warning("stopped at once", extra=logs.fields(signal=signal.Signals(again).name))
+        return again
+    log.info("stopped")
+    return 0

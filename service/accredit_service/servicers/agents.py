@@ -1,0 +1,283 @@
+"""AgentService."""
+
+import grpc
+
+from accredit.v1 import agent_pb2 as pb
+from accredit.v1.agent_pb2_grpc import AgentServiceServicer
+from accredit_storage.records import AgentStatus
+
+from ..abilities import agent_creation, agent_queries, agents
+from ..abilities.app import App
+from ..abilities.errors import Reason, Refusal, invalid
+from . import fields, messages
+from .calls import caller, mutation, page_of
+
+
+class AgentServicer(AgentServiceServicer):
+    """See the proto for what each call promises."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def CreateAgent(
+        self, request: pb.CreateAgentRequest, context: grpc.ServicerContext
+    ) -> pb.CreateAgentResponse:
+        """See the proto."""
+        command = _create_command("", request)
+        return mutation(
+            request,
+            pb.CreateAgentResponse,
+            lambda call: agents.create_agent(self._app, call, command),
+            lambda made: pb.CreateAgentResponse(
+                agent=_made(made, request.validate_only), created=made.created
+            ),
+        )
+
+    def BatchCreateAgents(
+        self, request: pb.BatchCreateAgentsRequest, context: grpc.ServicerContext
+    ) -> pb.BatchCreateAgentsResponse:
+        """See the proto."""
+        commands = [_batch_command(place, item) for place, item in enumerate(request.requests)]
+        return mutation(
+            request,
+            pb.BatchCreateAgentsResponse,
+            lambda call: agents.batch_create_agents(self._app, call, commands),
+            lambda outcomes: pb.BatchCreateAgentsResponse(
+                results=[_result(outcome, request.validate_only) for outcome in outcomes]
+            ),
+        )
+
+    def GetAgent(
+        self, request: pb.GetAgentRequest, context: grpc.ServicerContext
+    ) -> pb.GetAgentResponse:
+        """See the proto."""
+        view = agent_queries.get_agent(
+            self._app,
+            caller(),
+            fields.agent_ref("agent", request.agent),
+            fields.consistency(request.consistency),
+        )
+        return pb.GetAgentResponse(
+            agent=messages.agent(view.agent),
+            caller_role=messages.role(view.caller_role),
+            access_grants=messages.grants(view.grants),
+        )
+
+    def BatchGetAgents(
+        self, request: pb.BatchGetAgentsRequest, context: grpc.ServicerContext
+    ) -> pb.BatchGetAgentsResponse:
+        """See the proto."""
+        refs = [
+            fields.agent_ref(f"agents[{place}]", ref) for place, ref in enumerate(request.agents)
+        ]
+        found = agent_queries.batch_get_agents(
+            self._app, caller(), refs, fields.consistency(request.consistency)
+        )
+        return pb.BatchGetAgentsResponse(agents=[messages.agent(agent) for agent in found])
+
+    def ListAgents(
+        self, request: pb.ListAgentsRequest, context: grpc.ServicerContext
+    ) -> pb.ListAgentsResponse:
+        """See the proto."""
+        page = agent_queries.list_agents(
+            self._app,
+            caller(),
+            _list_query(request),
+            page_of(request),
+            fields.consistency(request.consistency),
+        )
+        return pb.ListAgentsResponse(
+            agents=[
+                messages.listed_agent(one, include_role=request.include_role) for one in page.items
+            ],
+            next_page_token=page.next_token,
+        )
+
+    def UpdateAgent(
+        self, request: pb.UpdateAgentRequest, context: grpc.ServicerContext
+    ) -> pb.UpdateAgentResponse:
+        """See the proto."""
+        command = _update_command(request)
+        return mutation(
+            request,
+            pb.UpdateAgentResponse,
+            lambda call: agents.update_agent(self._app, call, command),
+            lambda agent: pb.UpdateAgentResponse(agent=messages.agent(agent)),
+        )
+
+    def RenameAgent(
+        self, request: pb.RenameAgentRequest, context: grpc.ServicerContext
+    ) -> pb.RenameAgentResponse:
+        """See the proto."""
+        command = agents.RenameAgent(
+            agent=fields.agent_ref("agent", request.agent),
+            new_slug=request.new_slug,
+            etag=request.etag,
+        )
+        return mutation(
+            request,
+            pb.RenameAgentResponse,
+            lambda call: agents.rename_agent(self._app, call, command),
+            lambda renamed: pb.RenameAgentResponse(
+                agent=messages.agent(renamed.agent), old_slug=renamed.old_slug
+            ),
+        )
+
+    def DeleteAgent(
+        self, request: pb.DeleteAgentRequest, context: grpc.ServicerContext
+    ) -> pb.DeleteAgentResponse:
+        """See the proto."""
+        command = agents.DeleteAgent(
+            agent=fields.agent_ref("agent", request.agent), etag=request.etag
+        )
+        return mutation(
+            request,
+            pb.DeleteAgentResponse,
+            lambda call: agents.delete_agent(self._app, call, command),
+            lambda deleted: pb.DeleteAgentResponse(
+                agent=messages.agent(deleted.agent),
+                grants_deleted=deleted.grants,
+                tokens_deleted=deleted.tokens,
+            ),
+        )
+
+    def TransferAgent(
+        self, request: pb.TransferAgentRequest, context: grpc.ServicerContext
+    ) -> pb.TransferAgentResponse:
+        """See the proto."""
+        command = agents.TransferAgent(
+            agent=fields.agent_ref("agent", request.agent),
+            new_owner=fields.user_ref("new_owner", request.new_owner),
+            keep_access=request.keep_access,
+            etag=request.etag,
+        )
+        return mutation(
+            request,
+            pb.TransferAgentResponse,
+            lambda call: agents.transfer_agent(self._app, call, command),
+            lambda moved: pb.TransferAgentResponse(
+                agent=messages.agent(moved.agent),
+                former_owner_id=moved.former_owner_id,
+                tokens_revoked=moved.tokens_revoked,
+            ),
+        )
+
+    def ResolveAgent(
+        self, request: pb.ResolveAgentRequest, context: grpc.ServicerContext
+    ) -> pb.ResolveAgentResponse:
+        """See the proto."""
+        agent = agent_queries.resolve_agent(
+            self._app,
+            caller(),
+            fields.optional_agent_ref("agent", request),
+            fields.optional_id("user_id", request.user_id),
+            fields.consistency(request.consistency),
+        )
+        return pb.ResolveAgentResponse(agent=messages.agent(agent, config=False))
+
+    def ProvisionAgent(
+        self, request: pb.ProvisionAgentRequest, context: grpc.ServicerContext
+    ) -> pb.ProvisionAgentResponse:
+        """See the proto."""
+        user_id = fields.optional_id("user_id", request.user_id)
+        return mutation(
+            request,
+            pb.ProvisionAgentResponse,
+            lambda call: agent_creation.provision_agent(self._app, call, user_id),
+            lambda made: pb.ProvisionAgentResponse(
+                agent=messages.agent(made.agent), created=made.created
+            ),
+        )
+
+
+def _create_command(path: str, request: pb.CreateAgentRequest) -> agents.CreateAgent:
+    return agents.CreateAgent(
+        agent_slug=request.agent_slug,
+        agent_name=request.agent_name,
+        owner_id=fields.optional_id(f"{path}owner_id", request.owner_id) or 0,
+        config=fields.struct(request.config),
+        site_scope=fields.optional_id(f"{path}site_scope", request.site_scope) or 0,
+        create_if_missing=request.create_if_missing,
+    )
+
+
+def _batch_command(place: int, item: pb.CreateAgentRequest) -> agents.CreateAgent:
+    path = f"requests[{place}]."
+    if item.validate_only or item.request_id:
+        named = "validate_only" if item.validate_only else "request_id"
+        raise invalid(f"{path}{named}", "unset in an item: it is the batch's")
+    as_missing = pb.CreateAgentRequest()
+    as_missing.CopyFrom(item)
+    as_missing.create_if_missing = True
+    return _create_command(path, as_missing)
+
+
+def _update_command(request: pb.UpdateAgentRequest) -> agents.UpdateAgent:
+    update = request.update
+    values = fields.masked(
+        request,
+        {
+            "agent_name": lambda: update.agent_name,
+            "config": lambda: fields.struct(update.config),
+            "status": lambda: fields.enum_of(
+                "update.status",
+                AgentStatus,
+                pb.AgentStatus,
+                update.status,
+                prefix="AGENT_STATUS_",
+            ),
+            "site_scope": lambda: fields.optional_id("update.site_scope", update.site_scope),
+        },
+        unstated=frozenset({"config", "site_scope"}),
+    )
+    return agents.UpdateAgent(
+        agent=fields.agent_ref("agent", request.agent), etag=request.etag, **values
+    )
+
+
+def _list_query(request: pb.ListAgentsRequest) -> agent_queries.ListAgents:
+    scope = fields.enum_of(
+        "scope",
+        agent_queries.ListScope,
+        pb.ListScope,
+        request.scope,
+        prefix="LIST_SCOPE_",
+        reason=Reason.INVALID_AGENT_SCOPE,
+    )
+    return agent_queries.ListAgents(
+        everyone=scope is agent_queries.ListScope.ALL,
+        user_id=fields.optional_id("user_id", request.user_id),
+        site_id=fields.site("site_id", request.site_id),
+        status=_status_filter(request.status),
+        text=request.text,
+    )
+
+
+def _status_filter(value: int) -> AgentStatus | None:
+    if value == pb.AGENT_STATUS_FILTER_ANY:
+        return None
+    status = fields.enum_of(
+        "status", AgentStatus, pb.AgentStatusFilter, value, prefix="AGENT_STATUS_FILTER_"
+    )
+    return status or AgentStatus.ACTIVE
+
+
+def _made(made: agents.Created, validate_only: bool) -> pb.Agent:
+    message = messages.agent(made.agent)
+    if made.created and validate_only:
+        # The number that it had for a moment may be another agent's tomorrow.
+        message.ClearField("agent_id")
+    return message
+
+
+def _result(
+    outcome: agents.Created | Refusal, validate_only: bool
+) -> pb.BatchCreateAgentsResponse.Result:
+    if isinstance(outcome, Refusal):
+        failure = pb.BatchCreateAgentsResponse.Result.Failure(
+            reason=outcome.reason, message=outcome.message
+        )
+        return pb.BatchCreateAgentsResponse.Result(failure=failure)
+    return pb.BatchCreateAgentsResponse.Result(
+        agent=_made(outcome, validate_only), created=outcome.created
+    )

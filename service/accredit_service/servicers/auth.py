@@ -1,0 +1,104 @@
+"""AuthService."""
+
+import grpc
+
+from accredit.v1 import auth_pb2 as pb
+from accredit.v1 import types_pb2
+from accredit.v1.auth_pb2_grpc import AuthServiceServicer
+from accredit_storage.records import Role
+
+from ..abilities import auth
+from ..abilities.app import App
+from ..abilities.errors import invalid
+from ..abilities.rights import Demand
+from . import fields, messages
+from .calls import caller
+
+MAX_BATCH = 1000
+
+
+class AuthServicer(AuthServiceServicer):
+    """See the proto for what each call promises."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def Authenticate(
+        self, request: pb.AuthenticateRequest, context: grpc.ServicerContext
+    ) -> pb.AuthenticateResponse:
+        """See the proto."""
+        result = auth.authenticate(
+            self._app, fields.token("token", request.token), fields.consistency(request.consistency)
+        )
+        answer = pb.AuthenticateResponse(basis=messages.basis(result.basis))
+        if result.principal is not None:
+            answer.principal.CopyFrom(messages.principal(result.principal))
+        else:
+            answer.denial.CopyFrom(messages.denial(result.decision))
+        return answer
+
+    def Authorize(
+        self, request: pb.AuthorizeRequest, context: grpc.ServicerContext
+    ) -> pb.AuthorizeResponse:
+        """See the proto."""
+        result = auth.authorize(
+            self._app,
+            fields.token("token", request.token),
+            _demand("demand", request.demand),
+            fields.consistency(request.consistency),
+        )
+        answer = pb.AuthorizeResponse(basis=messages.basis(result.basis))
+        if result.principal is None or result.held is None or result.agent is None:
+            answer.denial.CopyFrom(messages.denial(result.decision))
+            return answer
+        answer.principal.CopyFrom(messages.principal(result.principal))
+        answer.role = messages.role(result.held.role)
+        answer.role_source = messages.number(
+            types_pb2.RoleSource, "ROLE_SOURCE_", result.held.source
+        )
+        answer.agent_id = result.agent.agent_id
+        answer.agent_slug = result.agent.agent_slug
+        return answer
+
+    def BatchAuthorize(
+        self, request: pb.BatchAuthorizeRequest, context: grpc.ServicerContext
+    ) -> pb.BatchAuthorizeResponse:
+        """See the proto."""
+        if len(request.demands) > MAX_BATCH:
+            raise invalid("demands", f"at most {MAX_BATCH}")
+        demands = [
+            _demand(f"demands[{place}]", demand) for place, demand in enumerate(request.demands)
+        ]
+        result = auth.batch_authorize(
+            self._app,
+            fields.token("token", request.token),
+            demands,
+            fields.consistency(request.consistency),
+        )
+        return pb.BatchAuthorizeResponse(
+            decisions=[messages.decision(decision) for decision in result.decisions],
+            principal=None if result.principal is None else messages.principal(result.principal),
+            basis=messages.basis(result.basis),
+        )
+
+    def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
+        """See the proto."""
+        found = auth.who_am_i(self._app, caller())
+        return pb.WhoAmIResponse(
+            principal=messages.principal(found.principal),
+            user=messages.user(found.user),
+            agent=None if found.agent is None else messages.agent(found.agent, config=False),
+            token=messages.token(found.token),
+        )
+
+
+def _demand(path: str, demand: pb.Demand) -> auth.AgentDemand:
+    return auth.AgentDemand(
+        agent=fields.optional_agent_ref(f"{path}.agent", demand),
+        demand=Demand(
+            minimum_role=fields.role(f"{path}.minimum_role", demand.minimum_role) or Role.VIEWER,
+            site_id=fields.site(f"{path}.site_id", demand.site_id),
+            capability=fields.capability(f"{path}.capability", demand.capability),
+            require_active=True,
+        ),
+    )

@@ -1,0 +1,69 @@
+"""What every call has in common: whose it is, what repeats it, where its page goes on."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from ..abilities.consistency import token_of
+from ..abilities.mutations import Call, Replayed, Written
+from ..abilities.paging import PageRequest
+from ..abilities.rights import Principal
+from ..interceptors.calls import current
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Message)
+Q = TypeVar("Q", bound=Message)
+
+
+def caller() -> Principal:
+    """Who calls."""
+    return current().caller
+
+
+def page_of(request: Message) -> PageRequest:
+    """What the page fields of a list request ask for."""
+    asked: Any = request
+    return PageRequest(
+        method=current().method,
+        size=getattr(request, "page_size", 0),
+        token=asked.page_token,
+        filters=_without(request, "page_size", "page_token", "consistency"),
+    )
+
+
+def mutation(
+    request: Message,
+    reply: type[R],
+    ability: Callable[[Call], Written[T] | Replayed],
+    pack: Callable[[T], R],
+) -> R:
+    """Carry out a mutating ability, or repeat the reply that its request_id was given before."""
+    asked: Any = request
+    token = caller().token
+    call = Call(
+        method=current().method,
+        token_id="" if token is None else token.token_id,
+        encode=lambda value: pack(value).SerializeToString(),
+        request_id=asked.request_id,
+        body_digest=hashlib.sha256(_without(request, "request_id")).digest(),
+        validate_only=getattr(request, "validate_only", False),
+    )
+    outcome = ability(call)
+    if isinstance(outcome, Replayed):
+        answer = reply.FromString(outcome.reply)
+    else:
+        answer = pack(outcome.value)
+    if outcome.head is not None:
+        answer.consistency_token = token_of(outcome.head)  # type: ignore[attr-defined]
+    return answer
+
+
+def _without(request: Q, *fields: str) -> bytes:
+    rest = type(request)()
+    rest.CopyFrom(request)
+    for field in fields:
+        if field in request.DESCRIPTOR.fields_by_name:
+            rest.ClearField(field)
+    return rest.SerializeToString(deterministic=True)

@@ -1,0 +1,247 @@
+"""From the fields of a request to plain values. Whatever breaks its rule is named by its path."""
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from accredit.v1 import types_pb2
+from accredit_storage.records import Ceiling, Role
+
+from ..abilities import texts
+from ..abilities.consistency import Consistency
+from ..abilities.errors import Reason, invalid
+from ..interceptors.calls import current
+
+E = TypeVar("E", bound=enum.Enum)
+
+_SITE_METADATA = "accredit-site"
+_SITE_ID = re.compile("[1-9][0-9]{0,17}")
+MAX_TOKEN = 4096
+_BILLION = 1_000_000_000
+
+
+def required_id(path: str, value: int) -> int:
+    """An id that must be stated."""
+    if value <= 0:
+        raise invalid(path, "an id from 1 up")
+    return value
+
+
+def optional_id(path: str, value: int) -> int | None:
+    """An id, None for 0."""
+    if value < 0:
+        raise invalid(path, "an id from 1 up, or 0 for none")
+    return value or None
+
+
+def agent_ref(path: str, ref: types_pb2.AgentRef) -> int | str:
+    """The agent named: an id or a slug."""
+    which = ref.WhichOneof("ref")
+    if which is None:
+        raise invalid(path, "name an agent by agent_id or by agent_slug")
+    if which == "agent_id":
+        return required_id(f"{path}.agent_id", ref.agent_id)
+    return ref.agent_slug
+
+
+def optional_agent_ref(path: str, message: Message, field: str = "agent") -> int | str | None:
+    """The agent named in a field of a message, None if it is not set."""
+    return agent_ref(path, getattr(message, field)) if message.HasField(field) else None
+
+
+def user_ref(path: str, ref: types_pb2.UserRef) -> int | str:
+    """The user named: an id or a login."""
+    which = ref.WhichOneof("ref")
+    if which is None:
+        raise invalid(path, "name a user by user_id or by login")
+    if which == "user_id":
+        return required_id(f"{path}.user_id", ref.user_id)
+    if not ref.login or len(ref.login) > 60 or "\0" in ref.login:
+        raise invalid(f"{path}.login", "a login: 1 to 60 characters")
+    return ref.login
+
+
+def site_ref(path: str, ref: types_pb2.SiteRef) -> int | str:
+    """The site named: an id or a slug."""
+    which = ref.WhichOneof("ref")
+    if which is None:
+        raise invalid(path, "name a site by site_id or by site_slug")
+    if which == "site_id":
+        return required_id(f"{path}.site_id", ref.site_id)
+    return ref.site_slug
+
+
+def principal_ref(path: str, ref: types_pb2.PrincipalRef) -> int:
+    """The user that access is about."""
+    if ref.WhichOneof("principal") is None:
+        raise invalid(path, "name a principal by user_id")
+    return required_id(f"{path}.user_id", ref.user_id)
+
+
+def optional_principal_ref(path: str, message: Message) -> int | None:
+    """The same for a field ``principal`` that may be left out."""
+    if not message.HasField("principal"):
+        return None
+    return principal_ref(path, message.principal)  # type: ignore[attr-defined]
+
+
+def token(path: str, text: str) -> str:
+    """The text of somebody else's token; whether it is one is not judged here."""
+    if not text:
+        raise invalid(path, "the token to ask about")
+    return optional_token(path, text)
+
+
+def optional_token(path: str, text: str) -> str:
+    """The same, empty for none."""
+    if len(text) > MAX_TOKEN:
+        raise invalid(path, f"at most {MAX_TOKEN} characters")
+    return text
+
+
+def capability(path: str, text: str) -> str:
+    """A capability, empty for none."""
+    return texts.capability(path, text) if text else ""
+
+
+def enum_of(
+    path: str,
+    kind: type[E],
+    wrapper: Any,
+    value: int,
+    *,
+    prefix: str,
+    reason: Reason = Reason.FIELD_INVALID,
+) -> E | None:
+    """The member that a proto enum's value stands for; None where it is not stated."""
+    names = {number: name.removeprefix(prefix) for name, number in wrapper.items()}
+    name = names.get(value)
+    if name is None:
+        known = ", ".join(known for known in names.values() if known != "UNSPECIFIED")
+        raise invalid(path, f"one of {known}", reason)
+    return None if name == "UNSPECIFIED" else kind[name]
+
+
+def role(path: str, value: int) -> Role | None:
+    """A role; None where it is not stated."""
+    return enum_of(path, Role, types_pb2.Role, value, prefix="ROLE_")
+
+
+def ceiling(path: str, message: types_pb2.Ceiling) -> Ceiling:
+    """A ceiling, its capabilities as they came."""
+    max_role = role(f"{path}.max_role", message.max_role) or Role.OPERATOR
+    return Ceiling(max_role=max_role, capabilities=tuple(message.capabilities))
+
+
+def moment(path: str, message: Timestamp) -> datetime:
+    """A point in time, to the microsecond."""
+    try:
+        if not 0 <= message.nanos < _BILLION:
+            raise ValueError
+        return message.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise invalid(path, "a moment from year 1 to year 9999") from None
+
+
+def optional_moment(path: str, message: Message, field: str) -> datetime | None:
+    """The same for a field that may be left out."""
+    return moment(path, getattr(message, field)) if message.HasField(field) else None
+
+
+def span(path: str, message: Duration) -> timedelta:
+    """A length of time, to the microsecond."""
+    try:
+        if abs(message.nanos) >= _BILLION or message.nanos * message.seconds < 0:
+            raise ValueError
+        return message.ToTimedelta()
+    except (ValueError, OverflowError):
+        raise invalid(path, "a duration of at most 10 000 years") from None
+
+
+def struct(message: Struct) -> Mapping[str, Any]:
+    """A JSON object as plain values; numbers as doubles, not finite ones too."""
+    return {key: _value(value) for key, value in message.fields.items()}
+
+
+def consistency(message: types_pb2.Consistency) -> Consistency:
+    """How fresh an answer must be."""
+    which = message.WhichOneof("requirement")
+    if which in ("minimize_latency", "fully_consistent") and not getattr(message, which):
+        raise invalid(f"consistency.{which}", "true, or not set")
+    if which == "at_least_as_fresh" and not message.at_least_as_fresh:
+        raise invalid(
+            "consistency.at_least_as_fresh",
+            "a consistency_token that this store has given",
+            Reason.CONSISTENCY_TOKEN_INVALID,
+        )
+    return Consistency(at_least=message.at_least_as_fresh)
+
+
+def site(path: str, value: int) -> int | None:
+    """The site stated in a field, else by the metadata; None if it is stated nowhere."""
+    stated = optional_id(path, value)
+    if stated is not None:
+        return stated
+    headers = current().metadata(_SITE_METADATA)
+    if not headers:
+        return None
+    text = headers[0]
+    if (
+        len(headers) > 1
+        or not (text.isascii() and text.isdigit())
+        or not 0 < int(text[:19]) < 2**63
+    ):
+        raise invalid(_SITE_METADATA, "one site_id, from 1 up, as metadata")
+    return int(text)
+
+
+def masked(
+    request: Message, allowed: Mapping[str, Callable[[], Any]], *, unstated: frozenset[str]
+) -> dict[str, Any]:
+    """The values of ``request.update`` that its mask names, read by ``allowed``.
+
+    Without a mask, the fields that are set. ``unstated``: those that may be named and unset; any
+    other must then have a value.
+    """
+    update: Any = request.update  # type: ignore[attr-defined]
+    paths = _paths(request.update_mask, allowed)  # type: ignore[attr-defined]
+    if not paths:
+        named = [descriptor.name for descriptor, _ in update.ListFields()]
+    else:
+        named = paths
+    present = {descriptor.name for descriptor, _ in update.ListFields()}
+    for name in named:
+        if name not in present and name not in unstated:
+            raise invalid(f"update.{name}", "a value: the update_mask names it")
+    return {name: allowed[name]() for name in named}
+
+
+def _paths(mask: FieldMask, allowed: Mapping[str, Any]) -> list[str]:
+    paths = list(dict.fromkeys(mask.paths))
+    if paths == ["*"]:
+        return list(allowed)
+    for path in paths:
+        if path not in allowed:
+            raise invalid(
+                "update_mask", f'"*" alone, or of {", ".join(allowed)}; not {path[:50]!r}'
+            )
+    return paths
+
+
+def _value(message: Value) -> Any:
+    which = message.WhichOneof("kind")
+    if which == "struct_value":
+        return struct(message.struct_value)
+    if which == "list_value":
+        return [_value(item) for item in message.list_value.values]
+    if which is None or which == "null_value":
+        return None
+    return getattr(message, which)

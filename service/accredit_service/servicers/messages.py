@@ -1,0 +1,248 @@
+"""From records to messages. What a record does not have stays unset."""
+
+import enum
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from accredit.v1 import (
+    access_pb2,
+    agent_pb2,
+    change_pb2,
+    site_pb2,
+    token_pb2,
+    types_pb2,
+    user_pb2,
+)
+from accredit_storage.agents import ListedAgent
+from accredit_storage.records import Agent, Change, Grant, Role, Site, Token, User
+
+from ..abilities import configs
+from ..abilities.consistency import Basis, token_of
+from ..abilities.mutations import etag
+from ..abilities.permissions import ROLE_ACTIONS
+from ..abilities.rights import Decision, Principal
+
+_WHY = {
+    Decision.TOKEN_INVALID: "the token is malformed, unknown, expired or revoked",
+    Decision.AGENT_INACTIVE: "the agent is not active",
+    Decision.USER_INACTIVE: "the user is unknown or deactivated",
+    Decision.MINTER_WITHOUT_RIGHTS: "whoever minted the token has no right left to pass on",
+    Decision.ROLE_INSUFFICIENT: "no sufficient role on this agent, or no such agent",
+    Decision.SITE_REQUIRED: "the agent is scoped to a site: state the site",
+    Decision.SITE_MISMATCH: "the agent is scoped to another site",
+    Decision.CAPABILITY_MISSING: "the credential does not hold the capability",
+    Decision.NOT_OWNER: "the resource belongs to another user",
+    Decision.AGENT_AMBIGUOUS: "several agents could be meant: name one",
+}
+
+
+def role(value: Role) -> Any:
+    """A role."""
+    return types_pb2.Role.Value(f"ROLE_{value.name}")
+
+
+def number(wrapper: Any, prefix: str, member: enum.Enum) -> Any:
+    """The proto enum's value for a member of the same name."""
+    return wrapper.Value(f"{prefix}{member.name}")
+
+
+def decision(value: Decision) -> Any:
+    """A decision."""
+    return number(types_pb2.Decision, "DECISION_", value)
+
+
+def denial(value: Decision) -> types_pb2.Denial:
+    """Why not."""
+    return types_pb2.Denial(reason=decision(value), message=_WHY[value])
+
+
+def principal(value: Principal) -> types_pb2.Principal:
+    """Who speaks."""
+    held = {action.value for action in value.actions} | (value.capabilities or frozenset())
+    message = types_pb2.Principal(
+        kind=number(types_pb2.PrincipalKind, "PRINCIPAL_KIND_", value.kind),
+        user_id=value.user.user_id,
+        login=value.user.login,
+        token_id="" if value.token is None else value.token.token_id,
+        max_role=role(value.max_role),
+        capabilities=sorted(held),
+        full_rights=value.capabilities is None,
+    )
+    if value.agent is not None:
+        message.agent_id = value.agent.agent_id
+        message.agent_slug = value.agent.agent_slug
+        if value.agent.site_scope is not None:
+            message.site_scope = value.agent.site_scope
+    return message
+
+
+def basis(value: Basis) -> types_pb2.Basis:
+    """What an answer rests on."""
+    return types_pb2.Basis(
+        valid_until=time(value.valid_until),
+        depends_on=types_pb2.Dependencies(
+            token_id=value.token_id,
+            user_ids=sorted(value.user_ids),
+            agent_ids=sorted(value.agent_ids),
+            site_id=value.site_id or 0,
+        ),
+        consistency_token=token_of(value.head),
+    )
+
+
+def agent(value: Agent, *, config: bool = True) -> agent_pb2.Agent:
+    """An agent; on request without its config."""
+    message = agent_pb2.Agent(
+        agent_id=value.agent_id,
+        agent_slug=value.agent_slug,
+        agent_name=value.agent_name,
+        owner_id=value.owner_id,
+        config=struct(value.config) if config else None,
+        status=number(agent_pb2.AgentStatus, "AGENT_STATUS_", value.status),
+        etag=etag(value.version),
+        create_time=time(value.created_at),
+        update_time=time(value.updated_at),
+    )
+    if value.site_scope is not None:
+        message.site_scope = value.site_scope
+    return message
+
+
+def listed_agent(value: ListedAgent, *, include_role: bool) -> agent_pb2.ListedAgent:
+    """An agent in somebody's list."""
+    one = value.agent
+    message = agent_pb2.ListedAgent(
+        agent_id=one.agent_id,
+        agent_slug=one.agent_slug,
+        agent_name=one.agent_name,
+        owner_id=one.owner_id,
+        status=number(agent_pb2.AgentStatus, "AGENT_STATUS_", one.status),
+        description=configs.description(one.config),
+        is_owner=value.is_owner,
+    )
+    if one.site_scope is not None:
+        message.site_scope = one.site_scope
+    if include_role and value.role is not None:
+        message.user_role = role(value.role)
+    return message
+
+
+def grant(value: Grant, holder: User | None = None) -> access_pb2.AccessGrant:
+    """A grant; in lists with its holder's name and e-mail."""
+    return access_pb2.AccessGrant(
+        agent_id=value.agent_id,
+        principal=types_pb2.PrincipalRef(user_id=value.user_id),
+        role=role(value.role),
+        grant_time=time(value.granted_at),
+        granted_by=value.granted_by or 0,
+        expire_time=time(value.expire_at),
+        display_name="" if holder is None else holder.display_name,
+        email="" if holder is None else holder.email,
+        etag=etag(value.version),
+        update_time=time(value.updated_at),
+    )
+
+
+def grants(pairs: Sequence[tuple[Grant, User]]) -> list[access_pb2.AccessGrant]:
+    """Grants with their holders."""
+    return [grant(value, holder) for value, holder in pairs]
+
+
+def token(value: Token) -> token_pb2.Token:
+    """A token, which never has its secret."""
+    message = token_pb2.Token(
+        token_id=value.token_id,
+        label=value.label,
+        full_rights=value.ceiling is None,
+        act_as_owner=value.act_as_owner,
+        expire_time=time(value.expire_at),
+        revoke_time=time(value.revoked_at),
+        rotated_from=value.rotated_from or "",
+        replaced_by=value.replaced_by or "",
+        last_used_time=time(value.last_used_at),
+        created_by=value.created_by,
+        create_time=time(value.created_at),
+        etag=etag(value.version),
+    )
+    if value.agent_id is not None:
+        message.agent_id = value.agent_id
+    elif value.user_id is not None:
+        message.user_id = value.user_id
+    if value.ceiling is not None:
+        message.ceiling.max_role = role(value.ceiling.max_role)
+        message.ceiling.capabilities.extend(value.ceiling.capabilities)
+    return message
+
+
+def user(value: User) -> user_pb2.User:
+    """A user, with the actions of their role."""
+    return user_pb2.User(
+        user_id=value.user_id,
+        login=value.login,
+        kind=number(user_pb2.UserKind, "USER_KIND_", value.kind),
+        role=number(user_pb2.UserRole, "USER_ROLE_", value.role),
+        display_name=value.display_name,
+        email=value.email,
+        active=value.active,
+        actions=sorted(ROLE_ACTIONS[value.role]),
+        etag=etag(value.version),
+        create_time=time(value.created_at),
+        update_time=time(value.updated_at),
+    )
+
+
+def site(value: Site) -> site_pb2.Site:
+    """A site."""
+    return site_pb2.Site(
+        site_id=value.site_id,
+        site_slug=value.site_slug,
+        site_name=value.site_name,
+        etag=etag(value.version),
+        create_time=time(value.created_at),
+        update_time=time(value.updated_at),
+    )
+
+
+def change(value: Change) -> change_pb2.Change:
+    """A change."""
+    return change_pb2.Change(
+        revision=value.revision,
+        create_time=time(value.at),
+        kind=number(change_pb2.ChangeKind, "CHANGE_KIND_", value.kind),
+        actor=change_pb2.Actor(
+            user_id=value.actor.user_id or 0,
+            agent_id=value.actor.agent_id or 0,
+            token_id=value.actor.token_id or "",
+        ),
+        request_id=value.request_id,
+        subjects=[
+            change_pb2.Subject(
+                kind=number(change_pb2.SubjectKind, "SUBJECT_KIND_", one.kind),
+                subject_id=one.subject_id,
+            )
+            for one in value.subjects
+        ],
+        before=None if value.before is None else struct(value.before),
+        after=None if value.after is None else struct(value.after),
+        hash=value.hash,
+    )
+
+
+def struct(values: Any) -> Struct:
+    """A JSON object."""
+    message = Struct()
+    message.update(values)
+    return message
+
+
+def time(value: datetime | None) -> Timestamp | None:
+    """A point in time; None stays unset."""
+    if value is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(value)
+    return message

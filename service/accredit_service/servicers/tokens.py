@@ -1,0 +1,159 @@
+"""TokenService."""
+
+import grpc
+
+from accredit.v1 import token_pb2 as pb
+from accredit.v1.token_pb2_grpc import TokenServiceServicer
+from accredit_storage.records import Ceiling
+
+from ..abilities import tokens
+from ..abilities.app import App
+from ..abilities.errors import invalid
+from . import fields, messages
+from .calls import caller, mutation, page_of
+
+
+class TokenServicer(TokenServiceServicer):
+    """See the proto for what each call promises."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def CreateToken(
+        self, request: pb.CreateTokenRequest, context: grpc.ServicerContext
+    ) -> pb.CreateTokenResponse:
+        """See the proto."""
+        agent, user_id = _holder(request)
+        command = tokens.CreateToken(
+            agent=agent,
+            user_id=user_id,
+            label=request.label,
+            ceiling=_ceiling(request),
+            act_as_owner=request.act_as_owner,
+            expiry=_expiry(request),
+        )
+        return mutation(
+            request,
+            pb.CreateTokenResponse,
+            lambda call: tokens.create_token(self._app, call, command),
+            lambda minted: pb.CreateTokenResponse(
+                token=messages.token(minted.token), secret=minted.secret
+            ),
+        )
+
+    def GetToken(
+        self, request: pb.GetTokenRequest, context: grpc.ServicerContext
+    ) -> pb.GetTokenResponse:
+        """See the proto."""
+        token = tokens.get_token(
+            self._app, caller(), request.token_id, fields.consistency(request.consistency)
+        )
+        return pb.GetTokenResponse(token=messages.token(token))
+
+    def ListTokens(
+        self, request: pb.ListTokensRequest, context: grpc.ServicerContext
+    ) -> pb.ListTokensResponse:
+        """See the proto."""
+        agent, user_id = _holder(request)
+        page = tokens.list_tokens(
+            self._app,
+            caller(),
+            tokens.ListTokens(agent=agent, user_id=user_id, show_inactive=request.show_inactive),
+            page_of(request),
+            fields.consistency(request.consistency),
+        )
+        return pb.ListTokensResponse(
+            tokens=[messages.token(token) for token in page.items],
+            next_page_token=page.next_token,
+        )
+
+    def RotateToken(
+        self, request: pb.RotateTokenRequest, context: grpc.ServicerContext
+    ) -> pb.RotateTokenResponse:
+        """See the proto."""
+        overlap = tokens.DEFAULT_OVERLAP
+        if request.HasField("overlap"):
+            overlap = fields.span("overlap", request.overlap)
+        command = tokens.RotateToken(
+            token_id=request.token_id,
+            overlap=overlap,
+            expiry=_expiry(request),
+            etag=request.etag,
+        )
+        return mutation(
+            request,
+            pb.RotateTokenResponse,
+            lambda call: tokens.rotate_token(self._app, call, command),
+            lambda rotated: pb.RotateTokenResponse(
+                token=messages.token(rotated.minted.token),
+                secret=rotated.minted.secret,
+                replaced=messages.token(rotated.replaced),
+            ),
+        )
+
+    def RevokeToken(
+        self, request: pb.RevokeTokenRequest, context: grpc.ServicerContext
+    ) -> pb.RevokeTokenResponse:
+        """See the proto."""
+        command = tokens.RevokeToken(token_id=request.token_id, etag=request.etag)
+        return mutation(
+            request,
+            pb.RevokeTokenResponse,
+            lambda call: tokens.revoke_token(self._app, call, command),
+            lambda token: pb.RevokeTokenResponse(token=messages.token(token)),
+        )
+
+    def RevokeAgentTokens(
+        self, request: pb.RevokeAgentTokensRequest, context: grpc.ServicerContext
+    ) -> pb.RevokeAgentTokensResponse:
+        """See the proto."""
+        agent = fields.agent_ref("agent", request.agent)
+        return mutation(
+            request,
+            pb.RevokeAgentTokensResponse,
+            lambda call: tokens.revoke_agent_tokens(self._app, call, agent),
+            lambda revoked: pb.RevokeAgentTokensResponse(tokens_revoked=revoked),
+        )
+
+    def RevokeUserTokens(
+        self, request: pb.RevokeUserTokensRequest, context: grpc.ServicerContext
+    ) -> pb.RevokeUserTokensResponse:
+        """See the proto."""
+        user_id = fields.optional_id("user_id", request.user_id)
+        return mutation(
+            request,
+            pb.RevokeUserTokensResponse,
+            lambda call: tokens.revoke_user_tokens(
+                self._app, call, user_id, include_minted=request.include_minted
+            ),
+            lambda revoked: pb.RevokeUserTokensResponse(tokens_revoked=revoked),
+        )
+
+
+def _holder(
+    request: pb.CreateTokenRequest | pb.ListTokensRequest,
+) -> tuple[int | str | None, int | None]:
+    which = request.WhichOneof("holder")
+    if which == "agent":
+        return fields.agent_ref("agent", request.agent), None
+    if which == "user_id":
+        return None, fields.required_id("user_id", request.user_id)
+    return None, None
+
+
+def _ceiling(request: pb.CreateTokenRequest) -> Ceiling | None:
+    which = request.WhichOneof("rights")
+    if which == "ceiling":
+        return fields.ceiling("ceiling", request.ceiling)
+    if which is None or not request.full_rights:
+        raise invalid("rights", "exactly one of ceiling and full_rights: true")
+    return None
+
+
+def _expiry(request: pb.CreateTokenRequest | pb.RotateTokenRequest) -> tokens.Expiry | None:
+    which = request.WhichOneof("expiration")
+    if which == "expire_time":
+        return tokens.Expiry(at=fields.moment("expire_time", request.expire_time))
+    if which == "ttl":
+        return tokens.Expiry(after=fields.span("ttl", request.ttl))
+    return None

@@ -1,0 +1,138 @@
+"""UserService."""
+
+import grpc
+
+from accredit.v1 import user_pb2 as pb
+from accredit.v1.user_pb2_grpc import UserServiceServicer
+from accredit_storage.records import User, UserKind, UserRole
+
+from ..abilities import users
+from ..abilities.app import App
+from . import fields, messages
+from .calls import caller, mutation, page_of
+
+
+class UserServicer(UserServiceServicer):
+    """See the proto for what each call promises."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def CreateUser(
+        self, request: pb.CreateUserRequest, context: grpc.ServicerContext
+    ) -> pb.CreateUserResponse:
+        """See the proto."""
+        command = users.CreateUser(
+            login=request.login,
+            kind=_kind("kind", request.kind),
+            role=_role("role", request.role) or UserRole.MEMBER,
+            display_name=request.display_name,
+            email=request.email,
+        )
+
+        def pack(user: User) -> pb.CreateUserResponse:
+            message = messages.user(user)
+            if request.validate_only:
+                message.ClearField("user_id")
+            return pb.CreateUserResponse(user=message)
+
+        return mutation(
+            request,
+            pb.CreateUserResponse,
+            lambda call: users.create_user(self._app, call, command),
+            pack,
+        )
+
+    def GetUser(
+        self, request: pb.GetUserRequest, context: grpc.ServicerContext
+    ) -> pb.GetUserResponse:
+        """See the proto."""
+        user = users.get_user(
+            self._app,
+            caller(),
+            fields.user_ref("user", request.user),
+            fields.consistency(request.consistency),
+        )
+        return pb.GetUserResponse(user=messages.user(user))
+
+    def ListUsers(
+        self, request: pb.ListUsersRequest, context: grpc.ServicerContext
+    ) -> pb.ListUsersResponse:
+        """See the proto."""
+        query = users.ListUsers(
+            text=request.text,
+            email=request.email,
+            role=_role("role", request.role),
+            active=request.active if request.HasField("active") else None,
+        )
+        page = users.list_users(
+            self._app,
+            caller(),
+            query,
+            page_of(request),
+            fields.consistency(request.consistency),
+        )
+        return pb.ListUsersResponse(
+            users=[messages.user(user) for user in page.items], next_page_token=page.next_token
+        )
+
+    def UpdateUser(
+        self, request: pb.UpdateUserRequest, context: grpc.ServicerContext
+    ) -> pb.UpdateUserResponse:
+        """See the proto."""
+        update = request.update
+        values = fields.masked(
+            request,
+            {
+                "login": lambda: update.login,
+                "kind": lambda: _kind("update.kind", update.kind),
+                "role": lambda: _role("update.role", update.role),
+                "display_name": lambda: update.display_name,
+                "email": lambda: update.email,
+                "active": lambda: update.active,
+            },
+            unstated=frozenset({"email"}),
+        )
+        command = users.UpdateUser(
+            user=fields.user_ref("user", request.user), etag=request.etag, **values
+        )
+        return mutation(
+            request,
+            pb.UpdateUserResponse,
+            lambda call: users.update_user(self._app, call, command),
+            lambda user: pb.UpdateUserResponse(user=messages.user(user)),
+        )
+
+    def DeactivateUser(
+        self, request: pb.DeactivateUserRequest, context: grpc.ServicerContext
+    ) -> pb.DeactivateUserResponse:
+        """See the proto."""
+        ref = fields.user_ref("user", request.user)
+        return mutation(
+            request,
+            pb.DeactivateUserResponse,
+            lambda call: users.deactivate_user(self._app, call, ref, request.etag),
+            lambda user: pb.DeactivateUserResponse(user=messages.user(user)),
+        )
+
+    def DeleteUser(
+        self, request: pb.DeleteUserRequest, context: grpc.ServicerContext
+    ) -> pb.DeleteUserResponse:
+        """See the proto."""
+        ref = fields.user_ref("user", request.user)
+        return mutation(
+            request,
+            pb.DeleteUserResponse,
+            lambda call: users.delete_user(self._app, call, ref, request.etag),
+            lambda deleted: pb.DeleteUserResponse(
+                user=messages.user(deleted.user), tokens_deleted=deleted.tokens
+            ),
+        )
+
+
+def _kind(path: str, value: int) -> UserKind | None:
+    return fields.enum_of(path, UserKind, pb.UserKind, value, prefix="USER_KIND_")
+
+
+def _role(path: str, value: int) -> UserRole | None:
+    return fields.enum_of(path, UserRole, pb.UserRole, value, prefix="USER_ROLE_")

@@ -1,0 +1,432 @@
+"""Every knob of the server, from flags, the environment and a file, in that order of precedence.
+
+A field of ``Settings`` is the whole declaration of a knob: its flag, its variable, its key in the
+file, its rule and its help are made from it. A key or a variable that nobody declared refuses to
+start, because the misspelt one was meant to do something.
+"""
+
+import difflib
+import enum
+import ipaddress
+import stat
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+PREFIX = "ACCREDIT_"
+#: The variable that names the file.
+FILE_VARIABLE = f"{PREFIX}CONFIG"
+#: The client's own variables: whoever runs both has them set for the server as well.
+CLIENT_VARIABLES = frozenset(
+    f"{PREFIX}{name}"
+    for name in ("ADDRESS", "TOKEN", "TOKEN_FILE", "CA_FILE", "AGENT", "SITE", "FORMAT")
+)
+
+
+class SettingsError(Exception):
+    """A setting is unknown, breaks its rule or does not go with another. The message names it."""
+
+
+class Reflection(enum.StrEnum):
+    """Who may ask which services there are."""
+
+    OFF = "off"
+    AUTHENTICATED = "authenticated"
+    OPEN = "open"
+
+
+class LogLevel(enum.StrEnum):
+    """The least that is logged. A call is ``info``, a bug ``error``."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(enum.StrEnum):
+    """How a log line looks."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """As gRPC and people write it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            # Any other name may resolve to anything, tomorrow if not today.
+            return self.host == "localhost"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text")
+    return value
+
+
+def _path(value: object) -> Path:
+    return Path(_text(value)).expanduser()
+
+
+def _switch(value: object) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True}
+    words |= {"false": False, "no": False, "off": False, "0": False}
+    found = value if isinstance(value, bool) else words.get(str(value).lower())
+    if found is None:
+        raise ValueError("true or false")
+    return found
+
+
+def _whole(least: int, most: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        rule = f"a whole number from {least} to {most}"
+        # int() alone would take True, 1.9 and the digits of other scripts.
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if type(value) is not int or not least <= value <= most:
+            raise ValueError(rule)
+        return value
+
+    return parse
+
+
+def _seconds(least: float, most: float) -> Callable[[object], float]:
+    def parse(value: object) -> float:
+        rule = f"seconds, from {least:g} to {most:g}"
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(rule)
+        try:
+            number = float(value)
+        except ValueError:
+            raise ValueError(rule) from None
+        # Written so that "nan" fails as well.
+        if not least <= number <= most:
+            raise ValueError(rule)
+        return number
+
+    return parse
+
+
+def _one_of(kind: type[enum.StrEnum]) -> Callable[[object], enum.StrEnum]:
+    def parse(value: object) -> enum.StrEnum:
+        try:
+            return kind(str(value))
+        except ValueError:
+            raise ValueError(f"one of {', '.join(kind)}") from None
+
+    return parse
+
+
+def _address(value: object) -> Address:
+    rule = "host:port, such as 127.0.0.1:50051 or [::1]:50051"
+    host, separator, port = _text(value).rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not host or not separator or (":" in host and not bracketed):
+        raise ValueError(rule)
+    if not (port.isascii() and port.isdigit()) or int(port) > 0xFFFF:
+        raise ValueError(rule)
+    return Address(host[1:-1] if bracketed else host, int(port))
+
+
+def _networks(value: object) -> tuple[Network, ...]:
+    rule = "addresses or networks, such as 10.0.0.7,10.1.0.0/16"
+    items: Iterable[object] = value.split(",") if isinstance(value, str) else ()
+    if isinstance(value, list):
+        items = value
+    elif not isinstance(value, str):
+        raise ValueError(rule)
+    try:
+        return tuple(ipaddress.ip_network(_text(item).strip()) for item in items)
+    except ValueError:
+        raise ValueError(rule) from None
+
+
+def _knob(parse: Callable[[object], Any], help: str) -> Mapping[str, Any]:
+    """What a field's declaration adds: ``parse`` raises ValueError with the rule."""
+    return {"parse": parse, "help": help}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an operator may turn. Each default is good for trying it out on one machine."""
+
+    listen: Address = field(
+        default=Address("127.0.0.1", 50051),
+        metadata=_knob(_address, "Where to listen. Port 0 takes a free one."),
+    )
+    data_dir: Path = field(
+        default=Path("accredit-data"),
+        metadata=_knob(_path, "The folder for what the server keeps outside a database."),
+    )
+    database_url: str = field(
+        default="",
+        repr=False,
+        metadata=_knob(
+            _text, "sqlite:///path or postgresql://… By default a file in the data folder."
+        ),
+    )
+    database_url_file: Path | None = field(
+        default=None,
+        metadata=_knob(
+            _path, "A file that holds the database URL, so that no process list shows it."
+        ),
+    )
+    pool_size: int = field(
+        default=8, metadata=_knob(_whole(1, 1000), "Database connections at most.")
+    )
+    threads: int = field(
+        default=16, metadata=_knob(_whole(1, 1000), "Calls that are worked on at once.")
+    )
+    tls_certificate: Path | None = field(
+        default=None,
+        metadata=_knob(
+            _path, "The certificate chain, PEM. A renewed one is used without a restart."
+        ),
+    )
+    tls_key: Path | None = field(
+        default=None, metadata=_knob(_path, "The certificate's private key, PEM.")
+    )
+    tls_client_ca: Path | None = field(
+        default=None,
+        metadata=_knob(_path, "Demand client certificates signed by one of these, PEM."),
+    )
+    insecure_plaintext: bool = field(
+        default=False,
+        metadata=_knob(_switch, "Allow plaintext on an address that other machines reach."),
+    )
+    reflection: Reflection | None = field(
+        default=None,
+        metadata=_knob(
+            _one_of(Reflection),
+            "Who may list the services: off, authenticated or open. By default open on loopback, "
+            "else authenticated.",
+        ),
+    )
+    channelz: bool = field(
+        default=False,
+        metadata=_knob(_switch, "Serve gRPC's channelz, to callers with manage_settings."),
+    )
+    grace: float = field(
+        default=10.0,
+        metadata=_knob(
+            _seconds(0, 3600), "Seconds that running calls have to end in when the server stops."
+        ),
+    )
+    default_deadline: float = field(
+        default=30.0,
+        metadata=_knob(
+            _seconds(0.1, 3600), "Seconds that a call without a deadline of its own has."
+        ),
+    )
+    trusted_proxies: tuple[Network, ...] = field(
+        default=(),
+        metadata=_knob(
+            _networks,
+            "Addresses or networks, with commas between, whose x-forwarded-for is believed.",
+        ),
+    )
+    failed_credentials_per_minute: int = field(
+        default=20,
+        metadata=_knob(
+            _whole(0, 100_000),
+            "Wrong credentials that are looked up for one address, and for one token id, in a "
+            "minute, by each process. 0: no limit.",
+        ),
+    )
+    agent_limit: int = field(
+        default=1,
+        metadata=_knob(_whole(0, 1_000_000), "Agents that a user without manage_agents may own."),
+    )
+    slug_reservation_days: int = field(
+        default=30,
+        metadata=_knob(
+            _whole(0, 36_500), "Days that a released slug is kept for its former owner."
+        ),
+    )
+    request_retention_hours: int = field(
+        default=24, metadata=_knob(_whole(1, 8760), "Hours that a request_id is remembered.")
+    )
+    changes_retention_days: int = field(
+        default=400, metadata=_knob(_whole(1, 36_500), "Days that the change log is kept.")
+    )
+    last_used_flush: float = field(
+        default=60.0,
+        metadata=_knob(
+            _seconds(1, 3600), "Seconds between two writes of when tokens were last used."
+        ),
+    )
+    log_level: LogLevel = field(
+        default=LogLevel.INFO,
+        metadata=_knob(_one_of(LogLevel), "The least that is logged: debug, info, warning, error."),
+    )
+    log_format: LogFormat | None = field(
+        default=None,
+        metadata=_knob(
+            _one_of(LogFormat), "json or text. By default text on a terminal, else json."
+        ),
+    )
+
+    @property
+    def database(self) -> str:
+        """The URL of the database, with what its default rests on filled in."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'accredit.sqlite3').absolute()}"
+
+    @property
+    def token_file(self) -> Path:
+        """Where the first administrator's token is written."""
+        return self.data_dir / "administrator.token"
+
+    @property
+    def reflection_mode(self) -> Reflection:
+        """Who may list the services, the default filled in."""
+        if self.reflection is not None:
+            return self.reflection
+        return Reflection.OPEN if self.listen.is_loopback else Reflection.AUTHENTICATED
+
+    def check_serving(self) -> None:
+        """Raise SettingsError where serving so would be a mistake that nobody makes on purpose."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            missing = "tls_key" if self.tls_key is None else "tls_certificate"
+            raise SettingsError(f"{missing}: a certificate and its key are set together or not")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise SettingsError("tls_client_ca: needs tls_certificate and tls_key")
+        if self.tls_key is not None:
+            check_private("tls_key", self.tls_key)
+        elif not self.listen.is_loopback and not self.insecure_plaintext:
+            raise SettingsError(
+                f"listen: {self.listen} is reached from other machines, and tokens would cross "
+                "the network in plaintext: set tls_certificate and tls_key, or "
+                "--insecure-plaintext behind a proxy that does"
+            )
+
+
+def check_private(name: str, path: Path) -> None:
+    """Raise SettingsError unless the file is there and other users cannot touch it."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise SettingsError(f"{name}: cannot read {path}: {error.strerror}") from None
+    # A group may read it: that is how secrets are mounted into containers.
+    if mode & (stat.S_IRWXO & ~stat.S_IXOTH):
+        raise SettingsError(f"{name}: {path} is open to every user here: chmod o= {path}")
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """A field of Settings as the sources of settings see it."""
+
+    name: str
+    help: str
+    default: Any
+    is_switch: bool
+    parse: Callable[[object], Any]
+
+    @property
+    def flag(self) -> str:
+        """The option on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        """The variable in the environment."""
+        return f"{PREFIX}{self.name.upper()}"
+
+
+KNOBS: Mapping[str, Knob] = {
+    one.name: Knob(
+        name=one.name,
+        help=one.metadata["help"],
+        default=one.default,
+        is_switch=one.metadata["parse"] is _switch,
+        parse=one.metadata["parse"],
+    )
+    for one in fields(Settings)
+}
+
+
+def load(
+    flags: Mapping[str, object], environ: Mapping[str, str], file: Path | None = None
+) -> Settings:
+    """Settings from all three sources. Raises SettingsError, naming the first one that is wrong.
+
+    ``flags`` by field name, None where one was not given. A variable that is set to nothing counts
+    as not set.
+    """
+    _check_variables(environ)
+    if file is None and environ.get(FILE_VARIABLE):
+        file = Path(environ[FILE_VARIABLE])
+    from_file = {} if file is None else _read(file)
+    values: dict[str, Any] = {}
+    for knob in KNOBS.values():
+        if flags.get(knob.name) is not None:
+            values[knob.name] = _parsed(knob, flags[knob.name], knob.flag)
+        elif environ.get(knob.variable):
+            values[knob.name] = _parsed(knob, environ[knob.variable], knob.variable)
+        elif knob.name in from_file:
+            values[knob.name] = _parsed(knob, from_file[knob.name], f"{knob.name} in {file}")
+    if "database_url_file" in values:
+        if "database_url" in values:
+            raise SettingsError("database_url_file: database_url is set as well; leave one out")
+        values["database_url"] = _secret("database_url_file", values["database_url_file"])
+    return Settings(**values)
+
+
+def _parsed(knob: Knob, value: object, source: str) -> Any:
+    try:
+        return knob.parse(value)
+    except ValueError as rule:
+        # Never the value: it may be a URL with a password in it.
+        raise SettingsError(f"{source}: {rule}") from None
+
+
+def _check_variables(environ: Mapping[str, str]) -> None:
+    known = {FILE_VARIABLE, *(knob.variable for knob in KNOBS.values())}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known | CLIENT_VARIABLES:
+            raise SettingsError(f"{name}: no such setting{_meant(name, known)}")
+
+
+def _read(file: Path) -> Mapping[str, object]:
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read {file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not TOML: {error}") from None
+    for name in found:
+        if name not in KNOBS:
+            raise SettingsError(f"{name} in {file}: no such setting{_meant(name, KNOBS)}")
+    return found
+
+
+def _secret(name: str, path: Path) -> str:
+    check_private(name, path)
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{name}: cannot read {path}") from None
+    if not text:
+        raise SettingsError(f"{name}: {path} is empty")
+    return text
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,284 @@
+"""Agents, and the one query that lists them."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+    update,
+)
+
+from accredit_storage.errors import SlugTaken
+from accredit_storage.records import UNSET, Agent, AgentStatus, Role, Unset
+from accredit_storage.schema import agents, grants
+from accredit_storage.statements import (
+    AnyRow,
+    AnySelect,
+    any_contains,
+    by_dialect,
+    given,
+    locked,
+    refusing_taken,
+    unexpired,
+)
+
+#: The blocks of a list, in their order.
+OWNED, GRANTED = 0, 1
+
+_select = select(agents)
+_by_id = _select.where(agents.c.agent_id == bindparam("agent_id"))
+_by_slug = _select.where(agents.c.agent_slug == bindparam("agent_slug"))
+_add = by_dialect(
+    lambda insert: (
+        insert(agents)
+        .on_conflict_do_nothing(index_elements=[agents.c.agent_slug])
+        .returning(*agents.c)
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentQuery:
+    """Which agents to list, for whom, and from where on.
+
+    Not ``everyone``: the agents that ``user_id`` owns, then those granted to them that they do not
+    own. ``everyone``: every agent there is, in one block; ``user_id`` then only says whose role is
+    told. ``site_id`` keeps the agents of that site and those of the whole network. ``text`` is
+    looked for in slug and name, A to Z being the same as a to z. Grants are judged ``at`` that
+    time. ``after`` is the (block, agent id) of the last agent already had.
+    """
+
+    user_id: int
+    everyone: bool
+    site_id: int | None
+    status: AgentStatus | None
+    text: str | None
+    at: datetime
+    after: tuple[int, int] | None
+    limit: int
+    #: Keep this one agent.
+    only: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedAgent:
+    """An agent as it stands in somebody's list.
+
+    ``role`` is theirs: ADMIN for the owner whatever is granted, else their unexpired grant's, None
+    without one.
+    """
+
+    agent: Agent
+    block: int
+    is_owner: bool
+    role: Role | None
+
+
+class Agents:
+    """The agents that one transaction sees."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(
+        self,
+        *,
+        agent_slug: str,
+        agent_name: str,
+        owner_id: int,
+        config: Mapping[str, Any],
+        site_scope: int | None,
+        at: datetime,
+        status: AgentStatus = AgentStatus.ACTIVE,
+    ) -> Agent | None:
+        """Store a new agent; None if the slug is taken.
+
+        Where another transaction is adding the same slug, waits for how that one ends.
+        """
+        values = {
+            "agent_slug": agent_slug,
+            "agent_name": agent_name,
+            "owner_id": owner_id,
+            "config": config,
+            "status": status,
+            "site_scope": site_scope,
+            "version": 1,
+            "created_at": at,
+            "updated_at": at,
+        }
+        statement = _add[self._connection.dialect.name]
+        return _agent(self._connection.execute(statement, values).one_or_none())
+
+    def find(self, agent_id: int, *, lock: bool = False, share: bool = False) -> Agent | None:
+        """The agent of this id."""
+        statement = locked(_by_id, lock=lock, share=share)
+        return _agent(self._connection.execute(statement, {"agent_id": agent_id}).one_or_none())
+
+    def find_by_slug(
+        self, agent_slug: str, *, lock: bool = False, share: bool = False
+    ) -> Agent | None:
+        """The agent of exactly this slug."""
+        statement = locked(_by_slug, lock=lock, share=share)
+        return _agent(self._connection.execute(statement, {"agent_slug": agent_slug}).one_or_none())
+
+    def find_many(self, agent_ids: Collection[int]) -> list[Agent]:
+        """Those of up to 10 000 ``agent_ids`` that exist, each once, lowest id first."""
+        return self._many(agents.c.agent_id.in_(agent_ids))
+
+    def find_many_by_slug(self, agent_slugs: Collection[str]) -> list[Agent]:
+        """The agents of up to 10 000 ``agent_slugs`` that exist, each once, lowest id first."""
+        return self._many(agents.c.agent_slug.in_(agent_slugs))
+
+    def count_owned(self, owner_id: int) -> int:
+        """How many agents the user owns, whatever their status."""
+        statement = select(func.count()).select_from(agents).where(agents.c.owner_id == owner_id)
+        return self._connection.execute(statement).scalar_one()
+
+    def first_owned(self, owner_id: int) -> Agent | None:
+        """The agent with the lowest id among those the user owns."""
+        statement = _select.where(agents.c.owner_id == owner_id).order_by(agents.c.agent_id)
+        return _agent(self._connection.execute(statement.limit(1)).one_or_none())
+
+    def page(self, query: AgentQuery) -> list[ListedAgent]:
+        """Up to ``query.limit`` agents in the order of (block, agent id), by one statement."""
+        statement = _all(query) if query.everyone else _mine(query)
+        return [_listed(row, query.user_id) for row in self._connection.execute(statement)]
+
+    def update(
+        self,
+        agent_id: int,
+        *,
+        at: datetime,
+        agent_slug: str | Unset = UNSET,
+        agent_name: str | Unset = UNSET,
+        owner_id: int | Unset = UNSET,
+        config: Mapping[str, Any] | Unset = UNSET,
+        status: AgentStatus | Unset = UNSET,
+        site_scope: int | Unset | None = UNSET,
+    ) -> Agent | None:
+        """Set what is given and raise the version: the agent as it is then, None if not there.
+
+        Raises SlugTaken, after which the transaction goes on.
+        """
+        values = given(
+            agent_slug=agent_slug,
+            agent_name=agent_name,
+            owner_id=owner_id,
+            config=config,
+            status=status,
+            site_scope=site_scope,
+        )
+        statement = (
+            update(agents)
+            .where(agents.c.agent_id == agent_id)
+            .values(**values, version=agents.c.version + 1, updated_at=at)
+            .returning(*agents.c)
+        )
+        if isinstance(agent_slug, Unset):
+            return _agent(self._connection.execute(statement).one_or_none())
+        refusal = SlugTaken(f"another agent has the slug {agent_slug!r}")
+        with refusing_taken(self._connection, refusal):
+            return _agent(self._connection.execute(statement).one_or_none())
+
+    def delete(self, agent_id: int) -> bool:
+        """Remove the agent with its grants and tokens; False if there is none."""
+        statement = delete(agents).where(agents.c.agent_id == agent_id)
+        return self._connection.execute(statement).rowcount > 0
+
+    def _many(self, condition: ColumnElement[bool]) -> list[Agent]:
+        rows = self._connection.execute(_select.where(condition).order_by(agents.c.agent_id))
+        return [Agent(**row._mapping) for row in rows]
+
+
+def _agent(row: AnyRow | None) -> Agent | None:
+    return None if row is None else Agent(**row._mapping)
+
+
+def _listed(row: AnyRow, user_id: int) -> ListedAgent:
+    *columns, block, role = row
+    agent = Agent(**dict(zip(agents.c.keys(), columns, strict=True)))
+    is_owner = agent.owner_id == user_id
+    return ListedAgent(
+        agent=agent, block=block, is_owner=is_owner, role=Role.ADMIN if is_owner else role
+    )
+
+
+def _all(query: AgentQuery) -> AnySelect:
+    """Every agent, beside each the user's unexpired grant."""
+    theirs = and_(
+        grants.c.agent_id == agents.c.agent_id,
+        grants.c.user_id == query.user_id,
+        unexpired(grants.c.expire_at, query.at),
+    )
+    statement = (
+        select(*agents.c, literal(OWNED).label("block"), grants.c.role.label("role"))
+        .select_from(agents.outerjoin(grants, theirs))
+        .where(*_filters(query))
+        .order_by(agents.c.agent_id)
+        .limit(query.limit)
+    )
+    if query.after is not None:
+        statement = statement.where(agents.c.agent_id > query.after[1])
+    return statement
+
+
+def _mine(query: AgentQuery) -> AnySelect:
+    """The owned block, then the granted one.
+
+    Each is cut to the limit by itself, so that a page costs a page of either and not the whole.
+    """
+    # The first arm of a UNION says what type its columns are read as.
+    no_role = type_coerce(null(), grants.c.role.type).label("role")
+    owned = select(*agents.c, literal(OWNED).label("block"), no_role).where(
+        agents.c.owner_id == query.user_id
+    )
+    granted = (
+        select(*agents.c, literal(GRANTED).label("block"), grants.c.role.label("role"))
+        .join(grants, grants.c.agent_id == agents.c.agent_id)
+        .where(
+            grants.c.user_id == query.user_id,
+            unexpired(grants.c.expire_at, query.at),
+            agents.c.owner_id != query.user_id,
+        )
+    )
+    blocks = [owned, granted]
+    if query.after is not None:
+        block, agent_id = query.after
+        blocks = blocks[block:]
+        blocks[0] = blocks[0].where(agents.c.agent_id > agent_id)
+    pages = [
+        # A query around each, because SQLite takes no LIMIT in an arm of a UNION.
+        select(
+            block.where(*_filters(query)).order_by(agents.c.agent_id).limit(query.limit).subquery()
+        )
+        for block in blocks
+    ]
+    both = union_all(*pages).subquery()
+    return select(both).order_by(both.c.block, both.c.agent_id).limit(query.limit)
+
+
+def _filters(query: AgentQuery) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if query.site_id is not None:
+        of_network = agents.c.site_scope.is_(None)
+        conditions.append(or_(agents.c.site_scope == query.site_id, of_network))
+    if query.only is not None:
+        conditions.append(agents.c.agent_id == query.only)
+    if query.status is not None:
+        conditions.append(agents.c.status == query.status)
+    if query.text is not None:
+        conditions.append(any_contains((agents.c.agent_slug, agents.c.agent_name), query.text))
+    return conditions

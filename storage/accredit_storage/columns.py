@@ -1,0 +1,161 @@
+"""The column types: each means the same on every database, and refuses what it would guess."""
+
+import enum
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text, TypeDecorator
+from sqlalchemy.types import TypeEngine
+
+from accredit_storage.records import Ceiling, Role, Subject, SubjectKind
+
+Member = TypeVar("Member", bound=enum.Enum)
+
+# SQLite makes a row id only of a column whose type is INTEGER to the letter.
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+def canonical_json(value: object) -> str:
+    """The one JSON text of ``value``: keys sorted, compact, ASCII.
+
+    Raises ValueError for NaN and the infinities, TypeError for what JSON cannot hold.
+    """
+    # ASCII, so that U+0000 inside a string reaches PostgreSQL, which keeps no NUL in text, as an
+    # escape.
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
+def subjects_json(subjects: Iterable[Subject]) -> str:
+    """The text that ``subjects`` are stored as, which the hash of their change covers."""
+    return canonical_json([[subject.kind.name.lower(), subject.subject_id] for subject in subjects])
+
+
+class PlainText(TypeDecorator[str]):
+    """Text that compares byte for byte and sorts by code point. ValueError for U+0000."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """Leave PostgreSQL's locale aside; SQLite compares bytes anyway."""
+        return dialect.type_descriptor(
+            Text(collation="C" if dialect.name == "postgresql" else None)
+        )
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Refuse what PostgreSQL cannot keep and SQLite's functions stop reading at."""
+        if value is not None and "\0" in value:
+            raise ValueError("text may not contain U+0000")
+        return value
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC, exact to the microsecond. ValueError for a naive one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: guessing their zone is how expiry bugs are made."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value!r}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Put back the zone that SQLite drops and PostgreSQL answers in its session's."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class MemberName(TypeDecorator[Member]):
+    """A member of one enum, stored as its lower-case name."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, members: type[Member]) -> None:
+        super().__init__()
+        self.members = members
+        self._by_name = {member.name.lower(): member for member in members}
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """See PlainText."""
+        return dialect.type_descriptor(
+            Text(collation="C" if dialect.name == "postgresql" else None)
+        )
+
+    def process_bind_param(self, value: Member | None, dialect: Dialect) -> str | None:
+        """The name."""
+        return None if value is None else value.name.lower()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Member | None:
+        """The member; KeyError for a name that this version does not know."""
+        return None if value is None else self._by_name[value]
+
+
+class CanonicalJson(TypeDecorator[Mapping[str, Any]]):
+    """A JSON object, stored as its canonical text, so that equal values have equal digests."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:
+        """The canonical text."""
+        return None if value is None else canonical_json(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, Any] | None:
+        """The object."""
+        return None if value is None else cast("dict[str, Any]", json.loads(value))
+
+
+class CeilingJson(TypeDecorator[Ceiling]):
+    """A ceiling as a JSON object; NULL means full rights."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Ceiling | None, dialect: Dialect) -> str | None:
+        """The canonical text."""
+        if value is None:
+            return None
+        return canonical_json(
+            {"capabilities": value.capabilities, "max_role": value.max_role.name.lower()}
+        )
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Ceiling | None:
+        """The ceiling."""
+        if value is None:
+            return None
+        stored = json.loads(value)
+        return Ceiling(
+            max_role=Role[stored["max_role"].upper()], capabilities=tuple(stored["capabilities"])
+        )
+
+
+class SubjectsJson(TypeDecorator[tuple[Subject, ...]]):
+    """The subjects of a change, in their order, as a JSON array of [kind, id]."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[Subject, ...] | None, dialect: Dialect) -> str | None:
+        """The canonical text."""
+        return None if value is None else subjects_json(value)
+
+    def process_result_value(
+        self, value: str | None, dialect: Dialect
+    ) -> tuple[Subject, ...] | None:
+        """The subjects."""
+        if value is None:
+            return None
+        return tuple(
+            Subject(kind=SubjectKind[kind.upper()], subject_id=key)
+            for kind, key in json.loads(value)
+        )

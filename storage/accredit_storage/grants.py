@@ -1,0 +1,153 @@
+"""Access grants: one user's role on one agent."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, select, tuple_, update
+
+from accredit_storage.errors import Conflict
+from accredit_storage.records import Grant, Role, User
+from accredit_storage.schema import grants, users
+from accredit_storage.statements import AnyRow, by_dialect, locked, unexpired
+
+_key = and_(
+    grants.c.agent_id == bindparam("of_agent_id"), grants.c.user_id == bindparam("of_user_id")
+)
+_select = select(grants)
+_by_key = _select.where(_key)
+_add = by_dialect(
+    lambda insert: (
+        insert(grants)
+        .on_conflict_do_nothing(index_elements=[grants.c.agent_id, grants.c.user_id])
+        .returning(*grants.c)
+    )
+)
+_replace = update(grants).where(_key).values(version=grants.c.version + 1).returning(*grants.c)
+_remove = delete(grants).where(_key).returning(*grants.c)
+
+
+class Grants:
+    """The grants that one transaction sees; expired ones too, where not said otherwise."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(
+        self, agent_id: int, user_id: int, *, lock: bool = False, share: bool = False
+    ) -> Grant | None:
+        """The user's grant on the agent."""
+        statement = locked(_by_key, lock=lock, share=share)
+        return _grant(self._connection.execute(statement, _values(agent_id, user_id)).one_or_none())
+
+    def put(
+        self,
+        agent_id: int,
+        user_id: int,
+        role: Role,
+        granted_by: int | None,
+        at: datetime,
+        expire_at: datetime | None,
+    ) -> tuple[Grant | None, Grant]:
+        """Grant the role, whatever the user had before: that grant or None, and the new one.
+
+        One that was there keeps its ``granted_at`` and raises its version. Raises Conflict where it
+        is revoked at the same time.
+        """
+        values = {
+            "role": role,
+            "granted_by": granted_by,
+            "expire_at": expire_at,
+            "updated_at": at,
+        }
+        added = self._connection.execute(
+            _add[self._connection.dialect.name],
+            {"agent_id": agent_id, "user_id": user_id, "granted_at": at, "version": 1, **values},
+        ).one_or_none()
+        if added is not None:
+            return None, Grant(**added._mapping)
+        before = self.find(agent_id, user_id, lock=True)
+        if before is None:
+            raise Conflict("the grant was revoked at the same time")
+        after = self._connection.execute(_replace, {**_values(agent_id, user_id), **values}).one()
+        return before, Grant(**after._mapping)
+
+    def remove(self, agent_id: int, user_id: int) -> Grant | None:
+        """Remove the user's grant: what it was, None if there was none."""
+        return _grant(self._connection.execute(_remove, _values(agent_id, user_id)).one_or_none())
+
+    def page_for_agent(
+        self, agent_id: int, *, after: tuple[datetime, int] | None, limit: int
+    ) -> list[tuple[Grant, User]]:
+        """Up to ``limit`` grants on the agent with their users, oldest first.
+
+        In the order of (granted_at, user id); ``after`` is that pair of the last one already had.
+        """
+        statement = (
+            select(*grants.c, *users.c)
+            .join(users, users.c.user_id == grants.c.user_id)
+            .where(grants.c.agent_id == agent_id)
+            .order_by(grants.c.granted_at, grants.c.user_id)
+            .limit(limit)
+        )
+        if after is not None:
+            statement = statement.where(tuple_(grants.c.granted_at, grants.c.user_id) > after)
+        return [_with_user(row) for row in self._connection.execute(statement)]
+
+    def page_for_user(
+        self,
+        user_id: int,
+        *,
+        at: datetime,
+        min_role: Role | None,
+        after: int | None,
+        limit: int,
+    ) -> list[Grant]:
+        """Up to ``limit`` grants of the user, unexpired at ``at``, lowest agent id first.
+
+        ``min_role`` keeps the grants of at least that role; ``after`` is the agent id of the last
+        one already had.
+        """
+        statement = (
+            _select.where(grants.c.user_id == user_id, unexpired(grants.c.expire_at, at))
+            .order_by(grants.c.agent_id)
+            .limit(limit)
+        )
+        if min_role is not None:
+            statement = statement.where(grants.c.role.in_([r for r in Role if r >= min_role]))
+        if after is not None:
+            statement = statement.where(grants.c.agent_id > after)
+        return [Grant(**row._mapping) for row in self._connection.execute(statement)]
+
+    def next_expiry(self, user_id: int, at: datetime) -> datetime | None:
+        """When the first of the user's grants that are unexpired at ``at`` ends, if one does."""
+        statement = select(func.min(grants.c.expire_at)).where(
+            grants.c.user_id == user_id, grants.c.expire_at > at
+        )
+        return self._connection.execute(statement).scalar_one_or_none()
+
+    def find_many(self, pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], Grant]:
+        """The grants among up to 5 000 ``pairs`` of (agent id, user id)."""
+        statement = _select.where(tuple_(grants.c.agent_id, grants.c.user_id).in_(pairs))
+        found = [Grant(**row._mapping) for row in self._connection.execute(statement)]
+        return {(grant.agent_id, grant.user_id): grant for grant in found}
+
+    def all_for_agent(self, agent_id: int) -> list[Grant]:
+        """Every grant on the agent, lowest user id first."""
+        statement = _select.where(grants.c.agent_id == agent_id).order_by(grants.c.user_id)
+        return [Grant(**row._mapping) for row in self._connection.execute(statement)]
+
+
+def _values(agent_id: int, user_id: int) -> dict[str, int]:
+    """The values of ``_key``, whose names must not be those of columns that an UPDATE sets."""
+    return {"of_agent_id": agent_id, "of_user_id": user_id}
+
+
+def _grant(row: AnyRow | None) -> Grant | None:
+    return None if row is None else Grant(**row._mapping)
+
+
+def _with_user(row: AnyRow) -> tuple[Grant, User]:
+    # By position: both tables have a user_id, a role and a version.
+    width = len(grants.c)
+    grant = Grant(**dict(zip(grants.c.keys(), row[:width], strict=True)))
+    return grant, User(**dict(zip(users.c.keys(), row[width:], strict=True)))

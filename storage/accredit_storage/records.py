@@ -1,0 +1,253 @@
+"""The frozen values that rows become, and the enums stored in them by name.
+
+Times are aware UTC datetimes. A ``version`` starts at 1 and grows by one with each change of its
+row; the API shows it as the etag.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+
+class Unset(enum.Enum):
+    """The type of UNSET, which stands for "leave it as it is" where None is a value."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+class Role(enum.IntEnum):
+    """What a principal may do with one agent; each role includes the ones below it."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    ADMIN = 3
+
+
+class UserKind(enum.Enum):
+    """Whether a user is a person or a program."""
+
+    HUMAN = "human"
+    SERVICE = "service"
+
+
+class UserRole(enum.Enum):
+    """A named set of actions; which ones is said by the abilities, not by the store."""
+
+    ADMINISTRATOR = "administrator"
+    SERVICE = "service"
+    MEMBER = "member"
+    GUEST = "guest"
+
+
+class AgentStatus(enum.Enum):
+    """Only an active agent authenticates; the others keep everything they have."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    ARCHIVED = "archived"
+
+
+class ChangeKind(enum.Enum):
+    """What a change did; one a mutating call."""
+
+    BOOTSTRAPPED = "bootstrapped"
+    USER_CREATED = "user_created"
+    USER_UPDATED = "user_updated"
+    USER_DEACTIVATED = "user_deactivated"
+    USER_DELETED = "user_deleted"
+    SITE_CREATED = "site_created"
+    SITE_DELETED = "site_deleted"
+    AGENT_CREATED = "agent_created"
+    AGENT_UPDATED = "agent_updated"
+    AGENT_RENAMED = "agent_renamed"
+    AGENT_TRANSFERRED = "agent_transferred"
+    AGENT_DELETED = "agent_deleted"
+    GRANT_CHANGED = "grant_changed"
+    GRANT_REVOKED = "grant_revoked"
+    TOKEN_CREATED = "token_created"  # noqa: S105 - the name of an event, not a secret
+    TOKEN_ROTATED = "token_rotated"  # noqa: S105
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105
+    BULK = "bulk"
+
+
+class SubjectKind(enum.Enum):
+    """What kind of thing a change was about."""
+
+    AGENT = "agent"
+    USER = "user"
+    TOKEN = "token"  # noqa: S105
+    SITE = "site"
+    GRANT = "grant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Somebody, or some service, that calls and that may own agents."""
+
+    user_id: int
+    login: str
+    kind: UserKind
+    role: UserRole
+    display_name: str
+    email: str
+    active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One of the places that share the network of agents."""
+
+    site_id: int
+    site_slug: str
+    site_name: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """One identity. ``site_scope`` None means network-wide."""
+
+    agent_id: int
+    agent_slug: str
+    agent_name: str
+    owner_id: int
+    config: Mapping[str, Any]
+    status: AgentStatus
+    site_scope: int | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One user's role on one agent. ``granted_by`` None: the granter is gone."""
+
+    agent_id: int
+    user_id: int
+    role: Role
+    granted_by: int | None
+    granted_at: datetime
+    expire_at: datetime | None
+    version: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """What a token is at most good for; ``capabilities`` sorted, without repeats."""
+
+    max_role: Role
+    capabilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """The stored half of a bearer token; its digest stays inside the store.
+
+    Exactly one of ``agent_id`` and ``user_id`` is set. ``ceiling`` None means full rights.
+    ``created_by`` is the user whose rights bound it at every use.
+    """
+
+    token_id: str
+    agent_id: int | None
+    user_id: int | None
+    label: str
+    ceiling: Ceiling | None
+    act_as_owner: bool
+    created_by: int
+    created_at: datetime
+    expire_at: datetime | None
+    revoked_at: datetime | None
+    rotated_from: str | None
+    replaced_by: str | None
+    last_used_at: datetime | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A slug that was released and is kept for its former owner until ``expire_at``."""
+
+    agent_slug: str
+    owner_id: int
+    expire_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """On whose behalf a change was made; all None for the server itself."""
+
+    user_id: int | None = None
+    agent_id: int | None = None
+    token_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One thing that a change touched.
+
+    ``subject_id`` is the id as text; a grant's is the agent's and the user's, "3:14".
+    """
+
+    kind: SubjectKind
+    subject_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A change as an ability hands it over; the store adds revision and hashes.
+
+    ``before`` and ``after`` are JSON objects without secrets, None where there was or is nothing.
+    """
+
+    kind: ChangeKind
+    actor: Actor
+    request_id: str
+    subjects: tuple[Subject, ...]
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One row of the change log. ``before`` and ``after`` are None also where redacted."""
+
+    revision: int
+    kind: ChangeKind
+    actor: Actor
+    request_id: str
+    subjects: tuple[Subject, ...]
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    at: datetime
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Where the log stands: the store's epoch, its newest revision and that row's hash."""
+
+    epoch: str
+    revision: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An earlier call under the same request id. ``result`` is the key that finds its outcome."""
+
+    body_digest: bytes
+    result: Mapping[str, Any]
+    revision: int

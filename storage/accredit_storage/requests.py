@@ -1,0 +1,85 @@
+"""Requests: what a call under one request id led to, so that repeating it has no second effect."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, select, update
+
+from accredit_storage.errors import Conflict
+from accredit_storage.records import Request
+from accredit_storage.schema import requests
+from accredit_storage.statements import by_dialect
+
+_key = and_(
+    requests.c.caller == bindparam("of_caller"),
+    requests.c.method == bindparam("of_method"),
+    requests.c.request_id == bindparam("of_request_id"),
+)
+_claim = by_dialect(
+    lambda insert: (
+        insert(requests)
+        .on_conflict_do_nothing(index_elements=list(requests.primary_key))
+        .returning(requests.c.request_id)
+    )
+)
+_find = select(requests.c.body_digest, requests.c.result, requests.c.revision).where(_key)
+_finish = update(requests).where(_key)
+
+
+class Requests:
+    """The requests that one transaction sees."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def claim(
+        self, caller: str, method: str, request_id: str, body_digest: bytes, at: datetime
+    ) -> Request | None:
+        """None where this transaction is the first to use the id, otherwise the earlier request.
+
+        The claim is kept if the transaction commits. Where another one has claimed the id and not
+        ended, waits for how it ends. Raises Conflict where the earlier one is swept meanwhile.
+        """
+        values = {
+            "caller": caller,
+            "method": method,
+            "request_id": request_id,
+            "body_digest": body_digest,
+            "created_at": at,
+        }
+        statement = _claim[self._connection.dialect.name]
+        if self._connection.execute(statement, values).one_or_none() is not None:
+            return None
+        key = _values(caller, method, request_id)
+        earlier = self._connection.execute(_find, key).one_or_none()
+        if earlier is None:
+            raise Conflict("the earlier request was swept at the same time")
+        body_digest, result, revision = earlier
+        # A claim that was committed alone has neither: its call changed nothing.
+        return Request(body_digest=body_digest, result=result or {}, revision=revision or 0)
+
+    def finish(
+        self,
+        caller: str,
+        method: str,
+        request_id: str,
+        result: Mapping[str, Any],
+        revision: int,
+    ) -> None:
+        """Keep with the claim the key that finds the outcome, and the revision it became.
+
+        The one statement that may follow ``record()``, whose answer it needs.
+        """
+        key = _values(caller, method, request_id)
+        self._connection.execute(_finish, {**key, "result": result, "revision": revision})
+
+    def sweep(self, before: datetime) -> int:
+        """Remove the requests made before that time: how many there were."""
+        statement = delete(requests).where(requests.c.created_at < before)
+        return self._connection.execute(statement).rowcount
+
+
+def _values(caller: str, method: str, request_id: str) -> dict[str, str]:
+    """The values of ``_key``, whose names must not be those of columns that an UPDATE sets."""
+    return {"of_caller": caller, "of_method": method, "of_request_id": request_id}

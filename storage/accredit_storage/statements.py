@@ -1,0 +1,76 @@
+"""What the statements of several repositories have in common.
+
+Statements that run often are built once, at import, with ``bindparam`` for what varies: building
+one costs more than SQLite takes to run it.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Executable, Row, Select, Table, func, or_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from accredit_storage.errors import StoreError
+from accredit_storage.failures import is_unique_violation
+from accredit_storage.records import Unset
+
+#: A row, and a query, of however many columns.
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+#: Makes an INSERT that knows ON CONFLICT.
+InsertMaker: TypeAlias = Callable[[Table], postgresql.Insert | sqlite.Insert]
+
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def by_dialect(build: Callable[[InsertMaker], Executable]) -> dict[str, Executable]:
+    """What ``build`` makes of each dialect's ``insert``, by the dialect's name.
+
+    Both databases know ON CONFLICT, and SQLAlchemy spells it once for each.
+    """
+    return {"postgresql": build(postgresql.insert), "sqlite": build(sqlite.insert)}
+
+
+def locked(statement: AnySelect, *, lock: bool, share: bool) -> AnySelect:
+    """``statement`` with its rows kept from change, ``share``, or from others, ``lock``.
+
+    Until the transaction ends. SQLite needs neither: a writer is alone from its first statement.
+    """
+    if lock or share:
+        return statement.with_for_update(read=not lock)
+    return statement
+
+
+def unexpired(expire_at: ColumnElement[datetime | None], at: datetime) -> ColumnElement[bool]:
+    """True where ``expire_at`` is not set or after ``at``; at that very instant it has expired."""
+    return or_(expire_at.is_(None), expire_at > at)
+
+
+def any_contains(columns: tuple[ColumnElement[str], ...], text: str) -> ColumnElement[bool]:
+    """True where one of ``columns`` has ``text`` in it, A to Z being the same as a to z."""
+    # Not str.lower(), which folds letters that the databases leave alone.
+    needle = text.translate(_ASCII_LOWER)
+    return or_(*(func.lower(column).contains(needle, autoescape=True) for column in columns))
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """``values`` without those that were not given."""
+    return {name: value for name, value in values.items() if not isinstance(value, Unset)}
+
+
+@contextmanager
+def refusing_taken(connection: Connection, refusal: StoreError) -> Generator[None]:
+    """Raise ``refusal`` where a unique value within is taken, and leave the transaction usable.
+
+    The savepoint is for PostgreSQL, which refuses every statement after a failed one.
+    """
+    try:
+        with connection.begin_nested():
+            yield
+    except IntegrityError as error:
+        if is_unique_violation(error):
+            raise refusal from error
+        raise

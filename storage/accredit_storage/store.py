@@ -1,0 +1,158 @@
+"""The store: transactions, and the repositories that each of them carries."""
+
+import hashlib
+import threading
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from secrets import token_hex
+from typing import Self
+
+from sqlalchemy import URL, Connection, Engine, func, select, update
+
+from accredit_storage import chain
+from accredit_storage.agents import Agents
+from accredit_storage.changes import Changes
+from accredit_storage.engine import LOCK_WAIT, has_open_transaction, make_engine
+from accredit_storage.errors import StoreBusy
+from accredit_storage.failures import translated
+from accredit_storage.grants import Grants
+from accredit_storage.records import Draft, Head
+from accredit_storage.requests import Requests
+from accredit_storage.reservations import Reservations
+from accredit_storage.schema import store_state
+from accredit_storage.sites import Sites
+from accredit_storage.tokens import Tokens
+from accredit_storage.users import Users
+
+_head = select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash)
+
+
+class Transaction:
+    """One consistent view of what is stored; it and its repositories end with its block."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.agents = Agents(connection)
+        self.reservations = Reservations(connection)
+        self.grants = Grants(connection)
+        self.tokens = Tokens(connection)
+        self.users = Users(connection)
+        self.sites = Sites(connection)
+        self.changes = Changes(connection)
+        self.requests = Requests(connection)
+
+    def head(self) -> Head:
+        """Where the log stands in this view."""
+        epoch, revision, hash_ = self.connection.execute(_head).one()
+        return Head(epoch=epoch, revision=revision, hash=hash_)
+
+
+class WriteTransaction(Transaction):
+    """A transaction that may change things; see Store.write."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._recorded = False
+
+    def record(self, draft: Draft) -> int:
+        """Write ``draft`` into the change log, and return the revision that it became.
+
+        Revisions have no gaps and are in the order of the commits, because this locks the one
+        counter until the transaction ends: so it comes last, and only ``requests.finish`` after it.
+        RuntimeError if called twice.
+        """
+        if self._recorded:
+            raise RuntimeError("a transaction records one change")
+        self._recorded = True
+        return chain.append(self.connection, draft)
+
+    def exclusive(self, name: str) -> None:
+        """Wait until no other transaction holds ``name``, and hold it until this one ends.
+
+        SQLite needs nothing: there a writer is alone anyway.
+        """
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(select(func.pg_advisory_xact_lock(advisory_key(name))))
+
+    def renew_epoch(self) -> str:
+        """Declare void what anybody remembers of this store, as after a restore: the new epoch."""
+        epoch = token_hex(16)
+        self.connection.execute(update(store_state).values(epoch=epoch))
+        return epoch
+
+
+class Store:
+    """All that outlives the process, on SQLite or PostgreSQL. Threads may share it.
+
+    What a database refuses is raised as one of ``errors`` when the transaction's block ends, and
+    then nothing was written. Any other exception is a bug.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writers = engine.execution_options(writes=True)
+        self._readers = self._glances = engine.execution_options(writes=False)
+        # SQLite has one writer at a time. Those of this process queue here, without a connection
+        # each; left to the busy timeout they would poll, and keep readers out of the pool.
+        self._turn: threading.Lock | None = threading.Lock()
+        if engine.dialect.name == "postgresql":
+            self._turn = None
+            # Otherwise each statement would see a moment of its own.
+            self._readers = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            self._glances = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @classmethod
+    def open(cls, url: str | URL, *, pool_size: int = 8) -> Self:
+        """The store at ``url``, see make_engine; connects when used, and checks no schema."""
+        return cls(make_engine(url, pool_size=pool_size))
+
+    @contextmanager
+    def read(self, *, one_statement: bool = False) -> Generator[Transaction]:
+        """A transaction that sees one moment, that of its first statement, and changes nothing.
+
+        A block that sends no more than ``one_statement`` may say so: that one sees one moment by
+        itself, and PostgreSQL is then asked once and not three times.
+        """
+        readers = self._glances if one_statement else self._readers
+        with translated(), readers.connect() as connection, connection.begin():
+            yield Transaction(connection)
+
+    @contextmanager
+    def write(self) -> Generator[WriteTransaction]:
+        """A transaction that is committed when its block ends, and undone by any exception.
+
+        Committed is on disk, as far as PostgreSQL is not configured otherwise. There each statement
+        sees what was committed before it, so that what a decision rests on has to be locked. A
+        connection lost while committing raises StoreUnavailable: then nobody knows whether it was.
+        """
+        with translated(), self._own_turn(), self._writers.begin() as connection:
+            yield WriteTransaction(connection)
+            if not has_open_transaction(connection):
+                # COMMIT would succeed here, and keep nothing.
+                raise RuntimeError("the error of a statement was ignored")
+
+    def close(self) -> None:
+        """Close the connections that are idle now; the others close as they are given back."""
+        self.engine.dispose()
+
+    def _own_turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._turn is None else _held(self._turn)
+
+
+def advisory_key(name: str) -> int:
+    """The number under which PostgreSQL locks ``name`` for us."""
+    digest = hashlib.sha256(f"accredit:{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@contextmanager
+def _held(turn: threading.Lock) -> Generator[None]:
+    """Hold ``turn``; StoreBusy if it does not come free in time."""
+    if not turn.acquire(timeout=LOCK_WAIT):
+        raise StoreBusy("other writers did not finish in time")
+    try:
+        yield
+    finally:
+        turn.release()

@@ -1,0 +1,164 @@
+"""Tokens: found by the digest of their text, which is all of it that is stored."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, tuple_, update
+
+from accredit_storage.records import Token
+from accredit_storage.schema import tokens
+from accredit_storage.statements import AnyRow, locked, unexpired
+
+# The digest goes in and is compared; it never comes out.
+_columns = [column for column in tokens.c if column is not tokens.c.digest]
+_select = select(*_columns)
+_by_id = _select.where(tokens.c.token_id == bindparam("token_id"))
+_by_digest = _select.where(tokens.c.digest == bindparam("digest"))
+_add = tokens.insert()
+_touch = (
+    update(tokens)
+    .where(
+        tokens.c.token_id == bindparam("used_id"),
+        or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < bindparam("used_at")),
+    )
+    .values(last_used_at=bindparam("used_at"))
+)
+
+
+class Tokens:
+    """The tokens that one transaction sees; inactive ones too, where not said otherwise.
+
+    A token is live while it is neither revoked nor expired; at its very ``expire_at`` it no longer
+    is.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, token: Token, digest: bytes) -> None:
+        """Store the token under the digest of its text.
+
+        Raises Conflict if its id or digest is taken: both are random, so that is no accident.
+        """
+        values = {column.name: getattr(token, column.name) for column in _columns}
+        self._connection.execute(_add, {**values, "digest": digest})
+
+    def find(self, token_id: str, *, lock: bool = False, share: bool = False) -> Token | None:
+        """The token of this public id."""
+        statement = locked(_by_id, lock=lock, share=share)
+        return _token(self._connection.execute(statement, {"token_id": token_id}).one_or_none())
+
+    def find_by_digest(self, digest: bytes, *, share: bool = False) -> Token | None:
+        """The token whose text has this digest."""
+        statement = locked(_by_digest, lock=False, share=share)
+        return _token(self._connection.execute(statement, {"digest": digest}).one_or_none())
+
+    def page(
+        self,
+        *,
+        agent_id: int | None,
+        user_id: int | None,
+        include_inactive: bool,
+        at: datetime,
+        after: tuple[datetime, str] | None,
+        limit: int,
+    ) -> list[Token]:
+        """Up to ``limit`` tokens of the agent or of the user, of all if both are None.
+
+        Newest first, in descending order of (created_at, token id); ``after`` is that pair of the
+        last one already had. Without ``include_inactive`` those that are live at ``at``.
+        """
+        newest_first = (tokens.c.created_at.desc(), tokens.c.token_id.desc())
+        statement = _select.order_by(*newest_first).limit(limit)
+        if agent_id is not None:
+            statement = statement.where(tokens.c.agent_id == agent_id)
+        if user_id is not None:
+            statement = statement.where(tokens.c.user_id == user_id)
+        if not include_inactive:
+            statement = statement.where(*_live(at))
+        if after is not None:
+            statement = statement.where(tuple_(tokens.c.created_at, tokens.c.token_id) < after)
+        return [Token(**row._mapping) for row in self._connection.execute(statement)]
+
+    def set_replaced(
+        self, token_id: str, successor_id: str, expire_at: datetime | None
+    ) -> Token | None:
+        """Name the successor and set the end: the token as it is then, None if there is none."""
+        of_id = tokens.c.token_id == token_id
+        return self._change(of_id, replaced_by=successor_id, expire_at=expire_at)
+
+    def revoke(self, token_id: str, at: datetime) -> Token | None:
+        """Revoke the token: as it is then, None if there is none or it was revoked before."""
+        unrevoked = (tokens.c.token_id == token_id, tokens.c.revoked_at.is_(None))
+        return self._change(*unrevoked, revoked_at=at)
+
+    def revoke_where(
+        self,
+        *,
+        agent_id: int | None = None,
+        user_id: int | None = None,
+        created_by: int | None = None,
+        at: datetime,
+    ) -> list[str]:
+        """Revoke the live tokens of which everything given is true: their ids, sorted.
+
+        Those of the agent, of the user, minted by the user ``created_by``. ValueError if nothing is
+        given, for that would be every token.
+        """
+        asked = {"agent_id": agent_id, "user_id": user_id, "created_by": created_by}
+        conditions = [tokens.c[name] == value for name, value in asked.items() if value is not None]
+        if not conditions:
+            raise ValueError("whose tokens to revoke?")
+        statement = (
+            update(tokens)
+            .where(*conditions, *_live(at))
+            .values(revoked_at=at, version=tokens.c.version + 1)
+            .returning(tokens.c.token_id)
+        )
+        return sorted(self._connection.execute(statement).scalars())
+
+    def touch(self, used: Mapping[str, datetime]) -> None:
+        """Note when tokens, by id, were last used.
+
+        Never moves a time backwards, raises no version, passes over ids that are unknown.
+        """
+        if used:
+            # One statement, run for each in one order, so that two servers which flush at once
+            # wait for each other and do not deadlock.
+            self._connection.execute(
+                _touch, [{"used_id": key, "used_at": used[key]} for key in sorted(used)]
+            )
+
+    def minted_by(self, user_id: int) -> list[str]:
+        """The ids of all tokens that the user minted, sorted."""
+        return self._ids(tokens.c.created_by == user_id)
+
+    def for_agent(self, agent_id: int) -> list[str]:
+        """The ids of all tokens of the agent, sorted."""
+        return self._ids(tokens.c.agent_id == agent_id)
+
+    def for_user(self, user_id: int) -> list[str]:
+        """The ids of all tokens of the user, sorted."""
+        return self._ids(tokens.c.user_id == user_id)
+
+    def _change(self, *conditions: ColumnElement[bool], **values: Any) -> Token | None:
+        statement = (
+            update(tokens)
+            .where(*conditions)
+            .values(**values, version=tokens.c.version + 1)
+            .returning(*_columns)
+        )
+        return _token(self._connection.execute(statement).one_or_none())
+
+    def _ids(self, condition: ColumnElement[bool]) -> list[str]:
+        statement = select(tokens.c.token_id).where(condition).order_by(tokens.c.token_id)
+        return list(self._connection.execute(statement).scalars())
+
+
+def _live(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return tokens.c.revoked_at.is_(None), unexpired(tokens.c.expire_at, at)
+
+
+def _token(row: AnyRow | None) -> Token | None:
+    return None if row is None else Token(**row._mapping)

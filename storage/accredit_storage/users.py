@@ -1,0 +1,174 @@
+"""Users: those who call, and who own agents."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, select, update
+
+from accredit_storage.errors import LoginTaken
+from accredit_storage.records import UNSET, Unset, User, UserKind, UserRole
+from accredit_storage.schema import agents, users
+from accredit_storage.statements import (
+    AnyRow,
+    any_contains,
+    by_dialect,
+    given,
+    locked,
+    refusing_taken,
+)
+
+_select = select(users)
+_by_id = _select.where(users.c.user_id == bindparam("user_id"))
+_by_login = _select.where(users.c.login == bindparam("login"))
+_add = by_dialect(
+    lambda insert: (
+        insert(users).on_conflict_do_nothing(index_elements=[users.c.login]).returning(*users.c)
+    )
+)
+_is_active_administrator = and_(users.c.role == UserRole.ADMINISTRATOR, users.c.active.is_(True))
+
+
+class Users:
+    """The users that one transaction sees."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(
+        self,
+        *,
+        login: str,
+        kind: UserKind,
+        role: UserRole,
+        display_name: str,
+        email: str,
+        at: datetime,
+        active: bool = True,
+    ) -> User | None:
+        """Store a new user; None if the login is taken.
+
+        Where another transaction is adding the same login, waits for how that one ends.
+        """
+        values = {
+            "login": login,
+            "kind": kind,
+            "role": role,
+            "display_name": display_name,
+            "email": email,
+            "active": active,
+            "version": 1,
+            "created_at": at,
+            "updated_at": at,
+        }
+        statement = _add[self._connection.dialect.name]
+        return _user(self._connection.execute(statement, values).one_or_none())
+
+    def find(self, user_id: int, *, lock: bool = False, share: bool = False) -> User | None:
+        """The user of this id."""
+        statement = locked(_by_id, lock=lock, share=share)
+        return _user(self._connection.execute(statement, {"user_id": user_id}).one_or_none())
+
+    def find_by_login(self, login: str, *, lock: bool = False, share: bool = False) -> User | None:
+        """The user of exactly this login."""
+        statement = locked(_by_login, lock=lock, share=share)
+        return _user(self._connection.execute(statement, {"login": login}).one_or_none())
+
+    def find_many(self, user_ids: Collection[int]) -> list[User]:
+        """Those of up to 10 000 ``user_ids`` that exist, each once, lowest id first."""
+        statement = _select.where(users.c.user_id.in_(user_ids)).order_by(users.c.user_id)
+        return [User(**row._mapping) for row in self._connection.execute(statement)]
+
+    def page(
+        self,
+        *,
+        after: int | None,
+        limit: int,
+        text: str | None = None,
+        email: str | None = None,
+        role: UserRole | None = None,
+        active: bool | None = None,
+    ) -> list[User]:
+        """Up to ``limit`` users, lowest id first; ``after`` is the id of the last one already had.
+
+        ``text`` is looked for in login and display name, A to Z being the same as a to z; an e-mail
+        address is compared byte for byte.
+        """
+        statement = _select.order_by(users.c.user_id).limit(limit)
+        if after is not None:
+            statement = statement.where(users.c.user_id > after)
+        if text is not None:
+            statement = statement.where(any_contains((users.c.login, users.c.display_name), text))
+        if email is not None:
+            statement = statement.where(users.c.email == email)
+        if role is not None:
+            statement = statement.where(users.c.role == role)
+        if active is not None:
+            statement = statement.where(users.c.active.is_(active))
+        return [User(**row._mapping) for row in self._connection.execute(statement)]
+
+    def update(
+        self,
+        user_id: int,
+        *,
+        at: datetime,
+        login: str | Unset = UNSET,
+        kind: UserKind | Unset = UNSET,
+        role: UserRole | Unset = UNSET,
+        display_name: str | Unset = UNSET,
+        email: str | Unset = UNSET,
+        active: bool | Unset = UNSET,
+    ) -> User | None:
+        """Set what is given and raise the version: the user as they are then, None if not there.
+
+        Raises LoginTaken, after which the transaction goes on.
+        """
+        values = given(
+            login=login,
+            kind=kind,
+            role=role,
+            display_name=display_name,
+            email=email,
+            active=active,
+        )
+        statement = (
+            update(users)
+            .where(users.c.user_id == user_id)
+            .values(**values, version=users.c.version + 1, updated_at=at)
+            .returning(*users.c)
+        )
+        if isinstance(login, Unset):
+            return _user(self._connection.execute(statement).one_or_none())
+        with refusing_taken(self._connection, LoginTaken(f"another user has the login {login!r}")):
+            return _user(self._connection.execute(statement).one_or_none())
+
+    def delete(self, user_id: int) -> bool:
+        """Remove the user; False if there is none.
+
+        With them go their tokens, those they minted, their grants and their reservations. While
+        they own an agent, the transaction ends with Conflict.
+        """
+        statement = delete(users).where(users.c.user_id == user_id)
+        return self._connection.execute(statement).rowcount > 0
+
+    def count(self) -> int:
+        """How many users there are."""
+        return self._connection.execute(select(func.count()).select_from(users)).scalar_one()
+
+    def count_active_administrators(self) -> int:
+        """How many users are administrators and active."""
+        statement = select(func.count()).select_from(users).where(_is_active_administrator)
+        return self._connection.execute(statement).scalar_one()
+
+    def first_administrator(self) -> User | None:
+        """The active administrator with the lowest id."""
+        statement = _select.where(_is_active_administrator).order_by(users.c.user_id).limit(1)
+        return _user(self._connection.execute(statement).one_or_none())
+
+    def owned_agents(self, user_id: int) -> list[int]:
+        """The ids of the agents that the user owns, lowest first."""
+        statement = select(agents.c.agent_id).where(agents.c.owner_id == user_id)
+        return list(self._connection.execute(statement.order_by(agents.c.agent_id)).scalars())
+
+
+def _user(row: AnyRow | None) -> User | None:
+    return None if row is None else User(**row._mapping)

@@ -1,0 +1,89 @@
+"""What every test may ask for: a migrated database on each engine, and a store on it."""
+
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from accredit_storage import migrate
+from accredit_storage.store import Store
+from tests.postgres import PostgresServer, running_postgres
+from tests.registry import Registry, running_registry
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[PostgresServer]:
+    """A PostgreSQL server for this process, started when it is first asked for."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """The name of a migrated database to make others from."""
+    name = postgres.create_database()
+    migrate.upgrade(postgres.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file to make others from."""
+    path = tmp_path_factory.mktemp("template") / "accredit.db"
+    migrate.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=ENGINES)
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """Which database the test runs on; each test that leads here runs once on each."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def empty_database_url(
+    engine_name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Generator[str]:
+    """A database of the test's own, without tables."""
+    if engine_name == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.create_database()
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def database_url(
+    engine_name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Generator[str]:
+    """A database of the test's own, migrated and empty."""
+    if engine_name == "sqlite":
+        path = tmp_path / "accredit.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.create_database(template=request.getfixturevalue("postgres_template"))
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def store(database_url: str) -> Generator[Store]:
+    """A store on ``database_url``."""
+    opened = Store.open(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def registry(database_url: str, tmp_path: Path) -> Generator[Registry]:
+    """A server with an administrator, on each engine; users may own a hundred agents."""
+    with running_registry(database_url, tmp_path) as running:
+        yield running

@@ -36,7 +36,7 @@ class PostgresServer:
     def create_database(self, *, template: str = "template0") -> str:
         """A new database like ``template``, to which nobody may be connected: its name."""
         name = f"test_{next(self._numbers)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name
 
     def drop_database(self, name: str) -> None:
@@ -61,13 +61,14 @@ def running_postgres(*, durable: bool = False) -> Generator[PostgresServer]:
     identity = _unprivileged()
     binaries = _binaries(identity)
     # Not under TMPDIR: the path of a unix socket has to be short.
-    home = Path(tempfile.mkdtemp(prefix="accredit-pg-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="accredit-pg-", dir="/tmp" if durable else _fast_folder()))
     if identity:
         os.chown(home, identity["user"], identity["group"])
     data = home / "data"
     settings = ["listen_addresses=", f"unix_socket_directories={home}", "max_connections=200"]
     if not durable:
         settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+        settings += ["wal_level=minimal", "max_wal_senders=0", "max_wal_size=128MB"]
 
     def run(program: str, *arguments: str) -> None:
         """Run one of the server's programs; RuntimeError with what it said if it fails."""
@@ -112,6 +113,13 @@ def running_postgres(*, durable: bool = False) -> Generator[PostgresServer]:
             run("pg_ctl", "--wait", f"--pgdata={data}", "--mode=immediate", "stop")
     finally:
         shutil.rmtree(home)
+
+
+def _fast_folder() -> str:
+    """Memory where there is plenty: a new database is 300 files, which can take 200 ms on a disk."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
+    return str(memory) if roomy else "/tmp"
 
 
 def _unprivileged() -> dict[str, Any]:

@@ -111,7 +111,10 @@ class Registry:
         self.address = address
         self.app = app
         self.clock = clock
-        self.channel = grpc.insecure_channel(address)
+        # A connection of its own: gRPC would otherwise share one among all channels to an address.
+        self.channel = grpc.insecure_channel(
+            address, options=[("grpc.use_local_subchannel_pool", 1)]
+        )
         self._numbers = itertools.count(1)
         self._methods = {
             f"{service.name}/{method.name}": method
@@ -120,6 +123,15 @@ class Registry:
             for method in service.methods
         }
         self.admin = Person(self, secret, user_id=user_id, login="admin")
+
+    def again(self) -> "Registry":
+        """The same server over another connection, which the caller closes."""
+        admin = self.admin
+        return Registry(self.address, self.app, self.clock, admin.token, admin.user_id)
+
+    def close(self) -> None:
+        """End the connection."""
+        self.channel.close()
 
     @property
     def methods(self) -> Mapping[str, Any]:
@@ -211,5 +223,5 @@ def running_registry(
         try:
             yield registry
         finally:
-            registry.channel.close()
+            registry.close()
     store.close()

@@ -43,7 +43,7 @@ from .tls import Certificates
 log = logging.getLogger(__name__)
 
 #: Calls that may wait for a thread, for each thread there is. More would be answered too late.
-WAITING = 4
+WAITING = 16
 #: Streams at a time; each holds a thread of its own while it lasts.
 STREAMS = 64
 #: Watchers of the server's health at a time, likewise.

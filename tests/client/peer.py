@@ -59,7 +59,7 @@ Answer = Message | Fail | Callable[[Any, grpc.ServicerContext], Message]
 class Peer:
     """Accredit as far as a test has written it. Methods without a script are UNIMPLEMENTED."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
         self.seen: list[Seen] = []
         self._scripts: dict[str, list[Answer]] = {}
         self._server = grpc.server(
@@ -68,7 +68,11 @@ class Peer:
         for servicer, add in SERVICES:
             methods = {name: self._method(name) for name in dir(servicer) if name[0].isupper()}
             add(type(servicer.__name__, (servicer,), methods)(), self._server)
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self.port = (
+            self._server.add_secure_port("127.0.0.1:0", credentials)
+            if credentials
+            else self._server.add_insecure_port("127.0.0.1:0")
+        )
         self.address = f"127.0.0.1:{self.port}"
 
     def script(self, method: str, *answers: Answer) -> None:

@@ -6,6 +6,7 @@ that is not certainly loopback or a Unix socket gets TLS, unless the caller says
 
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
 )
 """Set on every channel; the caller's own options win."""
+
+
+_HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +92,9 @@ def is_local(address: str) -> bool:
 
 
 def _host(address: str) -> str:
-    """The host of "host:port", "host", "[v6]:port", "[v6]" or "v6"."""
-    if address.startswith("["):
-        return address[1:].partition("]")[0]
-    if address.count(":") > 1:
-        return address
-    return address.partition(":")[0]
+    """The host of "host:port", "host", "[v6]:port" or "[v6]"; of anything else, all of it."""
+    match = _HOST_PORT.fullmatch(address)
+    return match["v6"] or match["host"] if match else address
 
 
 def _is_loopback(host: str) -> bool:

@@ -52,8 +52,9 @@ closed = Rule("closed")
 class Named:
     """The agent and the site that a request names."""
 
-    agent: int | str
+    agent: int | str | None
     site_id: int
+    """0: none."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -65,19 +66,20 @@ class AgentRule(Rule):
     site: SiteSource
     capability: str
 
-    def named(self, request: Message) -> Named | None:
-        """What the request names; None if it names no agent.
+    def named(self, request: Any) -> Named:
+        """What the request names.
 
-        Raises ValueError if it names two, and TypeError where a path or a function finds
-        something that cannot be an agent or a site.
+        Raises ValueError if it names two agents, and TypeError where a path or a function
+        finds something that cannot be an agent or a site.
         """
         agent = _agent(_found(self.agent, request))
-        return Named(agent, _site(_found(self.site, request))) if agent else None
+        return Named(agent, _site(_found(self.site, request)))
 
     def demand(self, named: Named) -> auth_pb2.Demand:
         """The same as Accredit is asked it."""
         return auth_pb2.Demand(
-            agent=agent_ref(named.agent),
+            # None would ask about the caller's default agent; named_by refuses it before.
+            agent=agent_ref(named.agent or ""),
             minimum_role=self.role.value,
             site_id=named.site_id,
             capability=self.capability,
@@ -91,8 +93,8 @@ def require(role: Role, *, agent: AgentSource, site: SiteSource = 0, capability:
     The agent that was judged is `caller().agent_id`: act on that one, not on the request's
     own words for it, which may be spelt in several ways.
 
-    Of a stream of requests the first names the agent; a later one may leave it out or name
-    it in the same words, and is refused otherwise.
+    Of a stream of requests the first names agent and site; a later one may leave them out
+    or name them in the same words, and is refused otherwise.
 
     Args:
         role: The least role that will do.
@@ -120,7 +122,7 @@ class RuleBook:
         return self._rules.get(method) or self._rules.get(f"{service}/*") or self._default
 
 
-def _found(source: Any, request: Message) -> Any:
+def _found(source: Any, request: Any) -> Any:
     if callable(source):
         return source(request)
     if not isinstance(source, str):
@@ -162,9 +164,9 @@ def _check(method: str, rule: Rule) -> None:
     descriptor = _descriptor(method, service, name)
     if descriptor is None or not isinstance(rule, AgentRule):
         return
-    for source, kinds in ((rule.agent, "agent"), (rule.site, "site")):
+    for source, kind in ((rule.agent, "agent"), (rule.site, "site")):
         if isinstance(source, str):
-            _check_path(method, descriptor.input_type, source, kinds)
+            _check_path(method, descriptor.input_type, source, kind)
 
 
 def _descriptor(method: str, service: str, name: str) -> MethodDescriptor | None:
@@ -191,5 +193,7 @@ def _check_path(method: str, message: Descriptor, path: str, kind: str) -> None:
     if kind == "agent":
         fits |= field.cpp_type == FieldDescriptor.CPPTYPE_STRING
         fits |= at is not None and not {"agent_id", "agent_slug"}.isdisjoint(at.fields_by_name)
-    if not fits:
+    # The one way to see it that protobuf 5 and 7 share.
+    repeated = isinstance(field.default_value, list)
+    if repeated or not fits:
         raise ValueError(f'{method}: "{path}" of {message.full_name} cannot name the {kind}')

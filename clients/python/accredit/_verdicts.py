@@ -45,6 +45,11 @@ _UNAUTHENTICATED = frozenset(
 )
 """Decisions against the token as such. All others are against what it was used for."""
 
+_DENIALS = frozenset(types_pb2.Decision.values()) - {
+    types_pb2.DECISION_UNSPECIFIED,
+    types_pb2.DECISION_ALLOWED,
+}
+
 _PASSING = (Unavailable, DeadlineExceeded, ResourceExhausted, Aborted, Cancelled)
 
 
@@ -117,18 +122,18 @@ def named_by(rule: Rule, request: Any) -> Named | None:
         named = rule.named(request)
     except ValueError as error:
         raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "AGENT_NOT_NAMED", str(error)) from error
-    if named is None:
+    if named.agent is None:
         raise agent_not_named()
     return named
 
 
 def keeps_to(rule: AgentRule, named: Named, request: Any) -> bool:
-    """Whether a later request of a stream is about the same agent and site, or names none."""
+    """Whether a later request of a stream names no other agent or site."""
     try:
         later = rule.named(request)
     except ValueError:
         return False
-    return later is None or later == named
+    return later.agent in (None, named.agent) and later.site_id in (0, named.site_id)
 
 
 def patience(most: float, remaining: float | None) -> float:
@@ -166,10 +171,9 @@ def judge(answer: Answer, token: str) -> Caller:
 
 
 def _denied(denial: types_pb2.Denial) -> Refusal:
-    try:
-        reason = types_pb2.Decision.Name(denial.reason).removeprefix("DECISION_")
-    except ValueError:
+    if denial.reason not in _DENIALS:
         return _not_understood()
+    reason = types_pb2.Decision.Name(denial.reason).removeprefix("DECISION_")
     return Refusal(
         grpc.StatusCode.UNAUTHENTICATED
         if denial.reason in _UNAUTHENTICATED

@@ -1,6 +1,6 @@
 """Who may use which agent: grants, and the questions about them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,11 +8,12 @@ from accredit_storage.records import Agent, ChangeKind, Grant, Role, Subject, Su
 from accredit_storage.store import Transaction
 
 from . import snapshots
-from .agent_refs import AgentRef, clean_slug, require_agent
+from .agent_refs import AgentRef, require_agent
 from .agents import token_subjects
 from .app import App
 from .consistency import Basis, Consistency, reading
 from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason, invalid
+from .facts import AgentFacts
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
 from .paging import Cursor, Page, PageRequest
 from .permissions import Action
@@ -236,29 +237,16 @@ def batch_check_access(
 
 
 class _Facts:
-    """The records that some questions rest on, read with one statement a kind."""
+    """What some questions rest on, read at once."""
 
     def __init__(self, tx: Transaction, caller: Principal, checks: Sequence[AccessCheck]) -> None:
         self._caller = caller
-        user_ids = {self._user_id(check) for check in checks}
-        self._slugs = {
-            check.agent: clean_slug("check.agent.agent_slug", check.agent)
-            for check in checks
-            if isinstance(check.agent, str)
-        }
-        ids = {check.agent for check in checks if isinstance(check.agent, int)}
-        agents = tx.agents.find_many(ids) + tx.agents.find_many_by_slug(set(self._slugs.values()))
-        self._by_id = {agent.agent_id: agent for agent in agents}
-        self._by_slug = {agent.agent_slug: agent for agent in agents}
-        self._users: Mapping[int, User] = {
-            user.user_id: user for user in tx.users.find_many(user_ids)
-        }
-        pairs = {
-            (agent.agent_id, self._user_id(check))
-            for check in checks
-            if (agent := self._agent(check)) is not None
-        }
-        self._grants = tx.grants.find_many(pairs)
+        user_ids = {check.user_id for check in checks if check.user_id is not None}
+        self._users = {user.user_id: user for user in tx.users.find_many(user_ids)}
+        own = caller.user.user_id
+        self._facts = AgentFacts(
+            tx, ((check.agent, own if check.user_id is None else check.user_id) for check in checks)
+        )
 
     def answer(
         self, check: AccessCheck, now: datetime
@@ -267,10 +255,10 @@ class _Facts:
         principal = self._principal(check)
         if principal is None:
             return Decision.USER_INACTIVE, None, None, None
-        agent = self._agent(check)
+        agent = self._facts.agent(check.agent)
         held = None
         if agent is not None:
-            grant = self._grants.get((agent.agent_id, principal.user.user_id))
+            grant = self._facts.grant(agent, principal.user.user_id)
             held = held_by(principal, agent, grant, now)
         return decide(principal, agent, held, check.demand), principal, agent, held
 
@@ -279,14 +267,6 @@ class _Facts:
             return self._caller
         user = self._users.get(check.user_id)
         return None if user is None else user_principal(user)
-
-    def _agent(self, check: AccessCheck) -> Agent | None:
-        if isinstance(check.agent, int):
-            return self._by_id.get(check.agent)
-        return self._by_slug.get(self._slugs[check.agent])
-
-    def _user_id(self, check: AccessCheck) -> int:
-        return self._caller.user.user_id if check.user_id is None else check.user_id
 
 
 def _may_ask(caller: Principal, checks: Sequence[AccessCheck]) -> None:

@@ -97,9 +97,7 @@ def provision_agent(app: App, call: Call, user_id: int | None) -> Written[Provis
 def require_room(mutation: Mutation, owner: User) -> None:
     """Raise ResourceExhausted if the owner has as many agents as they may have."""
     limit = mutation.app.limits.agents_per_user
-    # Two creations must not both find the last free place. Not by the user's row: racing calls of
-    # one caller share that already, and each would wait for the others to let go.
-    mutation.tx.exclusive(f"agents of {owner.user_id}")
+    hold_place(mutation, owner.user_id)
     owned = mutation.tx.agents.count_owned(owner.user_id)
     if owned < limit:
         return
@@ -113,6 +111,15 @@ def require_room(mutation: Mutation, owner: User) -> None:
         f"{owner.login!r} has {has} and may have {limit}: ask an administrator for another",
         metadata={"limit": str(limit), "owned": str(owned)},
     )
+
+
+def hold_place(mutation: Mutation, owner_id: int) -> None:
+    """Keep others from creating agents of this owner, so that no two find the last free place.
+
+    Not by the user's row: racing calls of one caller share that already, and each would wait for
+    the others to let go.
+    """
+    mutation.tx.exclusive(f"agents of {owner_id}")
 
 
 def admit(mutation: Mutation, slug: str, owner_id: int, *, path: str) -> None:
@@ -173,7 +180,7 @@ def _provisioned_user(mutation: Mutation, user_id: int | None) -> User:
     user = mutation.tx.users.find(wanted, share=True)
     if user is None or not user.active:
         raise NotFound(Reason.USER_NOT_FOUND, f"there is no active user {wanted}")
-    mutation.tx.exclusive(f"agents of {user.user_id}")
+    hold_place(mutation, user.user_id)
     return user
 
 

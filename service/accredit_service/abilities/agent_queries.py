@@ -11,7 +11,6 @@ from accredit_storage.store import Transaction
 from . import texts
 from .agent_refs import (
     AgentRef,
-    clean_slug,
     default_agent,
     find_agent,
     held_on,
@@ -20,6 +19,7 @@ from .agent_refs import (
 from .app import App
 from .consistency import Consistency, reading
 from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason, invalid
+from .facts import AgentFacts
 from .paging import Cursor, Page, PageRequest
 from .permissions import Action
 from .rights import Principal, PrincipalKind, held_by, user_principal
@@ -74,16 +74,15 @@ def batch_get_agents(
     """Those of the agents that the caller may view, lowest id first, each once."""
     if len(refs) > MAX_BATCH:
         raise invalid("agents", f"at most {MAX_BATCH}")
-    ids = {ref for ref in refs if isinstance(ref, int)}
-    slugs = {
-        clean_slug(f"agents[{place}].agent_slug", ref)
-        for place, ref in enumerate(refs)
-        if isinstance(ref, str)
-    }
     with reading(app, consistency) as (tx, _):
-        found = {agent.agent_id: agent for agent in tx.agents.find_many(ids)}
-        found |= {agent.agent_id: agent for agent in tx.agents.find_many_by_slug(slugs)}
-        return _viewable(app, tx, caller, [found[agent_id] for agent_id in sorted(found)])
+        now = app.now()
+        user_id = caller.user.user_id
+        facts = AgentFacts(tx, ((ref, user_id) for ref in refs))
+        return [
+            agent
+            for agent in facts.agents
+            if held_by(caller, agent, facts.grant(agent, user_id), now) is not None
+        ]
 
 
 def list_agents(
@@ -163,25 +162,6 @@ def resolve_agent(
             metadata={"candidates": ",".join(candidates)},
         )
     raise NotFound(Reason.NO_AGENT, "there is no agent to be meant: name one, or create one")
-
-
-def _viewable(app: App, tx: Transaction, caller: Principal, agents: Sequence[Agent]) -> list[Agent]:
-    if caller.manages_agents:
-        return list(agents)
-    if caller.kind is PrincipalKind.AGENT:
-        return [agent for agent in agents if _is_own(caller, agent)]
-    user_id = caller.user.user_id
-    grants = tx.grants.find_many([(agent.agent_id, user_id) for agent in agents])
-    now = app.now()
-    return [
-        agent
-        for agent in agents
-        if held_by(caller, agent, grants.get((agent.agent_id, user_id)), now) is not None
-    ]
-
-
-def _is_own(caller: Principal, agent: Agent) -> bool:
-    return caller.agent is not None and caller.agent.agent_id == agent.agent_id
 
 
 def _lists_for(tx: Transaction, caller: Principal, target: int) -> bool:

@@ -15,7 +15,7 @@ from . import slugs
 from .errors import NotFound, PermissionDenied, Reason, invalid
 from .rights import Held, Principal, PrincipalKind, held_by
 
-# An id, or a slug as somebody wrote it.
+# An id, or a clean slug.
 AgentRef = int | str
 
 MAX_SLUG_INPUT = 1000
@@ -40,7 +40,7 @@ def find_agent(tx: Transaction, ref: AgentRef, *, lock: bool = False) -> Agent |
     """The agent that is meant, whoever asks."""
     if isinstance(ref, int):
         return tx.agents.find(ref, lock=lock)
-    return tx.agents.find_by_slug(clean_slug("agent.agent_slug", ref), lock=lock)
+    return tx.agents.find_by_slug(ref, lock=lock)
 
 
 def held_on(tx: Transaction, principal: Principal, agent: Agent, now: datetime) -> Held | None:
@@ -107,7 +107,7 @@ def default_agent(
 def _no_agent(
     tx: Transaction, caller: Principal, ref: AgentRef, now: datetime
 ) -> NotFound | PermissionDenied:
-    name = str(ref) if isinstance(ref, int) else clean_slug("agent.agent_slug", ref)
+    name = str(ref)
     neighbours = [] if isinstance(ref, int) else _neighbours(tx, caller, name, now)
     hint = f"; did you mean {', '.join(neighbours)}?" if neighbours else ""
     metadata = {"agent": name} | ({"neighbours": ",".join(neighbours)} if neighbours else {})

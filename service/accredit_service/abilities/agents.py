@@ -19,7 +19,7 @@ from accredit_storage.records import (
 )
 
 from . import configs, snapshots, texts
-from .agent_creation import NewAgent, admit, insert_agent, require_room, reserve
+from .agent_creation import NewAgent, admit, hold_place, insert_agent, require_room, reserve
 from .agent_refs import AgentRef, clean_slug, require_agent
 from .app import App
 from .errors import (
@@ -303,6 +303,9 @@ def _create(mutation: Mutation, command: CreateAgent) -> Created:
     slug = clean_slug("agent_slug", command.agent_slug)
     name = texts.one_line("agent_name", command.agent_name) or slug
     config = configs.checked("config", command.config)
+    if not mutation.caller.manages_agents:
+        # Before looking, so that whoever waited for a racing call of theirs sees what it made.
+        hold_place(mutation, mutation.caller.user.user_id)
     if command.create_if_missing:
         found = mutation.tx.agents.find_by_slug(slug)
         if found is not None:

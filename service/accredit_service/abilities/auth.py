@@ -12,17 +12,17 @@ from accredit_storage.records import Agent, Token, User
 from accredit_storage.store import Transaction
 
 from . import bearer
-from .agent_refs import AgentRef, default_agent, find_agent
+from .agent_refs import AgentRef, default_agent
 from .app import App
 from .consistency import Basis, Consistency, reading
 from .errors import PermissionDenied, Reason, Unauthenticated
+from .facts import AgentFacts
 from .rights import (
     Credential,
     Decision,
     Demand,
     Held,
     Principal,
-    PrincipalKind,
     decide,
     held_by,
     judge,
@@ -151,7 +151,7 @@ def authorize(app: App, text: str, wanted: AgentDemand, consistency: Consistency
         agent, held = None, None
         if principal is not None:
             basis = basis.with_principal(principal)
-            decision, agent, held = _decided(tx, principal, wanted, now)
+            decision, agent, held = _Facts(tx, principal, [wanted], now).answer(wanted)
             basis = basis.with_agent(agent, held, wanted.demand.site_id)
         allowed = decision is Decision.ALLOWED
         return Authorization(
@@ -176,9 +176,10 @@ def batch_authorize(
                 decisions=[decision] * len(wanted), principal=None, basis=basis
             )
         basis = basis.with_principal(principal)
+        facts = _Facts(tx, principal, wanted, now)
         decisions = []
         for one in wanted:
-            decision, agent, held = _decided(tx, principal, one, now)
+            decision, agent, held = facts.answer(one)
             basis = basis.with_agent(agent, held, one.demand.site_id)
             decisions.append(decision)
         return BatchAuthorization(decisions=decisions, principal=principal, basis=basis)
@@ -211,19 +212,31 @@ def subject(
     return Decision.ALLOWED, accept(app, judged)
 
 
-def _decided(
-    tx: Transaction, principal: Principal, wanted: AgentDemand, now: datetime
-) -> tuple[Decision, Agent | None, Held | None]:
-    if wanted.agent is None:
-        agent, candidates = default_agent(tx, principal, now)
-        if agent is None and candidates:
+class _Facts:
+    """What some demands of one principal rest on, read at once."""
+
+    def __init__(
+        self, tx: Transaction, principal: Principal, wanted: Sequence[AgentDemand], now: datetime
+    ) -> None:
+        self._principal = principal
+        self._now = now
+        self._default: Agent | None = None
+        self._ambiguous = False
+        refs: list[AgentRef] = [one.agent for one in wanted if one.agent is not None]
+        if len(refs) < len(wanted):
+            self._default, candidates = default_agent(tx, principal, now)
+            self._ambiguous = bool(candidates)
+            if self._default is not None:
+                refs.append(self._default.agent_id)
+        self._facts = AgentFacts(tx, ((ref, principal.user.user_id) for ref in refs))
+
+    def answer(self, wanted: AgentDemand) -> tuple[Decision, Agent | None, Held | None]:
+        """The decision on one demand, and what it was made of."""
+        if wanted.agent is None and self._ambiguous:
             return Decision.AGENT_AMBIGUOUS, None, None
-    else:
-        agent = find_agent(tx, wanted.agent)
-    held = None
-    if agent is not None:
-        grant = None
-        if principal.kind is not PrincipalKind.AGENT:
-            grant = tx.grants.find(agent.agent_id, principal.user.user_id)
-        held = held_by(principal, agent, grant, now)
-    return decide(principal, agent, held, wanted.demand), agent, held
+        agent = self._default if wanted.agent is None else self._facts.agent(wanted.agent)
+        held = None
+        if agent is not None:
+            grant = self._facts.grant(agent, self._principal.user.user_id)
+            held = held_by(self._principal, agent, grant, self._now)
+        return decide(self._principal, agent, held, wanted.demand), agent, held

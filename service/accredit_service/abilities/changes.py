@@ -1,10 +1,10 @@
 """The audit trail, read and verified."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accredit_storage.chain import Verification
 from accredit_storage.changes import ChangeQuery
-from accredit_storage.records import Change, Role
+from accredit_storage.records import Change, Role, Subject, SubjectKind
 
 from .agent_refs import require_agent
 from .app import App
@@ -55,7 +55,10 @@ def list_changes(
         found = tx.changes.page(
             query, after=None if after is None else after[0], limit=cursor.size + 1
         )
-        return cursor.page(found, lambda change: (change.revision,))
+        listed = cursor.page(found, lambda change: (change.revision,))
+        if Action.AUDIT in caller.actions:
+            return listed
+        return Page([_about(query.agent_id, change) for change in listed.items], listed.next_token)
 
 
 def verify_changes(
@@ -74,6 +77,15 @@ def verify_changes(
         goes_on = found.first_broken is None and found.reached[0] < found.head.revision
         reached = (found.reached[0], found.reached[1].hex())
         return Verified(found, cursor.continuing(reached) if goes_on else "")
+
+
+def _about(agent_id: int | None, change: Change) -> Change:
+    """The change as far as it concerns one agent: a batch tells of other people's as well."""
+    agents = {one.subject_id for one in change.subjects if one.kind is SubjectKind.AGENT}
+    if agents <= {str(agent_id)}:
+        return change
+    own = Subject(kind=SubjectKind.AGENT, subject_id=str(agent_id))
+    return replace(change, subjects=(own,), before=None, after=None)
 
 
 def _check(anchor: Anchor) -> None:

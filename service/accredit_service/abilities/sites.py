@@ -14,7 +14,7 @@ from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mu
 from .paging import Cursor, Page, PageRequest
 from .rights import Principal
 
-# An id, or a slug as somebody wrote it.
+# An id, or a clean slug.
 SiteRef = int | str
 
 
@@ -94,8 +94,7 @@ def _require_site(tx: Transaction, ref: SiteRef, *, lock: bool = False) -> Site:
     if isinstance(ref, int):
         site = tx.sites.find(ref, lock=lock)
     else:
-        slug = clean_slug("site.site_slug", ref, Reason.FIELD_INVALID)
-        site = tx.sites.find_by_slug(slug, lock=lock)
+        site = tx.sites.find_by_slug(ref, lock=lock)
     if site is None:
         raise NotFound(Reason.SITE_NOT_FOUND, f"there is no site {ref!r}")
     return site

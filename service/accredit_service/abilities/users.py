@@ -7,6 +7,7 @@ from accredit_storage.errors import LoginTaken
 from accredit_storage.records import (
     UNSET,
     ChangeKind,
+    Role,
     SubjectKind,
     Unset,
     User,
@@ -144,8 +145,8 @@ def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Re
 
     def decide(mutation: Mutation) -> Effect[User]:
         tx, caller = mutation.tx, mutation.caller
-        if not _OWN_FIELDS.issuperset(values) and Action.MANAGE_USERS not in caller.actions:
-            raise _needs_manage_users(", ".join(sorted(set(values) - _OWN_FIELDS)))
+        if Action.MANAGE_USERS not in caller.actions:
+            _check_own(caller, values)
         before = _require_user(tx, caller, command.user, lock=True)
         check_etag(command.etag, before.version)
         if "role" in values:
@@ -229,6 +230,19 @@ def _values(command: UpdateUser) -> dict[str, Any]:
     if not values:
         raise invalid("update", "at least one of login, kind, role, display_name, email, active")
     return values
+
+
+def _check_own(caller: Principal, values: dict[str, Any]) -> None:
+    """What somebody may change about themselves, with a token that is not held to little."""
+    beyond = sorted(set(values) - _OWN_FIELDS)
+    if beyond:
+        raise _needs_manage_users(", ".join(beyond))
+    if caller.max_role < Role.ADMIN:
+        raise PermissionDenied(
+            Reason.ROLE_INSUFFICIENT,
+            f"this needs a token that reaches ADMIN, yours reaches {caller.max_role.name}",
+            metadata={"required_role": Role.ADMIN.name, "role": caller.max_role.name},
+        )
 
 
 def _require_user(tx: Transaction, caller: Principal, ref: UserRef, *, lock: bool = False) -> User:

@@ -10,6 +10,8 @@ from .calls import Call
 
 #: Names and values of a request's metadata, in bytes.
 METADATA_LIMIT = 8192
+#: How many of them. gRPC adds 32 bytes to each, and its own limit must never be met first.
+ENTRIES_LIMIT = 1024
 #: A request or a reply, in bytes.
 MESSAGE_LIMIT = 1 << 20
 #: With less than this left, in seconds, the answer would come too late whatever is done.
@@ -29,16 +31,14 @@ CHANNEL_OPTIONS = (
 @contextmanager
 def limit_metadata(call: Call) -> Generator[None]:
     """A step that refuses more metadata than any client of ours has use for."""
-    size = sum(
-        len(key) + len(value)
-        for key, value in call.context.invocation_metadata() or ()
-        # The library's own, not the caller's.
-        if key != "user-agent"
-    )
-    if size > METADATA_LIMIT:
+    # The library's own entry is not the caller's doing.
+    entries = [one for one in call.context.invocation_metadata() or () if one[0] != "user-agent"]
+    size = sum(len(key) + len(value) for key, value in entries)
+    if size > METADATA_LIMIT or len(entries) > ENTRIES_LIMIT:
         raise ResourceExhausted(
             Reason.METADATA_TOO_LARGE,
-            f"the request's metadata has {size} bytes: at most {METADATA_LIMIT}",
+            f"the request's metadata has {size} bytes in {len(entries)} entries: "
+            f"at most {METADATA_LIMIT} in {ENTRIES_LIMIT}",
             metadata={"size": str(size), "limit": str(METADATA_LIMIT)},
         )
     yield

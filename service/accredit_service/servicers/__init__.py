@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import grpc
+from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+
 from accredit.v1 import (
     access_pb2,
     access_pb2_grpc,
@@ -23,7 +25,6 @@ from accredit.v1 import (
     user_pb2,
     user_pb2_grpc,
 )
-from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
 from ..abilities.app import App
 from .access import AccessServicer

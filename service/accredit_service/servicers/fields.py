@@ -16,6 +16,7 @@ from accredit.v1 import types_pb2
 from accredit_storage.records import Ceiling, Role
 
 from ..abilities import texts
+from ..abilities.agent_refs import clean_slug
 from ..abilities.consistency import Consistency
 from ..abilities.errors import Reason, invalid
 from ..interceptors.calls import current
@@ -49,7 +50,7 @@ def agent_ref(path: str, ref: types_pb2.AgentRef) -> int | str:
         raise invalid(path, "name an agent by agent_id or by agent_slug")
     if which == "agent_id":
         return required_id(f"{path}.agent_id", ref.agent_id)
-    return ref.agent_slug
+    return clean_slug(f"{path}.agent_slug", ref.agent_slug)
 
 
 def optional_agent_ref(path: str, message: Message, field: str = "agent") -> int | str | None:
@@ -76,7 +77,7 @@ def site_ref(path: str, ref: types_pb2.SiteRef) -> int | str:
         raise invalid(path, "name a site by site_id or by site_slug")
     if which == "site_id":
         return required_id(f"{path}.site_id", ref.site_id)
-    return ref.site_slug
+    return clean_slug(f"{path}.site_slug", ref.site_slug, Reason.FIELD_INVALID)
 
 
 def principal_ref(path: str, ref: types_pb2.PrincipalRef) -> int:

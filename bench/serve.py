@@ -1,0 +1,25 @@
+"""A whole server on a database, logging as in production; for the benchmarks."""
+
+import sys
+from pathlib import Path
+
+from accredit_service import logs, server
+from accredit_service.abilities import bootstrap
+from accredit_service.abilities.app import App
+from accredit_service.servicers import services
+from accredit_service.settings import Address, Settings
+from accredit_storage import migrate
+from accredit_storage.store import Store
+
+if __name__ == "__main__":
+    url, secret_file = sys.argv[1], Path(sys.argv[2])
+    migrate.upgrade(url)
+    settings = Settings(
+        listen=Address("127.0.0.1", 0), database_url=url, data_dir=secret_file.parent
+    )
+    logs.configure(settings.log_level, settings.log_format)
+    app = App(store=Store.open(url))
+    bootstrap.bootstrap(app, lambda made: secret_file.write_text(made.secret) and None)
+    with server.build(settings, app, services(app)) as running:
+        print(running.address, flush=True)
+        sys.stdin.read()

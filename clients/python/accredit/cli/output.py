@@ -1,0 +1,146 @@
+"""How answers look: a table for people, CSV, or the JSON form of the messages as JSON or YAML.
+
+A list is an array of items however many pages it came in; one answer is the message that the
+server sent. Lists go out as they come in, but for tables, whose widths depend on every row.
+"""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from accredit.cli.cells import Column
+from accredit.cli.escapes import in_quotes, is_unsafe, printable
+from accredit.cli.session import Session
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+    from rich.table import Table
+
+FORMATS = ("table", "json", "csv", "yaml")
+
+
+def show(session: Session, answer: "Message", columns: Sequence[Column]) -> None:
+    """Print one answer."""
+    match session.format:
+        case "json":
+            _write(in_quotes(json.dumps(_json_form(answer), indent=2, ensure_ascii=False)) + "\n")
+        case "yaml":
+            _write(_yaml(_json_form(answer)))
+        case "csv":
+            _write_csv(session, [answer], columns)
+        case _:
+            rows = [[column.name, printable(column.cell(answer))] for column in columns]
+            _write_table(session, None, rows)
+
+
+def show_list(session: Session, items: Iterable["Message"], columns: Sequence[Column]) -> None:
+    """Print the items of a list."""
+    match session.format:
+        case "json":
+            _write_array(items)
+        case "yaml":
+            _write_yaml_list(items)
+        case "csv":
+            _write_csv(session, items, columns)
+        case _:
+            rows = [[printable(column.cell(item)) for column in columns] for item in items]
+            _write_table(session, [column.name.upper() for column in columns], rows)
+
+
+def _write(text: str) -> None:
+    click.echo(text, nl=False)
+
+
+def _json_form(message: "Message") -> dict[str, Any]:
+    from google.protobuf.json_format import MessageToDict
+
+    # All fields, so that a script finds `created` whether it is true or false.
+    form: dict[str, Any] = MessageToDict(message, always_print_fields_with_no_presence=True)
+    return form
+
+
+def _write_array(items: Iterable["Message"]) -> None:
+    before = "[\n"
+    for item in items:
+        text = in_quotes(json.dumps(_json_form(item), indent=2, ensure_ascii=False))
+        _write(before + "  " + text.replace("\n", "\n  "))
+        before = ",\n"
+    _write("[]\n" if before == "[\n" else "\n]\n")
+
+
+def _write_yaml_list(items: Iterable["Message"]) -> None:
+    is_empty = True
+    for item in items:
+        _write(_yaml([_json_form(item)]))
+        is_empty = False
+    if is_empty:
+        _write("[]\n")
+
+
+def _yaml(document: Any) -> str:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.representer import RoundTripRepresenter
+
+    class Representer(RoundTripRepresenter):
+        """Double quotes around whatever has to be escaped, because only there it can be."""
+
+    def scalar(representer: RoundTripRepresenter, text: str) -> Any:
+        style = '"' if any(is_unsafe(character) for character in text) else None
+        return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Representer.add_representer(str, scalar)
+    yaml = YAML()
+    yaml.Representer = Representer
+    # Folding would put line ends where in_quotes expects none but the document's own.
+    yaml.width = sys.maxsize
+    written = io.StringIO()
+    yaml.dump(document, written)
+    return in_quotes(written.getvalue())
+
+
+def _write_csv(session: Session, items: Iterable["Message"], columns: Sequence[Column]) -> None:
+    shown: Callable[[str], str] = printable if session.is_watched else str
+    for row in _csv_rows(items, columns):
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow([shown(cell) for cell in row])
+        _write(line.getvalue())
+
+
+def _csv_rows(items: Iterable["Message"], columns: Sequence[Column]) -> Iterator[list[str]]:
+    yield [column.name for column in columns]
+    for item in items:
+        yield [column.cell(item) for column in columns]
+
+
+def _write_table(session: Session, header: list[str] | None, rows: list[list[str]]) -> None:
+    """Rows under a header, or without one the names and values of a single thing."""
+    if session.is_watched:
+        _write_rich(header, rows)
+        return
+    lines = rows if header is None else [header, *rows]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        _write("  ".join(padded).rstrip() + "\n")
+
+
+def _write_rich(header: list[str] | None, rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table: Table = Table(box=None, pad_edge=False, show_header=header is not None)
+    for name in header or ["", ""]:
+        # Text, because rich would take brackets in a name for its markup.
+        table.add_column(Text(name), overflow="fold", header_style="bold")
+    if header is None:
+        table.columns[0].style = "bold"
+        table.columns[0].no_wrap = True
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(file=sys.stdout, emoji=False, markup=False, highlight=False).print(table)

@@ -1,0 +1,112 @@
+"""What people type for an agent, a user or a site, and which one is meant.
+
+Digits are an id, anything else a slug or a login; an "@" makes it an e-mail. Slugs and logins
+are never digits only, so nothing can be read two ways.
+"""
+
+from typing import Any
+
+import click
+
+from accredit.cli.failures import ExitCode, Failure
+from accredit.cli.session import Session
+
+_LARGEST_ID = 2**63 - 1
+
+
+def as_id(text: str) -> int | None:
+    """The id that a text of digits is; None for any other text."""
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    number = int(text) if len(text) < 20 else _LARGEST_ID + 1
+    if not 1 <= number <= _LARGEST_ID:
+        raise click.UsageError("an id is a number from 1 up, below 2^63")
+    return number
+
+
+def agent_ref(agent: str) -> dict[str, Any]:
+    """An AgentRef. Whether there is such an agent is the called server's to say."""
+    agent_id = as_id(agent)
+    return {"agent_slug": agent} if agent_id is None else {"agent_id": agent_id}
+
+
+def resolved_agent(
+    session: Session, agent: str | None, *, user_id: int | None = None
+) -> dict[str, Any]:
+    """An AgentRef: the agent named here, by --agent or by the environment, else the default one.
+
+    The default agent is the user's, and the caller's without one. Several that could be meant
+    are an error that lists them.
+    """
+    named = agent or session.default_agent
+    if named is not None:
+        return agent_ref(named)
+    answer = session.client.agents.resolve_agent(user_id=user_id)
+    return {"agent_id": answer.agent.agent_id}
+
+
+def agent_id_of(session: Session, agent: str) -> int:
+    """The id of an agent, for calls that take nothing else.
+
+    Digits are taken as they are: the log remembers agents that are gone.
+    """
+    agent_id = as_id(agent)
+    if agent_id is not None:
+        return agent_id
+    return session.client.agents.resolve_agent(agent=agent_ref(agent)).agent.agent_id
+
+
+def user_ref(session: Session, user: str) -> dict[str, Any]:
+    """A UserRef, from an id, a login or an e-mail."""
+    user_id = as_id(user)
+    if user_id is None and "@" not in user:
+        return {"login": user}
+    return {"user_id": user_id or _user_of_email(session, user)}
+
+
+def user_id_of(session: Session, user: str) -> int:
+    """The id of a user, for calls that take nothing else.
+
+    A login or an e-mail has to be looked up, which takes manage_users unless it is one's own.
+    """
+    ref = user_ref(session, user)
+    if "user_id" in ref:
+        return int(ref["user_id"])
+    return session.client.users.get_user(user=ref).user.user_id
+
+
+def optional_user_id(session: Session, user: str | None) -> int | None:
+    """The same where no user need be named."""
+    return None if user is None else user_id_of(session, user)
+
+
+def _user_of_email(session: Session, email: str) -> int:
+    found = list(session.client.users.iterate_users(email=email))
+    if not found:
+        raise Failure(
+            ExitCode.NOT_FOUND, f"there is no user with the e-mail {email}", reason="USER_NOT_FOUND"
+        )
+    if len(found) > 1:
+        raise Failure(
+            ExitCode.CONFLICT,
+            f"{len(found)} users have the e-mail {email}: name one by id or login",
+            reason="USER_AMBIGUOUS",
+            details=[f"{user.user_id} {user.login}" for user in found],
+        )
+    return found[0].user_id
+
+
+def site_ref(site: str) -> dict[str, Any]:
+    """A SiteRef, from an id or a slug."""
+    site_id = as_id(site)
+    return {"site_slug": site} if site_id is None else {"site_id": site_id}
+
+
+def site_id_of(session: Session, site: str | None) -> int | None:
+    """The id of a site, where one is named."""
+    if site is None:
+        return None
+    site_id = as_id(site)
+    if site_id is not None:
+        return site_id
+    return session.client.sites.get_site(site=site_ref(site)).site.site_id

@@ -1,0 +1,234 @@
+from datetime import UTC, datetime
+
+import grpc
+import pytest
+from grpc_channelz.v1 import channelz_pb2
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from accredit_service.abilities import bearer
+from accredit_service.abilities.app import App
+from accredit_service.abilities.permissions import PERMISSIONS, Action, Permission, Speaker
+from accredit_service.interceptors.access import check_decided
+from accredit_service.servicers import services
+from accredit_service.settings import Reflection
+from accredit_storage.records import Ceiling, Role, Token, User, UserKind, UserRole
+from tests.service.conftest import Start
+from tests.service.running import PATIENCE, WHO_AM_I, Running, auth_permissions, failed
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+COMPANIONS = [
+    module.DESCRIPTOR.services_by_name[name]
+    for module, name in [
+        (health_pb2, "Health"),
+        (reflection_pb2, "ServerReflection"),
+        (channelz_pb2, "Channelz"),
+    ]
+]
+
+
+def user_token(app: App, role: UserRole, *, ceiling: Ceiling | None = None) -> str:
+    """A new user of that role, and a token of theirs."""
+    with app.store.write() as tx:
+        user = add_user(tx, role)
+        return add_token(tx, user, user_id=user.user_id, ceiling=ceiling)
+
+
+def agent_token(app: App, role: UserRole) -> str:
+    """A token of an agent whose owner has that role."""
+    with app.store.write() as tx:
+        owner = add_user(tx, role)
+        agent = tx.agents.add(
+            agent_slug=f"agent-{owner.user_id}",
+            agent_name="Agent",
+            owner_id=owner.user_id,
+            config={},
+            site_scope=None,
+            at=NOW,
+        )
+        return add_token(tx, owner, agent_id=agent.agent_id)
+
+
+def add_user(tx, role: UserRole) -> User:  # type: ignore[no-untyped-def]
+    return tx.users.add(
+        login=f"user{tx.users.count()}",
+        kind=UserKind.HUMAN,
+        role=role,
+        display_name="",
+        email="",
+        at=NOW,
+    )
+
+
+def add_token(tx, user: User, **owner: object) -> str:  # type: ignore[no-untyped-def]
+    minted = bearer.mint()
+    token = {
+        "agent_id": None,
+        "user_id": None,
+        "ceiling": None,
+        "token_id": minted.token_id,
+        "label": "",
+        "act_as_owner": False,
+        "created_by": user.user_id,
+        "created_at": NOW,
+        "expire_at": None,
+        "revoked_at": None,
+        "rotated_from": None,
+        "replaced_by": None,
+        "last_used_at": None,
+        "version": 1,
+    }
+    tx.tokens.add(Token(**{**token, **owner}), minted.digest)
+    return minted.secret
+
+
+def with_row(row: Permission) -> dict[str, Permission]:
+    return {**auth_permissions(), "AuthService/WhoAmI": row}
+
+
+def test_a_call_without_a_row_refuses_the_start_and_is_named(start: Start) -> None:
+    rows = auth_permissions()
+    del rows["AuthService/Authorize"]
+    with pytest.raises(RuntimeError, match="nobody has decided.*AuthService/Authorize"):
+        start(permissions=rows)
+
+
+def test_so_does_a_row_without_a_call(start: Start) -> None:
+    rows = {**auth_permissions(), "AuthService/Gone": Permission()}
+    with pytest.raises(RuntimeError, match="do not exist.*AuthService/Gone"):
+        start(permissions=rows)
+
+
+def test_the_whole_contract_is_decided(server: Running) -> None:
+    methods = [
+        f"{service.descriptor.name}/{method.name}"
+        for service in services(server.app)
+        for method in service.descriptor.methods
+    ]
+    check_decided(methods, PERMISSIONS)
+
+
+def answers_strangers(server: Running) -> set[str]:
+    """The services of which some method does not say UNAUTHENTICATED to a call without a token."""
+    descriptors = [service.descriptor for service in services(server.app)] + COMPANIONS
+    found = set()
+    for descriptor in descriptors:
+        for method in descriptor.methods:
+            call = server.channel.stream_stream(f"/{descriptor.full_name}/{method.name}")
+            try:
+                list(call(iter([b""]), timeout=PATIENCE))
+            except grpc.RpcError as error:
+                if failed(error).code is grpc.StatusCode.UNAUTHENTICATED:
+                    assert failed(error).reason == "TOKEN_MISSING"
+                    continue
+                if failed(error).code is grpc.StatusCode.UNIMPLEMENTED:
+                    assert failed(error).reason == "METHOD_UNKNOWN"
+                    continue
+            found.add(descriptor.full_name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("reflection", "open_services"),
+    [
+        (Reflection.OFF, {"grpc.health.v1.Health"}),
+        (Reflection.AUTHENTICATED, {"grpc.health.v1.Health"}),
+        (
+            Reflection.OPEN,
+            {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"},
+        ),
+    ],
+)
+def test_only_health_and_by_setting_reflection_answer_without_a_token(
+    start: Start, reflection: Reflection, open_services: set[str]
+) -> None:
+    server = start(services=services, reflection=reflection, channelz=True)
+    # A watcher of the health never hears the end: the server's stop is what it waits for.
+    server.server._health.stop()
+    assert answers_strangers(server) == open_services
+
+
+@pytest.mark.parametrize(
+    ("role", "reason"),
+    [(UserRole.SERVICE, ""), (UserRole.MEMBER, "ACTION_MISSING"), (UserRole.GUEST, "ACTION_MISSING")],
+)
+def test_a_call_that_needs_an_action_takes_those_who_have_it(
+    start: Start, role: UserRole, reason: str
+) -> None:
+    row = Permission(any_action=frozenset({Action.WATCH, Action.AUDIT}))
+    server = start(permissions=with_row(row))
+    token = user_token(server.app, role)
+    if not reason:
+        server.call(token=token)
+        return
+    failed = server.fails(token=token)
+    assert (failed.code, failed.reason) == (grpc.StatusCode.PERMISSION_DENIED, reason)
+    assert failed.details["ErrorInfo"].metadata["actions"] == "audit,watch"
+
+
+def test_a_ceiling_takes_an_action_away(start: Start) -> None:
+    row = Permission(any_action=frozenset({Action.CHAT}))
+    server = start(permissions=with_row(row))
+    ceiling = Ceiling(max_role=Role.ADMIN, capabilities=("use_tools",))
+    bounded = user_token(server.app, UserRole.MEMBER, ceiling=ceiling)
+    server.call(token=user_token(server.app, UserRole.MEMBER))
+    assert server.fails(token=bounded).reason == "ACTION_MISSING"
+
+
+@pytest.mark.parametrize(
+    ("speaker", "allowed"),
+    [(Speaker.ANY, True), (Speaker.OWNER, False), (Speaker.USER, False)],
+)
+def test_an_agents_token_is_taken_where_any_is(
+    start: Start, speaker: Speaker, allowed: bool
+) -> None:
+    server = start(permissions=with_row(Permission(speaker=speaker)))
+    token = agent_token(server.app, UserRole.MEMBER)
+    server.call()
+    if allowed:
+        server.call(token=token)
+    else:
+        assert server.fails(token=token).reason == "USER_TOKEN_REQUIRED"
+
+
+def test_channelz_is_for_those_who_manage_settings(start: Start) -> None:
+    server = start(channelz=True)
+    member = user_token(server.app, UserRole.MEMBER)
+    method = "/grpc.channelz.v1.Channelz/GetServers"
+    assert server.fails(method=method, token=member).reason == "ACTION_MISSING"
+    server.call(method=method)
+
+
+def test_channelz_is_not_there_unless_asked_for(server: Running) -> None:
+    method = "/grpc.channelz.v1.Channelz/GetServers"
+    assert server.fails(method=method).reason == "METHOD_UNKNOWN"
+
+
+def listed(server: Running, **kwargs: object) -> list[str]:
+    method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    (answer,) = server.channel.stream_stream(
+        method,
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )(iter([request]), timeout=PATIENCE, **kwargs)
+    return [service.name for service in answer.list_services_response.service]
+
+
+def test_reflection_lists_what_is_served(start: Start) -> None:
+    server = start(reflection=Reflection.AUTHENTICATED)
+    assert listed(server, metadata=[("authorization", f"Bearer {server.token}")]) == [
+        "accredit.v1.AuthService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ]
+    with pytest.raises(grpc.RpcError) as refused:
+        listed(server)
+    assert failed(refused.value).reason == "TOKEN_MISSING"
+
+
+def test_permission_is_judged_before_the_request_is_looked_at(start: Start) -> None:
+    row = Permission(any_action=frozenset({Action.AUDIT}))
+    server = start(permissions=with_row(row))
+    token = user_token(server.app, UserRole.GUEST)
+    assert server.fails(b"\xff\xff", method=WHO_AM_I, token=token).reason == "ACTION_MISSING"

@@ -1,0 +1,204 @@
+import ipaddress
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import grpc
+import pytest
+
+from accredit_service.abilities import auth, bearer
+from accredit_service.abilities.app import App
+from accredit_service.abilities.errors import Reason, Unauthenticated
+from accredit_service.abilities.rights import Principal
+from accredit_service.interceptors.authentication import credential
+from accredit_storage.errors import StoreUnavailable
+from tests.service.conftest import Start
+from tests.service.running import Running
+
+LookUps = list[str]
+
+
+@pytest.fixture
+def look_ups(monkeypatch: pytest.MonkeyPatch) -> LookUps:
+    """The credentials that were looked up in the database."""
+    found: LookUps = []
+    identify = auth.identify
+
+    def counting(app: App, text: str) -> Principal:
+        found.append(text)
+        return identify(app, text)
+
+    monkeypatch.setattr(auth, "identify", counting)
+    return found
+
+
+@dataclass(frozen=True)
+class Bad:
+    because: str
+    headers: tuple[str, ...]
+    reason: Reason = Reason.TOKEN_MALFORMED
+
+
+GOOD = bearer.mint().secret
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Bad("there is none", (), Reason.TOKEN_MISSING),
+        Bad("it is empty", ("",), Reason.TOKEN_MISSING),
+        Bad("there are two", (f"Bearer {GOOD}", f"Bearer {GOOD}")),
+        Bad("there are two of which one is empty", (f"Bearer {GOOD}", "")),
+        Bad("it has no scheme", (GOOD,)),
+        Bad("it has only a scheme", ("Bearer",)),
+        Bad("it has only a scheme and a space", ("Bearer ",)),
+        Bad("it is basic", ("Basic YWRtaW46aHVudGVyMg==",)),
+        Bad("its scheme is longer", (f"Bearers {GOOD}",)),
+        Bad("a space comes first", (f" Bearer {GOOD}",)),
+        Bad("there are two spaces", (f"Bearer  {GOOD}",)),
+        Bad("a space comes last", (f"Bearer {GOOD} ",)),
+        Bad("there is a tab", (f"Bearer\t{GOOD}",)),
+        Bad("it has more words", (f"Bearer {GOOD} {GOOD}",)),
+        Bad("it has a NUL", (f"Bearer {GOOD}\0",)),
+        Bad("it has a newline", (f"Bearer {GOOD}\n",)),
+        Bad("it is not ASCII", ("Bearer acr_\u00fc",)),
+        Bad("it is enormous", ("Bearer " + "a" * (1 << 20),)),
+        Bad("it is one too long", ("Bearer " + "a" * 4097,)),
+    ],
+)
+def test_a_credential_is_refused_when(case: Bad) -> None:
+    with pytest.raises(Unauthenticated) as refused:
+        credential(case.headers)
+    assert refused.value.reason is case.reason
+    assert GOOD not in refused.value.message
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+def test_the_scheme_is_taken_in_any_case(scheme: str) -> None:
+    assert credential([f"{scheme} {GOOD}"]) == GOOD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "acr_",
+        GOOD[:-1],
+        GOOD + "=",
+        GOOD[:-1] + ("a" if GOOD[-1] != "a" else "b"),
+        GOOD.lower(),
+        GOOD.removeprefix("acr_"),
+        "x" * 4096,
+    ],
+)
+def test_what_is_not_a_token_of_ours_is_refused_without_a_look_up(
+    server: Running, look_ups: LookUps, text: str
+) -> None:
+    failed = server.fails(token=text)
+    assert (failed.code, failed.reason) == (
+        grpc.StatusCode.UNAUTHENTICATED,
+        "TOKEN_MALFORMED",
+    )
+    assert look_ups == []
+
+
+def test_an_unknown_token_is_invalid_and_no_more_is_said(server: Running) -> None:
+    failed = server.fails(token=GOOD)
+    assert (failed.code, failed.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
+    assert set(failed.details) == {"ErrorInfo"}
+
+
+def test_two_headers_are_refused_although_both_are_right(server: Running) -> None:
+    again = [("authorization", f"Bearer {server.token}")]
+    assert server.fails(metadata=again).reason == "TOKEN_MALFORMED"
+
+
+def test_wrong_tokens_are_looked_up_at_most_so_often_and_a_neighbour_does_not_notice(
+    start: Start, look_ups: LookUps
+) -> None:
+    # The clock stands still: all of this happens within one minute.
+    server = start(failed_credentials_per_minute=20, build_with={"clock": lambda: 7.0})
+    server.call()
+    worked = 0
+    for number in range(600):
+        reason = server.fails(token=bearer.mint().secret).reason
+        assert reason == ("TOKEN_INVALID" if number < 10 else "RATE_LIMITED")
+        if number % 6 == 0:
+            server.call()
+            worked += 1
+    assert worked == 100
+    assert sum(text != server.token for text in look_ups) <= 20
+    refused = server.fails(token=bearer.mint().secret)
+    assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert 1 <= refused.details["RetryInfo"].retry_delay.seconds <= 60
+
+
+def test_without_the_limit_each_is_looked_up(start: Start, look_ups: LookUps) -> None:
+    server = start(failed_credentials_per_minute=0)
+    for _ in range(30):
+        assert server.fails(token=bearer.mint().secret).reason == "TOKEN_INVALID"
+    assert len(look_ups) == 30
+
+
+def test_wrong_tokens_at_once_are_not_looked_up_more_often(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, at_most, lock = 0, threading.Barrier(10), threading.Lock()
+
+    def identify(app: App, text: str) -> Principal:
+        nonlocal inside
+        with lock:
+            inside += 1
+        # All ten that are let in are in the database at the same time.
+        at_most.wait(20)
+        raise Unauthenticated(Reason.TOKEN_INVALID, "no")
+
+    monkeypatch.setattr(auth, "identify", identify)
+    server = start(threads=40, failed_credentials_per_minute=20, build_with={"clock": lambda: 7.0})
+    with ThreadPoolExecutor(40) as pool:
+        reasons = list(
+            pool.map(lambda _: server.fails(token=bearer.mint().secret).reason, range(40))
+        )
+    assert inside == 10
+    assert sorted(reasons) == ["RATE_LIMITED"] * 30 + ["TOKEN_INVALID"] * 10
+
+
+def test_a_database_that_is_away_counts_against_nobody(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def identify(app: App, text: str) -> Principal:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(auth, "identify", identify)
+    server = start(failed_credentials_per_minute=2, build_with={"clock": lambda: 7.0})
+    for _ in range(30):
+        assert server.fails().reason == "DATABASE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize(("trusted", "reason"), [(True, "TOKEN_INVALID"), (False, "RATE_LIMITED")])
+def test_behind_a_trusted_proxy_each_client_is_counted_by_itself(
+    run: Callable[..., AbstractContextManager[Running]], trusted: bool, reason: str
+) -> None:
+    proxies = (ipaddress.ip_network("127.0.0.0/8"),) if trusted else ()
+    with run(
+        trusted_proxies=proxies,
+        failed_credentials_per_minute=2,
+        build_with={"clock": lambda: 7.0},
+    ) as server:
+        def fail(address: str) -> str:
+            forwarded = [("x-forwarded-for", address)]
+            return server.fails(token=bearer.mint().secret, metadata=forwarded).reason
+
+        assert fail("192.0.2.1") == "TOKEN_INVALID"
+        assert fail("192.0.2.1") == "RATE_LIMITED"
+        assert fail("192.0.2.2") == reason
+
+
+def test_a_token_that_worked_is_looked_up_again_each_time(server: Running) -> None:
+    server.call()
+    token_id = bearer.parse(server.token)
+    assert token_id is not None
+    with server.app.store.write() as tx:
+        tx.tokens.revoke(token_id, server.app.now())
+    assert server.fails().reason == "TOKEN_INVALID"

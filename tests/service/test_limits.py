@@ -1,0 +1,179 @@
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from accredit.v1 import auth_pb2
+
+from accredit_service.abilities.errors import DeadlineExceeded
+from accredit_service.interceptors.calls import Call, current
+from accredit_service.interceptors.limits import (
+    CHANNEL_OPTIONS,
+    ENTRIES_LIMIT,
+    LEAST_TIME,
+    MESSAGE_LIMIT,
+    METADATA_LIMIT,
+    Deadlines,
+)
+from tests.service.conftest import Start
+from tests.service.running import PATIENCE, WHO_AM_I, Running, failed
+
+
+class Context:
+    """What a deadline needs of a call's context."""
+
+    def __init__(self, remaining: float) -> None:
+        self.remaining = remaining
+        self.cancelled = False
+
+    def time_remaining(self) -> float:
+        return self.remaining
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def call_with(remaining: float) -> tuple[Call, Context]:
+    context = Context(remaining)
+    unlike_grpcs: Any = context
+    return Call("A/B", unlike_grpcs), context
+
+
+def padded(server: Running, size: int) -> list[tuple[str, str]]:
+    """Metadata of so many bytes in all, with the credential that is sent besides."""
+    sent = len("authorization") + len(f"Bearer {server.token}") + len("padding")
+    return [("padding", "x" * (size - sent))]
+
+
+def test_metadata_up_to_the_limit_is_taken_and_one_byte_more_never(server: Running) -> None:
+    for _ in range(40):
+        server.call(metadata=padded(server, METADATA_LIMIT))
+        failed = server.fails(metadata=padded(server, METADATA_LIMIT + 1))
+        assert (failed.code, failed.reason) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "METADATA_TOO_LARGE",
+        )
+
+
+def test_a_thousand_keys_count_by_their_sum(server: Running) -> None:
+    server.call(metadata=[(f"k{number}", "x") for number in range(1000)])
+    too_many = [(f"longer-{number}", "x") for number in range(1000)]
+    assert server.fails(metadata=too_many).reason == "METADATA_TOO_LARGE"
+
+
+def test_so_many_keys_that_grpc_might_refuse_them_are_always_refused(server: Running) -> None:
+    # Small enough in bytes, but each key costs gRPC 32 more.
+    many = [("k", "")] * ENTRIES_LIMIT
+    assert {server.fails(metadata=many).reason for _ in range(40)} == {"METADATA_TOO_LARGE"}
+    within = 33 * ENTRIES_LIMIT + METADATA_LIMIT
+    assert within < dict(CHANNEL_OPTIONS)["grpc.max_metadata_size"]
+
+
+def test_binary_metadata_counts_as_well(server: Running) -> None:
+    binary: Any = [("padding-bin", b"\0" * METADATA_LIMIT)]
+    assert server.fails(metadata=binary).reason == "METADATA_TOO_LARGE"
+
+
+def test_what_grpc_alone_would_refuse_at_random_is_refused_by_us(server: Running) -> None:
+    reasons = {server.fails(metadata=padded(server, 12_000)).reason for _ in range(40)}
+    assert reasons == {"METADATA_TOO_LARGE"}
+
+
+@pytest.mark.parametrize("compression", list(grpc.Compression), ids=lambda one: one.name)
+def test_a_request_over_the_limit_is_refused_before_it_is_parsed(
+    server: Running, compression: grpc.Compression
+) -> None:
+    parsed: list[int] = []
+
+    def script(request: Any, context: object) -> Any:
+        parsed.append(request.ByteSize())
+        return auth_pb2.WhoAmIResponse()
+
+    server.scripted.script = script
+    call = server.channel.unary_unary(WHO_AM_I)
+    metadata = [("authorization", f"Bearer {server.token}")]
+    # An unknown field: a tag, a length of three bytes, and what is in it.
+    head = b"\x7a" + bytes([0xFC, 0xFF, 0x3F])
+    largest = head + b"\0" * (MESSAGE_LIMIT - len(head))
+    call(largest, metadata=metadata, compression=compression, timeout=PATIENCE)
+    assert parsed == [MESSAGE_LIMIT]
+    for size in (MESSAGE_LIMIT + 1, 32 * MESSAGE_LIMIT):
+        with pytest.raises(grpc.RpcError) as refused:
+            call(b"\0" * size, metadata=metadata, compression=compression, timeout=PATIENCE)
+        assert failed(refused.value).code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert parsed == [MESSAGE_LIMIT]
+
+
+def test_nothing_begins_that_would_come_too_late() -> None:
+    deadlines = Deadlines(30.0, clock=lambda: 100.0)
+    for remaining in (0.0, LEAST_TIME / 2):
+        call, _ = call_with(remaining)
+        with pytest.raises(DeadlineExceeded, match="20 ms"), deadlines.limit(call):
+            pytest.fail("it began")
+    call, _ = call_with(LEAST_TIME)
+    with deadlines.limit(call):
+        assert call.deadline == 100.0 + LEAST_TIME
+
+
+def test_a_call_without_a_deadline_gets_the_servers() -> None:
+    deadlines = Deadlines(30.0, clock=lambda: 100.0)
+    call, _ = call_with(9.2e18)
+    with deadlines.limit(call):
+        assert call.deadline == 130.0
+
+
+def test_a_call_with_a_deadline_keeps_it(server: Running) -> None:
+    seen: list[float] = []
+
+    def script(request: object, context: grpc.ServicerContext) -> Any:
+        seen.append(context.time_remaining())
+        assert current().deadline < float("inf")
+        return auth_pb2.WhoAmIResponse()
+
+    server.scripted.script = script
+    server.call(timeout=3000)
+    assert 30 < seen[0] <= 3000
+
+
+def test_only_calls_past_the_servers_deadline_are_let_go() -> None:
+    now = 100.0
+    deadlines = Deadlines(30.0, clock=lambda: now)
+    (own, own_context), (early, early_context), (late, late_context) = (
+        call_with(5.0),
+        call_with(9.2e18),
+        call_with(9.2e18),
+    )
+    with deadlines.limit(own), deadlines.limit(early):
+        now = 120.0
+        with deadlines.limit(late):
+            now = 130.0
+            deadlines.release_overdue()
+            assert early_context.cancelled
+            assert not late_context.cancelled
+            assert not own_context.cancelled
+            early_context.cancelled = False
+            deadlines.release_overdue()
+            assert not early_context.cancelled, "once is enough"
+        now = 1000.0
+        deadlines.release_overdue()
+        assert not late_context.cancelled, "it has ended"
+
+
+def test_the_client_of_a_call_that_hangs_is_let_go_and_its_thread_too(start: Start) -> None:
+    server = start(default_deadline=0.1)
+    never = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        never.wait(PATIENCE)
+        yield b""
+
+    # The request never comes: without an end to it the thread would wait for as long as it likes.
+    with pytest.raises(grpc.RpcError) as ended:
+        server.channel.stream_unary(WHO_AM_I)(
+            requests(), metadata=[("authorization", f"Bearer {server.token}")]
+        )
+    assert failed(ended.value).code is grpc.StatusCode.CANCELLED
+    never.set()
+    server.call()
+    assert [line["code"] for line in server.lines()] == ["DEADLINE_EXCEEDED", "OK"]

@@ -8,8 +8,10 @@ INSTALLED := .venv/installed
 GENERATOR := build/generate-venv/installed
 GOOGLEAPIS := build/googleapis/copied
 GENERATED := clients/python/accredit/v1
+EXAMPLE := examples/guarded_service
+GRPCURL := build/bin/grpcurl
 # Folders of programs that are checked when they are there.
-CHECKED := $(wildcard tests bench tools)
+CHECKED := $(wildcard tests bench tools $(EXAMPLE)/notes)
 
 # What `make breaking` compares with.
 BASE ?= main
@@ -83,6 +85,29 @@ generate-check: generated ## Fail if generating would change anything
 	@diff -ru build/committed build/generated/$(GENERATED) || \
 		{ echo "the generated code is not what protos/ makes: run make generate" >&2; exit 1; }
 
+.PHONY: example-generated
+example-generated: $(GENERATOR)
+	@rm -rf build/example && mkdir -p build/example
+	@build/generate-venv/bin/python -m grpc_tools.protoc -I $(EXAMPLE)/protos \
+		--python_out=build/example --pyi_out=build/example --grpc_python_out=build/example \
+		$(EXAMPLE)/protos/notes/v1/notes.proto
+
+.PHONY: example-generate
+example-generate: example-generated ## Generate the messages and stubs of examples/guarded_service
+	@cp build/example/notes/v1/* $(EXAMPLE)/notes/v1/
+
+.PHONY: example-check
+example-check: example-generated ## Fail if generating the example's would change anything
+	@for file in build/example/notes/v1/*; do \
+		diff -u "$(EXAMPLE)/notes/v1/$${file##*/}" "$$file" || \
+		{ echo "not what the example's proto makes: run make example-generate" >&2; exit 1; }; \
+	done
+
+.PHONY: docs
+docs: $(INSTALLED) ## Write docs/permissions.md from the tables in the code
+	@mkdir -p build && $(BIN)/python -m tools.permissions_page >build/permissions.md
+	@cp build/permissions.md docs/permissions.md
+
 .PHONY: format
 format: $(GOOGLEAPIS) ## Format Python and protos, and fix what ruff can fix
 	$(BIN)/ruff check --fix-only --quiet
@@ -138,11 +163,27 @@ bench: $(INSTALLED) ## Run the benchmarks
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: run
-run: $(INSTALLED) ## Run a server to try things on
-	@sh tools/run.sh $(ARGS)
+run: $(INSTALLED) ## Run a server with a few agents in it, and say what to try
+	@$(BIN)/python -m tools.run
+
+# Beside `make run`, which makes the token that it calls Accredit with.
+.PHONY: example
+example: $(INSTALLED) ## Run the service of examples/guarded_service beside `make run`
+	@ACCREDIT_ADDRESS="$${ACCREDIT_ADDRESS:-$${ACCREDIT_LISTEN:-127.0.0.1:50051}}" \
+	ACCREDIT_TOKEN_FILE="$${ACCREDIT_TOKEN_FILE:-$${ACCREDIT_DATA_DIR:-accredit-data}/notes.token}" \
+	PYTHONPATH=$(EXAMPLE) $(BIN)/python -m notes $(ARGS)
+
+# A client that we did not write, for README.md and the tests that hold it to its word.
+.PHONY: grpcurl
+grpcurl: $(GRPCURL) ## Install grpcurl into build/bin; needs Go
+
+$(GRPCURL):
+	@command -v go >/dev/null || { echo "grpcurl is built with Go: install Go, or put a" \
+		"grpcurl of your own on the PATH" >&2; exit 1; }
+	GOBIN="$(CURDIR)/$(@D)" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
 
 .PHONY: check
-check: lint types generate-check breaking compat test ## All that CI checks, in its order
+check: lint types generate-check example-check breaking compat test ## All that CI checks, in its order
 
 .PHONY: lock
 lock: ## Make requirements.txt and requirements-generate.txt again (LOCK_ARGS=--upgrade)

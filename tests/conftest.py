@@ -37,7 +37,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=ENGINES, scope="session")
 def engine_name(request: pytest.FixtureRequest) -> str:
     """Which database the test runs on; each test that leads here runs once on each."""
     name: str = request.param

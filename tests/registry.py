@@ -51,10 +51,16 @@ class Clock:
 
     def __init__(self) -> None:
         self._shift = timedelta()
+        self._stopped: datetime | None = None
 
     def __call__(self) -> datetime:
         """The moment."""
-        return datetime.now(UTC) + self._shift
+        return (self._stopped or datetime.now(UTC)) + self._shift
+
+    def stop(self) -> datetime:
+        """Stand still from now on, so that only ``advance`` moves it: the moment."""
+        self._stopped = datetime.now(UTC)
+        return self()
 
     def advance(self, **shift: float) -> None:
         """Move on; the arguments are timedelta's."""
@@ -78,6 +84,11 @@ class RefusedError(Exception):
             elif detail.Unpack(bad):
                 self.fields = [violation.field for violation in bad.field_violations]
         super().__init__(f"{self.code.name} {self.reason}: {self.message}")
+
+    @property
+    def what(self) -> str:
+        """Code and reason: "NOT_FOUND USER_NOT_FOUND"."""
+        return f"{self.code.name} {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -165,6 +176,10 @@ class Registry:
             return invoke(message, metadata=sent, timeout=30)
         except grpc.RpcError as error:
             raise RefusedError(error) from None
+
+    def name(self, stem: str) -> str:
+        """A name that this server has not heard yet, clean as a slug and as a login."""
+        return f"{stem}-{next(self._numbers)}"
 
     def user(self, role: str = "MEMBER", login: str = "", **fields: Any) -> Person:
         """A new user with a token of full rights, minted by the administrator."""

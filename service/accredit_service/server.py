@@ -42,7 +42,8 @@ from .tls import Certificates
 
 log = logging.getLogger(__name__)
 
-#: Calls that may wait for a thread, for each thread there is. More would be answered too late.
+#: Calls that may wait for a thread, for each thread there is: room for a few hundred that come at
+#: once, which are worked off within a second. More would be answered too late.
 WAITING = 16
 #: Streams at a time; each holds a thread of its own while it lasts.
 STREAMS = 64

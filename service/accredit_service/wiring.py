@@ -57,7 +57,7 @@ def _is_new(store: Store) -> bool:
     """Whether there is no database of ours, be it that a start broke off before it was made."""
     try:
         with store.read() as tx:
-            tx.head()
+            return not tx.connection.dialect.has_table(tx.connection, "store_state")
     except StoreUnavailable:
+        # There is no file.
         return True
-    return False

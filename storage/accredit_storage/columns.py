@@ -13,6 +13,9 @@ from accredit_storage.records import Ceiling, Role, Subject, SubjectKind
 
 Member = TypeVar("Member", bound=enum.Enum)
 
+# SQLite compares bytes by itself.
+_COLLATIONS = {"postgresql": "C"}
+
 # SQLite makes a row id only of a column whose type is INTEGER to the letter.
 Key = BigInteger().with_variant(Integer, "sqlite")
 
@@ -41,10 +44,8 @@ class PlainText(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
-        """Leave PostgreSQL's locale aside; SQLite compares bytes anyway."""
-        return dialect.type_descriptor(
-            Text(collation="C" if dialect.name == "postgresql" else None)
-        )
+        """Leave the locale of a PostgreSQL database aside."""
+        return Text(collation=_COLLATIONS.get(dialect.name))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Refuse what PostgreSQL cannot keep and SQLite's functions stop reading at."""
@@ -87,9 +88,7 @@ class MemberName(TypeDecorator[Member]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         """See PlainText."""
-        return dialect.type_descriptor(
-            Text(collation="C" if dialect.name == "postgresql" else None)
-        )
+        return Text(collation=_COLLATIONS.get(dialect.name))
 
     def process_bind_param(self, value: Member | None, dialect: Dialect) -> str | None:
         """The name."""

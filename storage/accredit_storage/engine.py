@@ -100,10 +100,10 @@ def _sqlite(url: URL, pool_size: int) -> Engine:
     def begin(connection: Connection) -> None:
         # A writer takes the lock at once: begun as a reader it could not wait for it, only fail.
         writes = connection.get_execution_options().get("writes", False)
-        cursor = connection.connection.cursor()
-        cursor.execute(f"PRAGMA query_only = {int(not writes)}")
-        cursor.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-        cursor.close()
+        if connection.info.get("writes") is not writes:
+            connection.exec_driver_sql(f"PRAGMA query_only = {int(not writes)}")
+            connection.info["writes"] = writes
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 

@@ -3,8 +3,20 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    column,
+    delete,
+    func,
+    select,
+    tuple_,
+    update,
+    values,
+)
 
+from accredit_storage.columns import Key
 from accredit_storage.errors import Conflict
 from accredit_storage.records import Grant, Role, User
 from accredit_storage.schema import grants, users
@@ -23,6 +35,7 @@ _add = by_dialect(
     )
 )
 _replace = update(grants).where(_key).values(version=grants.c.version + 1).returning(*grants.c)
+_asked = values(column("agent_id", Key), column("user_id", Key), name="asked")
 _remove = delete(grants).where(_key).returning(*grants.c)
 
 
@@ -53,7 +66,7 @@ class Grants:
         One that was there keeps its ``granted_at`` and raises its version. Raises Conflict where it
         is revoked at the same time.
         """
-        values = {
+        new = {
             "role": role,
             "granted_by": granted_by,
             "expire_at": expire_at,
@@ -61,14 +74,14 @@ class Grants:
         }
         added = self._connection.execute(
             _add[self._connection.dialect.name],
-            {"agent_id": agent_id, "user_id": user_id, "granted_at": at, "version": 1, **values},
+            {"agent_id": agent_id, "user_id": user_id, "granted_at": at, "version": 1, **new},
         ).one_or_none()
         if added is not None:
             return None, Grant(**added._mapping)
         before = self.find(agent_id, user_id, lock=True)
         if before is None:
             raise Conflict("the grant was revoked at the same time")
-        after = self._connection.execute(_replace, {**_values(agent_id, user_id), **values}).one()
+        after = self._connection.execute(_replace, {**_values(agent_id, user_id), **new}).one()
         return before, Grant(**after._mapping)
 
     def remove(self, agent_id: int, user_id: int) -> Grant | None:
@@ -127,13 +140,25 @@ class Grants:
 
     def find_many(self, pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], Grant]:
         """The grants among up to 5 000 ``pairs`` of (agent id, user id)."""
-        statement = _select.where(tuple_(grants.c.agent_id, grants.c.user_id).in_(pairs))
+        if not pairs:
+            return {}
+        # Not (agent_id, user_id) IN (…), for which SQLite reads the whole table.
+        asked = _asked.data(list(pairs)).cte()
+        statement = _select.join(
+            asked,
+            and_(asked.c.agent_id == grants.c.agent_id, asked.c.user_id == grants.c.user_id),
+        )
         found = [Grant(**row._mapping) for row in self._connection.execute(statement)]
         return {(grant.agent_id, grant.user_id): grant for grant in found}
 
     def all_for_agent(self, agent_id: int) -> list[Grant]:
         """Every grant on the agent, lowest user id first."""
         statement = _select.where(grants.c.agent_id == agent_id).order_by(grants.c.user_id)
+        return [Grant(**row._mapping) for row in self._connection.execute(statement)]
+
+    def all_for_user(self, user_id: int) -> list[Grant]:
+        """Every grant of the user, lowest agent id first."""
+        statement = _select.where(grants.c.user_id == user_id).order_by(grants.c.agent_id)
         return [Grant(**row._mapping) for row in self._connection.execute(statement)]
 
 

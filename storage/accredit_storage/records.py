@@ -176,6 +176,21 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """Everything that a token rests on, read at one moment.
+
+    ``user`` is the token's user, or the owner of its ``agent``. ``minter_grant`` is the minter's
+    grant on that agent, if there is one.
+    """
+
+    token: Token
+    user: User
+    agent: Agent | None
+    minter: User
+    minter_grant: Grant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
     """A slug that was released and is kept for its former owner until ``expire_at``."""
 

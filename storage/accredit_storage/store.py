@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine, func, select, update
 from accredit_storage import chain
 from accredit_storage.agents import Agents
 from accredit_storage.changes import Changes
+from accredit_storage.credentials import Credentials
 from accredit_storage.engine import LOCK_WAIT, has_open_transaction, make_engine
 from accredit_storage.errors import StoreBusy
 from accredit_storage.failures import translated
@@ -36,6 +37,7 @@ class Transaction:
         self.reservations = Reservations(connection)
         self.grants = Grants(connection)
         self.tokens = Tokens(connection)
+        self.credentials = Credentials(connection)
         self.users = Users(connection)
         self.sites = Sites(connection)
         self.changes = Changes(connection)

@@ -10,9 +10,9 @@ from accredit_storage.records import Token
 from accredit_storage.schema import tokens
 from accredit_storage.statements import AnyRow, locked, unexpired
 
-# The digest goes in and is compared; it never comes out.
-_columns = [column for column in tokens.c if column is not tokens.c.digest]
-_select = select(*_columns)
+#: What a token is read from. The digest goes in and is compared; it never comes out.
+TOKEN_COLUMNS = [column for column in tokens.c if column is not tokens.c.digest]
+_select = select(*TOKEN_COLUMNS)
 _by_id = _select.where(tokens.c.token_id == bindparam("token_id"))
 _by_digest = _select.where(tokens.c.digest == bindparam("digest"))
 _add = tokens.insert()
@@ -41,7 +41,7 @@ class Tokens:
 
         Raises Conflict if its id or digest is taken: both are random, so that is no accident.
         """
-        values = {column.name: getattr(token, column.name) for column in _columns}
+        values = {column.name: getattr(token, column.name) for column in TOKEN_COLUMNS}
         self._connection.execute(_add, {**values, "digest": digest})
 
     def find(self, token_id: str, *, lock: bool = False, share: bool = False) -> Token | None:
@@ -99,17 +99,20 @@ class Tokens:
         agent_id: int | None = None,
         user_id: int | None = None,
         created_by: int | None = None,
+        of_agents: bool = False,
         at: datetime,
     ) -> list[str]:
         """Revoke the live tokens of which everything given is true: their ids, sorted.
 
-        Those of the agent, of the user, minted by the user ``created_by``. ValueError if nothing is
-        given, for that would be every token.
+        Those of the agent, of the user, minted by the user ``created_by``; of agents only, not of
+        users. ValueError if no more is given than that, for it would be every token.
         """
         asked = {"agent_id": agent_id, "user_id": user_id, "created_by": created_by}
         conditions = [tokens.c[name] == value for name, value in asked.items() if value is not None]
         if not conditions:
             raise ValueError("whose tokens to revoke?")
+        if of_agents:
+            conditions.append(tokens.c.agent_id.is_not(None))
         statement = (
             update(tokens)
             .where(*conditions, *_live(at))
@@ -147,7 +150,7 @@ class Tokens:
             update(tokens)
             .where(*conditions)
             .values(**values, version=tokens.c.version + 1)
-            .returning(*_columns)
+            .returning(*TOKEN_COLUMNS)
         )
         return _token(self._connection.execute(statement).one_or_none())
 

@@ -248,7 +248,8 @@ class Notes:
     """Calls the service as one of its callers does, with nothing of Accredit's."""
 
     def __init__(self, port: int) -> None:
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self.address = f"127.0.0.1:{port}"
+        self._channel = grpc.insecure_channel(self.address)
 
     def __enter__(self) -> "Notes":
         return self

@@ -184,6 +184,19 @@ def test_tls_with_an_authority_of_ones_own(ask: Ask, tmp_path: Path) -> None:
             ask(address, get_agent, credentials=grpc.ssl_channel_credentials(), retries=ONCE)
 
 
+def test_one_layer_repeats_calls_and_reconnects_as_fast_as_it_does() -> None:
+    options = dict(connection("localhost:1").options)
+    assert options["grpc.enable_retries"] == 0
+    assert options["grpc.initial_reconnect_backoff_ms"] == 100
+
+
+def test_the_callers_channel_options_win() -> None:
+    own = [("grpc.max_receive_message_length", 1), ("grpc.primary_user_agent", "mine")]
+    options = dict(connection("localhost:1", options=own).options)
+    assert options["grpc.max_receive_message_length"] == 1
+    assert options["grpc.primary_user_agent"] == "mine"
+
+
 def test_a_reply_of_many_megabytes_is_taken(peer: Peer, ask: Ask) -> None:
     large = agent_pb2.GetAgentResponse()
     large.agent.config["text"] = "x" * (8 * 1024 * 1024)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from concurrent import futures
 from functools import partial
 from typing import Any
 
@@ -54,7 +53,9 @@ def refused(service: notes.Notes, shape: str, *requests: Any, **call: Any) -> An
     """The refusal of a call, as its caller sees it."""
     with pytest.raises(grpc.RpcError) as caught:
         service.call(shape, *requests, **{"headers": BEARER} | call)
-    return from_rpc_error(caught.value)
+    error = from_rpc_error(caught.value)
+    error.__cause__ = caught.value
+    return error
 
 
 def denied(decision: "types_pb2.Decision.ValueType", message: str = "") -> types_pb2.Denial:
@@ -444,7 +445,8 @@ def test_no_token_is_logged_or_sent_back(
     mixed = {path("Write"): OPERATOR, path("Upload"): accredit.authenticated}
     with serve(peer.address, mixed) as service:
         errors = [refused(service, method, note()) for method in ("Write", "Upload")]
-    assert all(TOKEN not in f"{error!r} {error.__cause__}" for error in errors)
+    # The cause is as it came over the wire: redacting our own copy would hide a mistake.
+    assert all(TOKEN not in f"{error!r} {error.__cause__!r}" for error in errors)
     formatted = [logging.Formatter().format(record) for record in caplog.records]
     assert any("accredit did not answer" in line for line in formatted)
     assert not any("acr_svc_own" in line for line in formatted)
@@ -459,75 +461,3 @@ def test_a_caller_does_not_show_their_token() -> None:
 def test_there_is_no_caller_outside_a_guarded_call() -> None:
     with pytest.raises(LookupError, match="no guarded call"):
         accredit.principal()
-
-
-class Details:
-    """What gRPC tells an interceptor of a call."""
-
-    method = path("Write")
-    invocation_metadata: tuple[tuple[str, str | bytes], ...] = BEARER
-
-
-def test_nothing_is_asked_on_the_polling_thread(peer: Peer) -> None:
-    peer.script("Authorize", until_gone)
-    with accredit.Client(peer.address) as client:
-        guard = accredit.Guard(client, rules(OPERATOR))
-        generic: Any = notes.handlers(notes.FUNCTIONS)
-        handler = guard.intercept_service(generic.service, Details())
-    assert handler is not None
-    assert peer.seen == []
-
-
-def test_a_handler_keeps_the_threads_it_asked_for(peer: Peer) -> None:
-    def watch_apart(request: Any, context: Any) -> Any:
-        return notes.watch(request, context)
-
-    watch: Any = watch_apart
-    with futures.ThreadPoolExecutor(1) as own, accredit.Client(peer.address) as client:
-        watch.experimental_thread_pool = own
-        functions = (notes.write, watch, notes.upload, notes.chat)
-        generic: Any = notes.handlers(functions)
-        details = Details()
-        details.method = path("Watch")
-        guard = accredit.Guard(client, rules(OPERATOR))
-        handler: Any = guard.intercept_service(generic.service, details)
-        assert handler.unary_stream.experimental_thread_pool is own
-
-
-@pytest.mark.parametrize(
-    ("method", "rule", "complaint"),
-    [
-        ("Write", accredit.authenticated, "write"),
-        (f"{notes.SERVICE}/Write", accredit.authenticated, "write"),
-        (f"/{notes.SERVICE}", accredit.authenticated, "write"),
-        (f"/{notes.SERVICE}/", accredit.authenticated, "write"),
-        (f"/{notes.SERVICE}/Wirte", accredit.authenticated, "no such method"),
-        (path("Write"), "authenticated", "a rule is"),
-        (path("Write"), accredit.require(Role.VIEWER, agent="agnet"), "no field"),
-        (path("Write"), accredit.require(Role.VIEWER, agent="agent.agnet_id"), "no field"),
-        (path("Write"), accredit.require(Role.VIEWER, agent="text.agent"), "no field"),
-        (path("Write"), accredit.require(Role.VIEWER, agent="flag"), "cannot name the agent"),
-        (path("Write"), accredit.require(Role.VIEWER, agent="ids"), "cannot name the agent"),
-        (path("Write"), accredit.require(Role.VIEWER, agent="nested"), "cannot name the agent"),
-        (
-            path("Write"),
-            accredit.require(Role.VIEWER, agent="agent", site="text"),
-            "cannot name the site",
-        ),
-    ],
-)
-def test_a_rule_that_cannot_be_meant_is_found_at_the_start(
-    method: str, rule: Any, complaint: str
-) -> None:
-    with accredit.Client("localhost:1") as client, pytest.raises(ValueError, match=complaint):
-        accredit.Guard(client, {method: rule})
-
-
-def test_a_service_whose_code_is_not_loaded_yet_may_have_rules() -> None:
-    with accredit.Client("localhost:1") as client:
-        accredit.Guard(client, {"/later.v1.Service/Method": OPERATOR})
-
-
-def test_a_role_must_be_one() -> None:
-    with pytest.raises(ValueError, match="0"):
-        accredit.require(types_pb2.ROLE_UNSPECIFIED, agent="agent")  # type: ignore[arg-type]

@@ -34,8 +34,8 @@ class Scripted(auth_pb2_grpc.AuthServiceServicer):
     """AuthService, of which WhoAmI does what ``script`` does."""
 
     def __init__(self) -> None:
-        self.script: Callable[[Any, grpc.ServicerContext], Any] = (
-            lambda request, context: auth_pb2.WhoAmIResponse()
+        self.script: Callable[[Any, grpc.ServicerContext], Any] = lambda request, context: (
+            auth_pb2.WhoAmIResponse()
         )
 
     def WhoAmI(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -92,6 +92,14 @@ class Running:
         except grpc.RpcError as error:
             return failed(error)
         raise AssertionError("the call worked")
+
+    def code(self, **kwargs: Any) -> grpc.StatusCode:
+        """Call, and return how it ended."""
+        try:
+            self.call(**kwargs)
+        except grpc.RpcError as error:
+            return failed(error).code
+        return grpc.StatusCode.OK
 
     def lines(self) -> list[dict[str, Any]]:
         """What was logged, once every call so far is over."""

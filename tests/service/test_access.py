@@ -150,7 +150,11 @@ def test_only_health_and_by_setting_reflection_answer_without_a_token(
 
 @pytest.mark.parametrize(
     ("role", "reason"),
-    [(UserRole.SERVICE, ""), (UserRole.MEMBER, "ACTION_MISSING"), (UserRole.GUEST, "ACTION_MISSING")],
+    [
+        (UserRole.SERVICE, ""),
+        (UserRole.MEMBER, "ACTION_MISSING"),
+        (UserRole.GUEST, "ACTION_MISSING"),
+    ],
 )
 def test_a_call_that_needs_an_action_takes_those_who_have_it(
     start: Start, role: UserRole, reason: str

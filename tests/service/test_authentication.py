@@ -186,6 +186,7 @@ def test_behind_a_trusted_proxy_each_client_is_counted_by_itself(
         failed_credentials_per_minute=2,
         build_with={"clock": lambda: 7.0},
     ) as server:
+
         def fail(address: str) -> str:
             forwarded = [("x-forwarded-for", address)]
             return server.fails(token=bearer.mint().secret, metadata=forwarded).reason

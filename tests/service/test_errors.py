@@ -64,7 +64,10 @@ def test_a_refusal_arrives_with_its_code_and_all_it_says(
         {"which": "a"},
     )
     violations = failed.details["BadRequest"].field_violations
-    assert [(one.field, one.description) for one in violations] == [("a", "no"), ("b[1]", "nor this")]
+    assert [(one.field, one.description) for one in violations] == [
+        ("a", "no"),
+        ("b[1]", "nor this"),
+    ]
     assert failed.details["RetryInfo"].retry_delay.ToTimedelta() == timedelta(seconds=1.5)
 
 
@@ -147,9 +150,7 @@ def test_a_thousand_violations_arrive_cut_with_their_code_every_time(server: Run
         assert len(failed.trailers[DETAILS]) <= DETAILS_LIMIT
 
 
-def test_without_the_cut_the_code_is_lost(
-    server: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_cut_the_code_is_lost(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("accredit_service.interceptors.errors.DETAILS_LIMIT", 1 << 20)
     monkeypatch.setattr("accredit_service.interceptors.errors._TRAILERS_LIMIT", 1 << 20)
     many = tuple(FieldError(f"requests[{one}].agent_slug", "x" * 70) for one in range(1000))

@@ -220,9 +220,7 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
         go_on.wait(PATIENCE)
         yield
 
-    pipeline = Pipeline(
-        lambda *_: Route(lane, [slow]), refusing=Route(refusals, [answer_failures])
-    )
+    pipeline = Pipeline(lambda *_: Route(lane, [slow]), refusing=Route(refusals, [answer_failures]))
     with serving(Shapes(channel=None), pipeline, lane) as served:  # type: ignore[arg-type]
         method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")
         running = method.future(message("1"), timeout=PATIENCE)
@@ -260,9 +258,7 @@ def test_a_stranger_who_never_sends_a_request_holds_no_thread(server: Running) -
 
     # Answered although nothing was sent: authentication comes before the request is read.
     with pytest.raises(grpc.RpcError) as refused:
-        server.channel.stream_unary("/accredit.v1.AuthService/WhoAmI")(
-            requests(), timeout=PATIENCE
-        )
+        server.channel.stream_unary("/accredit.v1.AuthService/WhoAmI")(requests(), timeout=PATIENCE)
     assert failed(refused.value).reason == "TOKEN_MISSING"
     never.set()
 

@@ -130,9 +130,7 @@ def test_where_any_value_fits_any_column_a_wrong_one_is_found_out(
 ) -> None:
     untyped = table("changes", column("revision"), column(name))
     with log.write() as tx:
-        tx.connection.execute(
-            update(untyped).where(untyped.c.revision == 5).values({name: value})
-        )
+        tx.connection.execute(update(untyped).where(untyped.c.revision == 5).values({name: value}))
     assert verify(log).first_broken == 5
 
 

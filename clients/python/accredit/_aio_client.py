@@ -62,8 +62,8 @@ class Client(Services):
             insecure=insecure,
             options=channel_options,
         )
-        self._stubs = _Stubs(self._connection)
-        super().__init__(_Transport(self._stubs, self._options))
+        self._stubs = Stubs(self._connection)
+        super().__init__(Transport(self._stubs, self._options))
 
     def with_options(
         self,
@@ -76,7 +76,7 @@ class Client(Services):
         """The same client with other settings. See `accredit.Client.with_options`."""
         other = copy.copy(self)
         other._options = self._options.but(token=token, timeout=timeout, site=site, retries=retries)
-        Services.__init__(other, _Transport(self._stubs, other._options))
+        Services.__init__(other, Transport(self._stubs, other._options))
         return other
 
     @property
@@ -103,7 +103,7 @@ class Client(Services):
         return f"<accredit.aio.Client of {self._connection.address}>"
 
 
-class _Stubs:
+class Stubs:
     """The channel and what sends over it; shared by a client and its variants."""
 
     def __init__(self, to: Connection) -> None:
@@ -127,10 +127,10 @@ class _Stubs:
         return self._prepared[method.path]
 
 
-class _Transport:
+class Transport:
     """Carries out calls with one set of options. See _services.Transport."""
 
-    def __init__(self, stubs: _Stubs, options: CallOptions) -> None:
+    def __init__(self, stubs: Stubs, options: CallOptions) -> None:
         self._stubs = stubs
         self._options = options
 

@@ -95,8 +95,8 @@ class Client(Services):
             insecure=insecure,
             options=channel_options,
         )
-        self._stubs = _Stubs(self._connection)
-        super().__init__(_Transport(self._stubs, self._options))
+        self._stubs = Stubs(_opened(self._connection))
+        super().__init__(Transport(self._stubs, self._options))
 
     def with_options(
         self,
@@ -114,7 +114,7 @@ class Client(Services):
         """
         other = copy.copy(self)
         other._options = self._options.but(token=token, timeout=timeout, site=site, retries=retries)
-        Services.__init__(other, _Transport(self._stubs, other._options))
+        Services.__init__(other, Transport(self._stubs, other._options))
         return other
 
     @property
@@ -144,15 +144,17 @@ class Client(Services):
         return f"<accredit.Client of {self._connection.address}>"
 
 
-class _Stubs:
+def _opened(to: Connection) -> grpc.Channel:
+    if to.credentials is None:
+        return grpc.insecure_channel(to.address, to.options)
+    return grpc.secure_channel(to.address, to.credentials, to.options)
+
+
+class Stubs:
     """The channel and what sends over it; shared by a client and its variants."""
 
-    def __init__(self, to: Connection) -> None:
-        self.channel = (
-            grpc.insecure_channel(to.address, to.options)
-            if to.credentials is None
-            else grpc.secure_channel(to.address, to.credentials, to.options)
-        )
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.channel = channel
         self._prepared: dict[str, Callable[..., Any]] = {}
 
     def of(self, method: Method) -> Callable[..., Any]:
@@ -165,10 +167,10 @@ class _Stubs:
         return self._prepared[method.path]
 
 
-class _Transport:
+class Transport:
     """Carries out calls with one set of options. See _services.Transport."""
 
-    def __init__(self, stubs: _Stubs, options: CallOptions) -> None:
+    def __init__(self, stubs: Stubs, options: CallOptions) -> None:
         self._stubs = stubs
         self._options = options
 

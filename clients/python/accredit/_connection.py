@@ -84,9 +84,8 @@ def is_local(address: str) -> bool:
     if scheme in {"ipv4", "ipv6"} and colon:
         return all(_is_loopback(_host(each)) for each in rest.split(","))
     if scheme == "dns" and colon:
-        # dns:host and dns:///host; the form dns://resolver/host asks a stranger.
-        if rest.startswith("//") and not rest.startswith("///"):
-            return False
+        # dns:host and dns:///host. The form dns://resolver/host asks a stranger, and stays
+        # a host that nobody knows.
         address = rest.removeprefix("///")
     return _is_loopback(_host(address))
 

@@ -95,7 +95,7 @@ class Guard(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         method = handler_call_details.method
         rule = self._rules.of(method)
-        if handler is None or rule is open_to_all:
+        if handler is None or rule == open_to_all:
             return handler
         return rewrapped(handler, self._guarded(handler, method, rule))
 

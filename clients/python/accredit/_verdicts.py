@@ -86,7 +86,7 @@ class Refusal(Exception):
 
 def bearer(method: str, rule: Rule, metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
     """The caller's token. Raises Refusal if there is none, or no use in having one."""
-    if rule is closed:
+    if rule == closed:
         raise Refusal(
             grpc.StatusCode.PERMISSION_DENIED,
             "METHOD_CLOSED",

@@ -8,7 +8,7 @@ from accredit_storage.records import Agent, ChangeKind, Grant, Role, Subject, Su
 from accredit_storage.store import Transaction
 
 from . import snapshots
-from .agent_refs import AgentRef, require_agent
+from .agent_refs import AgentRef, find_agent, held_on, require_agent
 from .agents import token_subjects
 from .app import App
 from .consistency import Basis, Consistency, reading
@@ -94,6 +94,7 @@ def grant_access(app: App, call: Call, command: GrantAccess) -> Written[Grant] |
         agent = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
         if expired(command.expire_at, now):
             raise invalid("expire_time", "a moment that lies ahead")
+        _require_within(held_on(tx, mutation.caller, agent, now), command.expire_at)
         if tx.users.find(command.user_id, share=True) is None:
             raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {command.user_id}")
         lowers = command.role is not Role.ADMIN or command.expire_at is not None
@@ -150,10 +151,13 @@ def get_access(
     """One grant, expired or not. Raises PermissionDenied, NotFound."""
     wanted = caller.user.user_id if user_id is None else user_id
     with reading(app, consistency) as (tx, _):
-        now = app.now()
-        role = Role.VIEWER if caller.is_user(wanted) else Role.ADMIN
-        agent = require_agent(tx, caller, ref, role, now)
-        grant = tx.grants.find(agent.agent_id, wanted)
+        found = find_agent(tx, ref)
+        grant = None if found is None else tx.grants.find(found.agent_id, wanted)
+        own = caller.is_user(wanted)
+        if grant is not None and own:
+            return grant
+        # Who has no grant learns here no more of the agent than anywhere else.
+        agent = require_agent(tx, caller, ref, Role.VIEWER if own else Role.ADMIN, app.now())
     if grant is None:
         raise NotFound(
             Reason.GRANT_NOT_FOUND, f"user {wanted} has no grant on {agent.agent_slug!r}"
@@ -283,6 +287,19 @@ def _missing(action: Action, what: str) -> PermissionDenied:
         f"{what} needs the action {action.value}",
         metadata={"actions": action.value},
     )
+
+
+def _require_within(held: Held | None, expire_at: datetime | None) -> None:
+    """Raise PermissionDenied for a grant that would outlast the granter's own.
+
+    They could otherwise make themselves, or a friend, stay for good.
+    """
+    end = None if held is None else held.until
+    if end is not None and (expire_at is None or expire_at > end):
+        raise PermissionDenied(
+            Reason.CEILING_EXCEEDED,
+            f"your own grant ends at {end.isoformat()}: the new one must end by then",
+        )
 
 
 def _owner_protected() -> FailedPrecondition:

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from accredit_storage.errors import Conflict
 from accredit_storage.records import Agent, ChangeKind, Role, SubjectKind, User
 
 from . import slugs, snapshots
 from .app import App
 from .errors import (
+    AlreadyExists,
     FailedPrecondition,
     NotFound,
     PermissionDenied,
@@ -64,6 +66,8 @@ def provision_agent(app: App, call: Call, user_id: int | None) -> Written[Provis
         found = mutation.tx.agents.first_owned(user.user_id)
         if found is not None:
             return Effect(value=Provisioned(found, False))
+        if not mutation.caller.manages_agents:
+            require_room(mutation, user)
         for slug in _login_slugs(user.login):
             if _is_reserved(mutation, slug, user.user_id):
                 continue
@@ -86,7 +90,7 @@ def provision_agent(app: App, call: Call, user_id: int | None) -> Written[Provis
                     ),
                     after=snapshots.of_agent(agent),
                 )
-        raise FailedPrecondition(
+        raise AlreadyExists(
             Reason.AGENT_SLUG_CONFLICT,
             f"every slug near the login {user.login!r} is taken: create an agent by name",
         )
@@ -132,6 +136,18 @@ def admit(mutation: Mutation, slug: str, owner_id: int, *, path: str) -> None:
         )
 
 
+def take(mutation: Mutation, agent: Agent) -> None:
+    """End the reservation of a slug that an agent has just been given.
+
+    Raises Conflict where the slug was released to somebody else after it was admitted: whoever
+    releases it holds the row that giving it has waited for.
+    """
+    admitted = mutation.caller.manages_agents
+    if not admitted and _is_reserved(mutation, agent.agent_slug, agent.owner_id):
+        raise Conflict(f"the slug {agent.agent_slug!r} was released at the same time")
+    mutation.tx.reservations.drop(agent.agent_slug)
+
+
 def reserve(mutation: Mutation, agent: Agent) -> None:
     """Keep the slug that an agent has just given up for its owner."""
     until = mutation.now + mutation.app.limits.slug_reservation
@@ -150,7 +166,7 @@ def _store(mutation: Mutation, new: NewAgent, owner: User, site_scope: int | Non
     )
     if agent is None:
         return None
-    tx.reservations.drop(new.agent_slug)
+    take(mutation, agent)
     granter = mutation.caller.user.user_id
     tx.grants.put(agent.agent_id, owner.user_id, Role.ADMIN, granter, mutation.now, None)
     return agent

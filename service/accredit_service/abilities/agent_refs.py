@@ -83,9 +83,10 @@ def default_agent(
 ) -> tuple[Agent | None, list[str]]:
     """The agent that is meant when none is named, or the slugs of those that could be.
 
-    An agent means itself; a user the only one they own, else the only one granted to them.
+    An agent means itself, also where it acts as its owner; a user the only active one that they
+    own, else the only active one granted to them.
     """
-    if principal.kind is PrincipalKind.AGENT:
+    if principal.agent is not None:
         return principal.agent, []
     query = AgentQuery(
         user_id=principal.user.user_id,

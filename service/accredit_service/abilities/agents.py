@@ -19,7 +19,7 @@ from accredit_storage.records import (
 )
 
 from . import configs, snapshots, texts
-from .agent_creation import NewAgent, admit, hold_place, insert_agent, require_room, reserve
+from .agent_creation import NewAgent, admit, hold_place, insert_agent, require_room, reserve, take
 from .agent_refs import AgentRef, clean_slug, require_agent
 from .app import App
 from .errors import (
@@ -211,7 +211,7 @@ def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed]
         except SlugTaken:
             raise slug_conflict(new_slug) from None
         assert after is not None  # noqa: S101 - the row is locked
-        tx.reservations.drop(new_slug)
+        take(mutation, after)
         reserve(mutation, before)
         return Effect(
             value=Renamed(after, before.agent_slug),
@@ -243,7 +243,7 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
             kind=ChangeKind.AGENT_DELETED,
             subjects=(
                 *_subjects(agent, agent.owner_id),
-                *_grant_subjects(grants),
+                *grant_subjects(grants),
                 *token_subjects(tokens),
             ),
             before=snapshots.of_agent(agent),
@@ -292,6 +292,11 @@ def slug_conflict(slug: str) -> AlreadyExists:
         f"an agent {slug!r} already exists: choose another slug",
         metadata={"agent_slug": slug},
     )
+
+
+def grant_subjects(grants: Sequence[Grant]) -> tuple[Subject, ...]:
+    """Grants that went along with something."""
+    return tuple(subject(SubjectKind.GRANT, grant.agent_id, grant.user_id) for grant in grants)
 
 
 def token_subjects(token_ids: Sequence[str]) -> tuple[Subject, ...]:
@@ -404,7 +409,3 @@ def _subjects(agent: Agent, *user_ids: int) -> tuple[Subject, ...]:
 def _creation_subjects(agent: Agent) -> tuple[Subject, ...]:
     grant = subject(SubjectKind.GRANT, agent.agent_id, agent.owner_id)
     return (*_subjects(agent, agent.owner_id), grant)
-
-
-def _grant_subjects(grants: Sequence[Grant]) -> tuple[Subject, ...]:
-    return tuple(subject(SubjectKind.GRANT, grant.agent_id, grant.user_id) for grant in grants)

@@ -18,7 +18,6 @@ from .consistency import Basis, Consistency, reading
 from .errors import PermissionDenied, Reason, Unauthenticated
 from .facts import AgentFacts
 from .rights import (
-    Credential,
     Decision,
     Demand,
     Held,
@@ -110,28 +109,6 @@ def accept(app: App, judged: Principal | Decision) -> Principal:
     return judged
 
 
-def load(tx: Transaction, token: Token, *, share: bool = False) -> Credential | None:
-    """What a token rests on. None if a part has just gone. ``share`` keeps it all from changing."""
-    agent = None
-    if token.agent_id is not None:
-        agent = tx.agents.find(token.agent_id, share=share)
-        if agent is None:
-            return None
-    user_id = agent.owner_id if agent is not None else token.user_id
-    user = None if user_id is None else tx.users.find(user_id, share=share)
-    if user is None:
-        return None
-    minter: User | None = user
-    grant = None
-    if token.created_by != user.user_id:
-        minter = tx.users.find(token.created_by, share=share)
-        if agent is not None:
-            grant = tx.grants.find(agent.agent_id, token.created_by, share=share)
-    if minter is None:
-        return None
-    return Credential(token=token, user=user, agent=agent, minter=minter, minter_grant=grant)
-
-
 def authenticate(app: App, text: str, consistency: Consistency) -> Introspection:
     """Whose token this is. Sites play no part."""
     with reading(app, consistency) as (tx, head):
@@ -197,8 +174,7 @@ def who_am_i(app: App, caller: Principal) -> Self:
 def _judged(tx: Transaction, text: str, now: datetime) -> Principal | Decision:
     if bearer.parse(text) is None:
         return Decision.TOKEN_INVALID
-    token = tx.tokens.find_by_digest(bearer.digest(text))
-    credential = None if token is None else load(tx, token)
+    credential = tx.credentials.find_by_digest(bearer.digest(text))
     return Decision.TOKEN_INVALID if credential is None else judge(credential, now)
 
 

@@ -1,12 +1,13 @@
 """Which state of the store an answer was judged at, and which one it must not be older than.
 
-A consistency token is the store's epoch and a revision. Every answer comes from the database of
-one primary, so that it is never older than any token of that store; what remains to be refused is
-a token of another store, or of a future that a restore has undone.
+A consistency token is a digest of the store's epoch and a revision. Every answer comes from the
+database of one primary, so that it is never older than any token of that store; what remains to be
+refused is a token of another store, or of a future that a restore has undone.
 """
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -54,7 +55,7 @@ class Basis:
         return replace(
             self,
             valid_until=earliest((self.valid_until, principal.valid_until)),
-            token_id="" if principal.token is None else principal.token.token_id,
+            token_id=self.token_id if principal.token is None else principal.token.token_id,
             user_ids=self.user_ids | user_ids,
             agent_ids=self.agent_ids | agent_ids,
         )
@@ -85,8 +86,13 @@ def reading(app: App, consistency: Consistency) -> Generator[tuple[Transaction, 
 
 def token_of(head: Head) -> str:
     """The consistency token of a state; opaque, URL-safe."""
-    raw = bytes.fromhex(head.epoch) + head.revision.to_bytes(8, "big")
+    raw = _store_of(head) + head.revision.to_bytes(8, "big")
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _store_of(head: Head) -> bytes:
+    """What tells one store from another. Not the epoch itself, which is the key to page tokens."""
+    return hashlib.sha256(f"store {head.epoch}".encode()).digest()[:16]
 
 
 def _require(token: str, head: Head) -> None:
@@ -94,8 +100,8 @@ def _require(token: str, head: Head) -> None:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raw = b""
-    epoch, revision = raw[:16], int.from_bytes(raw[16:], "big")
-    known = len(raw) == 24 and epoch.hex() == head.epoch and revision <= head.revision
+    store, revision = raw[:16], int.from_bytes(raw[16:], "big")
+    known = len(raw) == 24 and store == _store_of(head) and revision <= head.revision
     if not known:
         raise invalid(
             "consistency.at_least_as_fresh",

@@ -16,7 +16,7 @@ from accredit_storage.records import Actor, ChangeKind, Draft, Head, Subject, Su
 from accredit_storage.store import WriteTransaction
 
 from .app import App
-from .auth import accept, load
+from .auth import accept
 from .errors import Aborted, PermissionDenied, Reason, invalid
 from .permissions import PERMISSIONS, Permission, Speaker
 from .rights import Decision, Principal, PrincipalKind, judge
@@ -192,8 +192,7 @@ def _attempt(
 
 
 def _caller(app: App, tx: WriteTransaction, token_id: str, now: datetime) -> Principal:
-    token = tx.tokens.find(token_id, share=True)
-    credential = None if token is None else load(tx, token, share=True)
+    credential = tx.credentials.hold(token_id)
     judged = Decision.TOKEN_INVALID if credential is None else judge(credential, now)
     return accept(app, judged)
 

@@ -55,8 +55,8 @@ class Cursor:
         speaker = f"{caller.kind.value}:{caller.user.user_id}:{agent_id}"
         bound = [request.method, speaker, request.filters.hex()]
         self._bound = json.dumps(bound).encode()
-        # Tokens of another store must not fit, so its epoch is the key. It need not be secret: a
-        # forged token can ask for nothing that its bearer could not ask for by other means.
+        # Tokens of another store must not fit, so its epoch is the key. No caller learns it: whatever
+        # a fitting token holds was put there by us.
         self._key = hashlib.sha256(epoch.encode()).digest()
         self._token = request.token
 
@@ -73,16 +73,17 @@ class Cursor:
             padded = self._token + "=" * (-len(self._token) % 4)
             raw = base64.b64decode(padded, altchars=b"-_", validate=True)
             mac, payload = raw[:_MAC_LENGTH], raw[_MAC_LENGTH:]
-            if not hmac.compare_digest(mac, self._mac(payload)):
+            # Base64 has several spellings of the same bytes; only ours is a token.
+            if _text(raw) != self._token or not hmac.compare_digest(mac, self._mac(payload)):
                 raise ValueError
             values = json.loads(payload)
+            return tuple(_revive(kind, value) for kind, value in zip(shape, values, strict=True))
         except (ValueError, binascii.Error):
             raise invalid(
                 "page_token",
                 "the next_page_token of the same list with the same filters",
                 Reason.PAGE_TOKEN_INVALID,
             ) from None
-        return tuple(_revive(kind, value) for kind, value in zip(shape, values, strict=True))
 
     def page(self, items: Sequence[T], place: Callable[[T], tuple[Any, ...]]) -> Page[T]:
         """The page from up to ``size + 1`` items; ``place`` says where an item stands."""
@@ -94,10 +95,14 @@ class Cursor:
     def continuing(self, place: tuple[Any, ...]) -> str:
         """The token of the page that begins after this place."""
         payload = json.dumps([_plain(value) for value in place]).encode()
-        return base64.urlsafe_b64encode(self._mac(payload) + payload).decode().rstrip("=")
+        return _text(self._mac(payload) + payload)
 
     def _mac(self, payload: bytes) -> bytes:
         return hmac.digest(self._key, self._bound + b"\n" + payload, "sha256")[:_MAC_LENGTH]
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _plain(value: Any) -> Any:

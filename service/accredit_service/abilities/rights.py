@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from accredit_storage.records import Agent, AgentStatus, Grant, Role, Token, User
+from accredit_storage.records import Agent, AgentStatus, Credential, Grant, Role, Token, User
 
 from .permissions import AGENT_ACTIONS, ROLE_ACTIONS, Action, Speaker
 
@@ -46,21 +46,6 @@ class Decision(enum.Enum):
     CAPABILITY_MISSING = "capability_missing"
     NOT_OWNER = "not_owner"
     AGENT_AMBIGUOUS = "agent_ambiguous"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """Everything that a token rests on, read at one moment.
-
-    ``user`` is the token's user, or the owner of its ``agent``. ``minter_grant`` is the minter's
-    grant on that agent, if there is one.
-    """
-
-    token: Token
-    user: User
-    agent: Agent | None
-    minter: User
-    minter_grant: Grant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,12 @@
 reference system answered both with null, and services showed everything to whom nothing was meant.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from accredit_storage.agents import AgentQuery
-from accredit_storage.records import Agent, AgentStatus
+from accredit_storage.records import Agent, AgentStatus, Role
 from accredit_storage.store import Transaction
 
 from .agent_refs import AgentRef, find_agent, held_on
@@ -164,8 +165,6 @@ def _unnamed(
     user_id = _users(principal, query.user_id)
     if principal.kind is PrincipalKind.AGENT and principal.agent is not None:
         return _own_agent(principal, principal.agent, query.demand, user_id), None
-    if principal.manages_agents:
-        return Scope(user_id=user_id, agent_ids=None, named=False, default_agent_id=None), None
     listed = tx.agents.page(
         AgentQuery(
             user_id=principal.user.user_id,
@@ -178,23 +177,35 @@ def _unnamed(
             limit=MAX_AGENTS + 1,
         )
     )
-    if len(listed) > MAX_AGENTS:
+    if len(listed) > MAX_AGENTS and not principal.manages_agents:
         raise FailedPrecondition(
             Reason.SCOPE_TOO_WIDE, f"more than {MAX_AGENTS} agents: name one of them"
         )
-    reached = [
-        one
-        for one in listed
-        if one.role is not None and min(one.role, principal.max_role) >= query.demand.minimum_role
-    ]
+    reached = [one for one in listed if _reaches(principal, one.role, query.demand)]
+    agent_ids = [one.agent.agent_id for one in reached]
+    everything = principal.manages_agents and principal.max_role >= query.demand.minimum_role
     scope = Scope(
         user_id=user_id,
-        agent_ids=tuple(sorted(one.agent.agent_id for one in reached)),
+        agent_ids=None if everything else tuple(sorted(agent_ids)),
         named=False,
-        default_agent_id=reached[0].agent.agent_id if reached else None,
+        default_agent_id=_default(principal, agent_ids),
     )
     granted = any(not one.is_owner for one in reached)
     return scope, tx.grants.next_expiry(principal.user.user_id, now) if granted else None
+
+
+def _reaches(principal: Principal, role: Role | None, demand: Demand) -> bool:
+    """Whether a role that its user has on an agent will do, within the principal's ceiling."""
+    if principal.manages_agents:
+        role = Role.ADMIN
+    return role is not None and min(role, principal.max_role) >= demand.minimum_role
+
+
+def _default(principal: Principal, agent_ids: Sequence[int]) -> int | None:
+    """Of agents in their order: the one whose token it is, else the first."""
+    if principal.agent is not None and principal.agent.agent_id in agent_ids:
+        return principal.agent.agent_id
+    return agent_ids[0] if agent_ids else None
 
 
 def _own_agent(principal: Principal, agent: Agent, demand: Demand, user_id: int | None) -> Scope:

@@ -207,7 +207,7 @@ def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedT
             shown=successor.token_id,
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, decide, exclusive=_turn(command.token_id))
 
 
 def revoke_token(app: App, call: Call, command: RevokeToken) -> Written[Token] | Replayed:
@@ -228,7 +228,7 @@ def revoke_token(app: App, call: Call, command: RevokeToken) -> Written[Token] |
             after=snapshots.of_token(revoked),
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, decide, exclusive=_turn(command.token_id))
 
 
 def revoke_agent_tokens(app: App, call: Call, ref: AgentRef) -> Written[int] | Replayed:
@@ -256,10 +256,19 @@ def revoke_user_tokens(
             raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {wanted}")
         ended = tx.tokens.revoke_where(user_id=wanted, at=now)
         if include_minted:
-            ended += tx.tokens.revoke_where(created_by=wanted, at=now)
+            ended += tx.tokens.revoke_where(created_by=wanted, of_agents=True, at=now)
         return _ended(sorted(ended), subject(SubjectKind.USER, wanted))
 
     return mutate(app, call, decide)
+
+
+def _turn(token_id: str) -> str:
+    """Held by whoever changes a token.
+
+    It may be the caller's own. Racing calls would then share its row already as their credential,
+    and each wait for the others to let go before it could change it.
+    """
+    return f"token {token_id}"
 
 
 def checked_ceiling(ceiling: Ceiling) -> Ceiling:
@@ -387,7 +396,7 @@ def _may_see(tx: Transaction, caller: Principal, token: Token, now: datetime) ->
 
 
 def _may_end(tx: Transaction, caller: Principal, token: Token, now: datetime) -> bool:
-    minted = caller.is_user(token.created_by)
+    minted = caller.is_user(token.created_by) and caller.max_role is Role.ADMIN
     return _is_own(caller, token) or minted or _has(tx, caller, token, Role.ADMIN, now)
 
 

@@ -17,7 +17,7 @@ from accredit_storage.records import (
 from accredit_storage.store import Transaction
 
 from . import snapshots, texts
-from .agents import token_subjects
+from .agents import grant_subjects, token_subjects
 from .app import App
 from .consistency import Consistency, reading
 from .errors import (
@@ -204,11 +204,16 @@ def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Delete
             )
         _keep_an_administrator(tx, user)
         tokens = sorted({*tx.tokens.minted_by(user.user_id), *tx.tokens.for_user(user.user_id)})
+        grants = tx.grants.all_for_user(user.user_id)
         tx.users.delete(user.user_id)
         return Effect(
             value=DeletedUser(user, len(tokens)),
             kind=ChangeKind.USER_DELETED,
-            subjects=(subject(SubjectKind.USER, user.user_id), *token_subjects(tokens)),
+            subjects=(
+                subject(SubjectKind.USER, user.user_id),
+                *grant_subjects(grants),
+                *token_subjects(tokens),
+            ),
             before=snapshots.of_user(user),
         )
 

@@ -13,6 +13,9 @@ from .guard import Guard, Network, source_of
 #: As the contract says of tokens in requests; ours are much shorter.
 LONGEST_CREDENTIAL = 4096
 
+# Seconds, at most, to wait for other look-ups to end before a caller is told to come back later.
+_PATIENCE = 1.0
+
 _HOW = "send the metadata `authorization: Bearer <token>`"
 
 
@@ -41,7 +44,7 @@ def authenticate(
         if token_id is None:
             raise _malformed("its checksum is wrong: it was cut short, mistyped or is not ours")
         source = source_of(call.peer, call.metadata("x-forwarded-for"), trusted_proxies)
-        attempt = guard.admit(source, token_id, bearer.digest(text))
+        attempt = guard.admit(source, token_id, bearer.digest(text), patience=_PATIENCE)
         if isinstance(attempt, timedelta):
             raise ResourceExhausted(
                 Reason.RATE_LIMITED,

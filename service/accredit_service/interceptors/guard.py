@@ -122,44 +122,86 @@ class Guard:
                 Ration(per_minute, keys=sources, clock=clock),
             )
         self._known = KnownCredentials()
+        self._ended = threading.Condition()
+        self._open = 0
 
-    def admit(self, source: str, token_id: str, digest: bytes) -> "Attempt | timedelta":
-        """An attempt to be ended in one of its ways, or how long to wait."""
-        attempt = Attempt(self._known, digest)
+    def admit(
+        self, source: str, token_id: str, digest: bytes, *, patience: float = 0.0
+    ) -> "Attempt | timedelta":
+        """An attempt to be ended in one of its ways, or how long to wait.
+
+        Where the ration is out only because of attempts that have not ended, waits so many seconds
+        for them: they may be right. After a restart nobody is known, and a client that begins with
+        many calls at once has done nothing wrong.
+        """
+        if digest in self._known:
+            return Attempt(self._known, digest)
+        give_up = time.monotonic() + patience
+        with self._ended:
+            while True:
+                outcome = self._admit(source, token_id, digest)
+                left = give_up - time.monotonic()
+                if isinstance(outcome, Attempt) or not self._open or left <= 0:
+                    break
+                self._ended.wait(left)
+            if isinstance(outcome, Attempt) and outcome.taken:
+                self._open += 1
+            return outcome
+
+    def _admit(self, source: str, token_id: str, digest: bytes) -> "Attempt | timedelta":
+        attempt = Attempt(self._known, digest, self._end)
         if digest in self._known:
             return attempt
-        # Taken before the look-up and given back if it was right: many at once would all be let
-        # in if only failures counted.
+        # Known by now, if it was waited for. Otherwise taken before the look-up and given back if it
+        # was right: many at once would all be let in if only failures counted.
         for ration, key in zip(self._rations, (source, token_id), strict=False):
             if wait := ration.take(key):
-                attempt.pardon()
+                attempt.give_back()
                 return timedelta(seconds=math.ceil(wait))
             attempt.taken.append((ration, key))
         return attempt
 
+    def _end(self) -> None:
+        with self._ended:
+            self._open -= 1
+            self._ended.notify_all()
+
 
 class Attempt:
-    """One look-up of a credential. What it took stays taken unless one of these is called."""
+    """One look-up of a credential. What it took stays taken unless it worked or is pardoned."""
 
-    def __init__(self, known: KnownCredentials, digest: bytes) -> None:
+    def __init__(
+        self, known: KnownCredentials, digest: bytes, ended: Callable[[], None] = lambda: None
+    ) -> None:
         self.taken: list[tuple[Ration, Hashable]] = []
         self._known = known
         self._digest = digest
+        self._ended = ended
 
     def worked(self) -> None:
         """The credential was right."""
-        self.pardon()
         self._known.add(self._digest)
+        self.pardon()
 
     def failed(self) -> None:
         """The credential was wrong."""
         self._known.discard(self._digest)
+        self._end()
 
     def pardon(self) -> None:
         """Whether it was right was not found out, or does not count."""
+        self.give_back()
+        self._end()
+
+    def give_back(self) -> None:
+        """Undo what it took."""
         for ration, key in self.taken:
             ration.give_back(key)
-        self.taken.clear()
+
+    def _end(self) -> None:
+        if self.taken:
+            self.taken.clear()
+            self._ended()
 
 
 def source_of(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:

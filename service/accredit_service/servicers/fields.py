@@ -24,7 +24,7 @@ from ..interceptors.calls import current
 E = TypeVar("E", bound=enum.Enum)
 
 _SITE_METADATA = "accredit-site"
-_SITE_ID = re.compile("[1-9][0-9]{0,17}")
+_SITE_ID = re.compile("[1-9][0-9]{0,18}")
 MAX_TOKEN = 4096
 _BILLION = 1_000_000_000
 
@@ -195,11 +195,7 @@ def site(path: str, value: int) -> int | None:
     if not headers:
         return None
     text = headers[0]
-    if (
-        len(headers) > 1
-        or not (text.isascii() and text.isdigit())
-        or not 0 < int(text[:19]) < 2**63
-    ):
+    if len(headers) > 1 or not _SITE_ID.fullmatch(text) or int(text) >= 2**63:
         raise invalid(_SITE_METADATA, "one site_id, from 1 up, as metadata")
     return int(text)
 

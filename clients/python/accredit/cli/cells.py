@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from accredit.cli.json_form import json_form
+
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import FieldDescriptor
+    from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 # The contract's way to say "nobody": ids begin at 1.
@@ -47,14 +49,12 @@ def cell_at(message: Any, path: str) -> str:
     if field.has_presence and not message.HasField(last):
         return ""
     value = getattr(message, last)
-    if field.enum_type is not None and not isinstance(value, int):
-        return " ".join(_enum_text(field, number) for number in value)
+    if field.enum_type is not None:
+        return enum_text(field.enum_type, value)
     return _text(field, value)
 
 
 def _text(field: "FieldDescriptor", value: Any) -> str:
-    if field.enum_type is not None:
-        return _enum_text(field, value)
     if field.message_type is not None:
         return _message_text(value)
     if isinstance(value, bool):
@@ -66,24 +66,22 @@ def _text(field: "FieldDescriptor", value: Any) -> str:
     return value if isinstance(value, str) else " ".join(str(each) for each in value)
 
 
-def _enum_text(field: "FieldDescriptor", number: int) -> str:
-    """The name as people write it: "operator" for ROLE_OPERATOR. Empty for UNSPECIFIED."""
+def enum_text(enum: "EnumDescriptor", number: int) -> str:
+    """A member as people write it: "operator" for ROLE_OPERATOR. Empty for UNSPECIFIED."""
     if number == 0:
         return ""
-    value = field.enum_type.values_by_number.get(number)
+    value = enum.values_by_number.get(number)
     if value is None:
         # Of a newer server.
         return str(number)
-    prefix = _CAPITAL.sub("_", field.enum_type.name).upper() + "_"
+    prefix = _CAPITAL.sub("_", enum.name).upper() + "_"
     return value.name.removeprefix(prefix).lower()
 
 
 def _message_text(value: Any) -> str:
     if value.DESCRIPTOR.full_name == "google.protobuf.Timestamp":
         return moment_text(value)
-    from google.protobuf.json_format import MessageToDict
-
-    return json.dumps(MessageToDict(value), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(json_form(value), ensure_ascii=False, separators=(",", ":"))
 
 
 def moment_text(value: Any) -> str:

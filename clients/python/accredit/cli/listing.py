@@ -23,7 +23,7 @@ def paged(command: F) -> F:
         help="List all, however many pages that takes. The default; undoes an earlier --limit.",
     )
     limit = click.option(
-        "--limit", type=click.IntRange(min=1), metavar="N", help="List the first N at most."
+        "--limit", type=click.IntRange(min=0), metavar="N", help="List the first N; 0: all."
     )
     return limit(all_pages(command))
 

@@ -4,21 +4,34 @@ They may stand before the command or after it: `accredit --format json agents li
 `accredit agents list --format json` are the same. After it they win.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from accredit.cli.output import FORMATS
 from accredit.cli.session import Session
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Commands have arguments of the same names, and click has one namespace for both.
+_PREFIX = "global_"
+
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     if value is not None and not ctx.resilient_parsing:
-        setattr(ctx.ensure_object(Session), str(param.name), value)
+        setattr(ctx.ensure_object(Session), str(param.name).removeprefix(_PREFIX), value)
 
 
 def _option(*flags: str, **attributes: Any) -> click.Option:
-    return click.Option(flags, expose_value=False, callback=_keep, default=None, **attributes)
+    name = flags[0].partition("/")[0].strip("-").replace("-", "_")
+    return click.Option(
+        [*flags, _PREFIX + name],
+        expose_value=False,
+        callback=_keep,
+        default=None,
+        **attributes,
+    )
 
 
 def _repeatable(*, hidden: bool) -> list[click.Option]:
@@ -73,7 +86,7 @@ def _repeatable(*, hidden: bool) -> list[click.Option]:
         _option(
             "--warn/--no-warn",
             hidden=hidden,
-            help="Say when the token that you call with is about to expire. Default: on a terminal.",
+            help="Say when your token is about to expire. Default: on a terminal.",
         ),
     ]
 
@@ -105,3 +118,19 @@ class Group(click.Group):
 
     command_class = Command
     group_class = type
+
+
+def dry_run(command: F) -> F:
+    """Give a command --dry-run, as the API's validate_only."""
+    return click.option(
+        "--dry-run",
+        "--validate-only",
+        "dry_run",
+        is_flag=True,
+        help="Judge and answer as if, but change nothing.",
+    )(command)
+
+
+def etag(command: F) -> F:
+    """Give a command --etag."""
+    return click.option("--etag", help="Only if it still has this etag.")(command)

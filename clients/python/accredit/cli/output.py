@@ -11,15 +11,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from accredit.cli.cells import Column
 from accredit.cli.escapes import in_quotes, is_unsafe, printable
+from accredit.cli.json_form import json_form
 from accredit.cli.session import Session
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-    from rich.table import Table
 
 FORMATS = ("table", "json", "csv", "yaml")
 
@@ -28,9 +26,9 @@ def show(session: Session, answer: "Message", columns: Sequence[Column]) -> None
     """Print one answer."""
     match session.format:
         case "json":
-            _write(in_quotes(json.dumps(_json_form(answer), indent=2, ensure_ascii=False)) + "\n")
+            write(in_quotes(json.dumps(json_form(answer), indent=2, ensure_ascii=False)) + "\n")
         case "yaml":
-            _write(_yaml(_json_form(answer)))
+            write(_yaml(json_form(answer)))
         case "csv":
             _write_csv(session, [answer], columns)
         case _:
@@ -52,34 +50,28 @@ def show_list(session: Session, items: Iterable["Message"], columns: Sequence[Co
             _write_table(session, [column.name.upper() for column in columns], rows)
 
 
-def _write(text: str) -> None:
-    click.echo(text, nl=False)
-
-
-def _json_form(message: "Message") -> dict[str, Any]:
-    from google.protobuf.json_format import MessageToDict
-
-    # All fields, so that a script finds `created` whether it is true or false.
-    form: dict[str, Any] = MessageToDict(message, always_print_fields_with_no_presence=True)
-    return form
+def write(text: str) -> None:
+    """Print a text as it is."""
+    # Not by click, which takes escape sequences out of what goes into a file.
+    sys.stdout.write(text)
 
 
 def _write_array(items: Iterable["Message"]) -> None:
     before = "[\n"
     for item in items:
-        text = in_quotes(json.dumps(_json_form(item), indent=2, ensure_ascii=False))
-        _write(before + "  " + text.replace("\n", "\n  "))
+        text = in_quotes(json.dumps(json_form(item), indent=2, ensure_ascii=False))
+        write(before + "  " + text.replace("\n", "\n  "))
         before = ",\n"
-    _write("[]\n" if before == "[\n" else "\n]\n")
+    write("[]\n" if before == "[\n" else "\n]\n")
 
 
 def _write_yaml_list(items: Iterable["Message"]) -> None:
     is_empty = True
     for item in items:
-        _write(_yaml([_json_form(item)]))
+        write(_yaml([json_form(item)]))
         is_empty = False
     if is_empty:
-        _write("[]\n")
+        write("[]\n")
 
 
 def _yaml(document: Any) -> str:
@@ -108,7 +100,7 @@ def _write_csv(session: Session, items: Iterable["Message"], columns: Sequence[C
     for row in _csv_rows(items, columns):
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow([shown(cell) for cell in row])
-        _write(line.getvalue())
+        write(line.getvalue())
 
 
 def _csv_rows(items: Iterable["Message"], columns: Sequence[Column]) -> Iterator[list[str]]:
@@ -126,7 +118,7 @@ def _write_table(session: Session, header: list[str] | None, rows: list[list[str
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     for line in lines:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        _write("  ".join(padded).rstrip() + "\n")
+        write("  ".join(padded).rstrip() + "\n")
 
 
 def _write_rich(header: list[str] | None, rows: list[list[str]]) -> None:
@@ -134,7 +126,7 @@ def _write_rich(header: list[str] | None, rows: list[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table: Table = Table(box=None, pad_edge=False, show_header=header is not None)
+    table = Table(box=None, pad_edge=False, show_header=header is not None)
     for name in header or ["", ""]:
         # Text, because rich would take brackets in a name for its markup.
         table.add_column(Text(name), overflow="fold", header_style="bold")

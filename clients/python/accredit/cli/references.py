@@ -14,6 +14,21 @@ from accredit.cli.session import Session
 _LARGEST_ID = 2**63 - 1
 
 
+class _TokenId(click.ParamType):
+    """The public id of a token; a whole token is refused without being repeated."""
+
+    name = "token_id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See ParamType."""
+        if not (value.isascii() and value.isalnum()):
+            self.fail("the public id, letters and digits only; never a whole token", param, ctx)
+        return str(value)
+
+
+TOKEN_ID = _TokenId()
+
+
 def as_id(text: str) -> int | None:
     """The id that a text of digits is; None for any other text."""
     if not (text.isascii() and text.isdecimal()):

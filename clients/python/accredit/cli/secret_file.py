@@ -5,35 +5,40 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Self
 
 import click
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 
 class SecretFile:
-    """A file of mode 0600, made ready before there is a secret, and put in place with it.
+    """A file of mode 0600, made before there is a secret; leaving without one removes it.
 
     A secret cannot be had again, so whatever would keep it from being written has to show
     before it is made.
     """
 
     def __init__(self, path: str, *, replace: bool) -> None:
-        """Raises click.UsageError if there cannot be such a file."""
-        self._path = Path(path)
-        self._replace = replace
-        if not replace and self._path.exists():
-            raise click.UsageError(f"{path} exists: it may hold another secret")
+        """Raises click.UsageError if there cannot be such a file.
+
+        With `replace` a file that is there is kept until the new one takes its place in one
+        step, as whoever reads it again when it changes needs it; otherwise it is an error.
+        """
+        self._path = self._part = path
         try:
-            # Beside it, so that putting it in place is one step. mkstemp makes it 0600.
-            self._descriptor, self._part = tempfile.mkstemp(
-                dir=self._path.parent, prefix=f".{self._path.name}-"
-            )
+            if replace:
+                beside = Path(path)
+                self._descriptor, self._part = tempfile.mkstemp(
+                    dir=beside.parent, prefix=f".{beside.name}-"
+                )
+            else:
+                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+                self._descriptor = os.open(path, flags, 0o600)
+        except FileExistsError:
+            raise click.UsageError(f"{path} exists, and may hold another secret") from None
         except OSError as error:
-            raise click.UsageError(f"{path}: {error.strerror}") from error
+            raise click.UsageError(f"{path}: {error.strerror}") from None
         self._is_open = True
+        self._is_written = False
 
     def write(self, secret: str) -> None:
         """Put the secret in place. Raises OSError."""
@@ -42,11 +47,9 @@ class SecretFile:
             file.write(f"{secret}\n")
             file.flush()
             os.fsync(file.fileno())
-        if self._replace:
+        if self._part != self._path:
             os.replace(self._part, self._path)
-        else:
-            # Unlike a rename it leaves alone what somebody else has put there meanwhile.
-            os.link(self._part, self._path)
+        self._is_written = True
 
     def __enter__(self) -> "Self":
         return self
@@ -59,5 +62,6 @@ class SecretFile:
     ) -> None:
         if self._is_open:
             os.close(self._descriptor)
-        with suppress(FileNotFoundError):
-            os.unlink(self._part)
+        if not self._is_written:
+            with suppress(OSError):
+                os.unlink(self._part)

@@ -54,7 +54,6 @@ class Session:
         from accredit.cli.references import as_id
 
         site = None if self.site is None else as_id(self.site)
-        timeout = {} if self.timeout is None else {"timeout": self.timeout}
         try:
             client = Client(
                 self.address,
@@ -62,8 +61,7 @@ class Session:
                 ca_file=self.ca_file,
                 insecure=self.insecure,
                 site=site,
-                **timeout,
-            )
+            ).with_options(timeout=self.timeout)
         except OSError as error:
             raise click.UsageError(f"{error.filename}: {error.strerror}") from error
         except ValueError as error:

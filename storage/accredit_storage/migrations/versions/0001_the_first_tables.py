@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.Column("after", _JSON),
         sa.Column("after_digest", sa.LargeBinary()),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("revision", name="pk_changes"),
+        sa.PrimaryKeyConstraint("revision", name=op.f("pk_changes")),
     )
     op.create_index("ix_changes_actor_agent_id_revision", "changes", ["actor_agent_id", "revision"])
     op.create_index("ix_changes_actor_token_id_revision", "changes", ["actor_token_id", "revision"])
@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("result", _JSON),
         sa.Column("revision", _KEY),
         sa.Column("created_at", _TIME, nullable=False),
-        sa.PrimaryKeyConstraint("caller", "method", "request_id", name="pk_requests"),
+        sa.PrimaryKeyConstraint("caller", "method", "request_id", name=op.f("pk_requests")),
     )
     op.create_index("ix_requests_created_at", "requests", ["created_at"])
 
@@ -63,8 +63,8 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("updated_at", _TIME, nullable=False),
-        sa.PrimaryKeyConstraint("site_id", name="pk_sites"),
-        sa.UniqueConstraint("site_slug", name="uq_sites_site_slug"),
+        sa.PrimaryKeyConstraint("site_id", name=op.f("pk_sites")),
+        sa.UniqueConstraint("site_slug", name=op.f("uq_sites_site_slug")),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -76,8 +76,8 @@ def upgrade() -> None:
         sa.Column("anchor_revision", _KEY, nullable=False),
         sa.Column("anchor_hash", sa.LargeBinary(), nullable=False),
         sa.Column("oldest_server", sa.Integer(), nullable=False),
-        sa.CheckConstraint("row_id = 1", name="ck_store_state_row_id"),
-        sa.PrimaryKeyConstraint("row_id", name="pk_store_state"),
+        sa.CheckConstraint("row_id = 1", name=op.f("ck_store_state_row_id")),
+        sa.PrimaryKeyConstraint("row_id", name=op.f("pk_store_state")),
     )
     op.create_table(
         "users",
@@ -91,12 +91,12 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("updated_at", _TIME, nullable=False),
-        sa.CheckConstraint("kind IN ('human', 'service')", name="ck_users_kind"),
+        sa.CheckConstraint("kind IN ('human', 'service')", name=op.f("ck_users_kind")),
         sa.CheckConstraint(
-            "role IN ('administrator', 'service', 'member', 'guest')", name="ck_users_role"
+            "role IN ('administrator', 'service', 'member', 'guest')", name=op.f("ck_users_role")
         ),
-        sa.PrimaryKeyConstraint("user_id", name="pk_users"),
-        sa.UniqueConstraint("login", name="uq_users_login"),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_users")),
+        sa.UniqueConstraint("login", name=op.f("uq_users_login")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_users_email_user_id", "users", ["email", "user_id"])
@@ -114,18 +114,23 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("updated_at", _TIME, nullable=False),
-        sa.CheckConstraint("status IN ('active', 'inactive', 'archived')", name="ck_agents_status"),
+        sa.CheckConstraint(
+            "status IN ('active', 'inactive', 'archived')", name=op.f("ck_agents_status")
+        ),
         sa.ForeignKeyConstraint(
-            ["owner_id"], ["users.user_id"], name="fk_agents_owner_id_users", ondelete="RESTRICT"
+            ["owner_id"],
+            ["users.user_id"],
+            name=op.f("fk_agents_owner_id_users"),
+            ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["site_scope"],
             ["sites.site_id"],
-            name="fk_agents_site_scope_sites",
+            name=op.f("fk_agents_site_scope_sites"),
             ondelete="RESTRICT",
         ),
-        sa.PrimaryKeyConstraint("agent_id", name="pk_agents"),
-        sa.UniqueConstraint("agent_slug", name="uq_agents_agent_slug"),
+        sa.PrimaryKeyConstraint("agent_id", name=op.f("pk_agents")),
+        sa.UniqueConstraint("agent_slug", name=op.f("uq_agents_agent_slug")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_agents_owner_id_agent_id", "agents", ["owner_id", "agent_id"])
@@ -139,10 +144,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["revision"],
             ["changes.revision"],
-            name="fk_change_subjects_revision_changes",
+            name=op.f("fk_change_subjects_revision_changes"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("kind", "subject_id", "revision", name="pk_change_subjects"),
+        sa.PrimaryKeyConstraint("kind", "subject_id", "revision", name=op.f("pk_change_subjects")),
     )
     op.create_index("ix_change_subjects_revision", "change_subjects", ["revision"])
 
@@ -154,10 +159,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["owner_id"],
             ["users.user_id"],
-            name="fk_reservations_owner_id_users",
+            name=op.f("fk_reservations_owner_id_users"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("agent_slug", name="pk_reservations"),
+        sa.PrimaryKeyConstraint("agent_slug", name=op.f("pk_reservations")),
     )
     op.create_index("ix_reservations_expire_at", "reservations", ["expire_at"])
     op.create_index("ix_reservations_owner_id", "reservations", ["owner_id"])
@@ -172,20 +177,23 @@ def upgrade() -> None:
         sa.Column("expire_at", _TIME),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("updated_at", _TIME, nullable=False),
-        sa.CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="ck_grants_role"),
+        sa.CheckConstraint("role IN ('viewer', 'operator', 'admin')", name=op.f("ck_grants_role")),
         sa.ForeignKeyConstraint(
-            ["agent_id"], ["agents.agent_id"], name="fk_grants_agent_id_agents", ondelete="CASCADE"
+            ["agent_id"],
+            ["agents.agent_id"],
+            name=op.f("fk_grants_agent_id_agents"),
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
             ["granted_by"],
             ["users.user_id"],
-            name="fk_grants_granted_by_users",
+            name=op.f("fk_grants_granted_by_users"),
             ondelete="SET NULL",
         ),
         sa.ForeignKeyConstraint(
-            ["user_id"], ["users.user_id"], name="fk_grants_user_id_users", ondelete="CASCADE"
+            ["user_id"], ["users.user_id"], name=op.f("fk_grants_user_id_users"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("agent_id", "user_id", name="pk_grants"),
+        sa.PrimaryKeyConstraint("agent_id", "user_id", name=op.f("pk_grants")),
     )
     op.create_index(
         "ix_grants_agent_id_granted_at_user_id", "grants", ["agent_id", "granted_at", "user_id"]
@@ -210,18 +218,26 @@ def upgrade() -> None:
         sa.Column("replaced_by", _TEXT),
         sa.Column("last_used_at", _TIME),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("(agent_id IS NULL) <> (user_id IS NULL)", name="ck_tokens_bearer"),
-        sa.ForeignKeyConstraint(
-            ["agent_id"], ["agents.agent_id"], name="fk_tokens_agent_id_agents", ondelete="CASCADE"
+        sa.CheckConstraint(
+            "(agent_id IS NULL) <> (user_id IS NULL)", name=op.f("ck_tokens_bearer")
         ),
         sa.ForeignKeyConstraint(
-            ["created_by"], ["users.user_id"], name="fk_tokens_created_by_users", ondelete="CASCADE"
+            ["agent_id"],
+            ["agents.agent_id"],
+            name=op.f("fk_tokens_agent_id_agents"),
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
-            ["user_id"], ["users.user_id"], name="fk_tokens_user_id_users", ondelete="CASCADE"
+            ["created_by"],
+            ["users.user_id"],
+            name=op.f("fk_tokens_created_by_users"),
+            ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("token_id", name="pk_tokens"),
-        sa.UniqueConstraint("digest", name="uq_tokens_digest"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.user_id"], name=op.f("fk_tokens_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("token_id", name=op.f("pk_tokens")),
+        sa.UniqueConstraint("digest", name=op.f("uq_tokens_digest")),
     )
     op.create_index(
         "ix_tokens_agent_id_created_at_token_id", "tokens", ["agent_id", "created_at", "token_id"]

@@ -1,0 +1,89 @@
+"""`accredit access AGENT …`: who may use an agent."""
+
+import click
+
+from accredit.cli.cells import columns
+from accredit.cli.choices import ROLES, choice, member
+from accredit.cli.listing import listed, paged
+from accredit.cli.options import Group, etag
+from accredit.cli.output import show, show_list
+from accredit.cli.references import agent_ref, user_id_of
+from accredit.cli.session import Session, pass_session
+from accredit.cli.times import MOMENT_OR_SPAN, MomentOrSpan, moment_of, timestamp
+
+_FIELDS = ("agent_id", "principal.user_id", "role", "granted_by", "grant_time", "expire_time")
+_LISTED = columns(
+    "principal.user_id",
+    "display_name",
+    "email",
+    "role",
+    "granted_by",
+    "grant_time",
+    "expire_time",
+)
+_GRANT = columns(*_FIELDS, "etag", within="grant")
+
+
+@click.group(cls=Group)
+@click.argument("agent")
+@click.pass_context
+def access(ctx: click.Context, agent: str) -> None:
+    """Grant and revoke access to an agent: `accredit access billing grant ada`."""
+    ctx.meta["accredit.agent"] = agent
+
+
+@access.command("list")
+@paged
+@pass_session
+@click.pass_context
+def list_access(ctx: click.Context, session: Session, limit: int | None) -> None:
+    """List the grants on the agent, oldest first."""
+    grants = listed(session.client.access.iterate_agent_access, limit, agent=_agent(ctx))
+    show_list(session, grants, _LISTED)
+
+
+@access.command("grant")
+@click.argument("user")
+@click.option("--role", type=choice(ROLES), help="Which role. Default: viewer.")
+@click.option(
+    "--expires",
+    type=MOMENT_OR_SPAN,
+    help="When the grant ends: 2026-12-31T00:00Z, or 30d from now. Default: never.",
+)
+@etag
+@pass_session
+@click.pass_context
+def grant_access(
+    ctx: click.Context,
+    session: Session,
+    user: str,
+    role: str | None,
+    expires: MomentOrSpan | None,
+    etag: str | None,
+) -> None:
+    """Give a user a role on the agent, or change the one that they have."""
+    answer = session.client.access.grant_access(
+        agent=_agent(ctx),
+        principal={"user_id": user_id_of(session, user)},
+        role=member("ROLE", role),
+        expire_time=timestamp(moment_of(expires, session.now())),
+        etag=etag,
+    )
+    show(session, answer, _GRANT)
+
+
+@access.command("revoke")
+@click.argument("user")
+@etag
+@pass_session
+@click.pass_context
+def revoke_access(ctx: click.Context, session: Session, user: str, etag: str | None) -> None:
+    """Take a user's grant away, and revoke the tokens that they minted for the agent."""
+    answer = session.client.access.revoke_access(
+        agent=_agent(ctx), principal={"user_id": user_id_of(session, user)}, etag=etag
+    )
+    show(session, answer, (*_GRANT, *columns("tokens_revoked")))
+
+
+def _agent(ctx: click.Context) -> dict[str, object]:
+    return agent_ref(ctx.meta["accredit.agent"])

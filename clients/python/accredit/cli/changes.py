@@ -1,0 +1,169 @@
+"""`accredit changes`: the audit trail."""
+
+import base64
+import binascii
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from accredit.cli.cells import Column, cell_at, column, columns
+from accredit.cli.choices import CHANGE_KINDS, choice, member
+from accredit.cli.failures import ExitCode
+from accredit.cli.listing import listed, paged
+from accredit.cli.options import Group
+from accredit.cli.output import show, show_list
+from accredit.cli.references import TOKEN_ID, agent_id_of, optional_user_id
+from accredit.cli.session import Session, pass_session
+from accredit.cli.times import MOMENT, timestamp
+
+if TYPE_CHECKING:
+    from accredit.v1.change_pb2 import Change, VerifyChangesResponse
+
+_HASH_LENGTH = 32
+
+
+def _subjects(change: "Change") -> str:
+    return " ".join(
+        f"{cell_at(subject, 'kind')}:{subject.subject_id}" for subject in change.subjects
+    )
+
+
+def _head(answer: "VerifyChangesResponse") -> str:
+    return f"{answer.head.revision}:{answer.head.hash.hex()}"
+
+
+_LISTED = (
+    *columns("revision", "create_time", "kind"),
+    column("actor.user_id", "actor_user_id"),
+    column("actor.agent_id", "actor_agent_id"),
+    column("actor.token_id", "actor_token_id"),
+    Column("subjects", _subjects),
+    column("request_id"),
+)
+_VERIFIED = (
+    *columns("intact", "checked"),
+    Column(
+        "first_broken_revision",
+        lambda answer: "" if answer.intact else str(answer.first_broken_revision),
+    ),
+    Column("head", _head),
+)
+
+
+class _Anchor(click.ParamType):
+    """A revision and its hash, as `verify` prints its head."""
+
+    name = "revision:hash"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        """See ParamType."""
+        if isinstance(value, dict):
+            return value
+        revision, _, digest = value.partition(":")
+        found = _digest(digest)
+        is_number = revision.isascii() and revision.isdecimal() and len(revision) < 19
+        # Before the first change there is nothing to have a hash.
+        wanted = _HASH_LENGTH if is_number and int(revision) else 0
+        if not is_number or found is None or len(found) != wanted:
+            self.fail(f"{value!r}: a revision, a colon and its hash of 64 hex digits", param, ctx)
+        return {"revision": int(revision), "hash": found}
+
+
+def _digest(text: str) -> bytes | None:
+    """The hash in hex, or in base64 as JSON and YAML have it."""
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        try:
+            digest = base64.b64decode(text, validate=True)
+        except binascii.Error:
+            return None
+    return digest if len(digest) in (0, _HASH_LENGTH) else None
+
+
+@click.group(cls=Group)
+def changes() -> None:
+    """Read and verify the log of all changes."""
+
+
+@changes.command("list")
+@click.option("--agent", metavar="AGENT", help="Only changes that touched this agent.")
+@click.option("--user", metavar="USER", help="Only changes that touched this user.")
+@click.option("--actor", metavar="USER", help="Only changes that this user made.")
+@click.option("--actor-agent", metavar="AGENT", help="Only changes that this agent made.")
+@click.option("--actor-token", type=TOKEN_ID, help="Only changes made with this token.")
+@click.option(
+    "--kind",
+    "kinds",
+    type=choice(CHANGE_KINDS),
+    multiple=True,
+    metavar="KIND",
+    help=f"Only these kinds; repeat it for more: {', '.join(CHANGE_KINDS)}.",
+)
+@click.option("--since", type=MOMENT, help="Only changes made at or after this moment.")
+@click.option("--until", type=MOMENT, help="Only changes made before this moment.")
+@click.option("--newest-first", is_flag=True, help="Newest first. Default: oldest first.")
+@paged
+@pass_session
+def list_changes(
+    session: Session,
+    agent: str | None,
+    user: str | None,
+    actor: str | None,
+    actor_agent: str | None,
+    actor_token: str | None,
+    kinds: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    newest_first: bool,
+    limit: int | None,
+) -> None:
+    """List changes. JSON and YAML have each record before and after.
+
+    By id, agents and users are found even after they are gone.
+    """
+    made_by = {
+        "user_id": optional_user_id(session, actor),
+        "agent_id": None if actor_agent is None else agent_id_of(session, actor_agent),
+        "token_id": actor_token,
+    }
+    found = listed(
+        session.client.changes.iterate_changes,
+        limit,
+        agent_id=None if agent is None else agent_id_of(session, agent),
+        user_id=optional_user_id(session, user),
+        actor={field: value for field, value in made_by.items() if value is not None} or None,
+        kinds=[member("CHANGE_KIND", kind) for kind in kinds],
+        start_time=timestamp(since),
+        end_time=timestamp(until),
+        newest_first=newest_first,
+    )
+    show_list(session, found, _LISTED)
+
+
+@changes.command("verify")
+@click.option(
+    "--anchor",
+    type=_Anchor(),
+    metavar="REVISION:HASH",
+    help="Begin after this change, which has to be as it was. Default: the first that is kept.",
+)
+@pass_session
+def verify_changes(session: Session, anchor: dict[str, Any] | None) -> int:
+    """Recompute the chain to its end. Exit code 0: intact; 1: it was tampered with.
+
+    Keep the head that it prints outside the database, and give it as --anchor the next time:
+    without one, somebody who can write the whole table can write a whole new chain.
+    """
+    verify = session.client.changes.verify_changes
+    answer = verify(anchor=anchor)
+    checked = answer.checked
+    while answer.next_page_token:
+        answer = verify(anchor=anchor, page_token=answer.next_page_token)
+        checked += answer.checked
+    answer.checked = checked
+    show(session, answer, _VERIFIED)
+    return ExitCode.OK if answer.intact else ExitCode.NO

@@ -1,0 +1,57 @@
+"""The questions that most tests end with, each answered by one word or a list of ids."""
+
+from typing import Any
+
+from accredit.v1 import types_pb2
+from tests.registry import Person, Registry
+
+
+def outcome(answer: Any) -> str:
+    """ALLOWED, or why it is denied."""
+    if answer.WhichOneof("outcome") != "denial":
+        return "ALLOWED"
+    return decision(answer.denial.reason)
+
+
+def decision(value: int) -> str:
+    """A decision's name without its prefix."""
+    return types_pb2.Decision.Name(value).removeprefix("DECISION_")  # type: ignore[arg-type]
+
+
+def authenticate(registry: Registry, token: str) -> str:
+    """Whether a token works, as a service would ask."""
+    return outcome(registry.admin.call("AuthService/Authenticate", token=token))
+
+
+def authorize(
+    registry: Registry, token: str, agent_id: int = 0, role: str = "VIEWER", **demand: Any
+) -> str:
+    """Whether a token's bearer may act on an agent, the default one for 0."""
+    if agent_id:
+        demand["agent"] = {"agent_id": agent_id}
+    demand["minimum_role"] = f"ROLE_{role}"
+    return outcome(registry.admin.call("AuthService/Authorize", token=token, demand=demand))
+
+
+def check(
+    registry: Registry, user: Person, agent_id: int, role: str = "VIEWER", **more: Any
+) -> str:
+    """Whether a user may act on an agent."""
+    asked = {
+        "principal": {"user_id": user.user_id},
+        "agent": {"agent_id": agent_id},
+        "minimum_role": f"ROLE_{role}",
+        **more,
+    }
+    return outcome(registry.admin.call("AccessService/CheckAccess", check=asked))
+
+
+def works(person: Person) -> bool:
+    """Whether the person's own token is accepted."""
+    return authenticate(person.registry, person.token) == "ALLOWED"
+
+
+def listed(person: Person, **query: Any) -> list[int]:
+    """The ids of the agents in a list, in its order."""
+    query.setdefault("page_size", 500)
+    return [one.agent_id for one in person.call("AgentService/ListAgents", **query).agents]

@@ -1,0 +1,118 @@
+"""What goes into a column comes out of it, on every engine, whatever it is."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accredit_storage.columns import canonical_json
+from accredit_storage.records import Actor, Ceiling, Role, Subject, SubjectKind
+from accredit_storage.store import Store
+from tests.storage.making import NOW, agent, draft, token, user
+
+# One store for all the examples of a test: they do not get into each other's way.
+many = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+# Also lone surrogates, which JSON can write and UTF-8 cannot.
+any_text = st.text(st.characters(exclude_categories=()))
+kept_text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"))
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | any_text,
+    lambda inner: st.lists(inner) | st.dictionaries(any_text, inner),
+    max_leaves=20,
+)
+json_objects = st.dictionaries(any_text, json_values)
+moments = st.datetimes(
+    min_value=datetime(1, 1, 2),  # noqa: DTZ001
+    max_value=datetime(9999, 12, 30),  # noqa: DTZ001
+    timezones=st.just(UTC) | st.integers(-720, 720).map(lambda m: timezone(timedelta(minutes=m))),
+)
+
+
+@many
+@given(config=json_objects)
+def test_configs(store: Store, config: dict[str, object]) -> None:
+    with store.write() as tx:
+        owner = tx.users.find_by_login("ada") or user(tx)
+        made = tx.agents.find_by_slug("scribe") or agent(tx, owner)
+        tx.agents.update(made.agent_id, at=NOW, config=config)
+        found = tx.agents.find(made.agent_id)
+    assert found is not None
+    assert found.config == config
+    assert canonical_json(found.config) == canonical_json(config)
+
+
+@many
+@given(name=kept_text, at=moments)
+def test_texts_and_times(store: Store, name: str, at: datetime) -> None:
+    with store.write() as tx:
+        owner = tx.users.find_by_login("ada") or user(tx)
+        made = tx.agents.find_by_slug("scribe") or agent(tx, owner)
+        tx.agents.update(made.agent_id, at=at, agent_name=name)
+        found = tx.agents.find(made.agent_id)
+    assert found is not None
+    assert (found.agent_name, found.updated_at) == (name, at)
+    assert found.updated_at.tzinfo is UTC
+
+
+@many
+@given(
+    before=st.none() | json_objects,
+    after=st.none() | json_objects,
+    actor=st.builds(
+        Actor,
+        user_id=st.none() | st.integers(1, 2**63 - 1),
+        agent_id=st.none() | st.integers(1, 2**63 - 1),
+        token_id=st.none() | kept_text,
+    ),
+    request_id=kept_text,
+    subjects=st.lists(
+        st.builds(Subject, kind=st.sampled_from(SubjectKind), subject_id=kept_text), max_size=5
+    ),
+    at=moments,
+)
+def test_changes_verify_whatever_is_in_them(store: Store, **fields: object) -> None:
+    subjects = fields.pop("subjects")
+    with store.write() as tx:
+        revision = tx.record(draft(*subjects, **fields))  # type: ignore[arg-type,misc]
+    with store.read() as tx:
+        anchor = None if revision == 1 else tx.changes.verify(limit=revision - 1).reached
+        found = tx.changes.verify(anchor=anchor)
+    assert (found.first_broken, found.checked) == (None, 1)
+
+
+@many
+@given(
+    role=st.sampled_from(Role),
+    capabilities=st.lists(any_text, max_size=5).map(tuple),
+)
+def test_ceilings(store: Store, role: Role, capabilities: tuple[str, ...]) -> None:
+    ceiling = Ceiling(max_role=role, capabilities=capabilities)
+    with store.write() as tx:
+        owner = tx.users.find_by_login("ada") or user(tx)
+        token_id = f"t{len(tx.tokens.minted_by(owner.user_id))}"
+        token(tx, token_id, owner, owner, ceiling=ceiling)
+        found = tx.tokens.find(token_id)
+    assert found is not None
+    assert found.ceiling == ceiling
+
+
+def test_equal_values_have_one_text() -> None:
+    assert canonical_json({"b": [1, 2.5, None], "a": "é"}) == '{"a":"\\u00e9","b":[1,2.5,null]}'
+    assert canonical_json({"a": "é", "b": [1, 2.5, None]}) == canonical_json(
+        json.loads('{ "b": [1, 2.5, null], "a": "\\u00e9" }')
+    )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_json_has_no_word_for_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json({"a": value})

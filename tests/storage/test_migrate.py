@@ -1,0 +1,212 @@
+"""Bringing databases up to date, and refusing those that are not."""
+
+import multiprocessing
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from accredit_storage import migrate
+from accredit_storage.engine import make_engine, sqlite_path
+from accredit_storage.errors import SchemaMismatch
+from accredit_storage.schema import metadata
+from accredit_storage.store import Store, Transaction
+from tests.storage.making import draft, user
+
+
+@contextmanager
+def opened(url: str) -> Generator[Store]:
+    store = Store.open(url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def connected(url: str) -> Generator[Connection]:
+    """A connection in a transaction that may write, to a file that is made if need be."""
+    if url.startswith("sqlite"):
+        sqlite_path(url).touch()
+    with opened(url) as store, store.write() as tx:
+        yield tx.connection
+
+
+def test_an_upgraded_database_is_served(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
+    with opened(empty_database_url) as store:
+        migrate.check(store)
+        with store.write() as tx:
+            user(tx)
+            assert tx.record(draft()) == 1
+
+
+def test_upgrading_again_changes_nothing(database_url: str) -> None:
+    with opened(database_url) as store:
+        with store.write() as tx:
+            user(tx)
+            tx.record(draft())
+            before = tx.head()
+        migrate.upgrade(database_url)
+        with store.read() as tx:
+            assert tx.head() == before
+            assert tx.users.count() == 1
+
+
+def test_every_database_has_an_epoch_of_its_own(tmp_path: Path) -> None:
+    epochs = set()
+    for number in range(3):
+        url = f"sqlite:///{tmp_path / str(number)}.db"
+        migrate.upgrade(url)
+        with opened(url) as store, store.read() as tx:
+            epochs.add(tx.head().epoch)
+    assert len(epochs) == 3
+
+
+def test_the_migrations_lead_to_the_tables_of_the_code(database_url: str) -> None:
+    with connected(database_url) as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_alembics_own_check_agrees(database_url: str) -> None:
+    with connected(database_url) as connection:
+        command.check(migrate.alembic_config(connection))
+
+
+def test_a_migration_can_be_taken_back(database_url: str) -> None:
+    with connected(database_url) as connection:
+        command.downgrade(migrate.alembic_config(connection), "base")
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+        command.upgrade(migrate.alembic_config(connection), "head")
+
+
+def test_an_empty_database_is_refused_with_the_command_that_helps(empty_database_url: str) -> None:
+    with (
+        opened(empty_database_url) as store,
+        pytest.raises(SchemaMismatch, match="accredit-server migrate"),
+    ):
+        migrate.check(store)
+
+
+def test_somebody_elses_database_is_refused(empty_database_url: str) -> None:
+    with connected(empty_database_url) as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num text)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('another')"))
+    with opened(empty_database_url) as store, pytest.raises(SchemaMismatch, match="no accredit"):
+        migrate.check(store)
+
+
+def set_version(url: str, revision: str, oldest_server: int = migrate.SERVER) -> None:
+    with connected(url) as connection:
+        values = {"revision": revision, "oldest": oldest_server}
+        connection.execute(text("UPDATE alembic_version SET version_num = :revision"), values)
+        connection.execute(text("UPDATE store_state SET oldest_server = :oldest"), values)
+
+
+def test_an_older_schema_is_refused_with_the_command_that_helps(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alembic.script.ScriptDirectory.get_current_head", lambda _: "9999")
+    with (
+        opened(database_url) as store,
+        pytest.raises(SchemaMismatch, match=r"0001.*9999.*accredit-server migrate"),
+    ):
+        migrate.check(store)
+
+
+def test_a_newer_schema_is_served_while_it_allows_this_server(database_url: str) -> None:
+    set_version(database_url, "9999")
+    with opened(database_url) as store:
+        migrate.check(store)
+        migrate.upgrade(database_url)
+        with store.write() as tx:
+            assert tx.record(draft()) == 1
+
+
+def test_a_newer_schema_that_shuts_this_server_out_is_refused(database_url: str) -> None:
+    set_version(database_url, "9999", migrate.SERVER + 1)
+    with (
+        opened(database_url) as store,
+        pytest.raises(SchemaMismatch, match=f"9999.*generation {migrate.SERVER + 1}"),
+    ):
+        migrate.check(store)
+    with pytest.raises(SchemaMismatch, match="9999"):
+        migrate.upgrade(database_url)
+
+
+def test_an_upgrade_that_fails_leaves_nothing(empty_database_url: str) -> None:
+    with connected(empty_database_url) as connection:
+        connection.execute(text("CREATE TABLE tokens (in_the_way integer)"))
+    with pytest.raises(DBAPIError):
+        migrate.upgrade(empty_database_url)
+    with connected(empty_database_url) as connection:
+        assert inspect(connection).get_table_names() == ["tokens"]
+        connection.execute(text("DROP TABLE tokens"))
+    migrate.upgrade(empty_database_url)
+
+
+def test_processes_that_upgrade_at_once_do_it_once(empty_database_url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(3) as processes:
+        processes.map(migrate.upgrade, [empty_database_url] * 6, chunksize=1)
+    with opened(empty_database_url) as store:
+        migrate.check(store)
+        with store.read() as tx:
+            assert tx.head().revision == 0
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_an_upgrade_keeps_what_refers_to_a_table_that_is_made_anew(database_url: str) -> None:
+    with connected(database_url) as connection:
+        made = user(Transaction(connection))
+        Transaction(connection).reservations.put("scribe", made.user_id, made.created_at)
+    engine = make_engine(database_url)
+    with engine.connect() as connection, migrate._alone(connection):
+        # What a batch of Alembic's comes to.
+        connection.execute(text("CREATE TABLE anew AS SELECT * FROM users"))
+        connection.execute(text("DROP TABLE users"))
+        connection.execute(text("ALTER TABLE anew RENAME TO users"))
+        connection.execute(text("CREATE UNIQUE INDEX users_user_id ON users (user_id)"))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM reservations")).scalar_one() == 1
+    engine.dispose()
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_an_upgrade_that_loses_what_is_referred_to_is_undone(database_url: str) -> None:
+    with connected(database_url) as connection:
+        made = user(Transaction(connection))
+        Transaction(connection).reservations.put("scribe", made.user_id, made.created_at)
+    engine = make_engine(database_url)
+    with (
+        engine.connect() as connection,
+        pytest.raises(RuntimeError, match="dangling"),
+        migrate._alone(connection),
+    ):
+        connection.execute(text("DELETE FROM users"))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM users")).scalar_one() == 1
+    engine.dispose()
+
+
+def test_a_new_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "accredit.db"
+    migrate.upgrade(f"sqlite:///{path}")
+    with opened(f"sqlite:///{path}") as store, store.write() as tx:
+        user(tx)
+        made = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
+    assert made == {"accredit.db": 0o600, "accredit.db-wal": 0o600, "accredit.db-shm": 0o600}
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "accredit.db"
+    with opened(f"sqlite:///{path}") as store, pytest.raises(SchemaMismatch, match=r"accredit\.db"):
+        migrate.check(store)

@@ -1,0 +1,151 @@
+"""Every query that a call makes finds its rows through an index."""
+
+import re
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from accredit_storage.agents import AgentQuery
+from accredit_storage.changes import ChangeQuery
+from accredit_storage.records import AgentStatus, ChangeKind, Role, UserRole
+from accredit_storage.store import Store, WriteTransaction
+from tests.storage.making import LATER, NOW
+
+Call = Callable[[WriteTransaction], object]
+
+
+def agents(**asked: Any) -> AgentQuery:
+    values = {"site_id": 1, "status": AgentStatus.ACTIVE, "text": "x", "at": NOW, "limit": 10}
+    return AgentQuery(**{**values, **asked})
+
+
+def changes(after: int | None = 5, **asked: Any) -> Call:
+    return lambda tx: tx.changes.page(ChangeQuery(**asked), after=after, limit=10)
+
+
+def tokens(**asked: Any) -> Call:
+    values = {"agent_id": None, "user_id": None, "after": (NOW, "t"), "include_inactive": False}
+    return lambda tx: tx.tokens.page(**{**values, **asked}, at=NOW, limit=10)
+
+
+def users(**asked: Any) -> Call:
+    return lambda tx: tx.users.page(after=5, limit=10, **asked)
+
+
+CALLS: dict[str, Call] = {
+    "agent by id": lambda tx: tx.agents.find(1),
+    "agent by slug": lambda tx: tx.agents.find_by_slug("x"),
+    "agents by id": lambda tx: tx.agents.find_many([1, 2]),
+    "agents by slug": lambda tx: tx.agents.find_many_by_slug(["x", "y"]),
+    "how many owned": lambda tx: tx.agents.count_owned(1),
+    "first owned": lambda tx: tx.agents.first_owned(1),
+    "my agents": lambda tx: tx.agents.page(agents(user_id=1, everyone=False, after=None)),
+    "my agents, on": lambda tx: tx.agents.page(agents(user_id=1, everyone=False, after=(0, 5))),
+    "granted agents, on": lambda tx: tx.agents.page(
+        agents(user_id=1, everyone=False, after=(1, 5))
+    ),
+    "all agents, on": lambda tx: tx.agents.page(agents(user_id=1, everyone=True, after=(0, 5))),
+    "agent changed": lambda tx: tx.agents.update(1, at=NOW, agent_slug="x"),
+    "agent deleted": lambda tx: tx.agents.delete(1),
+    "reservation": lambda tx: tx.reservations.find("x", NOW),
+    "reservation dropped": lambda tx: tx.reservations.drop("x"),
+    "reservations swept": lambda tx: tx.reservations.sweep(NOW),
+    "grant": lambda tx: tx.grants.find(1, 1),
+    "grants": lambda tx: tx.grants.find_many([(1, 1), (2, 2)]),
+    "grant removed": lambda tx: tx.grants.remove(1, 1),
+    "grants on an agent": lambda tx: tx.grants.page_for_agent(1, after=None, limit=10),
+    "grants on an agent, on": lambda tx: tx.grants.page_for_agent(1, after=(NOW, 1), limit=10),
+    "all grants on an agent": lambda tx: tx.grants.all_for_agent(1),
+    "grants of a user": lambda tx: tx.grants.page_for_user(
+        1, at=NOW, min_role=Role.OPERATOR, after=5, limit=10
+    ),
+    "token by id": lambda tx: tx.tokens.find("t"),
+    "token by digest": lambda tx: tx.tokens.find_by_digest(b"t"),
+    "tokens of an agent": tokens(agent_id=1),
+    "tokens of a user": tokens(user_id=1),
+    "all tokens": tokens(),
+    "token revoked": lambda tx: tx.tokens.revoke("t", NOW),
+    "token replaced": lambda tx: tx.tokens.set_replaced("t", "u", NOW),
+    "tokens of an agent revoked": lambda tx: tx.tokens.revoke_where(agent_id=1, at=NOW),
+    "tokens of a user revoked": lambda tx: tx.tokens.revoke_where(user_id=1, at=NOW),
+    "minted tokens revoked": lambda tx: tx.tokens.revoke_where(created_by=1, at=NOW),
+    "tokens touched": lambda tx: tx.tokens.touch({"t": NOW}),
+    "tokens minted by": lambda tx: tx.tokens.minted_by(1),
+    "tokens for an agent": lambda tx: tx.tokens.for_agent(1),
+    "user by id": lambda tx: tx.users.find(1),
+    "user by login": lambda tx: tx.users.find_by_login("x"),
+    "users by id": lambda tx: tx.users.find_many([1, 2]),
+    "users, on": users(text="x"),
+    "users by email": users(email="x"),
+    "users by role": users(role=UserRole.MEMBER, active=True),
+    "administrators": lambda tx: tx.users.count_active_administrators(),
+    "first administrator": lambda tx: tx.users.first_administrator(),
+    "owned agents": lambda tx: tx.users.owned_agents(1),
+    "user deleted": lambda tx: tx.users.delete(1),
+    "site by id": lambda tx: tx.sites.find(1),
+    "site by slug": lambda tx: tx.sites.find_by_slug("x"),
+    "sites, on": lambda tx: tx.sites.page(after=5, limit=10),
+    "agents of a site": lambda tx: tx.sites.agent_count(1),
+    "changes, on": changes(),
+    "changes, back": changes(newest_first=True),
+    "changes of an agent": changes(agent_id=1),
+    "changes of an agent, back": changes(agent_id=1, newest_first=True),
+    "changes of a user": changes(user_id=1),
+    "changes of both": changes(user_id=1, agent_id=1),
+    "changes by a user": changes(actor_user_id=1),
+    "changes by an agent": changes(actor_agent_id=1),
+    "changes by a token": changes(actor_token_id="t"),
+    "changes of a kind": changes(kinds=(ChangeKind.BULK,)),
+    "changes between times": changes(from_at=NOW, to_at=LATER),
+    "log verified": lambda tx: tx.changes.verify(),
+    "change redacted": lambda tx: tx.changes.redact(1),
+    "log pruned": lambda tx: tx.changes.prune(NOW),
+    "request": lambda tx: tx.requests.claim("c", "m", "r", b"", NOW),
+    "request finished": lambda tx: tx.requests.finish("c", "m", "r", {}, 1),
+    "requests swept": lambda tx: tx.requests.sweep(NOW),
+}
+
+# The counter has one row, and reading it whole is the best plan.
+WHOLE = re.compile(r"store_state")
+
+
+@contextmanager
+def recorded(store: Store) -> Generator[list[tuple[str, Any]]]:
+    """The statements that are sent meanwhile, with their parameters."""
+    sent: list[tuple[str, Any]] = []
+
+    def record(*arguments: Any) -> None:
+        _, _, statement, parameters, _, many = arguments
+        sent.append((statement, parameters[0] if many else parameters))
+
+    event.listen(store.engine, "before_cursor_execute", record)
+    yield sent
+    event.remove(store.engine, "before_cursor_execute", record)
+
+
+@pytest.mark.parametrize("name", CALLS, ids=lambda name: name.replace(" ", "-"))
+def test_no_table_is_read_whole(store: Store, name: str) -> None:
+    is_sqlite = store.engine.dialect.name == "sqlite"
+    with store.write() as tx:
+        with recorded(store) as sent:
+            CALLS[name](tx)
+        if not is_sqlite:
+            # There is nothing in the tables, and a planner that is left a choice would read that.
+            for way in ("seqscan", "bitmapscan", "sort"):
+                tx.connection.execute(text(f"SET LOCAL enable_{way} = off"))
+        explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
+        for statement, parameters in sent:
+            if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
+                plan = tx.connection.exec_driver_sql(explain + statement, parameters).all()
+                lines = [str(row[-1]) for row in plan]
+                assert not [line for line in lines if reads_whole(line)], (statement, lines)
+
+
+def reads_whole(line: str) -> bool:
+    """Whether a line of a plan, of either engine, says that a table is read whole."""
+    if WHOLE.search(line):
+        return False
+    return bool(re.search(r"Seq Scan on|^SCAN (?!CONSTANT|\(|anon|both)\w+$", line))

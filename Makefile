@@ -77,6 +77,7 @@ generate: generated ## Generate the Python messages and stubs from protos/
 		test -e "$${file#build/generated/}" || rm -rf .mypy_cache; \
 	done
 	@cp build/generated/$(GENERATED)/* $(GENERATED)/
+	@$(BIN)/python -m tools.client_faces
 
 .PHONY: generate-check
 generate-check: generated ## Fail if generating would change anything

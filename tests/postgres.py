@@ -6,9 +6,10 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,14 @@ class PostgresServer:
     """A running server. Everybody on this machine who reaches its socket is its superuser."""
 
     socket_folder: Path
+    start: Callable[[], None]
+    """Run it again after it was killed."""
     _numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def pid(self) -> int:
+        """Its first process, the parent of all the others."""
+        return int((self.socket_folder / "data" / "postmaster.pid").read_text().split()[0])
 
     def url(self, database: str) -> str:
         """What Store.open takes for one of its databases."""
@@ -106,9 +114,12 @@ def running_postgres(*, durable: bool = False) -> Generator[PostgresServer]:
             file.writelines(
                 f"{name} = '{value}'\n" for name, value in (line.split("=", 1) for line in settings)
             )
-        run("pg_ctl", "--wait", f"--pgdata={data}", f"--log={home / 'log'}", "start")
+        start = partial(
+            run, "pg_ctl", "--wait", f"--pgdata={data}", f"--log={home / 'log'}", "start"
+        )
+        start()
         try:
-            yield PostgresServer(home)
+            yield PostgresServer(home, start)
         finally:
             run("pg_ctl", "--wait", f"--pgdata={data}", "--mode=immediate", "stop")
     finally:
@@ -116,7 +127,7 @@ def running_postgres(*, durable: bool = False) -> Generator[PostgresServer]:
 
 
 def _fast_folder() -> str:
-    """Memory where there is plenty: a new database is 300 files, which can take 200 ms on a disk."""
+    """Memory where there is plenty: a new database is 300 files, 200 ms on some disks."""
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
     return str(memory) if roomy else "/tmp"

@@ -71,12 +71,13 @@ class RefusedError(Exception):
     """A call that was refused, with what its details say."""
 
     def __init__(self, error: grpc.RpcError) -> None:
-        self.code: grpc.StatusCode = error.code()  # type: ignore[attr-defined]
-        self.message: str = error.details() or ""  # type: ignore[attr-defined]
+        call: Any = error  # It is one as well, which types-grpcio does not know.
+        self.code: grpc.StatusCode = call.code()
+        self.message: str = call.details() or ""
         self.reason = ""
         self.metadata: Mapping[str, str] = {}
         self.fields: Sequence[str] = ()
-        status = rpc_status.from_call(error)
+        status = rpc_status.from_call(call)
         for detail in () if status is None else status.details:
             info, bad = ErrorInfo(), BadRequest()
             if detail.Unpack(info):
@@ -157,13 +158,14 @@ class Registry:
         self,
         method: str,
         token: str | None,
+        /,
         metadata: Sequence[tuple[str, str]] = (),
         request: Any = None,
         **fields: Any,
     ) -> Any:
         """One call, as a stranger if there is no token. Raises RefusedError."""
         descriptor = self._methods[method]
-        invoke = self.channel.unary_unary(
+        invoke: Any = self.channel.unary_unary(
             f"/{descriptor.containing_service.full_name}/{descriptor.name}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(descriptor.output_type).FromString,
@@ -192,6 +194,12 @@ class Registry:
         return Person(
             self, minted.secret, token_id=minted.token.token_id, user_id=user_id, login=login
         )
+
+    def site(self) -> int:
+        """The id of a new site."""
+        made = self.admin.call("SiteService/CreateSite", site_slug=self.name("site"))
+        site_id: int = made.site.site_id
+        return site_id
 
     def agent(self, owner: Person, slug: str = "", **fields: Any) -> Any:
         """A new agent, made by the administrator for its owner."""

@@ -42,7 +42,7 @@ def main() -> None:
             messages += 1
     versions = ", ".join(
         f"{name} {metadata.version(name)}"
-        for name in ("protobuf", "grpcio", "grpcio-status", "googleapis-common-protos")
+        for name in ("protobuf", "grpcio", "googleapis-common-protos")
     )
     print(f"compat: {len(names)} modules, {messages} messages: {versions}")
     if not generated:

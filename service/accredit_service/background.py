@@ -20,14 +20,18 @@ class Ticker:
     process alive: it may be waiting for a database that has stopped answering.
     """
 
-    def __init__(self, name: str, seconds: float, work: Callable[[], object]) -> None:
+    def __init__(
+        self, name: str, seconds: float, work: Callable[[], object], *, at_once: bool = False
+    ) -> None:
+        """The first time after ``seconds``, or ``at_once``."""
         self._seconds = seconds
+        self._at_once = at_once
         self._work = work
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin, the first time after one interval."""
+        """Begin."""
         self._thread.start()
 
     def stop(self, patience: float = 1.0) -> None:
@@ -37,6 +41,8 @@ class Ticker:
             self._thread.join(patience)
 
     def _run(self) -> None:
+        if self._at_once:
+            attempt(self._thread.name, self._work)
         while not self._stopped.wait(self._seconds):
             attempt(self._thread.name, self._work)
 

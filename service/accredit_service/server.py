@@ -2,7 +2,7 @@
 
 import errno
 import logging
-import queue
+import os
 import signal
 import socket
 import threading
@@ -211,7 +211,7 @@ def build(
             Ticker("readiness", _PROBE_SECONDS, readiness.check),
             Ticker("deadlines", _OVERDUE_SECONDS, deadlines.release_overdue),
             Ticker("usage", settings.last_used_flush, housekeeping.flush_usage),
-            Ticker("sweep", _SWEEP_SECONDS, housekeeping.sweep),
+            Ticker("sweep", _SWEEP_SECONDS, housekeeping.sweep, at_once=True),
         ],
         lanes=lanes.all(),
         at_the_end=[readiness.close, probed.close, housekeeping.flush_usage],
@@ -335,22 +335,26 @@ def _probe(store: Store) -> object:
 
 def serve_until_signalled(server: Server, started: Callable[[], None]) -> int:
     """Serve until SIGTERM or SIGINT, then stop: 0. A second signal does not wait: its number."""
-    events: queue.SimpleQueue[int] = queue.SimpleQueue()
+    # Python runs its handlers between two steps of the main thread, so one that comes just before
+    # that thread begins to wait would not be noticed. What is written into a pipe is.
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: events.put(received))
+        signal.signal(number, lambda _number, _frame: None)
     server.start()
     log.info("listening", extra=logs.fields(address=server.address))
     started()
-    received = signal.Signals(events.get())
-    log.info("stopping", extra=logs.fields(signal=received.name))
+    received = os.read(reader, 1)[0]
+    log.info("stopping", extra=logs.fields(signal=signal.Signals(received).name))
 
     def stop() -> None:
         server.stop()
-        events.put(0)
+        os.write(writer, b"\0")
 
     threading.Thread(target=stop, name="stop", daemon=True).start()
-    if again := events.get():
+    if again := os.read(reader, 1)[0]:
         log.warning("stopped at once", extra=logs.fields(signal=signal.Signals(again).name))
-        return again
-    log.info("stopped")
-    return 0
+    else:
+        log.info("stopped")
+    return again

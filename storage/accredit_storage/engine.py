@@ -115,18 +115,19 @@ def _postgresql(url: URL, pool_size: int) -> Engine:
         "idle_in_transaction_session_timeout": int(IDLE_TIME * 1000),
         "timezone": "UTC",
     }
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    options = [f"-c {name}={value}" for name, value in settings.items()]
     arguments: dict[str, Any] = {
         "application_name": "accredit",
         "connect_timeout": CONNECT_TIME,
         # A standby would answer from the past.
         "target_session_attrs": "read-write",
-        **url.query,
-        # The operator's come last, and win.
-        "options": f"{options} {url.query.get('options', '')}".rstrip(),
     }
+    # What the operator says in the url wins: by being left out here, and of the options by being
+    # the last.
+    arguments = {name: value for name, value in arguments.items() if name not in url.query}
+    arguments["options"] = " ".join([*options, str(url.query.get("options", ""))])
     return create_engine(
-        url.set(query={}),
+        url,
         connect_args=arguments,
         hide_parameters=True,
         # Whatever the database's default is: our locking is made for this one.

@@ -180,7 +180,7 @@ class Credential:
     """Everything that a token rests on, read at one moment.
 
     ``user`` is the token's user, or the owner of its ``agent``. ``minter_grant`` is the minter's
-    grant on that agent, if there is one.
+    grant on that agent; None without one, and for an owner, who needs none.
     """
 
     token: Token

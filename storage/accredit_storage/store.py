@@ -76,6 +76,15 @@ class WriteTransaction(Transaction):
         if self.connection.dialect.name == "postgresql":
             self.connection.execute(select(func.pg_advisory_xact_lock(advisory_key(name))))
 
+    def shared(self, name: str) -> None:
+        """Wait until no other transaction holds ``name`` exclusively, and keep it from that.
+
+        First come, first served: whoever waits to hold it alone is let in before those who ask to
+        share it later. That is what a row locked FOR SHARE does not give.
+        """
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(select(func.pg_advisory_xact_lock_shared(advisory_key(name))))
+
     def renew_epoch(self) -> str:
         """Declare void what anybody remembers of this store, as after a restore: the new epoch."""
         epoch = token_hex(16)

@@ -51,6 +51,16 @@ def works(person: Person) -> bool:
     return authenticate(person.registry, person.token) == "ALLOWED"
 
 
+def pages(person: Person, method: str, items: str, **query: Any) -> list[list[Any]]:
+    """All pages of a list, each with what it has in its field ``items``."""
+    found, token = [], ""
+    while True:
+        page = person.call(method, page_token=token, **query)
+        found.append(list(getattr(page, items)))
+        if not (token := page.next_page_token):
+            return found
+
+
 def listed(person: Person, **query: Any) -> list[int]:
     """The ids of the agents in a list, in its order."""
     query.setdefault("page_size", 500)

@@ -171,6 +171,10 @@ AIO_FUNCTIONS_ON_THE_CONTEXT: Functions = (
 )
 
 
+PATIENT = {"timeout": 30.0}
+"""A guard's timeout that a busy machine does not run into."""
+
+
 def handlers(functions: Functions) -> grpc.GenericRpcHandler:
     kinds: tuple[Callable[..., Any], ...] = (
         grpc.unary_unary_rpc_method_handler,
@@ -196,7 +200,7 @@ def serving(
         server = grpc.server(
             # One thread, so that a caller left behind on it would be found by the next call.
             futures.ThreadPoolExecutor(max_workers=1),
-            interceptors=[accredit.Guard(client, *guard, **options)],
+            interceptors=[accredit.Guard(client, *guard, **PATIENT | options)],
             options=[("grpc.so_reuseport", 0)],
         )
         server.add_generic_rpc_handlers((handlers(functions),))
@@ -223,7 +227,7 @@ def aio_serving(
             accredit_address, token="acr_svc_own", retries=AT_ONCE
         ) as client:
             server = grpc.aio.server(
-                interceptors=[accredit.aio.Guard(client, *guard, **options)],
+                interceptors=[accredit.aio.Guard(client, *guard, **PATIENT | options)],
                 options=[("grpc.so_reuseport", 0)],
             )
             server.add_generic_rpc_handlers((handlers(functions),))

@@ -9,7 +9,6 @@ from typing import Any, Self
 import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from accredit.v1 import (
     access_pb2_grpc,
@@ -47,10 +46,19 @@ class Seen:
 class Fail:
     """An answer that is a status with details."""
 
-    def __init__(self, code: grpc.StatusCode, message: str = "no", *details: Message) -> None:
-        self.status = status_pb2.Status(code=code.value[0], message=message)
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        message: str = "no",
+        *details: Message,
+        trailers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.code = code
+        self.message = message
+        status = status_pb2.Status(code=code.value[0], message=message)
         for detail in details:
-            self.status.details.add().Pack(detail)
+            status.details.add().Pack(detail)
+        self.trailers = (*trailers, ("grpc-status-details-bin", status.SerializeToString()))
 
 
 Answer = Message | Fail | Callable[[Any, grpc.ServicerContext], Message]
@@ -86,7 +94,8 @@ class Peer:
             script = self._scripts.get(name, [Fail(grpc.StatusCode.UNIMPLEMENTED)])
             said = script.pop(0) if len(script) > 1 else script[0]
             if isinstance(said, Fail):
-                context.abort_with_status(rpc_status.to_status(said.status))
+                context.set_trailing_metadata(said.trailers)
+                context.abort(said.code, said.message)
             if isinstance(said, Message):
                 return said
             return said(request, context)

@@ -144,7 +144,8 @@ def test_no_answer_in_time_is_deadline_exceeded_and_not_tried_again(peer: Peer, 
     peer.script("GetAgent", until_gone)
     with pytest.raises(accredit.DeadlineExceeded):
         ask(peer.address, get_agent, timeout=0.2)
-    assert len(peer.seen) == 1
+    # None of them on a machine so busy that the first did not arrive in time either.
+    assert len(peer.seen) <= 1
 
 
 @pytest.mark.parametrize("timeout", [0, -1, math.nan])
@@ -267,7 +268,7 @@ def test_an_error_says_all_that_the_server_said(peer: Peer, ask: Ask) -> None:
             "fix the slug",
             because("INVALID_AGENT_SLUG", value="12"),
             bad,
-            error_details_pb2.RequestInfo(request_id="r-1"),
+            trailers=[("x-request-id", "r-1")],
         ),
     )
     with pytest.raises(accredit.InvalidArgument) as caught:

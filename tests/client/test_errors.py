@@ -67,7 +67,7 @@ def test_a_detail_that_cannot_be_read_does_not_hide_the_others() -> None:
     status.details.add().Pack(because("AGENT_NOT_FOUND"))
     trailer = (_errors.DETAILS_KEY, status.SerializeToString())
     error = _errors.from_rpc_error(Failed(grpc.StatusCode.NOT_FOUND, "gone", trailer))
-    assert (error.reason, error.request_id) == ("AGENT_NOT_FOUND", "")
+    assert (error.reason, error.retry_after) == ("AGENT_NOT_FOUND", None)
 
 
 def test_a_reason_of_another_domain_is_not_ours(peer: Peer, ask: Ask) -> None:
@@ -88,8 +88,8 @@ def test_an_error_without_a_message_has_its_codes(peer: Peer, ask: Ask) -> None:
     "secret",
     [
         "acr_id1_s3cr3t",
-        "Bearer s3cr3t",
-        "authorization: bearer s3cr3t.more",
+        "Bearer 0a1b2c3s3cr3t",
+        "authorization: bearer s3cr3t.more-of-it",
         "datamachine_my-agent_" + "5" * 64,
     ],
 )
@@ -107,8 +107,22 @@ def test_a_token_that_somebody_echoes_is_taken_out(peer: Peer, ask: Ask, secret:
     assert "[redacted]" in shown
 
 
-def test_a_public_token_id_may_stay() -> None:
-    assert _errors.redact("token acr_id1 of agent acr-bot") == "token acr_id1 of agent acr-bot"
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "token acr_id1 of agent acr-bot",
+        "send the metadata `authorization: Bearer …`",
+        "a bearer token that works; bearer authentication",
+    ],
+)
+def test_what_is_no_secret_stays(harmless: str) -> None:
+    assert _errors.redact(harmless) == harmless
+
+
+def test_a_field_that_the_message_mentions_is_not_said_twice() -> None:
+    rule = accredit.FieldViolation("agent_slug", "not digits only")
+    mentioned = accredit.InvalidArgument("agent_slug: not digits only", fields=[rule])
+    assert str(mentioned) == "INVALID_ARGUMENT: agent_slug: not digits only"
 
 
 def test_no_traceback_shows_the_callers_token(peer: Peer, ask: Ask) -> None:

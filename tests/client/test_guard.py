@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 
 import accredit
 from accredit import Role
@@ -258,12 +259,20 @@ def test_a_request_that_names_none_or_two_is_refused_unasked(
 
 
 def test_an_agent_that_cannot_be_one_is_the_callers_mistake(peer: Peer, serve: Serve) -> None:
-    wrong = Fail(grpc.StatusCode.INVALID_ARGUMENT, "digits", because("INVALID_AGENT_SLUG"))
+    bad = error_details_pb2.BadRequest()
+    bad.field_violations.add(field="demand.agent.agent_slug", description="not digits only")
+    wrong = Fail(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "demand.agent.agent_slug: not digits only",
+        because("INVALID_AGENT_SLUG"),
+        bad,
+    )
     peer.script("Authorize", wrong)
     with serve(peer.address, rules(OPERATOR)) as service:
         error = refused(service, "Write", note(agent="12"))
     assert isinstance(error, accredit.InvalidArgument)
-    assert (error.reason, error.message) == ("INVALID_AGENT_SLUG", "digits")
+    assert error.reason == "INVALID_AGENT_SLUG"
+    assert error.message == "the agent or site named: not digits only"
 
 
 @pytest.mark.parametrize(

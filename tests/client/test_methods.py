@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+import pytest
 from google.protobuf import descriptor_pool
 
 import accredit
@@ -10,9 +11,9 @@ from accredit import _public
 from accredit._methods import SERVICES
 from accredit._services import Services
 from accredit.v1 import types_pb2
-from tests.client import faces
 from tests.client.peer import SERVICES as SERVICERS
 from tests.client.test_retries import METHODS
+from tools import client_faces
 
 
 def test_every_service_has_an_attribute() -> None:
@@ -58,8 +59,8 @@ def test_no_field_is_called_as_the_one_option_of_a_call() -> None:
 
 
 def test_type_checkers_are_told_what_is_there() -> None:
-    # If this fails: python -m tests.client.faces
-    assert faces.PATH.read_text() == faces.text()
+    # If this fails: make generate
+    assert client_faces.PATH.read_text() == client_faces.text()
 
 
 def test_a_service_lists_its_methods_and_survives_being_copied() -> None:
@@ -92,3 +93,10 @@ def test_references_take_an_id_or_a_name() -> None:
     assert accredit.user_ref("ada") == types_pb2.UserRef(login="ada")
     assert accredit.site_ref(7) == types_pb2.SiteRef(site_id=7)
     assert accredit.site_ref("main") == types_pb2.SiteRef(site_slug="main")
+
+
+def test_a_name_that_is_not_public_is_not_there() -> None:
+    module: Any = accredit
+    for name in ("Nothing", "_nothing", "RuleBook", "cells"):
+        with pytest.raises(AttributeError, match=name):
+            getattr(module, name)

@@ -12,7 +12,7 @@ from accredit.v1 import types_pb2
 from tests.client import notes
 from tests.client.notes import path
 from tests.client.peer import Peer, until_gone
-from tests.client.test_guard import BEARER, OPERATOR, rules
+from tests.client.test_guard import BEARER, OPERATOR, note, refused, rules
 
 
 def test_the_nearest_rule_counts() -> None:
@@ -83,6 +83,25 @@ def test_a_rule_that_cannot_be_meant_is_found_at_the_start(
 ) -> None:
     with accredit.Client("localhost:1") as client, pytest.raises(ValueError, match=complaint):
         accredit.Guard(client, {method: rule})
+
+
+def test_the_rule_of_a_service_must_fit_each_of_its_methods() -> None:
+    with accredit.Client("localhost:1") as client:
+        whole = f"/{notes.SERVICE}/*"
+        accredit.Guard(client, {whole: OPERATOR})
+        with pytest.raises(ValueError, match="no field"):
+            accredit.Guard(client, {whole: accredit.require(Role.VIEWER, agent="agnet")})
+
+
+def test_a_default_must_be_a_rule() -> None:
+    with accredit.Client("localhost:1") as client, pytest.raises(ValueError, match="default"):
+        accredit.Guard(client, {}, default="authenticated")  # type: ignore[arg-type]
+
+
+def test_a_rule_made_by_hand_opens_nothing(peer: Peer) -> None:
+    by_hand = {path("Write"): accredit.Rule("authenticated users only")}
+    with notes.serving(peer.address, by_hand) as service:
+        assert refused(service, "Write", note()).reason == "METHOD_CLOSED"
 
 
 def test_a_service_whose_code_is_not_loaded_yet_may_have_rules() -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from accredit.v1 import auth_pb2, auth_pb2_grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from accredit.v1 import auth_pb2, auth_pb2_grpc
 from accredit_service import logs
 from accredit_service.abilities.app import App
 from accredit_service.abilities.bootstrap import bootstrap
@@ -41,6 +41,11 @@ class Scripted(auth_pb2_grpc.AuthServiceServicer):
     def WhoAmI(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self.script(request, context)
 
+    def Authenticate(self, request: Any, context: grpc.ServicerContext) -> Any:
+        raise NotImplementedError
+
+    Authorize = BatchAuthorize = Authenticate
+
 
 @dataclass
 class Failed:
@@ -63,7 +68,8 @@ class Running:
 
     server: Server
     app: App
-    channel: grpc.Channel
+    # types-grpcio makes every call of bytes an error.
+    channel: Any
     token: str
     scripted: Scripted
     log: io.StringIO = field(default_factory=io.StringIO)
@@ -102,8 +108,12 @@ class Running:
         return grpc.StatusCode.OK
 
     def lines(self) -> list[dict[str, Any]]:
-        """What was logged, once every call so far is over."""
+        """All that was logged so far."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The lines of the calls that are over."""
+        return [line for line in self.lines() if line["event"] == "call"]
 
 
 def failed(error: Any) -> Failed:

@@ -6,22 +6,27 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
-from accredit.v1 import auth_pb2, auth_pb2_grpc
 from click.testing import CliRunner, Result
 
+from accredit.v1 import auth_pb2, auth_pb2_grpc
 from accredit_service.cli import main
 from accredit_service.settings import KNOBS
 from tests.postgres import PostgresServer
 from tests.service.running import PATIENCE
 
 SECRET = re.compile(r"acr_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}")
+
+
+# types-grpcio makes every call of bytes an error.
+insecure_channel: Any = grpc.insecure_channel
 
 
 @dataclass
@@ -34,7 +39,7 @@ class Process:
     stderr: Path
 
     def who_am_i(self, token: str, *, timeout: float = PATIENCE) -> str:
-        with grpc.insecure_channel(self.address) as channel:
+        with insecure_channel(self.address) as channel:
             answer = auth_pb2_grpc.AuthServiceStub(channel).WhoAmI(
                 auth_pb2.WhoAmIRequest(),
                 metadata=[("authorization", f"Bearer {token}")],
@@ -191,7 +196,7 @@ def test_a_second_signal_does_not_wait_for_the_grace(commands: Commands) -> None
     process = commands.serve("--grace", "3600")
     token = commands.token_file.read_text().strip()
     # A stream that does not end by itself.
-    with grpc.insecure_channel(process.address) as channel:
+    with insecure_channel(process.address) as channel:
         never = threading.Event()
         stream = channel.stream_stream(
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
@@ -212,7 +217,7 @@ def test_a_call_stuck_in_the_database_does_not_keep_the_process_alive(commands: 
     database = commands.token_file.with_name("accredit.sqlite3")
     with sqlite3.connect(database, isolation_level=None) as connection:
         connection.execute("BEGIN EXCLUSIVE")
-        with grpc.insecure_channel(process.address) as channel:
+        with insecure_channel(process.address) as channel:
             stuck = channel.unary_unary("/accredit.v1.SiteService/CreateSite").future(
                 b"\x0a\x01x", metadata=[("authorization", f"Bearer {token}")]
             )
@@ -352,7 +357,7 @@ class Ill:
     because: str
     subject: str
     harm: Callable[[Commands], object]
-    settings: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 def _execute(commands: Commands, *statements: str) -> None:
@@ -369,8 +374,8 @@ def _nothing(commands: Commands) -> None:
 @pytest.mark.parametrize(
     "case",
     [
-        Ill("a setting is unknown", "settings", _nothing, ("ACCREDIT_NONSENSE", "1")),
-        Ill("it would serve plaintext", "settings", _nothing, ("ACCREDIT_LISTEN", "0.0.0.0:1")),
+        Ill("a setting is unknown", "settings", _nothing, {"ACCREDIT_NONSENSE": "1"}),
+        Ill("it would serve plaintext", "settings", _nothing, {"ACCREDIT_LISTEN": "0.0.0.0:1"}),
         Ill(
             "the data folder is open to everybody",
             "data folder",
@@ -381,7 +386,7 @@ def _nothing(commands: Commands) -> None:
             "data folder",
             lambda commands: commands.token_file.chmod(0o644),
         ),
-        Ill("there is no data folder", "data folder", _nothing, ("ACCREDIT_DATA_DIR", "/none")),
+        Ill("there is no data folder", "data folder", _nothing, {"ACCREDIT_DATA_DIR": "/none"}),
         Ill(
             "there is no database",
             "database",
@@ -417,10 +422,9 @@ def test_the_doctor_finds_what_is_wrong(commands: Commands, case: Ill) -> None:
     assert "PROBLEM" not in well.output
     assert well.output.count(": ok") == 7
     case.harm(commands)
-    environ = dict([case.settings]) if case.settings else {}
-    if "ACCREDIT_DATA_DIR" in environ:
+    if "ACCREDIT_DATA_DIR" in case.environ:
         arguments = ["doctor"]
-    ill = CliRunner(env=environ).invoke(main, arguments)
+    ill = CliRunner(env=case.environ).invoke(main, arguments)
     assert ill.exit_code == 1, ill.output
     assert re.search(f"^{case.subject}: PROBLEM: ", ill.output, re.MULTILINE), ill.output
     assert "Traceback" not in ill.output

@@ -116,7 +116,7 @@ def test_a_bug_tells_the_caller_a_request_id_and_the_log_everything(
     assert dict(failed.details["ErrorInfo"].metadata) == {"request_id": "night-shift"}
     assert set(failed.details) == {"ErrorInfo"}
     assert "hunter2" not in repr(failed)
-    (line,) = [one for one in server.lines() if one.get("code") == "INTERNAL"]
+    (line,) = [one for one in server.calls() if one.get("code") == "INTERNAL"]
     assert line["level"] == "error"
     assert line["request_id"] == "night-shift"
     assert repr(error).removesuffix("()").split("(")[0] in line["traceback"]
@@ -134,7 +134,7 @@ def test_a_servicer_that_aborts_by_itself_has_its_way(server: Running) -> None:
     )
     failed = server.fails()
     assert (failed.code, failed.message) == (grpc.StatusCode.OUT_OF_RANGE, "mine")
-    assert server.lines()[-1]["code"] == "OUT_OF_RANGE"
+    assert server.calls()[-1]["code"] == "OUT_OF_RANGE"
 
 
 def test_a_thousand_violations_arrive_cut_with_their_code_every_time(server: Running) -> None:

@@ -1,5 +1,6 @@
 import ipaddress
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -167,6 +168,19 @@ def test_what_was_not_found_out_is_not_counted(clock: Clock) -> None:
     guard = Guard(20, clock=clock)
     for _ in range(100):
         admitted(guard, "here", "id", b"either").pardon()
+
+
+def test_whoever_comes_while_others_are_looked_up_waits_for_them(clock: Clock) -> None:
+    # After a restart nobody is known, and a client may begin with many calls at once.
+    guard = Guard(20, clock=clock)
+    first = [admitted(guard, "here", "id", b"right") for _ in range(10)]
+    assert refused(guard, "here", "id", b"right"), "without patience"
+    with ThreadPoolExecutor(5) as pool:
+        more = [pool.submit(guard.admit, "here", "id", b"right", patience=20.0) for _ in range(5)]
+        first.pop().worked()
+        assert all(isinstance(one.result(), Attempt) for one in more)
+    for attempt in first:
+        attempt.worked()
 
 
 def test_zero_is_no_limit(clock: Clock) -> None:

@@ -1,16 +1,16 @@
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from accredit_service.health import Health, Readiness
 from accredit_storage.errors import StoreUnavailable
 from tests.postgres import PostgresServer
 from tests.service.conftest import Start
-from tests.service.running import PATIENCE, Running, running
+from tests.service.running import PATIENCE, Running, failed, running
 
 SERVING = HealthCheckResponse.SERVING
 NOT_SERVING = HealthCheckResponse.NOT_SERVING
@@ -18,19 +18,21 @@ NAMED = ["accredit.v1", "accredit.v1.AuthService"]
 
 
 def check(server: Running, name: str) -> int:
-    return server.channel.unary_unary(
+    answer = server.channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         request_serializer=HealthCheckRequest.SerializeToString,
         response_deserializer=HealthCheckResponse.FromString,
-    )(HealthCheckRequest(service=name), timeout=PATIENCE).status
+    )(HealthCheckRequest(service=name), timeout=PATIENCE)
+    return int(answer.status)
 
 
-def watch(server: Running, name: str) -> Iterator[health_pb2.HealthCheckResponse]:
-    return server.channel.unary_stream(
+def watch(server: Running, name: str) -> Iterator[HealthCheckResponse]:
+    answers: Iterator[HealthCheckResponse] = server.channel.unary_stream(
         "/grpc.health.v1.Health/Watch",
         request_serializer=HealthCheckRequest.SerializeToString,
         response_deserializer=HealthCheckResponse.FromString,
     )(HealthCheckRequest(service=name), timeout=PATIENCE)
+    return answers
 
 
 def test_every_service_is_ready_from_the_first_call_on(server: Running) -> None:
@@ -40,11 +42,11 @@ def test_every_service_is_ready_from_the_first_call_on(server: Running) -> None:
 def test_an_unknown_service_is_not_found(server: Running) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         check(server, "accredit.v1.Nonsense")
-    assert refused.value.code() is grpc.StatusCode.NOT_FOUND  # type: ignore[attr-defined]
+    assert failed(refused.value).code is grpc.StatusCode.NOT_FOUND
 
 
 def test_readiness_follows_the_database_and_liveness_does_not(
-    postgres: PostgresServer, postgres_template: str, tmp_path
+    postgres: PostgresServer, postgres_template: str, tmp_path: Path
 ) -> None:
     name = postgres.create_database(template=postgres_template)
     with running(postgres.url(name), tmp_path) as server:
@@ -150,5 +152,5 @@ def test_a_watcher_too_many_is_refused_and_the_others_stay(
     assert [next(one).status for one in heard] == [SERVING] * 2
     with pytest.raises(grpc.RpcError) as refused:
         next(watch(server, ""))
-    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+    assert failed(refused.value).code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert check(server, "") == SERVING

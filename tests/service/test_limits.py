@@ -4,8 +4,8 @@ from typing import Any
 
 import grpc
 import pytest
-from accredit.v1 import auth_pb2
 
+from accredit.v1 import auth_pb2
 from accredit_service.abilities.errors import DeadlineExceeded
 from accredit_service.interceptors.calls import Call, current
 from accredit_service.interceptors.limits import (
@@ -176,4 +176,4 @@ def test_the_client_of_a_call_that_hangs_is_let_go_and_its_thread_too(start: Sta
     assert failed(ended.value).code is grpc.StatusCode.CANCELLED
     never.set()
     server.call()
-    assert [line["code"] for line in server.lines()] == ["DEADLINE_EXCEEDED", "OK"]
+    assert [line["code"] for line in server.calls()] == ["DEADLINE_EXCEEDED", "OK"]

@@ -21,7 +21,7 @@ METHODS = ("OneOne", "OneMany", "ManyOne", "ManyMany")
 class Shapes:
     """A server with a method of each shape; each answers with what it was given."""
 
-    channel: grpc.Channel
+    channel: Any = None
     lookups: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
@@ -45,7 +45,7 @@ def message(text: str) -> bytes:
 
 
 def handlers(shapes: Shapes) -> dict[str, grpc.RpcMethodHandler]:
-    coding = {
+    coding: Any = {
         "request_deserializer": StringValue.FromString,
         "response_serializer": StringValue.SerializeToString,
     }
@@ -105,7 +105,7 @@ def noting(name: str, seen: list[str]) -> Step:
 
 @pytest.fixture
 def shapes() -> Generator[Shapes]:
-    shapes = Shapes(channel=None)  # type: ignore[arg-type]
+    shapes = Shapes()
     lane = Lane("test", threads=4, waiting=8)
     steps: Sequence[Step] = [noting("a", shapes.seen), answer_failures, noting("b", shapes.seen)]
     route = Route(lane, steps)
@@ -195,7 +195,7 @@ def test_steps_are_left_when_the_client_goes_away(shapes: Shapes) -> None:
 
     lane = Lane("test", threads=1, waiting=0)
     route = Route(lane, [step])
-    with serving(Shapes(channel=None), Pipeline(lambda *_: route, refusing=route), lane) as served:  # type: ignore[arg-type]
+    with serving(Shapes(), Pipeline(lambda *_: route, refusing=route), lane) as served:
         sent = threading.Event()
 
         def requests() -> Iterator[bytes]:
@@ -221,7 +221,7 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
         yield
 
     pipeline = Pipeline(lambda *_: Route(lane, [slow]), refusing=Route(refusals, [answer_failures]))
-    with serving(Shapes(channel=None), pipeline, lane) as served:  # type: ignore[arg-type]
+    with serving(Shapes(), pipeline, lane) as served:
         method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")
         running = method.future(message("1"), timeout=PATIENCE)
         assert begun.acquire(timeout=PATIENCE)

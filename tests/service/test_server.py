@@ -6,8 +6,8 @@ from typing import Any
 
 import grpc
 import pytest
-from accredit.v1 import auth_pb2
 
+from accredit.v1 import auth_pb2
 from accredit_service.abilities import bearer
 from accredit_service.abilities.app import App
 from accredit_service.server import StartError, build
@@ -34,7 +34,7 @@ def test_an_address_in_use_refuses_with_a_sentence(
             # By default gRPC would let both have it, and each get half of the calls.
             port = int(server.server.address.rpartition(":")[2])
         settings = settings_for(sqlite_url, tmp_path, listen=Address("127.0.0.1", port))
-        with pytest.raises(StartError, match=f"127.0.0.1:{port}: address already in use"):
+        with pytest.raises(StartError, match=f":{port}: address already in use"):
             build(settings, server.app, services(server.app))
 
 
@@ -42,7 +42,7 @@ def test_an_address_of_another_machine_refuses_with_a_sentence(
     server: Running, sqlite_url: str, tmp_path: Path
 ) -> None:
     settings = settings_for(sqlite_url, tmp_path, listen=Address("192.0.2.1", 1))
-    with pytest.raises(StartError, match="cannot listen on 192.0.2.1:1: "):
+    with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1:1: "):
         build(settings, server.app, services(server.app))
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import grpc
 import grpc_testing
-from accredit.v1 import site_pb2, types_pb2
 
+from accredit.v1 import site_pb2, types_pb2
 from accredit_service.abilities.app import App
 from accredit_service.servicers.sites import SiteServicer
 from accredit_storage.store import Store

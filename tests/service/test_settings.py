@@ -53,13 +53,13 @@ def test_the_clients_variables_are_left_alone() -> None:
 
 
 def test_an_unknown_variable_refuses_and_names_the_one_meant() -> None:
-    with pytest.raises(SettingsError, match="ACCREDIT_THREDS.*did you mean ACCREDIT_THREADS"):
+    with pytest.raises(SettingsError, match=r"ACCREDIT_THREDS.*did you mean ACCREDIT_THREADS"):
         load({}, {"ACCREDIT_THREDS": "3"})
 
 
 def test_an_unknown_key_refuses_and_names_the_one_meant(tmp_path: Path) -> None:
     file = written(tmp_path, "poolsize = 3")
-    with pytest.raises(SettingsError, match="poolsize in .*did you mean pool_size"):
+    with pytest.raises(SettingsError, match=r"poolsize in .*did you mean pool_size"):
         load({}, {}, file)
 
 
@@ -140,21 +140,21 @@ def test_an_address_prints_as_it_is_written() -> None:
     assert str(Address("localhost", 7)) == "localhost:7"
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "registry.example"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "registry.example"])  # noqa: S104
 def test_plaintext_where_others_connect_refuses_unless_told(host: str) -> None:
     settings = Settings(listen=Address(host, 1))
-    with pytest.raises(SettingsError, match="listen: .*insecure-plaintext"):
+    with pytest.raises(SettingsError, match=r"listen: .*insecure-plaintext"):
         settings.check_serving()
     Settings(listen=Address(host, 1), insecure_plaintext=True).check_serving()
     assert settings.reflection_mode is Reflection.AUTHENTICATED
 
 
 def test_half_a_tls_pair_refuses_and_names_the_other_half(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="^tls_key: "):
+    with pytest.raises(SettingsError, match=r"^tls_key: "):
         Settings(tls_certificate=tmp_path).check_serving()
-    with pytest.raises(SettingsError, match="^tls_certificate: "):
+    with pytest.raises(SettingsError, match=r"^tls_certificate: "):
         Settings(tls_key=tmp_path).check_serving()
-    with pytest.raises(SettingsError, match="^tls_client_ca: "):
+    with pytest.raises(SettingsError, match=r"^tls_client_ca: "):
         Settings(tls_client_ca=tmp_path).check_serving()
 
 
@@ -164,7 +164,7 @@ def test_a_private_key_that_others_can_touch_refuses(tmp_path: Path, mode: int) 
     key.touch()
     key.chmod(mode)
     settings = Settings(tls_certificate=key, tls_key=key)
-    with pytest.raises(SettingsError, match="tls_key: .*open to every user"):
+    with pytest.raises(SettingsError, match=r"tls_key: .*open to every user"):
         settings.check_serving()
     key.chmod(0o640)
     settings.check_serving()

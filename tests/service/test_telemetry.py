@@ -5,19 +5,19 @@ from typing import Any
 
 import grpc
 import pytest
-from accredit.v1 import auth_pb2
 
+from accredit.v1 import auth_pb2
 from accredit_service.interceptors.telemetry import request_id
 from accredit_service.settings import LogLevel
+from accredit_storage.records import UserRole
 from tests.service.conftest import Start
 from tests.service.running import PATIENCE, WHO_AM_I, Running
 from tests.service.test_access import agent_token
-from accredit_storage.records import UserRole
 
 
 def test_a_call_is_one_line_that_says_who_did_what_and_how_it_ended(server: Running) -> None:
     trailers = server.call()
-    (line,) = server.lines()
+    (line,) = server.calls()
     assert line.pop("duration_ms") >= 0
     assert line.pop("time")
     assert re.fullmatch(r"ipv4:127\.0\.0\.1:\d+", line.pop("peer"))
@@ -35,13 +35,13 @@ def test_a_call_is_one_line_that_says_who_did_what_and_how_it_ended(server: Runn
 
 def test_an_agents_call_names_the_agent(server: Running) -> None:
     server.call(token=agent_token(server.app, UserRole.MEMBER))
-    (line,) = server.lines()
+    (line,) = server.calls()
     assert (line["user_id"], line["agent_id"]) == (2, 1)
 
 
 def test_a_refused_call_has_its_reason_and_nobody(server: Running) -> None:
     failed = server.fails(token="")
-    (line,) = server.lines()
+    (line,) = server.calls()
     assert (line["code"], line["reason"]) == ("UNAUTHENTICATED", "TOKEN_MISSING")
     assert line["request_id"] == failed.trailers["x-request-id"]
     assert "user_id" not in line
@@ -51,7 +51,7 @@ def test_a_refused_call_has_its_reason_and_nobody(server: Running) -> None:
 @pytest.mark.parametrize("given", ["a", "4bf92f35-77b3_4da6/a3ce:929d@0e0e+47=36.x", "x" * 128])
 def test_the_callers_own_request_id_is_kept(server: Running, given: str) -> None:
     assert server.call(metadata=[("x-request-id", given)])["x-request-id"] == given
-    assert server.lines()[0]["request_id"] == given
+    assert server.calls()[0]["request_id"] == given
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_a_level_above_leaves_calls_out(start: Start) -> None:
     server = start(log_level=LogLevel.WARNING)
     server.call()
     server.fails(token="")
-    assert server.lines() == []
+    assert server.calls() == []
     server.scripted.script = lambda request, context: 1 // 0
     server.fails()
-    (line,) = server.lines()
+    (line,) = server.calls()
     assert "ZeroDivisionError" in line["traceback"]
 
 
@@ -109,16 +109,16 @@ def test_a_client_that_goes_away_is_logged_as_such(server: Running) -> None:
     assert ended.wait(PATIENCE)
     # The next call is logged after it, on the one thread that there is.
     server.server.stop(PATIENCE)
-    assert [line["code"] for line in server.lines()] == ["CANCELLED"]
+    assert [line["code"] for line in server.calls()] == ["CANCELLED"]
 
 
 def test_health_is_not_logged(server: Running) -> None:
     server.call(method="/grpc.health.v1.Health/Check", token="")
-    assert server.lines() == []
+    assert server.calls() == []
 
 
 def test_an_unknown_method_is_logged_whatever_it_is_called(server: Running) -> None:
     server.fails(method="/x/" + "y" * 1000)
-    (line,) = server.lines()
+    (line,) = server.calls()
     assert line["reason"] == "METHOD_UNKNOWN"
     assert len(line["method"]) <= 120

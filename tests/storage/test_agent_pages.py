@@ -189,7 +189,7 @@ def test_every_page_walk_agrees_with_the_model(store: Store) -> None:
             rows.append((block, one.agent_id, role))
         return sorted(rows, key=lambda row: row[:2])
 
-    with store.read() as tx:
+    with store.read() as reader:
         for user_id, everyone, site_id, status, text in itertools.product(
             [one.user_id for one in users],
             (False, True),
@@ -198,7 +198,7 @@ def test_every_page_walk_agrees_with_the_model(store: Store) -> None:
             ("", "a-"),
         ):
             listed = walk(
-                tx,
+                reader,
                 user_id,
                 chance.choice([1, 2, 7, 100]),
                 everyone=everyone,

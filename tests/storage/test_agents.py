@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -53,13 +54,15 @@ def test_a_taken_slug_is_refused_and_the_transaction_goes_on(store: Store) -> No
 
 
 def test_an_agent_needs_an_owner_and_a_site_that_exist(store: Store) -> None:
-    missing = {"agent_slug": "x", "agent_name": "x", "config": {}, "at": NOW}
+    with store.write() as tx:
+        ada, north = user(tx), site(tx)
+        tx.sites.delete(north.site_id)
     with pytest.raises(Conflict), store.write() as tx:
-        tx.agents.add(**missing, owner_id=99, site_scope=None)
+        agent(tx, replace(ada, user_id=99))
     with pytest.raises(Conflict), store.write() as tx:
-        tx.agents.add(**missing, owner_id=user(tx).user_id, site_scope=99)
+        agent(tx, ada, site=north)
     with store.read() as tx:
-        assert tx.users.count() == 0
+        assert tx.agents.find_by_slug("scribe") is None
 
 
 @pytest.mark.parametrize(
@@ -103,6 +106,11 @@ def test_nul_is_refused_in_text_and_kept_in_a_config(store: Store) -> None:
         assert found.config == {"a\0b": ["\0"]}
     with pytest.raises(ValueError, match=r"U\+0000"), store.write() as tx:
         agent(tx, owner, "a\0b")
+
+
+def test_half_a_surrogate_pair_is_refused_in_text(store: Store) -> None:
+    with pytest.raises(ValueError, match="surrogates"), store.write() as tx:
+        agent(tx, user(tx), "a\ud800")
 
 
 def test_a_naive_time_is_refused_and_another_zone_is_the_same_instant(store: Store) -> None:
@@ -252,7 +260,7 @@ def test_no_update_is_lost_under_a_lock(store: Store) -> None:
                 tx.agents.update(counted, at=NOW, config={"n": found.config["n"] + 1})
 
     all_at_once(8, count_up)
-    with store.read() as tx:
-        found = tx.agents.find(counted)
+    with store.read() as reader:
+        found = reader.agents.find(counted)
     assert found is not None
     assert (found.config, found.version) == ({"n": 80}, 81)

@@ -280,7 +280,8 @@ def test_a_database_that_refuses_writes_is_unavailable(store: Store) -> None:
 
 @on_postgresql
 def test_the_sessions_have_their_bounds_and_the_operators_options_win(database_url: str) -> None:
-    store = Store.open(f"{database_url}&options=-c%20lock_timeout%3D123ms")
+    asked = "&options=-c%20lock_timeout%3D123ms&application_name=mine"
+    store = Store.open(f"{database_url}{asked}")
     with store.read() as tx:
 
         def setting(name: str) -> str:
@@ -290,7 +291,8 @@ def test_the_sessions_have_their_bounds_and_the_operators_options_win(database_u
         assert setting("statement_timeout") == "30s"
         assert setting("lock_timeout") == "123ms"
         assert setting("idle_in_transaction_session_timeout") == "30s"
-        assert setting("application_name") == "accredit"
+        assert setting("application_name") == "mine"
+        assert setting("timezone") == "UTC"
         assert setting("transaction_isolation") == "repeatable read"
         assert setting("transaction_read_only") == "on"
     with store.write() as tx:

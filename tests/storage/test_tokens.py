@@ -150,9 +150,11 @@ def test_revoking_many_takes_the_live_ones_of_which_everything_is_true(store: St
         token(tx, "s-revoked", scribe, ada, revoked_at=EARLIER)
         token(tx, "c-ada", clerk, ada)
         token(tx, "u-ada", ada, ada)
-        of_bob = {"agent_id": scribe.agent_id, "created_by": bob.user_id}
-        assert tx.tokens.revoke_where(**of_bob, at=NOW) == ["s-bob"]
-        assert tx.tokens.revoke_where(**of_bob, at=NOW) == []
+        for expected in (["s-bob"], []):
+            of_both = tx.tokens.revoke_where(
+                agent_id=scribe.agent_id, created_by=bob.user_id, at=NOW
+            )
+            assert of_both == expected
         assert tx.tokens.revoke_where(agent_id=scribe.agent_id, at=NOW) == ["s-ada"]
         assert tx.tokens.revoke_where(user_id=ada.user_id, at=NOW) == ["u-ada"]
         assert tx.tokens.revoke_where(created_by=ada.user_id, at=NOW) == ["c-ada"]
@@ -161,6 +163,18 @@ def test_revoking_many_takes_the_live_ones_of_which_everything_is_true(store: St
         assert (kept.revoked_at, kept.version) == (EARLIER, 1)
         with pytest.raises(ValueError, match="whose"):
             tx.tokens.revoke_where(at=NOW)
+
+
+def test_revoking_what_somebody_minted_can_spare_the_tokens_of_users(store: Store) -> None:
+    with store.write() as tx:
+        ada = user(tx)
+        token(tx, "of-scribe", agent(tx, ada), ada)
+        token(tx, "of-ada", ada, ada)
+        minter = ada.user_id
+        assert tx.tokens.revoke_where(created_by=minter, of_agents=True, at=NOW) == ["of-scribe"]
+        assert tx.tokens.revoke_where(created_by=minter, at=NOW) == ["of-ada"]
+        with pytest.raises(ValueError, match="whose"):
+            tx.tokens.revoke_where(of_agents=True, at=NOW)
 
 
 def test_last_use_never_moves_backwards_and_is_no_version(store: Store) -> None:
@@ -204,6 +218,7 @@ def test_tokens_go_with_their_agent_user_and_minter(store: Store) -> None:
         token(tx, "of-ada", ada, ada)
         assert tx.tokens.for_agent(scribe.agent_id) == ["by-cyd", "of-scribe"]
         assert tx.tokens.minted_by(ada.user_id) == ["of-ada", "of-bob", "of-scribe"]
+        assert tx.tokens.for_user(ada.user_id) == ["of-ada"]
         tx.users.delete(cyd.user_id)
         tx.users.delete(bob.user_id)
         assert tx.tokens.for_agent(scribe.agent_id) == ["of-scribe"]

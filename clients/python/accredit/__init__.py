@@ -16,21 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accredit._public import *  # noqa: F403 - its __all__ is the one list of public names
+else:
+    # Loaded when first asked for: the server and whoever else wants only accredit.v1, and
+    # the command's `--help`, need neither the client nor the 200 ms that gRPC takes to
+    # load. Out of type checkers' sight, who would take any name for a public one.
+    def __getattr__(name: str) -> Any:
+        if not name.startswith("_"):
+            from accredit import _public
 
-
-# Loaded when first asked for: the server and whoever else wants only accredit.v1, and the
-# command's `--help`, need neither the client nor the 200 ms that gRPC takes to load.
-def __getattr__(name: str) -> Any:
-    if name.startswith("_"):
+            if name in _public.__all__:
+                return getattr(_public, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from accredit import _public
 
-    if name not in _public.__all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_public, name)
+    def __dir__() -> list[str]:
+        from accredit import _public
 
-
-def __dir__() -> list[str]:
-    from accredit import _public
-
-    return sorted({*globals(), *_public.__all__})
+        return sorted({*globals(), *_public.__all__})

@@ -41,9 +41,15 @@ DOMAIN = "accredit"
 DETAILS_KEY = "grpc-status-details-bin"
 """The trailer in which gRPC carries a serialized google.rpc.Status."""
 
+REQUEST_ID_KEY = "x-request-id"
+"""The trailer in which the server says what its log has a call under."""
+
 # Last resort: the server sends no secrets, but whatever stands between may echo a header.
+# The word after "bearer" has to look like a token: "Bearer …" in a hint may stay.
 _SECRET = re.compile(
-    r"(?i:\bbearer\s+)\S+|\bacr_[0-9A-Za-z]+_[0-9A-Za-z]+|\bdatamachine_[a-z0-9_%-]+_[0-9a-f]{64}"
+    r"(?i:\bbearer\s+)(?=\S*\d)[\w.~+/=-]{8,}"
+    r"|\bacr_[0-9A-Za-z]+_[0-9A-Za-z]+"
+    r"|\bdatamachine_[a-z0-9_%-]+_[0-9a-f]{64}"
 )
 
 
@@ -95,9 +101,13 @@ class AccreditError(Exception):
         self.request_id = request_id
 
     def __str__(self) -> str:
-        """One line: reason or code, message, the fields at fault."""
+        """One line: reason or code, message, the fields at fault that it does not mention."""
         said = f"{self.reason or self.code.name}: {self.message}"
-        at_fault = "; ".join(f"{field.field}: {field.description}" for field in self.fields)
+        at_fault = "; ".join(
+            f"{field.field}: {field.description}"
+            for field in self.fields
+            if field.description not in self.message
+        )
         return f"{said} ({at_fault})" if at_fault else said
 
     def __repr__(self) -> str:
@@ -209,21 +219,20 @@ _BY_CODE: Mapping[grpc.StatusCode, type[AccreditError]] = {
 def from_rpc_error(error: grpc.RpcError) -> AccreditError:
     """The typed error that says the same. The caller raises it `from` the one given."""
     code = error.code()
-    details = _Details(error)
-    cause = details.first(error_details_pb2.ErrorInfo)
+    said = _Trailers(error)
+    cause = said.first(error_details_pb2.ErrorInfo)
     if cause is None or cause.domain != DOMAIN:
         # Somebody else's reasons must not be mistaken for ours.
         cause = error_details_pb2.ErrorInfo()
-    retry = details.first(error_details_pb2.RetryInfo)
-    bad = details.first(error_details_pb2.BadRequest) or error_details_pb2.BadRequest()
-    request = details.first(error_details_pb2.RequestInfo) or error_details_pb2.RequestInfo()
+    retry = said.first(error_details_pb2.RetryInfo)
+    bad = said.first(error_details_pb2.BadRequest) or error_details_pb2.BadRequest()
     return _BY_CODE[code](
         redact(error.details() or code.value[1]),
         reason=cause.reason,
         fields=(FieldViolation(at.field, redact(at.description)) for at in bad.field_violations),
         metadata={key: redact(value) for key, value in cause.metadata.items()},
         retry_after=retry and retry.retry_delay.ToNanoseconds() / 1e9,
-        request_id=request.request_id,
+        request_id=said.request_id,
     )
 
 
@@ -232,16 +241,19 @@ def redact(text: str) -> str:
     return _SECRET.sub("[redacted]", text)
 
 
-class _Details:
-    """The google.rpc details of a failed call; none if they cannot be read."""
+class _Trailers:
+    """What came with a failed call besides code and message; empty if it cannot be read."""
 
     def __init__(self, error: grpc.RpcError) -> None:
         # Not grpcio-status: it raises where the trailer and the status disagree, and a
         # proxy that rewrote one of them must not turn one error into another.
         self._status = status_pb2.Status()
+        self.request_id = ""
         trailers: Iterable[tuple[str, Any]] = error.trailing_metadata() or ()  # type: ignore[assignment]
         for key, value in trailers:
-            if key == DETAILS_KEY:
+            if key == REQUEST_ID_KEY:
+                self.request_id = str(value)
+            elif key == DETAILS_KEY:
                 with suppress(DecodeError):
                     self._status.ParseFromString(value)
 

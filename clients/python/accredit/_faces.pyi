@@ -1,4 +1,4 @@
-"""The services as type checkers see them. tests/client/faces.py writes this file."""
+"""The services as type checkers see them. tools/client_faces.py writes this file."""
 
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, Generic, TypeVar

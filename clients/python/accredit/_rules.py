@@ -1,6 +1,6 @@
 """Who may call which method of a guarded service."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -113,6 +113,8 @@ class RuleBook:
         """Raises ValueError for a rule that cannot be meant, as far as that can be seen."""
         for method, rule in rules.items():
             _check(method, rule)
+        if not isinstance(default, Rule | None):
+            raise ValueError("default: open_to_all, authenticated or require(…)")
         self._rules = MappingProxyType(dict(rules))
         self._default = default or closed
 
@@ -161,26 +163,28 @@ def _check(method: str, rule: Rule) -> None:
     slash, service, name = [*method.split("/"), "", ""][:3]
     if slash or not service or not name or method.count("/") != 2:
         raise ValueError(f'{method}: write "/package.Service/Method" or "/package.Service/*"')
-    descriptor = _descriptor(method, service, name)
-    if descriptor is None or not isinstance(rule, AgentRule):
-        return
-    for source, kind in ((rule.agent, "agent"), (rule.site, "site")):
-        if isinstance(source, str):
-            _check_path(method, descriptor.input_type, source, kind)
+    for descriptor in _descriptors(method, service, name):
+        if isinstance(rule, AgentRule):
+            _check_path(method, descriptor.input_type, rule.agent, "agent")
+            _check_path(method, descriptor.input_type, rule.site, "site")
 
 
-def _descriptor(method: str, service: str, name: str) -> MethodDescriptor | None:
-    """The method, if its generated code is loaded. Raises ValueError if it has no such."""
+def _descriptors(method: str, service: str, name: str) -> Sequence[MethodDescriptor]:
+    """The methods meant, if their generated code is loaded. Raises ValueError for none."""
     try:
         known = descriptor_pool.Default().FindServiceByName(service)
     except KeyError:
-        return None
-    if name != "*" and name not in known.methods_by_name:
+        return ()
+    meant = known.methods if name == "*" else [known.methods_by_name.get(name)]
+    found = [descriptor for descriptor in meant if descriptor is not None]
+    if not found:
         raise ValueError(f"{method}: the service has no such method")
-    return known.methods_by_name.get(name)
+    return found
 
 
-def _check_path(method: str, message: Descriptor, path: str, kind: str) -> None:
+def _check_path(method: str, message: Descriptor, path: Any, kind: str) -> None:
+    if not isinstance(path, str):
+        return
     at: Descriptor | None = message
     field: FieldDescriptor | None = None
     for name in path.split("."):

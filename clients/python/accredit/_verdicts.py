@@ -5,8 +5,7 @@ to an outcome that this version does not know, is a Refusal.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Any, TypeAlias, overload
 
 import grpc
@@ -25,7 +24,7 @@ from accredit._errors import (
     redact,
 )
 from accredit._options import TOKEN_HEADER
-from accredit._rules import AgentRule, Named, Rule, closed
+from accredit._rules import AgentRule, Named, Rule, authenticated
 from accredit.v1 import auth_pb2, types_pb2
 
 log = logging.getLogger("accredit.guard")
@@ -65,28 +64,22 @@ class Refusal(Exception):
         code: grpc.StatusCode,
         reason: str,
         message: str,
-        metadata: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.message = message
-        self.metadata = metadata
 
     def trailers(self) -> tuple[tuple[str, bytes], ...]:
         """The details as gRPC sends them."""
         status = status_pb2.Status(code=self.code.value[0], message=self.message)
-        status.details.add().Pack(
-            error_details_pb2.ErrorInfo(
-                reason=self.reason, domain=DOMAIN, metadata=dict(self.metadata)
-            )
-        )
+        status.details.add().Pack(error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN))
         return ((DETAILS_KEY, status.SerializeToString()),)
 
 
 def bearer(method: str, rule: Rule, metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
     """The caller's token. Raises Refusal if there is none, or no use in having one."""
-    if rule == closed:
+    if rule != authenticated and not isinstance(rule, AgentRule):
         raise Refusal(
             grpc.StatusCode.PERMISSION_DENIED,
             "METHOD_CLOSED",
@@ -147,9 +140,11 @@ def patience(most: float, remaining: float | None) -> float:
 
 def question(rule: Rule, token: str, named: Named | None) -> Question:
     """What has to be asked before a call under this rule."""
-    if isinstance(rule, AgentRule) and named is not None:
-        return auth_pb2.AuthorizeRequest(token=token, demand=rule.demand(named))
-    return auth_pb2.AuthenticateRequest(token=token)
+    if not isinstance(rule, AgentRule):
+        return auth_pb2.AuthenticateRequest(token=token)
+    if named is None:
+        raise agent_not_named()
+    return auth_pb2.AuthorizeRequest(token=token, demand=rule.demand(named))
 
 
 def judge(answer: Answer, token: str) -> Caller:
@@ -199,8 +194,10 @@ def refusal_for(method: str, error: Exception) -> Refusal:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, InvalidArgument):
-        # The demand is made of the request: an agent or a site that cannot be one.
-        return Refusal(error.code, error.reason, error.message, error.metadata)
+        # The demand is made of the request: an agent or a site that cannot be one. The
+        # field's path is one of our question, which the caller has not seen.
+        rule = error.fields[0].description if error.fields else error.message
+        return Refusal(error.code, error.reason, f"the agent or site named: {rule}")
     if isinstance(error, _PASSING):
         log.warning("accredit did not answer", exc_info=error, extra={"method": method})
         return _unavailable()

@@ -95,7 +95,7 @@ def provision_agent(app: App, call: Call, user_id: int | None) -> Written[Provis
             f"every slug near the login {user.login!r} is taken: create an agent by name",
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, decide, takes_nothing=True)
 
 
 def require_room(mutation: Mutation, owner: User) -> None:

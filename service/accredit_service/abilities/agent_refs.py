@@ -88,6 +88,8 @@ def default_agent(
     """
     if principal.agent is not None:
         return principal.agent, []
+    if not principal.user.active:
+        return None, []
     query = AgentQuery(
         user_id=principal.user.user_id,
         everyone=False,

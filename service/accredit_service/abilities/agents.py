@@ -137,7 +137,7 @@ def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created]
             after=snapshots.of_agent(created.agent),
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, decide, takes_nothing=True)
 
 
 def batch_create_agents(
@@ -163,6 +163,7 @@ def batch_create_agents(
             after={"agents": [snapshots.of_agent(agent) for agent in made]},
         )
 
+    # Alone, as two batches could each have made an agent whose slug the other goes on to ask for.
     return mutate(app, call, decide)
 
 
@@ -186,7 +187,7 @@ def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] |
             after=snapshots.of_agent(after),
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, decide, takes_nothing=isinstance(command.status, Unset))
 
 
 def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed] | Replayed:
@@ -221,7 +222,7 @@ def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed]
             after=snapshots.of_agent(after),
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, decide, takes_nothing=True)
 
 
 def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted] | Replayed:

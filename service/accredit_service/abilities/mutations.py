@@ -24,6 +24,8 @@ from .rights import Decision, Principal, PrincipalKind, judge
 T = TypeVar("T")
 
 _ATTEMPTS = 8
+# Held by every mutation: alone, or together with others that take no right away.
+_RIGHTS = "rights"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +93,15 @@ class _ValidatedError(Exception):
 
 
 def mutate(
-    app: App, call: Call, decide: Callable[[Mutation], Effect[T]], *, exclusive: str = ""
+    app: App, call: Call, decide: Callable[[Mutation], Effect[T]], *, takes_nothing: bool = False
 ) -> Written[T] | Replayed:
     """Make one change. ``decide`` may run several times and touches nothing but its transaction.
 
-    ``exclusive`` names what only one mutation at a time may decide about; it is taken before any
-    row, so that whoever waits for it holds nothing that the others wait for.
+    It runs alone, unless it ``takes_nothing`` away that any credential rests on: then with its
+    like. So no caller loses a right between the judgement and the commit, and whoever ends all of
+    somebody's tokens sees every one there is. This is decided before any row is locked, and first
+    come, first served: sharing locks on the caller's rows would let a flood of calls by one token
+    keep its own revocation waiting for as long as it lasts.
 
     Raises Unauthenticated or PermissionDenied for the caller, whatever ``decide`` refuses with,
     InvalidArgument for a request id that was used for something else, and Aborted when other
@@ -105,7 +110,7 @@ def mutate(
     _check_request_id(call)
     for _ in range(_ATTEMPTS):
         try:
-            return _attempt(app, call, decide, exclusive)
+            return _attempt(app, call, decide, takes_nothing)
         except Conflict:
             continue
         except _ValidatedError as validated:
@@ -150,11 +155,13 @@ def permit(caller: Principal, permission: Permission) -> None:
 
 
 def _attempt(
-    app: App, call: Call, decide: Callable[[Mutation], Effect[T]], exclusive: str
+    app: App, call: Call, decide: Callable[[Mutation], Effect[T]], takes_nothing: bool
 ) -> Written[T] | Replayed:
     with app.store.write() as tx:
-        if exclusive:
-            tx.exclusive(exclusive)
+        if takes_nothing:
+            tx.shared(_RIGHTS)
+        else:
+            tx.exclusive(_RIGHTS)
         now = app.now()
         caller = _caller(app, tx, call.token_id, now)
         permit(caller, call.permission)
@@ -192,7 +199,7 @@ def _attempt(
 
 
 def _caller(app: App, tx: WriteTransaction, token_id: str, now: datetime) -> Principal:
-    credential = tx.credentials.hold(token_id)
+    credential = tx.credentials.find(token_id)
     judged = Decision.TOKEN_INVALID if credential is None else judge(credential, now)
     return accept(app, judged)
 

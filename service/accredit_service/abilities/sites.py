@@ -46,7 +46,7 @@ def create_site(app: App, call: Call, command: CreateSite) -> Written[Site] | Re
             after=snapshots.of_site(site),
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, decide, takes_nothing=True)
 
 
 def get_site(app: App, ref: SiteRef, consistency: Consistency) -> Site:
@@ -87,7 +87,7 @@ def delete_site(app: App, call: Call, ref: SiteRef, etag: str) -> Written[Site] 
             before=snapshots.of_site(site),
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, decide, takes_nothing=True)
 
 
 def _require_site(tx: Transaction, ref: SiteRef, *, lock: bool = False) -> Site:

@@ -141,7 +141,7 @@ def create_token(app: App, call: Call, command: CreateToken) -> Written[MintedTo
             shown=token.token_id,
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, decide, takes_nothing=True)
 
 
 def get_token(app: App, caller: Principal, token_id: str, consistency: Consistency) -> Token:
@@ -207,7 +207,7 @@ def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedT
             shown=successor.token_id,
         )
 
-    return mutate(app, call, decide, exclusive=_turn(command.token_id))
+    return mutate(app, call, decide)
 
 
 def revoke_token(app: App, call: Call, command: RevokeToken) -> Written[Token] | Replayed:
@@ -228,7 +228,7 @@ def revoke_token(app: App, call: Call, command: RevokeToken) -> Written[Token] |
             after=snapshots.of_token(revoked),
         )
 
-    return mutate(app, call, decide, exclusive=_turn(command.token_id))
+    return mutate(app, call, decide)
 
 
 def revoke_agent_tokens(app: App, call: Call, ref: AgentRef) -> Written[int] | Replayed:
@@ -260,15 +260,6 @@ def revoke_user_tokens(
         return _ended(sorted(ended), subject(SubjectKind.USER, wanted))
 
     return mutate(app, call, decide)
-
-
-def _turn(token_id: str) -> str:
-    """Held by whoever changes a token.
-
-    It may be the caller's own. Racing calls would then share its row already as their credential,
-    and each wait for the others to let go before it could change it.
-    """
-    return f"token {token_id}"
 
 
 def checked_ceiling(ceiling: Ceiling) -> Ceiling:

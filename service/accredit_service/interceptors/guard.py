@@ -152,8 +152,8 @@ class Guard:
         attempt = Attempt(self._known, digest, self._end)
         if digest in self._known:
             return attempt
-        # Known by now, if it was waited for. Otherwise taken before the look-up and given back if it
-        # was right: many at once would all be let in if only failures counted.
+        # By now it may be known, if it was waited for. Otherwise taken before the look-up and given
+        # back if it was right: many at once would all be let in if only failures counted.
         for ration, key in zip(self._rations, (source, token_id), strict=False):
             if wait := ration.take(key):
                 attempt.give_back()

@@ -6,6 +6,7 @@ turn the direction of writing and make one slug look like another.
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 # Control characters, formatting marks, lone surrogates, line and paragraph separators.
 _UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -20,31 +21,34 @@ def is_unsafe(character: str) -> bool:
 
 def printable(text: str) -> str:
     """The text with everything unsafe spelt out, for eyes; on one line."""
-    return _CANDIDATE.sub(_spelt, text)
+    return _CANDIDATE.sub(lambda match: _unless_safe(match[0], _for_eyes), text)
 
 
-def in_quotes(document: str) -> str:
-    r"""A JSON or YAML document with everything unsafe but line ends as \uXXXX.
-
-    Means the same as before where such characters stand in double quotes only.
-    """
-    return _CANDIDATE.sub(_spelt_in_quotes, document)
+def safe_json(document: str) -> str:
+    """The same JSON document with everything unsafe escaped but its own line ends."""
+    return _CANDIDATE.sub(lambda match: _unless_safe(match[0], _in_json, keep="\n"), document)
 
 
-def _spelt(match: re.Match[str]) -> str:
-    character = match[0]
-    if not is_unsafe(character):
-        return character
-    if character in _SHORT:
-        return _SHORT[character]
-    return f"\\x{ord(character):02x}" if ord(character) < 0x100 else _code_units(character)
+def safe_yaml(document: str) -> str:
+    """The same of a YAML document, where what is unsafe stands in double quotes only."""
+    return _CANDIDATE.sub(lambda match: _unless_safe(match[0], _in_yaml, keep="\n"), document)
 
 
-def _spelt_in_quotes(match: re.Match[str]) -> str:
-    character = match[0]
-    return _code_units(character) if is_unsafe(character) and character != "\n" else character
+def _unless_safe(character: str, spelt: Callable[[str], str], keep: str = "") -> str:
+    return spelt(character) if is_unsafe(character) and character != keep else character
 
 
-def _code_units(character: str) -> str:
+def _for_eyes(character: str) -> str:
+    return _SHORT.get(character) or (
+        f"\\x{ord(character):02x}" if ord(character) < 0x100 else _in_yaml(character)
+    )
+
+
+def _in_yaml(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def _in_json(character: str) -> str:
     raw = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{raw[at : at + 2].hex()}" for at in range(0, len(raw), 2))

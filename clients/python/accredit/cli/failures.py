@@ -99,6 +99,9 @@ def _told(error: Exception) -> tuple[ExitCode, list[str]]:
         if status == "INTERNAL" and error.request_id:
             lines += _indented([f"the server's log has it under {error.request_id}"])
         return _BY_STATUS.get(status, ExitCode.FAILED), lines
+    if isinstance(error, UnicodeEncodeError):
+        message = f"the output is {error.encoding} and cannot hold all: set PYTHONIOENCODING=utf-8"
+        return ExitCode.FAILED, [_line(message, "ENCODING")]
     if isinstance(error, OSError):
         named = f"{error.filename}: " if error.filename else ""
         return ExitCode.FAILED, [_line(f"{named}{error.strerror or error}", "FAILED")]

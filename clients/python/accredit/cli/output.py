@@ -7,12 +7,14 @@ server sent. Lists go out as they come in, but for tables, whose widths depend o
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from accredit.cli.cells import Column
-from accredit.cli.escapes import in_quotes, is_unsafe, printable
+from accredit.cli.escapes import is_unsafe, printable, safe_json, safe_yaml
 from accredit.cli.json_form import json_form
 from accredit.cli.session import Session
 
@@ -26,9 +28,9 @@ def show(session: Session, answer: "Message", columns: Sequence[Column]) -> None
     """Print one answer."""
     match session.format:
         case "json":
-            write(in_quotes(json.dumps(json_form(answer), indent=2, ensure_ascii=False)) + "\n")
+            write(safe_json(json.dumps(json_form(answer), indent=2, ensure_ascii=False)) + "\n")
         case "yaml":
-            write(_yaml(json_form(answer)))
+            write(yaml_text(json_form(answer)))
         case "csv":
             _write_csv(session, [answer], columns)
         case _:
@@ -56,10 +58,18 @@ def write(text: str) -> None:
     sys.stdout.write(text)
 
 
+def discard() -> None:
+    """Give up what could not be written; Python would complain of it again at its end."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def _write_array(items: Iterable["Message"]) -> None:
     before = "[\n"
     for item in items:
-        text = in_quotes(json.dumps(json_form(item), indent=2, ensure_ascii=False))
+        text = safe_json(json.dumps(json_form(item), indent=2, ensure_ascii=False))
         write(before + "  " + text.replace("\n", "\n  "))
         before = ",\n"
     write("[]\n" if before == "[\n" else "\n]\n")
@@ -68,13 +78,14 @@ def _write_array(items: Iterable["Message"]) -> None:
 def _write_yaml_list(items: Iterable["Message"]) -> None:
     is_empty = True
     for item in items:
-        write(_yaml([json_form(item)]))
+        write(yaml_text([json_form(item)]))
         is_empty = False
     if is_empty:
         write("[]\n")
 
 
-def _yaml(document: Any) -> str:
+def yaml_text(document: Any) -> str:
+    """The document as YAML, with nothing in it that a terminal would obey."""
     from ruamel.yaml import YAML
     from ruamel.yaml.representer import RoundTripRepresenter
 
@@ -88,11 +99,11 @@ def _yaml(document: Any) -> str:
     Representer.add_representer(str, scalar)
     yaml = YAML()
     yaml.Representer = Representer
-    # Folding would put line ends where in_quotes expects none but the document's own.
+    # Folding would put line ends where safe_yaml expects none but the document's own.
     yaml.width = sys.maxsize
     written = io.StringIO()
     yaml.dump(document, written)
-    return in_quotes(written.getvalue())
+    return safe_yaml(written.getvalue())
 
 
 def _write_csv(session: Session, items: Iterable["Message"], columns: Sequence[Column]) -> None:

@@ -1,8 +1,8 @@
 """The command `accredit`: its groups, its global options, and how it ends."""
 
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -20,8 +20,9 @@ from accredit.cli import (
     whoami,
 )
 from accredit.cli.expiry import look_after_own_token
-from accredit.cli.failures import ExitCode, note, report
+from accredit.cli.failures import ExitCode, report
 from accredit.cli.options import Group, global_options
+from accredit.cli.output import discard
 from accredit.cli.session import Session
 
 _EPILOG = """
@@ -77,24 +78,39 @@ class Root(Group):
             sys.stdout.flush()
         except (KeyboardInterrupt, click.Abort):
             status = ExitCode.INTERRUPTED
-        except SystemExit as exit:
-            # Click ends so when the output's reader has left.
-            status = ExitCode.BROKEN_PIPE if _is_broken_pipe(exit.__context__) else exit.code
-        except BrokenPipeError:
+        except (_ReaderLeft, BrokenPipeError):
             status = ExitCode.BROKEN_PIPE
+            discard()
         except Exception as error:  # noqa: BLE001 - said to the user
             status = report(error)
-        if status == ExitCode.BROKEN_PIPE:
-            _discard_output()
         sys.exit(status or 0)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse; this prints the help as well."""
+        with _ours_to_end():
+            return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a warning about the caller's token comes after its output."""
         session = ctx.ensure_object(Session)
         ctx.call_on_close(session.close)
-        status = super().invoke(ctx)
+        with _ours_to_end():
+            status = super().invoke(ctx)
         look_after_own_token(session)
         return status
+
+
+class _ReaderLeft(Exception):
+    """Nobody reads the output any more."""
+
+
+@contextmanager
+def _ours_to_end() -> Generator[None]:
+    # Click would end on a broken pipe itself, with the code of a denial.
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ReaderLeft from error
 
 
 def _check_words(words: list[str]) -> None:
@@ -103,20 +119,6 @@ def _check_words(words: list[str]) -> None:
             word.encode()
         except UnicodeEncodeError:
             raise click.UsageError("an argument is not UTF-8") from None
-
-
-def _is_broken_pipe(error: BaseException | None) -> bool:
-    return isinstance(error, BrokenPipeError)
-
-
-def _discard_output() -> None:
-    # What is still buffered cannot be written either, and Python would complain of it at the end.
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError):
-        note("the reader of the output has left")
 
 
 @click.group(

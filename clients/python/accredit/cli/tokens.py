@@ -1,5 +1,6 @@
 """`accredit tokens`: bearer tokens, of agents and of users."""
 
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
@@ -13,7 +14,7 @@ from accredit.cli.expiry import NOTICE, state
 from accredit.cli.failures import ExitCode, Failure, warn
 from accredit.cli.listing import listed, paged
 from accredit.cli.options import Group, etag
-from accredit.cli.output import show, show_list, write
+from accredit.cli.output import discard, show, show_list, write
 from accredit.cli.references import TOKEN_ID, agent_ref, user_id_of
 from accredit.cli.secret_file import SecretFile
 from accredit.cli.session import Session, pass_session
@@ -64,8 +65,8 @@ def _rights(token: Any) -> str:
 
 def _of_holder(command: F) -> F:
     """Give a command --agent and --user."""
-    agent = click.option("--agent", metavar="AGENT", help="The agent's.")
-    user = click.option("--user", metavar="USER", help="The user's.")
+    agent = click.option("--agent", metavar="AGENT", help="An agent's. Default: ACCREDIT_AGENT.")
+    user = click.option("--user", metavar="USER", help="A user's. Without either: your own.")
     return agent(user(command))
 
 
@@ -280,27 +281,28 @@ def _show_minted(
     place = None if secret_file is None else SecretFile(secret_file, replace=replace)
     with place or nullcontext():
         answer = mint()
-        secret = answer.secret
-        if place is not None:
-            _write_secret(place, secret, answer.token.token_id)
-    if secret_only:
-        write(f"{secret}\n")
-        return
+        try:
+            if place is not None:
+                place.write(answer.secret)
+            elif secret_only:
+                write(f"{answer.secret}\n")
+            else:
+                show(session, answer, (*_details(session, "token"), *columns("secret")))
+            sys.stdout.flush()
+        except OSError as error:
+            discard()
+            raise _lost(answer.token.token_id, error) from error
     if place is not None:
         answer.ClearField("secret")
         show(session, answer, _details(session, "token"))
-        return
-    show(session, answer, (*_details(session, "token"), *columns("secret")))
-    warn("the secret is shown this once: keep it now, or revoke the token")
+    elif not secret_only:
+        warn("the secret is shown this once: keep it now, or revoke the token")
 
 
-def _write_secret(place: SecretFile, secret: str, token_id: str) -> None:
-    try:
-        place.write(secret)
-    except OSError as error:
-        raise Failure(
-            ExitCode.FAILED,
-            f"the token {token_id} was minted, but its secret could not be written "
-            f"({error.strerror}) and is lost: revoke it",
-            reason="SECRET_LOST",
-        ) from error
+def _lost(token_id: str, error: OSError) -> Failure:
+    return Failure(
+        ExitCode.FAILED,
+        f"the token {token_id} was minted, but its secret could not be written "
+        f"({error.strerror}) and is lost: revoke it",
+        reason="SECRET_LOST",
+    )

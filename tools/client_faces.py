@@ -1,7 +1,7 @@
 """Writes clients/python/accredit/_faces.pyi: what type checkers and editors are told.
 
 The client makes its methods from the descriptors while it runs; this writes down the same.
-Run `python -m tests.client.faces` from the root of the tree after a change to protos/.
+`make generate` runs it after a change to protos/.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from accredit._methods import SERVICES, Method
 
 PATH = Path(accredit.__file__).parent / "_faces.pyi"
 
-HEAD = '''"""The services as type checkers see them. tests/client/faces.py writes this file."""
+HEAD = '''"""The services as type checkers see them. tools/client_faces.py writes this file."""
 
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, Generic, TypeVar

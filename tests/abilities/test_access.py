@@ -1,0 +1,293 @@
+"""Access grants: who gives and takes them, what the owner cannot lose, and what they allow."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.abilities.asking import authenticate, check, pages
+from tests.registry import Person, Registry
+
+ROLES = ("VIEWER", "OPERATOR", "ADMIN")
+
+
+def _ref(agent: Any) -> dict[str, int]:
+    return {"agent_id": agent.agent_id}
+
+
+def _who(person: Person) -> dict[str, int]:
+    return {"user_id": person.user_id}
+
+
+def _grant(caller: Person, agent: Any, to: Person, **fields: Any) -> Any:
+    return caller.call(
+        "AccessService/GrantAccess", agent=_ref(agent), principal=_who(to), **fields
+    ).grant
+
+
+def _grant_refused(caller: Person, agent: Any, to: Person, **fields: Any) -> str:
+    return caller.refused(
+        "AccessService/GrantAccess", agent=_ref(agent), principal=_who(to), **fields
+    ).what
+
+
+def _revoke_refused(caller: Person, agent: Any, of: Person) -> str:
+    return caller.refused("AccessService/RevokeAccess", agent=_ref(agent), principal=_who(of)).what
+
+
+@pytest.mark.parametrize("minimum", ROLES)
+@pytest.mark.parametrize("granted", [None, *ROLES])
+def test_each_role_includes_those_below_it(
+    registry: Registry, granted: str | None, minimum: str
+) -> None:
+    user = registry.user()
+    agent = registry.agent(registry.user())
+    if granted:
+        registry.grant(agent.agent_id, user, granted)
+    allowed = granted is not None and ROLES.index(granted) >= ROLES.index(minimum)
+    expected = "ALLOWED" if allowed else "ROLE_INSUFFICIENT"
+    assert check(registry, user, agent.agent_id, minimum) == expected
+
+
+def test_a_second_grant_replaces_the_first_and_keeps_its_grant_time(registry: Registry) -> None:
+    owner, user = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    first = _grant(owner, agent, user)
+    registry.clock.advance(hours=1)
+    second = _grant(registry.admin, agent, user, role="ROLE_ADMIN", expire_time=_in(registry, 1))
+
+    assert (first.role, second.role) == (1, 3)
+    assert first.grant_time == second.grant_time
+    assert first.update_time.ToDatetime() < second.update_time.ToDatetime()
+    assert first.etag != second.etag
+    assert (first.granted_by, second.granted_by) == (owner.user_id, registry.admin.user_id)
+    # A grant without an end takes the end away.
+    assert not _grant(owner, agent, user, role="ROLE_ADMIN").HasField("expire_time")
+    listed = owner.call("AccessService/ListAgentAccess", agent=_ref(agent)).grants
+    assert [one.principal.user_id for one in listed] == [owner.user_id, user.user_id]
+
+
+def test_a_role_that_is_not_stated_is_viewer_and_one_that_does_not_exist_is_refused(
+    registry: Registry,
+) -> None:
+    owner, user = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    refusal = owner.refused(
+        "AccessService/GrantAccess", agent=_ref(agent), principal=_who(user), role=7
+    )
+    assert refusal.what == "INVALID_ARGUMENT FIELD_INVALID"
+    assert refusal.fields == ["role"]
+    assert check(registry, user, agent.agent_id) == "ROLE_INSUFFICIENT"
+    assert _grant(owner, agent, user).role == 1
+
+
+def test_what_a_grant_names_must_exist(registry: Registry) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner)
+    nobody = Person(registry, "", user_id=2**62)
+    assert _grant_refused(owner, agent, nobody) == "NOT_FOUND USER_NOT_FOUND"
+    assert _revoke_refused(owner, agent, nobody) == "NOT_FOUND REVOKE_FAILED"
+    assert _grant_refused(owner, agent, Person(registry, "")) == "INVALID_ARGUMENT FIELD_INVALID"
+    unknown = registry.admin.refused(
+        "AccessService/GrantAccess", agent={"agent_id": 2**62}, principal=_who(owner)
+    )
+    assert unknown.what == "NOT_FOUND AGENT_NOT_FOUND"
+
+
+def test_a_revoked_grant_is_gone_and_cannot_be_revoked_again(registry: Registry) -> None:
+    owner, user = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    granted = _grant(owner, agent, user)
+    answer = owner.call("AccessService/RevokeAccess", agent=_ref(agent), principal=_who(user))
+    assert answer.grant == granted
+    assert answer.tokens_revoked == 0
+    assert check(registry, user, agent.agent_id) == "ROLE_INSUFFICIENT"
+    assert _revoke_refused(owner, agent, user) == "NOT_FOUND REVOKE_FAILED"
+
+
+def test_revoking_a_grant_revokes_the_tokens_that_its_holder_minted_for_that_agent(
+    registry: Registry,
+) -> None:
+    owner, grantee = registry.user(), registry.user()
+    agent, other = registry.agent(owner), registry.agent(owner)
+    for each in (agent, other):
+        registry.grant(each.agent_id, grantee, "ADMIN")
+    theirs = [registry.agent_token(grantee, agent.agent_id) for _ in range(2)]
+    elsewhere = registry.agent_token(grantee, other.agent_id)
+    owners = registry.agent_token(owner, agent.agent_id)
+
+    answer = owner.call("AccessService/RevokeAccess", agent=_ref(agent), principal=_who(grantee))
+
+    assert answer.tokens_revoked == 2
+    # Granting again does not bring them back.
+    registry.grant(agent.agent_id, grantee, "ADMIN")
+    asked = [authenticate(registry, one.token) for one in (*theirs, elsewhere, owners, grantee)]
+    assert asked == ["TOKEN_INVALID"] * 2 + ["ALLOWED"] * 3
+
+
+def _owner_itself(registry: Registry, owner: Person, agent: Any) -> Person:
+    return owner
+
+
+def _administrator(registry: Registry, owner: Person, agent: Any) -> Person:
+    return registry.admin
+
+
+def _admin_grantee(registry: Registry, owner: Person, agent: Any) -> Person:
+    grantee = registry.user()
+    registry.grant(agent.agent_id, grantee, "ADMIN")
+    return grantee
+
+
+def _own_agent_as_owner(registry: Registry, owner: Person, agent: Any) -> Person:
+    return registry.agent_token(owner, agent.agent_id, act_as_owner=True)
+
+
+@pytest.mark.parametrize(
+    "road", [_owner_itself, _administrator, _admin_grantee, _own_agent_as_owner]
+)
+def test_the_owner_loses_nothing_by_any_road(registry: Registry, road: Any) -> None:
+    owner, heir = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    caller = road(registry, owner, agent)
+    protected = "FAILED_PRECONDITION CANNOT_REVOKE_OWNER"
+
+    assert _revoke_refused(caller, agent, owner) == protected
+    for role in ("ROLE_VIEWER", "ROLE_OPERATOR"):
+        assert _grant_refused(caller, agent, owner, role=role) == protected
+    assert _grant_refused(caller, agent, owner) == protected
+    assert (
+        _grant_refused(caller, agent, owner, role="ROLE_ADMIN", expire_time=_in(registry, 1))
+        == protected
+    )
+    assert (
+        "ransfer"
+        in caller.refused(
+            "AccessService/RevokeAccess", agent=_ref(agent), principal=_who(owner)
+        ).message
+    )
+    # What takes nothing away is allowed, and after a transfer it is a grant like any other.
+    assert _grant(caller, agent, owner, role="ROLE_ADMIN").role == 3
+    assert check(registry, owner, agent.agent_id, "ADMIN") == "ALLOWED"
+    owner.call(
+        "AgentService/TransferAgent", agent=_ref(agent), new_owner=_who(heir), keep_access=True
+    )
+    assert _grant(heir, agent, owner).role == 1
+    heir.call("AccessService/RevokeAccess", agent=_ref(agent), principal=_who(owner))
+    assert check(registry, owner, agent.agent_id) == "ROLE_INSUFFICIENT"
+
+
+def test_a_grant_ends_at_its_expire_time_and_not_before(own_registry: Registry) -> None:
+    registry = own_registry
+    user, agent = registry.user(), registry.agent(registry.user())
+    now = registry.clock.stop()
+    registry.grant(agent.agent_id, user, expire_time=now + timedelta(seconds=10))
+    registry.clock.advance(seconds=9, microseconds=999_999)
+    assert check(registry, user, agent.agent_id) == "ALLOWED"
+    registry.clock.advance(microseconds=1)
+    assert check(registry, user, agent.agent_id) == "ROLE_INSUFFICIENT"
+    listed = user.call("AccessService/ListUserAccess").grants
+    assert list(listed) == []
+
+
+def test_an_end_that_does_not_lie_ahead_is_refused(own_registry: Registry) -> None:
+    registry = own_registry
+    owner, user = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    now = registry.clock.stop()
+    for moment in (now, now - timedelta(days=1)):
+        assert (
+            _grant_refused(owner, agent, user, expire_time=moment)
+            == "INVALID_ARGUMENT FIELD_INVALID"
+        )
+    assert _grant(owner, agent, user, expire_time=now + timedelta(microseconds=1)).role == 1
+
+
+def test_who_has_a_role_for_a_while_gives_nobody_a_role_for_longer(registry: Registry) -> None:
+    temporary, friend = registry.user(), registry.user()
+    agent = registry.agent(registry.user())
+    end = _in(registry, 2)
+    registry.grant(agent.agent_id, temporary, "ADMIN", expire_time=end)
+    beyond = "PERMISSION_DENIED CEILING_EXCEEDED"
+
+    for to in (temporary, friend):
+        assert _grant_refused(temporary, agent, to, role="ROLE_ADMIN") == beyond
+        assert _grant_refused(temporary, agent, to, expire_time=_in(registry, 3)) == beyond
+    assert _grant(temporary, agent, friend, role="ROLE_ADMIN", expire_time=end).role == 3
+
+
+def test_one_reads_ones_own_grant_also_when_it_has_expired(registry: Registry) -> None:
+    user, stranger = registry.user(), registry.user()
+    agent = registry.agent(registry.user())
+    granted = registry.grant(agent.agent_id, user, expire_time=_in(registry, 1))
+    registry.clock.advance(hours=1)
+    ask: dict[str, Any] = {"agent": _ref(agent)}
+
+    assert user.call("AccessService/GetAccess", **ask).grant == granted
+    assert user.call("AccessService/GetAccess", **ask, principal=_who(user)).grant == granted
+    none = stranger.refused("AccessService/GetAccess", **ask)
+    assert none.what == "PERMISSION_DENIED AGENT_ACCESS_DENIED"
+
+
+def test_anothers_grant_is_read_by_an_admin_of_the_agent(registry: Registry) -> None:
+    owner, user, operator = registry.user(), registry.user(), registry.user()
+    agent = registry.agent(owner)
+    granted = registry.grant(agent.agent_id, user)
+    registry.grant(agent.agent_id, operator, "OPERATOR")
+    ask: dict[str, Any] = {"agent": _ref(agent), "principal": _who(user)}
+
+    assert owner.call("AccessService/GetAccess", **ask).grant == granted
+    assert registry.admin.call("AccessService/GetAccess", **ask).grant == granted
+    low = operator.refused("AccessService/GetAccess", **ask)
+    assert low.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
+    none = registry.admin.refused("AccessService/GetAccess", agent=_ref(agent))
+    assert none.what == "NOT_FOUND GRANT_NOT_FOUND"
+
+
+def test_the_grants_on_an_agent_are_listed_oldest_first_with_names(registry: Registry) -> None:
+    owner = registry.user()
+    late = registry.user(display_name="Late", email="late@example.org")
+    early = registry.user(display_name="Early")
+    agent = registry.agent(owner)
+    for user in (early, late):
+        registry.clock.advance(seconds=1)
+        registry.grant(agent.agent_id, user, expire_time=_in(registry, 1))
+    registry.clock.advance(hours=2)
+
+    found = pages(owner, "AccessService/ListAgentAccess", "grants", agent=_ref(agent), page_size=2)
+    grants = [one for page in found for one in page]
+
+    assert [one.principal.user_id for one in grants] == [
+        owner.user_id,
+        early.user_id,
+        late.user_id,
+    ]
+    assert [(one.display_name, one.email) for one in grants[1:]] == [
+        ("Early", ""),
+        ("Late", "late@example.org"),
+    ]
+
+
+def test_a_users_grants_are_listed_by_agent_and_by_least_role(registry: Registry) -> None:
+    user, owner = registry.user(), registry.user()
+    agents = [registry.agent(owner) for _ in range(3)]
+    for agent, role in reversed(list(zip(agents, ROLES, strict=True))):
+        registry.grant(agent.agent_id, user, role)
+    ids = [agent.agent_id for agent in agents]
+
+    def listed(caller: Person, **query: Any) -> list[int]:
+        answer = caller.call("AccessService/ListUserAccess", **query)
+        return [one.agent_id for one in answer.grants]
+
+    assert listed(user) == listed(registry.admin, user_id=user.user_id) == ids
+    assert listed(user, minimum_role="ROLE_VIEWER") == ids
+    assert listed(user, minimum_role="ROLE_OPERATOR") == ids[1:]
+    assert listed(user, minimum_role="ROLE_ADMIN") == ids[2:]
+    foreign = owner.refused("AccessService/ListUserAccess", user_id=user.user_id)
+    assert foreign.what == "PERMISSION_DENIED ACTION_MISSING"
+    unknown = user.refused("AccessService/ListUserAccess", minimum_role=9)
+    assert unknown.fields == ["minimum_role"]
+
+
+def _in(registry: Registry, hours: float) -> Any:
+    return registry.clock() + timedelta(hours=hours)

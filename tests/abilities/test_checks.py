@@ -1,0 +1,243 @@
+"""CheckAccess and its batch: may this user act on this agent?"""
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.abilities.asking import check, decision
+from tests.registry import Person, Registry
+
+
+def _check(caller: Person, **asked: Any) -> Any:
+    return caller.call("AccessService/CheckAccess", check=asked)
+
+
+def test_a_role_comes_from_ownership_from_a_grant_or_from_managing_all_agents(
+    registry: Registry,
+) -> None:
+    owner, granted, nobody = registry.user(), registry.user(), registry.user()
+    administrator = registry.user("ADMINISTRATOR")
+    agent = registry.agent(owner)
+    registry.grant(agent.agent_id, granted, "OPERATOR")
+    # Whatever is granted besides, ownership and administration come first.
+    registry.grant(agent.agent_id, administrator, "VIEWER")
+
+    def asked(user: Person) -> tuple[int, int, bool]:
+        answer = _check(
+            registry.admin,
+            principal={"user_id": user.user_id},
+            agent={"agent_id": agent.agent_id},
+            minimum_role="ROLE_ADMIN",
+        )
+        return answer.role, answer.role_source, answer.HasField("principal")
+
+    assert asked(administrator) == (3, 1, True)
+    assert asked(owner) == (3, 2, True)
+    # The role found is told although it does not suffice.
+    assert asked(granted) == (2, 3, False)
+    assert asked(nobody) == (0, 0, False)
+
+
+def test_an_unknown_agent_is_denied_to_everybody(registry: Registry) -> None:
+    for asked in (registry.admin, registry.user()):
+        assert check(registry, asked, 2**62) == "ROLE_INSUFFICIENT"
+    by_slug = _check(registry.admin, agent={"agent_slug": "no-such-agent"})
+    assert decision(by_slug.denial.reason) == "ROLE_INSUFFICIENT"
+
+
+def test_an_unknown_or_deactivated_user_is_denied_and_works_again_when_active(
+    registry: Registry,
+) -> None:
+    gone = registry.user()
+    agent = registry.agent(gone)
+    ref = {"user_id": gone.user_id}
+    assert check(registry, Person(registry, "", user_id=2**62), agent.agent_id) == "USER_INACTIVE"
+    registry.admin.call("UserService/DeactivateUser", user=ref)
+    assert check(registry, gone, agent.agent_id) == "USER_INACTIVE"
+    registry.admin.call("UserService/UpdateUser", user=ref, update={"active": True})
+    assert check(registry, gone, agent.agent_id, "ADMIN") == "ALLOWED"
+
+
+def test_a_status_matters_only_if_it_is_asked_for(registry: Registry) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner)
+    for status in ("INACTIVE", "ARCHIVED"):
+        owner.call(
+            "AgentService/UpdateAgent",
+            agent={"agent_id": agent.agent_id},
+            update={"status": f"AGENT_STATUS_{status}"},
+        )
+        assert check(registry, owner, agent.agent_id) == "ALLOWED"
+        assert check(registry, owner, agent.agent_id, require_active=True) == "AGENT_INACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("scoped", "stated", "outcome"),
+    [
+        pytest.param(False, None, "ALLOWED", id="network-wide, no site stated"),
+        pytest.param(False, "here", "ALLOWED", id="network-wide, on any site"),
+        pytest.param(True, "here", "ALLOWED", id="on its own site"),
+        pytest.param(True, None, "SITE_REQUIRED", id="scoped, no site stated"),
+        pytest.param(True, "there", "SITE_MISMATCH", id="scoped, on another site"),
+        pytest.param(True, "nowhere", "SITE_MISMATCH", id="on a site that does not exist"),
+    ],
+)
+def test_an_agent_of_a_site_is_for_that_site(
+    registry: Registry, scoped: bool, stated: str | None, outcome: str
+) -> None:
+    owner, stranger = registry.user(), registry.user()
+    sites = {"here": registry.site(), "there": registry.site(), "nowhere": 2**62}
+    agent = registry.agent(owner, site_scope=sites["here"] if scoped else 0)
+    site_id = sites[stated] if stated else 0
+
+    assert check(registry, owner, agent.agent_id, site_id=site_id) == outcome
+    # Not even an administrator is exempt.
+    assert check(registry, registry.admin, agent.agent_id, site_id=site_id) == outcome
+    # Who has no role learns nothing about the site.
+    assert check(registry, stranger, agent.agent_id, site_id=site_id) == "ROLE_INSUFFICIENT"
+    if site_id:
+        by_metadata = registry.admin.call(
+            "AccessService/CheckAccess",
+            _metadata=(("accredit-site", str(site_id)),),
+            check={"agent": {"agent_id": agent.agent_id}},
+        )
+        assert by_metadata.HasField("principal") is (outcome == "ALLOWED")
+
+
+def test_one_asks_about_oneself_freely_and_about_others_with_authenticate(
+    registry: Registry,
+) -> None:
+    user, other, service = registry.user(), registry.user(), registry.user("SERVICE")
+    agent = registry.agent(user)
+    bound = registry.agent_token(user, agent.agent_id)
+    own = {"agent": {"agent_id": agent.agent_id}}
+    about = {**own, "principal": {"user_id": user.user_id}}
+
+    assert _check(user, **own).HasField("principal")
+    assert _check(user, **about).HasField("principal")
+    assert _check(service, **about).HasField("principal")
+    for caller in (other, bound):
+        refusal = caller.refused("AccessService/CheckAccess", check=about)
+        assert refusal.what == "PERMISSION_DENIED ACTION_MISSING"
+        many = caller.refused("AccessService/BatchCheckAccess", checks=[own, about])
+        assert many.what == "PERMISSION_DENIED ACTION_MISSING"
+    # An agent asks about itself, bound to itself.
+    answer = _check(bound, **own)
+    assert (answer.role_source, answer.principal.agent_id) == (4, agent.agent_id)
+    second = registry.agent(user)
+    assert _check(bound, agent={"agent_id": second.agent_id}).HasField("denial")
+
+
+def test_a_tokens_ceiling_holds_for_its_own_questions(registry: Registry) -> None:
+    user = registry.user("ADMINISTRATOR")
+    agent, foreign = registry.agent(user), registry.agent(registry.user())
+    low = user.call("TokenService/CreateToken", ceiling={"max_role": "ROLE_OPERATOR"})
+    person = Person(registry, low.secret)
+
+    answer = _check(person, agent={"agent_id": agent.agent_id}, minimum_role="ROLE_ADMIN")
+    assert decision(answer.denial.reason) == "ROLE_INSUFFICIENT"
+    assert (answer.role, answer.role_source) == (2, 2)
+    # Without the action it is no administrator, so that other people's agents are closed to it.
+    assert _check(person, agent={"agent_id": foreign.agent_id}).HasField("denial")
+
+
+def test_a_batch_answers_each_question_as_a_single_call_would(registry: Registry) -> None:
+    users = [registry.user(), registry.user("ADMINISTRATOR"), registry.user("GUEST")]
+    site = registry.site()
+    agents = [registry.agent(users[0]), registry.agent(users[2], site_scope=site)]
+    registry.grant(agents[0].agent_id, users[2], "OPERATOR")
+    refs = [
+        *({"agent_id": one.agent_id} for one in agents),
+        {"agent_slug": agents[1].agent_slug.upper()},
+        {"agent_id": 2**62},
+        {"agent_slug": "no-such-agent"},
+    ]
+    checks = [
+        {
+            "principal": {"user_id": user_id},
+            "agent": ref,
+            "minimum_role": f"ROLE_{role}",
+            "site_id": site_id,
+        }
+        for user_id in (*(one.user_id for one in users), 2**62)
+        for ref in refs
+        for role in ("VIEWER", "OPERATOR", "ADMIN")
+        for site_id in (0, site)
+    ]
+    # Repeats, and an order that is nobody's.
+    checks += random.Random(4).sample(checks, 40)
+    random.Random(5).shuffle(checks)
+
+    batch = registry.admin.call("AccessService/BatchCheckAccess", checks=checks)
+    singles = [_check(registry.admin, **one) for one in checks]
+
+    assert [decision(one) for one in batch.decisions] == [
+        decision(one.denial.reason) if one.HasField("denial") else "ALLOWED" for one in singles
+    ]
+    assert {"ALLOWED", "ROLE_INSUFFICIENT", "SITE_REQUIRED", "USER_INACTIVE"} == {
+        decision(one) for one in batch.decisions
+    }
+
+
+def test_a_batch_is_bounded_and_names_the_question_that_is_wrong(registry: Registry) -> None:
+    good = {"agent": {"agent_id": 1}}
+    ask = registry.admin.refused
+    many = ask("AccessService/BatchCheckAccess", checks=[good] * 1001)
+    assert (many.what, many.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["checks"])
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({}, "checks[1].agent"),
+        ({"agent": {"agent_slug": "7"}}, "checks[1].agent.agent_slug"),
+        ({**good, "minimum_role": 9}, "checks[1].minimum_role"),
+        ({**good, "site_id": -1}, "checks[1].site_id"),
+        ({**good, "principal": {}}, "checks[1].principal"),
+        ({**good, "principal": {"user_id": -1}}, "checks[1].principal.user_id"),
+    ]
+    for question, field in wrong:
+        assert ask("AccessService/BatchCheckAccess", checks=[good, question]).fields == [field]
+    assert not registry.admin.call("AccessService/BatchCheckAccess").decisions
+
+
+def test_an_answer_says_what_it_rests_on_and_until_when(registry: Registry) -> None:
+    owner, granted = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    end = registry.clock() + timedelta(hours=1)
+    registry.grant(agent.agent_id, granted, expire_time=end)
+    about = {"principal": {"user_id": granted.user_id}, "agent": {"agent_id": agent.agent_id}}
+
+    basis = _check(registry.admin, **about, site_id=7).basis
+
+    assert basis.valid_until.ToDatetime(tzinfo=end.tzinfo) == end
+    assert basis.depends_on.token_id == ""
+    assert list(basis.depends_on.user_ids) == sorted([owner.user_id, granted.user_id])
+    assert list(basis.depends_on.agent_ids) == [agent.agent_id]
+    assert basis.depends_on.site_id == 7
+    assert basis.consistency_token
+    assert not _check(owner, agent={"agent_id": agent.agent_id}).basis.HasField("valid_until")
+
+
+def test_a_batch_rests_on_all_that_its_answers_rest_on(registry: Registry) -> None:
+    owner, granted = registry.user(), registry.user()
+    agents = [registry.agent(owner) for _ in range(2)]
+    ends = [registry.clock() + timedelta(hours=hours) for hours in (2, 1)]
+    for agent, end in zip(agents, ends, strict=True):
+        registry.grant(agent.agent_id, granted, expire_time=end)
+    own = {"agent": {"agent_id": agents[0].agent_id}}
+    others = [
+        {"agent": {"agent_id": one.agent_id}, "principal": {"user_id": granted.user_id}}
+        for one in agents
+    ]
+
+    basis = registry.admin.call("AccessService/BatchCheckAccess", checks=[own, *others]).basis
+
+    assert basis.valid_until.ToDatetime(tzinfo=ends[1].tzinfo) == ends[1]
+    # The first question was about the caller's token, whatever came after it.
+    whoami = registry.admin.call("AuthService/WhoAmI")
+    assert basis.depends_on.token_id == whoami.token.token_id
+    assert set(basis.depends_on.user_ids) == {
+        registry.admin.user_id,
+        owner.user_id,
+        granted.user_id,
+    }
+    assert list(basis.depends_on.agent_ids) == [one.agent_id for one in agents]

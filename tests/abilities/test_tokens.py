@@ -1,0 +1,389 @@
+"""Tokens are minted, listed, rotated and revoked."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from accredit_service.background import Housekeeping
+from tests.abilities.asking import authenticate, pages, works
+from tests.registry import Person, Registry
+
+DENIED = "PERMISSION_DENIED TOKEN_ACCESS_DENIED"
+
+
+def _mint(caller: Person, **fields: Any) -> Any:
+    if "ceiling" not in fields:
+        fields["full_rights"] = True
+    return caller.call("TokenService/CreateToken", **fields)
+
+
+def _mint_refused(caller: Person, **fields: Any) -> Any:
+    if "ceiling" not in fields:
+        fields.setdefault("full_rights", True)
+    return caller.refused("TokenService/CreateToken", **fields)
+
+
+def _get(caller: Person, token_id: str) -> Any:
+    return caller.call("TokenService/GetToken", token_id=token_id).token
+
+
+def _low(registry: Registry, user: Person, role: str, *capabilities: str) -> Person:
+    """The same user with a token that is held to a role."""
+    ceiling = {"max_role": f"ROLE_{role}", "capabilities": capabilities}
+    minted = _mint(user, ceiling=ceiling)
+    return Person(registry, minted.secret, token_id=minted.token.token_id, user_id=user.user_id)
+
+
+def test_a_minted_token_says_all_but_its_secret(registry: Registry) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner)
+    minted = _mint(
+        owner,
+        agent={"agent_slug": agent.agent_slug},
+        label=" CI <b>runner</b>\n",
+        ceiling={"capabilities": ["view_logs", "billing.refund", "chat", "chat"]},
+        ttl={"seconds": 3600},
+    )
+    token = minted.token
+
+    assert minted.secret.startswith(f"acr_{token.token_id}_")
+    assert (token.agent_id, token.WhichOneof("holder")) == (agent.agent_id, "agent_id")
+    assert token.label == "CI runner"
+    # A ceiling without a role is one of OPERATOR.
+    assert token.ceiling.max_role == 2
+    assert list(token.ceiling.capabilities) == ["billing.refund", "chat", "view_logs"]
+    assert not token.full_rights
+    assert token.created_by == owner.user_id
+    assert token.expire_time.ToDatetime() - token.create_time.ToDatetime() == timedelta(hours=1)
+    assert _get(owner, token.token_id) == token
+    assert minted.secret not in str(_get(owner, token.token_id))
+
+
+def test_without_a_holder_a_token_is_the_callers_own(registry: Registry) -> None:
+    user = registry.user()
+    token = _mint(user).token
+    assert (token.user_id, token.WhichOneof("holder")) == (user.user_id, "user_id")
+    assert token.full_rights
+    assert not token.HasField("ceiling")
+    assert not token.HasField("expire_time")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        pytest.param({"full_rights": False}, "rights", id="neither a ceiling nor full rights"),
+        pytest.param({"label": "x" * 201}, "label", id="a long label"),
+        pytest.param({"label": "a\0b"}, "label", id="NUL in a label"),
+        pytest.param({"ceiling": {"max_role": 9}}, "ceiling.max_role", id="no such role"),
+        pytest.param(
+            {"ceiling": {"capabilities": ["chat", "Chat"]}},
+            "ceiling.capabilities[1]",
+            id="a capital letter",
+        ),
+        pytest.param({"ceiling": {"capabilities": [""]}}, "ceiling.capabilities[0]", id="empty"),
+        pytest.param(
+            {"ceiling": {"capabilities": ["x" * 101]}}, "ceiling.capabilities[0]", id="too long"
+        ),
+        pytest.param(
+            {"ceiling": {"capabilities": [f"c{n}" for n in range(101)]}},
+            "ceiling.capabilities",
+            id="too many",
+        ),
+        pytest.param({"ttl": {"seconds": 0}}, "ttl", id="a life of nothing"),
+        pytest.param({"ttl": {"seconds": -5}}, "ttl", id="a negative life"),
+        pytest.param({"ttl": {"seconds": 36526 * 86400}}, "ttl", id="more than 100 years"),
+        pytest.param({"ttl": {"seconds": 2**62}}, "ttl", id="more than a duration holds"),
+        pytest.param({"ttl": {"seconds": 1, "nanos": -1}}, "ttl", id="signs that differ"),
+        pytest.param({"expire_time": {"seconds": 1}}, "expire_time", id="a moment long past"),
+        pytest.param({"expire_time": {"seconds": 2**40}}, "expire_time", id="after year 9999"),
+        pytest.param({"expire_time": {"nanos": -1}}, "expire_time", id="not a moment"),
+        pytest.param({"user_id": -1}, "user_id", id="a negative user"),
+        pytest.param({"user_id": 0}, "user_id", id="user 0"),
+        pytest.param({"agent": {}}, "agent", id="no agent"),
+        pytest.param({"act_as_owner": True}, "act_as_owner", id="a user's token has no owner"),
+    ],
+)
+def test_a_wish_that_breaks_a_rule_is_refused_by_its_field(
+    registry: Registry, fields: dict[str, Any], field: str
+) -> None:
+    refusal = _mint_refused(registry.user(), **fields)
+    assert refusal.what == "INVALID_ARGUMENT FIELD_INVALID"
+    assert refusal.fields == [field]
+
+
+def test_an_end_lies_ahead_and_at_most_a_hundred_years(own_registry: Registry) -> None:
+    user = own_registry.user()
+    now = own_registry.clock.stop()
+    century = timedelta(days=36525)
+    for moment in (now, now - timedelta(seconds=1), now + century + timedelta(seconds=1)):
+        assert _mint_refused(user, expire_time=moment).fields == ["expire_time"]
+    for moment in (now + timedelta(microseconds=1), now + century):
+        token = _mint(user, expire_time=moment).token
+        assert token.expire_time.ToDatetime(tzinfo=now.tzinfo) == moment
+
+
+def test_whom_one_may_mint_for(registry: Registry) -> None:
+    owner, admin_grantee, operator = registry.user(), registry.user(), registry.user()
+    agent = registry.agent(owner)
+    registry.grant(agent.agent_id, admin_grantee, "ADMIN")
+    registry.grant(agent.agent_id, operator, "OPERATOR")
+    of_agent = {"agent": {"agent_id": agent.agent_id}}
+    gone = registry.user()
+    registry.admin.call("UserService/DeactivateUser", user={"user_id": gone.user_id})
+
+    for caller in (owner, admin_grantee, registry.admin):
+        assert _mint(caller, **of_agent).token.created_by == caller.user_id
+    assert _mint_refused(operator, **of_agent).what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
+    assert _mint(operator, user_id=operator.user_id).token.user_id == operator.user_id
+    foreign = _mint_refused(operator, user_id=owner.user_id)
+    assert foreign.what == "PERMISSION_DENIED ACTION_MISSING"
+    assert _mint(registry.admin, user_id=owner.user_id).token.user_id == owner.user_id
+    for user_id in (gone.user_id, 2**62):
+        unknown = _mint_refused(registry.admin, user_id=user_id)
+        assert unknown.what == "NOT_FOUND USER_NOT_FOUND"
+
+
+def test_only_the_owner_in_person_mints_a_token_that_acts_as_them(registry: Registry) -> None:
+    owner, grantee = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    registry.grant(agent.agent_id, grantee, "ADMIN")
+    wish = {"agent": {"agent_id": agent.agent_id}, "act_as_owner": True}
+
+    as_owner = registry.agent_token(owner, agent.agent_id, act_as_owner=True)
+    for caller in (grantee, registry.admin):
+        assert _mint_refused(caller, **wish).what == "PERMISSION_DENIED OWNER_REQUIRED"
+    assert _mint_refused(as_owner, **wish).what == "PERMISSION_DENIED USER_TOKEN_REQUIRED"
+    assert _get(owner, as_owner.token_id).act_as_owner
+
+
+def test_a_token_mints_nothing_beyond_its_own_ceiling_or_end(registry: Registry) -> None:
+    user = registry.user()
+    end = registry.clock() + timedelta(hours=1)
+    minted = _mint(
+        user,
+        ceiling={"max_role": "ROLE_ADMIN", "capabilities": ["chat", "billing.refund"]},
+        expire_time=end,
+    )
+    person = Person(registry, minted.secret, user_id=user.user_id)
+    within: dict[str, Any] = {
+        "ceiling": {"max_role": "ROLE_ADMIN", "capabilities": ["billing.refund"]},
+        "expire_time": end,
+    }
+    beyond: list[dict[str, Any]] = [
+        {"full_rights": True, "ceiling": None},
+        {"ceiling": {"capabilities": ["chat", "view_logs"]}},
+        {"ceiling": {"capabilities": ["billing"]}},
+        {"expire_time": None},
+        {"expire_time": end + timedelta(microseconds=1)},
+    ]
+
+    assert _mint(person, **within).token.created_by == user.user_id
+    for more in beyond:
+        wish = {key: value for key, value in {**within, **more}.items() if value is not None}
+        refusal = person.refused("TokenService/CreateToken", **wish)
+        assert refusal.what == "PERMISSION_DENIED CEILING_EXCEEDED", more
+
+
+@pytest.mark.parametrize("role", ["VIEWER", "OPERATOR"])
+def test_a_token_held_below_admin_neither_mints_nor_ends_other_tokens(
+    registry: Registry, role: str
+) -> None:
+    user = registry.user()
+    other = _mint(user).token
+    low = _low(registry, user, role)
+    too_low = "PERMISSION_DENIED ROLE_INSUFFICIENT"
+
+    assert _mint_refused(low, ceiling={"max_role": "ROLE_VIEWER"}).what == too_low
+    assert low.refused("TokenService/RevokeUserTokens").what == too_low
+    assert low.refused("TokenService/RevokeToken", token_id=other.token_id).what == DENIED
+    assert low.refused("TokenService/RotateToken", token_id=other.token_id).what == DENIED
+    # Itself it may look at and end.
+    assert _get(low, low.token_id).token_id == low.token_id
+    low.call("TokenService/RevokeToken", token_id=low.token_id)
+    assert not works(low)
+
+
+def test_tokens_are_listed_newest_first_the_live_ones_unless_all_are_asked_for(
+    registry: Registry,
+) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner)
+    ids = []
+    for fields in ({}, {"ttl": {"seconds": 60}}, {}, {}):
+        registry.clock.advance(seconds=1)
+        ids.append(registry.agent_token(owner, agent.agent_id, **fields).token_id)
+    owner.call("TokenService/RevokeToken", token_id=ids[2])
+    registry.clock.advance(seconds=60)
+
+    def listed(**query: Any) -> list[str]:
+        found = pages(
+            owner,
+            "TokenService/ListTokens",
+            "tokens",
+            agent={"agent_id": agent.agent_id},
+            page_size=2,
+            **query,
+        )
+        return [one.token_id for page in found for one in page]
+
+    assert listed() == [ids[3], ids[0]]
+    assert listed(show_inactive=True) == ids[::-1]
+
+
+def test_who_may_see_a_token_and_who_is_told_nothing(registry: Registry) -> None:
+    owner, operator, viewer, stranger = (registry.user() for _ in range(4))
+    agent = registry.agent(owner)
+    registry.grant(agent.agent_id, operator, "OPERATOR")
+    registry.grant(agent.agent_id, viewer, "VIEWER")
+    token, sibling = (registry.agent_token(owner, agent.agent_id) for _ in range(2))
+    held = registry.agent_token(owner, agent.agent_id, ceiling={"max_role": "ROLE_VIEWER"})
+    users = _mint(owner).token
+    of_agent: dict[str, Any] = {"agent": {"agent_id": agent.agent_id}}
+
+    for caller in (owner, operator, registry.admin, sibling):
+        assert _get(caller, token.token_id).token_id == token.token_id
+        assert caller.call("TokenService/ListTokens", **of_agent).tokens
+    for caller in (owner, registry.admin):
+        assert _get(caller, users.token_id) == users
+    for caller in (viewer, stranger, held):
+        told = [
+            caller.refused("TokenService/GetToken", token_id=token_id).what
+            for token_id in (token.token_id, users.token_id, "0" * 16)
+        ]
+        assert told == [DENIED] * 3
+    assert _get(held, held.token_id).token_id == held.token_id
+    low = viewer.refused("TokenService/ListTokens", **of_agent)
+    assert low.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
+    foreign = operator.refused("TokenService/ListTokens", user_id=owner.user_id)
+    assert foreign.what == "PERMISSION_DENIED ACTION_MISSING"
+    nothing = registry.admin.refused("TokenService/GetToken", token_id="0" * 16)
+    assert nothing.what == "NOT_FOUND AGENT_TOKEN_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "token_id", ["", "short", "x" * 17, "ü" * 16, "acr_" + "0" * 12, "\0" * 16]
+)
+def test_what_cannot_be_a_token_id_is_refused(registry: Registry, token_id: str) -> None:
+    for method in ("GetToken", "RotateToken", "RevokeToken"):
+        refusal = registry.admin.refused(f"TokenService/{method}", token_id=token_id)
+        assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["token_id"])
+
+
+def test_without_a_holder_the_callers_own_tokens_are_listed(registry: Registry) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner)
+    bound = registry.agent_token(owner, agent.agent_id)
+    own = owner.call("TokenService/ListTokens").tokens
+    agents = bound.call("TokenService/ListTokens").tokens
+    assert {one.user_id for one in own} == {owner.user_id}
+    assert [one.token_id for one in agents] == [bound.token_id]
+
+
+def test_revoking_is_at_once_for_good_and_may_be_repeated(registry: Registry) -> None:
+    owner = registry.user()
+    token = registry.agent_token(owner, registry.agent(owner).agent_id)
+    first, again = (
+        owner.call("TokenService/RevokeToken", token_id=token.token_id).token for _ in range(2)
+    )
+    assert first.HasField("revoke_time")
+    assert first == again
+    assert authenticate(registry, token.token) == "TOKEN_INVALID"
+    assert token.refused("AuthService/WhoAmI").what == "UNAUTHENTICATED TOKEN_INVALID"
+
+
+def test_who_may_revoke_a_token(registry: Registry) -> None:
+    owner, grantee, operator, stranger = (registry.user() for _ in range(4))
+    agent = registry.agent(owner)
+    registry.grant(agent.agent_id, grantee, "ADMIN")
+    registry.grant(agent.agent_id, operator, "OPERATOR")
+
+    def revoked_by(caller: Person, minter: Person) -> bool:
+        token = registry.agent_token(minter, agent.agent_id)
+        if caller in (operator, stranger):
+            refusal = caller.refused("TokenService/RevokeToken", token_id=token.token_id)
+            assert refusal.what == DENIED
+        else:
+            caller.call("TokenService/RevokeToken", token_id=token.token_id)
+        return not works(token)
+
+    assert all(revoked_by(one, owner) for one in (owner, grantee, registry.admin))
+    assert not any(revoked_by(one, owner) for one in (operator, stranger))
+    # Whoever minted it may, also when they have lost their role.
+    token = registry.agent_token(grantee, agent.agent_id)
+    registry.grant(agent.agent_id, grantee, "VIEWER")
+    grantee.call("TokenService/RevokeToken", token_id=token.token_id)
+    assert authenticate(registry, token.token) == "TOKEN_INVALID"
+
+
+def test_all_tokens_of_an_agent_are_revoked_at_once(registry: Registry) -> None:
+    owner = registry.user()
+    agent, other = registry.agent(owner), registry.agent(owner)
+    tokens = [registry.agent_token(owner, agent.agent_id) for _ in range(2)]
+    elsewhere = registry.agent_token(owner, other.agent_id)
+    ref = {"agent_id": agent.agent_id}
+
+    first, again = (owner.call("TokenService/RevokeAgentTokens", agent=ref) for _ in range(2))
+
+    assert (first.tokens_revoked, again.tokens_revoked) == (2, 0)
+    assert [works(one) for one in (*tokens, elsewhere, owner)] == [False, False, True, True]
+
+
+def test_all_tokens_of_a_user_are_revoked_and_on_request_those_they_minted_for_agents(
+    registry: Registry,
+) -> None:
+    user, other = registry.user("ADMINISTRATOR"), registry.user()
+    agent = registry.agent(other)
+
+    def revoke(**fields: Any) -> list[bool]:
+        own = Person(registry, _mint(user).secret)
+        for_agent = registry.agent_token(user, agent.agent_id)
+        for_user = Person(registry, _mint(user, user_id=other.user_id).secret)
+        registry.admin.call("TokenService/RevokeUserTokens", user_id=user.user_id, **fields)
+        fresh = _mint(registry.admin, user_id=user.user_id)
+        object.__setattr__(user, "token", fresh.secret)
+        return [works(one) for one in (own, for_agent, for_user)]
+
+    assert revoke() == [False, True, True]
+    # Only for agents: what they minted for another user is that user's to lose.
+    assert revoke(include_minted=True) == [False, False, True]
+    unknown = registry.admin.refused("TokenService/RevokeUserTokens", user_id=2**62)
+    assert unknown.what == "NOT_FOUND USER_NOT_FOUND"
+    foreign = other.refused("TokenService/RevokeUserTokens", user_id=user.user_id)
+    assert foreign.what == "PERMISSION_DENIED ACTION_MISSING"
+
+
+def test_the_token_that_a_user_calls_with_is_one_of_those_that_end(registry: Registry) -> None:
+    user = registry.user()
+    answer = user.call("TokenService/RevokeUserTokens")
+    assert answer.tokens_revoked == 1
+    assert user.refused("AuthService/WhoAmI").what == "UNAUTHENTICATED TOKEN_INVALID"
+
+
+def test_when_a_token_was_last_used_is_gathered_in_memory_and_written_now_and_then(
+    own_registry: Registry,
+) -> None:
+    registry = own_registry
+    owner = registry.user()
+    token = registry.agent_token(owner, registry.agent(owner).agent_id)
+    unused = registry.agent_token(owner, token.agent_id)
+    before = registry.admin.call("AuthService/WhoAmI").token.etag
+
+    for minutes in (1, 1):
+        registry.clock.advance(minutes=minutes)
+        token.call("AuthService/WhoAmI")
+        used = registry.clock()
+    assert not _get(owner, token.token_id).HasField("last_used_time")
+    Housekeeping(registry.app).flush_usage()
+
+    read = _get(owner, token.token_id)
+    assert abs(read.last_used_time.ToDatetime(tzinfo=used.tzinfo) - used) < timedelta(minutes=1)
+    assert not _get(owner, unused.token_id).HasField("last_used_time")
+    # Being asked about is use as well; being used is no change.
+    registry.clock.advance(hours=1)
+    assert authenticate(registry, token.token) == "ALLOWED"
+    Housekeeping(registry.app).flush_usage()
+    later = _get(owner, token.token_id)
+    assert later.last_used_time.ToDatetime() > read.last_used_time.ToDatetime()
+    assert later.etag == read.etag
+    assert registry.admin.call("AuthService/WhoAmI").token.etag == before

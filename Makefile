@@ -105,9 +105,8 @@ example-check: example-generated ## Fail if generating the example's would chang
 	done
 
 .PHONY: docs
-docs: $(INSTALLED) ## Write docs/permissions.md from the tables in the code
-	@mkdir -p build && $(BIN)/python -m tools.permissions_page >build/permissions.md
-	@cp build/permissions.md docs/permissions.md
+docs: $(INSTALLED) ## Write what docs/ repeats of the code: permissions, settings
+	@$(BIN)/python -m tools.pages
 
 .PHONY: format
 format: $(GOOGLEAPIS) ## Format Python and protos, and fix what ruff can fix

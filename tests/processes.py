@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,6 @@ class ServerProcess:
         database_url: str,
         data_dir: Path,
         *flags: str,
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.database_url = database_url
         self.data_dir = data_dir
@@ -59,7 +58,7 @@ class ServerProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=_ENVIRONMENT | (environment or {}),
+                env=_ENVIRONMENT,
             )
 
     @cached_property
@@ -124,10 +123,9 @@ def launched(
     database_url: str,
     data_dir: Path,
     *flags: str,
-    environment: Mapping[str, str] | None = None,
 ) -> Generator[ServerProcess]:
     """A process that may not be ready yet."""
-    process = ServerProcess(database_url, data_dir, *flags, environment=environment)
+    process = ServerProcess(database_url, data_dir, *flags)
     try:
         yield process
     finally:
@@ -143,9 +141,8 @@ def await_health(address: str, *, serving: bool, service: str = READINESS) -> No
     )
     request = health_pb2.HealthCheckRequest(service=service)
     with grpc.insecure_channel(address) as channel:
-        watch = health_pb2_grpc.HealthStub(channel).Watch(
-            request, timeout=PATIENCE, wait_for_ready=True
-        )
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # Its types know no methods.
+        watch = stub.Watch(request, timeout=PATIENCE, wait_for_ready=True)
         for answer in watch:
             if answer.status == wanted:
                 watch.cancel()
@@ -156,6 +153,6 @@ def await_health(address: str, *, serving: bool, service: str = READINESS) -> No
 def health_of(address: str, service: str = READINESS) -> int:
     """What the server's health is now."""
     with grpc.insecure_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE)
     return int(answer.status)

@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
 
 from accredit.v1 import (
@@ -77,13 +77,16 @@ class RefusedError(Exception):
         self.reason = ""
         self.metadata: Mapping[str, str] = {}
         self.fields: Sequence[str] = ()
+        self.retry_after: float | None = None
         status = rpc_status.from_call(call)
         for detail in () if status is None else status.details:
-            info, bad = ErrorInfo(), BadRequest()
+            info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
             if detail.Unpack(info):
                 self.reason, self.metadata = info.reason, dict(info.metadata)
             elif detail.Unpack(bad):
                 self.fields = [violation.field for violation in bad.field_violations]
+            elif detail.Unpack(retry):
+                self.retry_after = retry.retry_delay.ToTimedelta().total_seconds()
         super().__init__(f"{self.code.name} {self.reason}: {self.message}")
 
     @property
@@ -127,6 +130,8 @@ class Registry:
         self.channel = grpc.insecure_channel(
             address, options=[("grpc.use_local_subchannel_pool", 1)]
         )
+        # Of each call, in seconds.
+        self.timeout: float | None = 30.0
         self._numbers = itertools.count(1)
         self._methods = {
             f"{service.name}/{method.name}": method
@@ -175,7 +180,7 @@ class Registry:
             sent.append(("authorization", f"Bearer {token}"))
         message = self.request_of(method)(**fields) if request is None else request
         try:
-            return invoke(message, metadata=sent, timeout=30)
+            return invoke(message, metadata=sent, timeout=self.timeout)
         except grpc.RpcError as error:
             raise RefusedError(error) from None
 

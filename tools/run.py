@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tools.seed import seed
 # Where a server listens to all, and where it is found from here.
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - not what we bind
 _LISTENING = "listening on "
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRPCURL = Path("build/bin/grpcurl")
 
 
@@ -35,19 +37,21 @@ def main() -> int:
             "make run: this is for trying things on this machine, in plaintext; run "
             "`accredit-server serve` for anything else"
         )
-    # Calls would scroll away what to paste.
-    environment = {"ACCREDIT_LOG_LEVEL": "warning", **os.environ}
-    # In a session of its own, so that it hears of a Ctrl-C once and from here: a second signal
-    # would stop it without grace.
+    # Waited for by one thread, which cannot miss them as a handler can that is due while another
+    # thread waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     server = subprocess.Popen(
         [sys.executable, "-m", "accredit_service.cli", "serve"],
-        env=environment,
+        # Calls would scroll away what to paste.
+        env={"ACCREDIT_LOG_LEVEL": "warning", **os.environ},
         stdout=subprocess.PIPE,
         text=True,
+        # In a session of its own, so that it hears of a Ctrl-C once and from us: a second signal
+        # would stop it without grace.
         start_new_session=True,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS),
     )
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _frame: server.send_signal(received))
+    threading.Thread(target=_forward, args=(server,), daemon=True).start()
     assert server.stdout is not None
     for line in server.stdout:
         print(line, end="", flush=True)
@@ -56,6 +60,12 @@ def main() -> int:
             server.wait()
             return 1
     return server.wait()
+
+
+def _forward(server: "subprocess.Popen[str]") -> None:
+    """Hand our signals on to the server."""
+    while True:
+        server.send_signal(signal.sigwait(_SIGNALS))
 
 
 def _begin(settings: Settings, listening: str) -> bool:

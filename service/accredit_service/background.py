@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from accredit_storage.errors import StoreError
@@ -47,6 +48,15 @@ class Ticker:
             attempt(self._thread.name, self._work)
 
 
+def stop_all(tickers: Sequence[Ticker], patience: float) -> None:
+    """Stop them together, waiting no longer than for one."""
+    give_up = time.monotonic() + patience
+    for ticker in tickers:
+        ticker.stop(0)
+    for ticker in tickers:
+        ticker.stop(max(0, give_up - time.monotonic()))
+
+
 def attempt(name: str, work: Callable[[], object]) -> None:
     """Do a piece of work; log its failure, which nobody waits for."""
     try:
@@ -55,6 +65,15 @@ def attempt(name: str, work: Callable[[], object]) -> None:
         log.warning("put off", extra=logs.fields(work=name, why=str(error)))
     except Exception:
         log.exception("failed in the background", extra=logs.fields(work=name))
+
+
+def attempt_within(name: str, seconds: float, work: Callable[[], object]) -> None:
+    """The same, but give up waiting after a while."""
+    thread = threading.Thread(target=attempt, args=(name, work), name=name, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        log.warning("given up", extra=logs.fields(work=name))
 
 
 class Housekeeping:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -240,7 +241,10 @@ def _write_private(path: Path, secret: str) -> None:
 
 
 def _make_data_dir(settings: Settings) -> None:
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = settings.data_dir
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & stat.S_IRWXO:
+        log.warning("data folder open to every user", extra=logs.fields(data_dir=str(path)))
 
 
 def _bootstrap_if_new(settings: Settings, app: "App") -> None:

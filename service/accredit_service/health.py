@@ -4,12 +4,16 @@ The service "" is liveness and says SERVING for as long as the server does: a pr
 restarted because its database is away. The named services are readiness.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import grpc
 from grpc_health.v1 import health, health_pb2
+
+from . import logs
+
+log = logging.getLogger(__name__)
 
 SERVICE = health.SERVICE_NAME
 #: The named service that stands for all of ours.
@@ -59,36 +63,47 @@ class Readiness:
         self._names = names
         self._probe = probe
         self._patience = patience
-        # The probe may hang with the database, and must not hang whoever waits for it.
-        self._prober = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probe")
-        self._pending: Future[object] | None = None
+        self._asked: _Asked | None = None
         self._ready: bool | None = None
 
     def check(self) -> bool:
         """Ask once and say it; whether it is ready. Takes ``patience`` at most."""
-        if self._pending is None:
-            self._pending = self._prober.submit(self._probe)
-        try:
-            self._pending.result(self._patience)
-        except TimeoutError:
+        if self._asked is None:
+            self._asked = _Asked(self._probe)
+            self._asked.start()
+        self._asked.join(self._patience)
+        if self._asked.is_alive():
             # Asked again only once this one has ended: a hanging database gets one probe.
-            if self._pending.done():
-                self._pending = None
-            return self._say(False)
-        except Exception:  # noqa: BLE001 - whatever is wrong, it is not ready; calls say what it is
-            self._pending = None
-            return self._say(False)
-        self._pending = None
-        return self._say(True)
+            return self._say("the database does not answer in time")
+        asked, self._asked = self._asked, None
+        return self._say(asked.problem)
 
-    def close(self) -> None:
-        """Ask no more."""
-        self._prober.shutdown(wait=False, cancel_futures=True)
-
-    def _say(self, ready: bool) -> bool:
+    def _say(self, problem: str) -> bool:
+        ready = not problem
         # Only a change: watchers are told each time.
         if ready is not self._ready:
             self._ready = ready
+            log.log(
+                logging.INFO if ready else logging.WARNING,
+                "ready" if ready else "not ready",
+                extra=logs.fields(why=problem or None),
+            )
             for name in self._names:
                 self._servicer.set(name, _SERVING if ready else _NOT_SERVING)
         return ready
+
+
+class _Asked(threading.Thread):
+    """One probe. It may hang with the database, and hangs neither its caller nor the process."""
+
+    def __init__(self, probe: Callable[[], object]) -> None:
+        super().__init__(name="probe", daemon=True)
+        self._probe = probe
+        self.problem = ""
+
+    def run(self) -> None:
+        """Ask."""
+        try:
+            self._probe()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is not ready
+            self.problem = repr(error)

@@ -25,7 +25,7 @@ from . import logs
 from .abilities import auth
 from .abilities.app import App
 from .abilities.permissions import PERMISSIONS, Action, Permission
-from .background import Housekeeping, Ticker, attempt
+from .background import Housekeeping, Ticker, attempt_within, stop_all
 from .health import READINESS, SERVICE, Health, Readiness
 from .interceptors.access import check_access, check_decided
 from .interceptors.authentication import authenticate
@@ -55,6 +55,8 @@ HEALTH_WATCHERS = 256
 _PROBE_SECONDS = 0.5
 _PROBE_PATIENCE = 1.0
 _SWEEP_SECONDS = 3600.0
+# Beyond the grace, for each of two things: a database that hangs must not hold up the end.
+_TIDY_PATIENCE = 1.0
 _OVERDUE_SECONDS = 1.0
 
 # Their stubs name another type, which is the same at run time.
@@ -103,18 +105,20 @@ class Server:
         grace: float,
         health: Health,
         readiness: Readiness,
+        housekeeping: Housekeeping,
         tickers: Sequence[Ticker],
         lanes: Sequence[Lane],
-        at_the_end: Sequence[Callable[[], object]],
+        probed: Store,
     ) -> None:
         self.address = address
         self._inner = inner
         self._grace = grace
         self._health = health
         self._readiness = readiness
+        self._housekeeping = housekeeping
         self._tickers = tickers
         self._lanes = lanes
-        self._at_the_end = at_the_end
+        self._probed = probed
 
     def start(self) -> None:
         """Serve. Readiness has been found out before the first call can come."""
@@ -130,10 +134,9 @@ class Server:
         """
         self._health.stop()
         self._inner.stop(self._grace if grace is None else grace).wait()
-        for ticker in self._tickers:
-            ticker.stop()
-        for work in self._at_the_end:
-            attempt("stop", work)
+        stop_all(self._tickers, _TIDY_PATIENCE)
+        attempt_within("usage", _TIDY_PATIENCE, self._housekeeping.flush_usage)
+        self._probed.close()
         for lane in self._lanes:
             lane.shutdown(wait=False)
 
@@ -207,6 +210,7 @@ def build(
         grace=settings.grace,
         health=health,
         readiness=readiness,
+        housekeeping=housekeeping,
         tickers=[
             Ticker("readiness", _PROBE_SECONDS, readiness.check),
             Ticker("deadlines", _OVERDUE_SECONDS, deadlines.release_overdue),
@@ -214,7 +218,7 @@ def build(
             Ticker("sweep", _SWEEP_SECONDS, housekeeping.sweep, at_once=True),
         ],
         lanes=lanes.all(),
-        at_the_end=[readiness.close, probed.close, housekeeping.flush_usage],
+        probed=probed,
     )
 
 

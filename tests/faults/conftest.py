@@ -1,5 +1,6 @@
 """What the tests of faults share."""
 
+import shutil
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.postgres import PostgresServer
 from tests.processes import ServerProcess, launched
 
 Launch: TypeAlias = Callable[..., ServerProcess]
@@ -22,8 +24,25 @@ def launch(database_url: str, tmp_path: Path) -> Generator[Launch]:
         yield lambda *flags: stack.enter_context(launched(database_url, tmp_path / "data", *flags))
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[tuple[ServerProcess, ServerProcess]]:
+    """Two servers on one database, on each engine; for tests that leave both as they are."""
+    folder = tmp_path_factory.mktemp("pair")
+    if request.param == "sqlite":
+        url = f"sqlite:///{folder / 'accredit.db'}"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "accredit.db")
+    else:
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        template = request.getfixturevalue("postgres_template")
+        url = postgres.url(postgres.create_database(template=template))
+    with launched(url, folder / "data") as first, launched(url, folder / "data") as second:
+        yield first.ready(), second.ready()
+
+
 @pytest.fixture
 def two(launch: Launch) -> tuple[ServerProcess, ServerProcess]:
-    """Two servers on one database, which are ready."""
+    """The same for one test, which may kill them."""
     first, second = launch(), launch()
     return first.ready(), second.ready()

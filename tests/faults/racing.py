@@ -45,9 +45,7 @@ def reasons(outcomes: Iterable[Any]) -> list[tuple[str, str]]:
 @contextmanager
 def spread(person: Person, *registries: Registry, connections: int) -> Generator[list[Person]]:
     """The same person over so many connections, to their registry or to these in turn."""
-    opened = [
-        each.again() for each in islice(cycle(registries or (person.registry,)), connections)
-    ]
+    opened = [each.again() for each in islice(cycle(registries or (person.registry,)), connections)]
     try:
         yield [
             Person(

@@ -3,6 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def test_of_many_who_want_a_name_one_has_it(
     with spread(registry.admin, connections=8) as admins:
         outcomes = race(
             [
-                lambda admin=admin, wish=wish: admin.call(wish[0], **wish[1])
+                partial(admin.call, wish[0], **wish[1])
                 for admin, wish in zip(shared_out(admins, WRITERS), wishes, strict=True)
             ]
         )
@@ -76,9 +77,7 @@ def test_batches_that_name_the_same_agents_in_different_orders_all_succeed(
     with spread(registry.admin, connections=8) as admins:
         outcomes = race(
             [
-                lambda admin=admin, place=place: admin.call(
-                    "AgentService/BatchCreateAgents", requests=items(place)
-                )
+                partial(admin.call, "AgentService/BatchCreateAgents", requests=items(place))
                 for place, admin in enumerate(admins)
             ]
         )
@@ -126,7 +125,7 @@ def test_nothing_is_created_for_what_goes_at_the_same_time(
         with spread(registry.admin, connections=4) as admins:
             outcomes = race(
                 [
-                    lambda admin=admin, call=call: admin.call(call[0], **call[1])
+                    partial(admin.call, call[0], **call[1])
                     for admin, call in zip(admins, calls, strict=True)
                 ]
             )
@@ -161,7 +160,7 @@ def test_no_update_under_an_etag_is_lost(registry: Registry, increments: int) ->
         return mismatches
 
     with spread(registry.admin, connections=WRITERS) as admins:
-        outcomes = race([lambda admin=admin: increment(admin) for admin in admins])
+        outcomes = race([partial(increment, admin) for admin in admins])
     seen = sum(answers(outcomes), Counter[str]())
     assert set(seen) == {"ABORTED ETAG_MISMATCH"}
     final = registry.admin.call("AgentService/GetAgent", agent=ref).agent
@@ -169,14 +168,12 @@ def test_no_update_under_an_etag_is_lost(registry: Registry, increments: int) ->
 
 
 def test_parallel_repeats_of_a_request_have_one_effect_and_one_answer(registry: Registry) -> None:
-    wish = {"agent_slug": "once", "owner_id": registry.admin.user_id}
+    wish: dict[str, Any] = {"agent_slug": "once", "owner_id": registry.admin.user_id}
     request_id = str(uuid.uuid4())
     with spread(registry.admin, connections=8) as admins:
         outcomes = race(
             [
-                lambda admin=admin: admin.call(
-                    "AgentService/CreateAgent", request_id=request_id, **wish
-                )
+                partial(admin.call, "AgentService/CreateAgent", request_id=request_id, **wish)
                 for admin in shared_out(admins, WRITERS)
             ]
         )
@@ -192,8 +189,8 @@ def test_a_secret_is_shown_to_one_of_the_parallel_repeats(registry: Registry) ->
         before = len(changes(registry, "TOKEN_CREATED"))
         outcomes = race(
             [
-                lambda admin=admin: admin.call(
-                    "TokenService/CreateToken", full_rights=True, request_id=request_id
+                partial(
+                    admin.call, "TokenService/CreateToken", full_rights=True, request_id=request_id
                 )
                 for admin in shared_out(admins, WRITERS)
             ]
@@ -209,8 +206,11 @@ def test_of_different_requests_under_one_id_one_is_carried_out(registry: Registr
     with spread(registry.admin, connections=8) as admins:
         outcomes = race(
             [
-                lambda admin=admin, place=place: admin.call(
-                    "UserService/CreateUser", login=f"user-{place}", request_id=request_id
+                partial(
+                    admin.call,
+                    "UserService/CreateUser",
+                    login=f"user-{place}",
+                    request_id=request_id,
                 )
                 for place, admin in enumerate(shared_out(admins, WRITERS))
             ]

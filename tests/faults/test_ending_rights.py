@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -169,12 +170,10 @@ def test_no_successor_outlives_the_end_of_all_tokens(
             outcomes = race(
                 [
                     *(
-                        lambda caller=caller: caller.call(
-                            "TokenService/RotateToken", token_id=token_id
-                        )
+                        partial(caller.call, "TokenService/RotateToken", token_id=token_id)
                         for caller in rotators
                     ),
-                    lambda: registry.admin.call(end, **how),
+                    partial(registry.admin.call, end, **how),
                 ]
             )
         assert not isinstance(outcomes[-1], RefusedError)

@@ -3,7 +3,9 @@
 import uuid
 from collections import Counter
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from tests.processes import ServerProcess, launched
 from tests.registry import Person, RefusedError, Registry
 
 pytestmark = pytest.mark.timeout(120)
-Two = tuple[ServerProcess, ServerProcess]
+Pair = tuple[ServerProcess, ServerProcess]
 
 
 @pytest.mark.parametrize("folders", ["one-data-folder", "a-data-folder-each"])
@@ -44,12 +46,13 @@ def test_those_that_start_together_make_one_administrator(
         assert [change.revision for change in changes] == [1]
 
 
-def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(two: Two) -> None:
-    first, second = (server.registry for server in two)
+def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(pair: Pair) -> None:
+    first, second = (server.registry for server in pair)
     with spread(first.admin, first, second, connections=8) as admins:
         outcomes = race(
             [
-                lambda admin=admin: admin.call(
+                partial(
+                    admin.call,
                     "AgentService/CreateAgent",
                     agent_slug="one",
                     owner_id=first.admin.user_id,
@@ -63,15 +66,13 @@ def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(two: T
     assert [answer.created for answer in answers(outcomes)].count(True) == 1
 
 
-def test_of_fifty_rotations_one_makes_the_successor(two: Two) -> None:
-    first, second = (server.registry for server in two)
+def test_of_fifty_rotations_one_makes_the_successor(pair: Pair) -> None:
+    first, second = (server.registry for server in pair)
     member = first.user()
     with spread(member, first, second, connections=8) as rotators:
         outcomes = race(
             [
-                lambda caller=caller: caller.call(
-                    "TokenService/RotateToken", token_id=member.token_id
-                )
+                partial(caller.call, "TokenService/RotateToken", token_id=member.token_id)
                 for caller in shared_out(rotators, 50)
             ]
         )
@@ -82,8 +83,8 @@ def test_of_fifty_rotations_one_makes_the_successor(two: Two) -> None:
         assert who.token.token_id == rotated.token.token_id
 
 
-def test_a_token_revoked_on_one_does_nothing_more_on_the_other(two: Two) -> None:
-    first, second = (server.registry for server in two)
+def test_a_token_revoked_on_one_does_nothing_more_on_the_other(pair: Pair) -> None:
+    first, second = (server.registry for server in pair)
     for _ in range(10):
         thief = first.user()
         elsewhere = Person(second, thief.token)
@@ -97,20 +98,18 @@ def test_a_token_revoked_on_one_does_nothing_more_on_the_other(two: Two) -> None
         assert answer.WhichOneof("outcome") == "denial"
 
 
-def test_nothing_is_minted_by_a_token_after_its_revocation_in_the_log(two: Two) -> None:
-    first, second = (server.registry for server in two)
+def test_nothing_is_minted_by_a_token_after_its_revocation_in_the_log(pair: Pair) -> None:
+    first, second = (server.registry for server in pair)
     for _ in range(5):
         thief = first.user()
         with spread(thief, first, second, connections=6) as callers:
             race(
                 [
                     *(
-                        lambda caller=caller: caller.call(
-                            "TokenService/CreateToken", full_rights=True
-                        )
+                        partial(caller.call, "TokenService/CreateToken", full_rights=True)
                         for caller in shared_out(callers, 12)
                     ),
-                    lambda: first.admin.call("TokenService/RevokeToken", token_id=thief.token_id),
+                    partial(first.admin.call, "TokenService/RevokeToken", token_id=thief.token_id),
                 ]
             )
         made = first.admin.call("ChangeService/ListChanges", actor={"token_id": thief.token_id})
@@ -123,7 +122,7 @@ def test_nothing_is_minted_by_a_token_after_its_revocation_in_the_log(two: Two) 
         assert all(change.revision < revoked for change in made.changes)
 
 
-def test_of_the_last_two_administrators_one_stays(two: Two) -> None:
+def test_of_the_last_two_administrators_one_stays(two: Pair) -> None:
     first, second = (server.registry for server in two)
     made = first.admin.call(
         "UserService/CreateUser", login="second", role="USER_ROLE_ADMINISTRATOR"
@@ -142,7 +141,7 @@ def test_of_the_last_two_administrators_one_stays(two: Two) -> None:
         )
 
     outcomes = race(
-        [lambda: demote(first.admin, other), lambda: demote(other, first.admin)] * 2,
+        [partial(demote, first.admin, other), partial(demote, other, first.admin)] * 2,
     )
     allowed = {"LAST_ADMIN", "ACTION_MISSING", "MINTER_WITHOUT_RIGHTS"}
     assert {one.reason for one in refusals(outcomes)} <= allowed
@@ -150,34 +149,40 @@ def test_of_the_last_two_administrators_one_stays(two: Two) -> None:
         assert tx.users.count_active_administrators() == 1
 
 
-def test_a_request_is_carried_out_once_on_whichever_it_is_repeated(two: Two) -> None:
-    first, second = (server.registry for server in two)
-    request_id = str(uuid.uuid4())
-    wish = {"agent_slug": "once", "owner_id": first.admin.user_id, "request_id": request_id}
+def test_a_request_is_carried_out_once_on_whichever_it_is_repeated(pair: Pair) -> None:
+    first, second = (server.registry for server in pair)
+    wish: dict[str, Any] = {
+        "agent_slug": "requested",
+        "owner_id": first.admin.user_id,
+        "request_id": str(uuid.uuid4()),
+    }
     with spread(first.admin, first, second, connections=8) as admins:
         outcomes = race(
             [
-                lambda admin=admin: admin.call("AgentService/CreateAgent", **wish)
+                partial(admin.call, "AgentService/CreateAgent", **wish)
                 for admin in shared_out(admins, 32)
             ]
         )
     assert reasons(outcomes) == []
     assert {answer.created for answer in answers(outcomes)} == {True}
     assert len({answer.agent.agent_id for answer in answers(outcomes)}) == 1
+    with pytest.raises(RefusedError, match="REQUEST_ID_REUSED"):
+        second.admin.call("AgentService/CreateAgent", **wish | {"agent_slug": "another"})
+
+
+def test_a_request_is_carried_out_once_even_after_a_crash(two: Pair) -> None:
+    first, second = (server.registry for server in two)
+    wish: dict[str, Any] = {
+        "agent_slug": "once",
+        "owner_id": first.admin.user_id,
+        "request_id": str(uuid.uuid4()),
+    }
+    mint: dict[str, Any] = {"full_rights": True, "request_id": str(uuid.uuid4())}
+    made = first.admin.call("AgentService/CreateAgent", **wish)
+    shown = first.admin.call("TokenService/CreateToken", **mint)
     two[0].kill()
     again = second.admin.call("AgentService/CreateAgent", **wish)
-    assert again.agent == answers(outcomes)[0].agent
-    with pytest.raises(RefusedError, match="REQUEST_ID_REUSED"):
-        second.admin.call("AgentService/CreateAgent", **wish | {"agent_slug": "other"})
-
-
-def test_a_secret_is_shown_once_whichever_is_asked_and_even_after_a_crash(two: Two) -> None:
-    first, second = (server.registry for server in two)
-    request_id = str(uuid.uuid4())
-    shown = first.admin.call("TokenService/CreateToken", full_rights=True, request_id=request_id)
-    two[0].kill()
-    refusal = second.admin.refused(
-        "TokenService/CreateToken", full_rights=True, request_id=request_id
-    )
+    refusal = second.admin.refused("TokenService/CreateToken", **mint)
+    assert (again.agent, again.created) == (made.agent, True)
     assert (refusal.code.name, refusal.reason) == ("ABORTED", "SECRET_ALREADY_SHOWN")
     assert refusal.metadata["token_id"] == shown.token.token_id

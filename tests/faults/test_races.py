@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(
     with spread(registry.admin, connections=CONNECTIONS) as admins:
         outcomes = race(
             [
-                lambda admin=admin: admin.call(
+                partial(
+                    admin.call,
                     "AgentService/CreateAgent",
                     agent_slug="The One",
                     owner_id=owner.user_id,
@@ -44,8 +46,11 @@ def test_so_do_those_who_may_own_no_second_one(database_url: str, tmp_path: Path
         with spread(member, connections=CONNECTIONS) as members:
             outcomes = race(
                 [
-                    lambda member=member: member.call(
-                        "AgentService/CreateAgent", agent_slug="mine", create_if_missing=True
+                    partial(
+                        member.call,
+                        "AgentService/CreateAgent",
+                        agent_slug="mine",
+                        create_if_missing=True,
                     )
                     for member in shared_out(members, 64)
                 ]
@@ -60,9 +65,7 @@ def test_racing_creations_stop_at_the_limit(database_url: str, tmp_path: Path) -
         with spread(member, connections=CONNECTIONS) as members:
             outcomes = race(
                 [
-                    lambda member=member, place=place: member.call(
-                        "AgentService/CreateAgent", agent_slug=f"number-{place}"
-                    )
+                    partial(member.call, "AgentService/CreateAgent", agent_slug=f"number-{place}")
                     for place, member in enumerate(shared_out(members, 32))
                 ]
             )
@@ -75,7 +78,7 @@ def test_racing_provisions_make_one_agent(registry: Registry) -> None:
     with spread(member, connections=CONNECTIONS) as members:
         outcomes = race(
             [
-                lambda member=member: member.call("AgentService/ProvisionAgent")
+                partial(member.call, "AgentService/ProvisionAgent")
                 for member in shared_out(members, 64)
             ]
         )
@@ -108,7 +111,7 @@ def test_of_fifty_rotations_one_makes_the_successor(
     with spread(rotator, connections=CONNECTIONS) as rotators:
         outcomes = race(
             [
-                lambda rotator=rotator: rotator.call("TokenService/RotateToken", token_id=token_id)
+                partial(rotator.call, "TokenService/RotateToken", token_id=token_id)
                 for rotator in shared_out(rotators, 50)
             ]
         )
@@ -126,29 +129,29 @@ def test_of_fifty_rotations_one_makes_the_successor(
     )
 
 
-def demotion(victim: int) -> tuple[str, dict[str, object]]:
+def demotion(victim: int) -> tuple[str, dict[str, Any]]:
     return "UserService/UpdateUser", {
         "user": {"user_id": victim},
         "update": {"role": "USER_ROLE_MEMBER"},
     }
 
 
-def deactivation(victim: int) -> tuple[str, dict[str, object]]:
+def deactivation(victim: int) -> tuple[str, dict[str, Any]]:
     return "UserService/DeactivateUser", {"user": {"user_id": victim}}
 
 
-def update_to_inactive(victim: int) -> tuple[str, dict[str, object]]:
+def update_to_inactive(victim: int) -> tuple[str, dict[str, Any]]:
     return "UserService/UpdateUser", {"user": {"user_id": victim}, "update": {"active": False}}
 
 
-def deletion(victim: int) -> tuple[str, dict[str, object]]:
+def deletion(victim: int) -> tuple[str, dict[str, Any]]:
     return "UserService/DeleteUser", {"user": {"user_id": victim}}
 
 
 REMOVALS = [demotion, deactivation, update_to_inactive, deletion]
 
 
-def removed(by: Person, victim: int, how: Callable[[int], tuple[str, dict[str, object]]]) -> bool:
+def removed(by: Person, victim: int, how: Callable[[int], tuple[str, dict[str, Any]]]) -> bool:
     """Whether the call did it. RefusedError for whatever may not come of it."""
     method, fields = how(victim)
     try:
@@ -174,7 +177,7 @@ def removed(by: Person, victim: int, how: Callable[[int], tuple[str, dict[str, o
 @pytest.mark.parametrize("how", REMOVALS)
 @pytest.mark.parametrize("whom", ["each-other", "themselves"])
 def test_of_the_last_two_administrators_one_stays(
-    registry: Registry, how: Callable[[int], tuple[str, dict[str, object]]], whom: str
+    registry: Registry, how: Callable[[int], tuple[str, dict[str, Any]]], whom: str
 ) -> None:
     survivor = registry.admin
     for _ in range(3):
@@ -188,7 +191,7 @@ def test_of_the_last_two_administrators_one_stays(
             by = {survivor.user_id: first, other.user_id: second}
             outcomes = race(
                 [
-                    lambda caller=caller, victim=victim: removed(caller, victim.user_id, how)
+                    partial(removed, caller, victim.user_id, how)
                     for one, victim in pairs
                     for caller in by[one.user_id]
                 ]
@@ -227,7 +230,10 @@ def test_sixty_four_grants_and_revocations_of_one_pair_leave_one_history(
 ) -> None:
     agent = registry.agent(registry.user())
     holder = registry.user()
-    pair = {"agent": {"agent_id": agent.agent_id}, "principal": {"user_id": holder.user_id}}
+    pair: dict[str, Any] = {
+        "agent": {"agent_id": agent.agent_id},
+        "principal": {"user_id": holder.user_id},
+    }
     roles = ("VIEWER", "OPERATOR", "ADMIN")
 
     def change(admin: Person, place: int) -> object:
@@ -238,10 +244,7 @@ def test_sixty_four_grants_and_revocations_of_one_pair_leave_one_history(
 
     with spread(registry.admin, connections=CONNECTIONS) as admins:
         outcomes = race(
-            [
-                lambda admin=admin, place=place: change(admin, place)
-                for place, admin in enumerate(shared_out(admins, 64))
-            ]
+            [partial(change, admin, place) for place, admin in enumerate(shared_out(admins, 64))]
         )
     assert set(reasons(outcomes)) <= {("NOT_FOUND", "REVOKE_FAILED")}
     listed = registry.admin.call(

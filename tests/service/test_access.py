@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from typing import Any
 
 import grpc
 import pytest
@@ -9,7 +10,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 from accredit_service.abilities import bearer
 from accredit_service.abilities.app import App
 from accredit_service.abilities.permissions import PERMISSIONS, Action, Permission, Speaker
-from accredit_service.interceptors.access import check_decided
+from accredit_service.interceptors.access import check_access, check_decided
+from accredit_service.interceptors.calls import Call
 from accredit_service.servicers import services
 from accredit_service.settings import Reflection
 from accredit_storage.records import Ceiling, Role, Token, User, UserKind, UserRole
@@ -103,6 +105,14 @@ def test_so_does_a_row_without_a_call(start: Start) -> None:
     rows = {**auth_permissions(), "AuthService/Gone": Permission()}
     with pytest.raises(RuntimeError, match=r"do not exist.*AuthService/Gone"):
         start(permissions=rows)
+
+
+def test_a_method_without_a_row_is_closed_should_one_ever_be_served() -> None:
+    unused: Any = object()
+    call = Call("AuthService/WhoAmI", unused)
+    call.principal = unused
+    with pytest.raises(RuntimeError, match="nobody has decided"), check_access({})(call):
+        pytest.fail("it was let in")
 
 
 def test_the_whole_contract_is_decided(server: Running) -> None:

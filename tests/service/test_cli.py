@@ -345,6 +345,12 @@ def test_a_data_folder_that_cannot_be_made_is_a_sentence(commands: Commands) -> 
     assert "data" in commands.fails("migrate")
 
 
+def test_a_data_folder_that_is_open_to_everybody_is_complained_of(commands: Commands) -> None:
+    assert "open to every user" not in commands.run("migrate").stderr
+    commands.token_file.parent.chmod(0o755)
+    assert "data folder open to every user" in commands.run("migrate").stderr
+
+
 def test_the_help_has_every_setting_with_its_variable(commands: Commands) -> None:
     shown = CliRunner(env={"COLUMNS": "500"}).invoke(main, ["serve", "--help"]).output
     for knob in KNOBS.values():

@@ -117,7 +117,6 @@ def test_only_a_change_is_told() -> None:
     probed.fails = False
     assert readiness.check()
     assert told.told == [SERVING, NOT_SERVING, SERVING]
-    readiness.close()
 
 
 def test_a_database_that_hangs_is_not_ready_and_is_asked_once() -> None:
@@ -131,7 +130,6 @@ def test_a_database_that_hangs_is_not_ready_and_is_asked_once() -> None:
     while not readiness.check():
         pass
     assert told.told == [NOT_SERVING, SERVING]
-    readiness.close()
 
 
 def test_watchers_hear_not_serving_and_do_not_hold_up_the_stop(start: Start) -> None:

@@ -226,10 +226,11 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
         running = method.future(message("1"), timeout=PATIENCE)
         assert begun.acquire(timeout=PATIENCE)
         waiting = method.future(message("2"), timeout=PATIENCE)
+        while not lane.is_full:
+            pass
         refused = served.fails("OneOne", message("3"))
-        while refused.reason != "OVERLOADED":  # The second may have been behind the third.
-            refused = served.fails("OneOne", message("3"))
         assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert refused.reason == "OVERLOADED"
         assert "RetryInfo" in refused.details
         go_on.set()
         assert [running.result(), waiting.result()] == [message("1"), message("2")]

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -111,6 +112,17 @@ def test_a_site_shows_its_agents_and_those_of_the_network(store: Store) -> None:
             assert len(tx.agents.page(ask(ada.user_id, everyone=everyone))) == 3
             nowhere = ask(ada.user_id, everyone=everyone, site_id=99)
             assert slugs(tx.agents.page(nowhere)) == ["anywhere"]
+
+
+def test_a_list_can_be_cut_to_one_agent(store: Store) -> None:
+    with store.write() as tx:
+        ada, bob = user(tx, "ada"), user(tx, "bob")
+        mine, foreign = agent(tx, ada, "mine"), agent(tx, bob, "foreign")
+        agent(tx, ada, "also-mine")
+        for everyone, expected in ((False, []), (True, ["foreign"])):
+            for only, found in ((mine, ["mine"]), (foreign, expected)):
+                query = replace(ask(ada.user_id, everyone=everyone), only=only.agent_id)
+                assert slugs(tx.agents.page(query)) == found
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,15 @@ def test_renaming_to_a_taken_slug_is_refused_and_the_transaction_goes_on(store: 
         assert tx.agents.find_by_slug("scribe") is not None
 
 
+def test_renaming_to_an_owner_who_is_not_there_is_a_conflict(store: Store) -> None:
+    with store.write() as tx:
+        made = agent(tx, user(tx))
+    with pytest.raises(Conflict), store.write() as tx:
+        tx.agents.update(made.agent_id, at=LATER, agent_slug="clerk", owner_id=99)
+    with store.read() as tx:
+        assert tx.agents.find(made.agent_id) == made
+
+
 def test_ids_are_not_given_out_again(store: Store) -> None:
     with store.write() as tx:
         owner = user(tx)

@@ -166,6 +166,22 @@ def test_pruning_takes_a_prefix(store: Store, monkeypatch: pytest.MonkeyPatch) -
         assert (found.first_broken, found.start, found.checked) == (None, 4, 3)
 
 
+def test_servers_that_prune_at_once_leave_one_sound_log(store: Store) -> None:
+    for hours in range(12):
+        with store.write() as tx:
+            tx.record(draft(about_agent(1), at=NOW + timedelta(hours=hours)))
+
+    def prune(number: int) -> int:
+        with store.write() as tx:
+            return tx.changes.prune(NOW + timedelta(hours=2 + 2 * number))
+
+    pruned = all_at_once(4, prune)
+    with store.read() as reader:
+        found = reader.changes.verify()
+    assert sum(pruned) == found.start == 8
+    assert (found.first_broken, found.checked) == (None, 4)
+
+
 def test_everything_can_be_pruned_and_the_log_goes_on(store: Store) -> None:
     with store.write() as tx:
         assert tx.changes.prune(LATER) == 0

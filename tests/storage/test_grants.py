@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from accredit_storage.errors import Conflict
-from accredit_storage.records import Role
+from accredit_storage.records import Grant, Role
 from accredit_storage.store import Store
 from tests.storage.making import EARLIER, LATER, NOW, agent, all_at_once, user
 
@@ -116,6 +116,18 @@ def test_the_grants_of_a_user_are_paged_by_agent_without_the_expired(store: Stor
             assert pages(Role.VIEWER, limit) == [ids[0], ids[1], ids[3], ids[5]]
             assert pages(Role.OPERATOR, limit) == [ids[1], ids[5]]
             assert pages(Role.ADMIN, limit) == [ids[5]]
+
+
+def test_all_grants_of_a_user_are_those_of_every_agent_and_end(store: Store) -> None:
+    with store.write() as tx:
+        ada, bob = user(tx, "ada"), user(tx, "bob")
+        granted: list[Grant | None] = []
+        for slug, expire_at in (("b", None), ("a", EARLIER)):
+            made = agent(tx, ada, slug)
+            granted += tx.grants.put(made.agent_id, bob.user_id, Role.VIEWER, None, NOW, expire_at)
+            tx.grants.put(made.agent_id, ada.user_id, Role.VIEWER, None, NOW, None)
+        assert tx.grants.all_for_user(bob.user_id) == [granted[1], granted[3]]
+        assert tx.grants.all_for_user(99) == []
 
 
 def test_the_next_expiry_is_of_the_grants_that_still_hold(store: Store) -> None:

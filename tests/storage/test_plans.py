@@ -77,6 +77,7 @@ CALLS: dict[str, Call] = {
     "tokens for an agent": lambda tx: tx.tokens.for_agent(1),
     "tokens for a user": lambda tx: tx.tokens.for_user(1),
     "credential": lambda tx: tx.credentials.find_by_digest(b"t"),
+    "all grants of a user": lambda tx: tx.grants.all_for_user(1),
     "next expiry": lambda tx: tx.grants.next_expiry(1, NOW),
     "user by id": lambda tx: tx.users.find(1),
     "user by login": lambda tx: tx.users.find_by_login("x"),

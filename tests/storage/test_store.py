@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from accredit_storage.errors import Conflict, StoreBusy, StoreFull, StoreUnavailable
 from accredit_storage.store import Store
-from tests.storage.making import NOW, agent, all_at_once, draft, user
+from tests.storage.making import NOW, about_agent, agent, all_at_once, draft, user
 
 on_sqlite = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
@@ -108,6 +108,47 @@ def test_an_exclusive_name_makes_checking_and_acting_one(store: Store) -> None:
             return True
 
     assert all_at_once(8, add_the_first).count(True) == 1
+
+
+def test_a_shared_name_is_shared_but_not_with_whoever_wants_it_alone(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accredit_storage.engine.LOCK_WAIT", 0.05)
+    store = Store.open(database_url)
+    with store.write() as tx:
+        tx.shared("a")
+        if store.engine.dialect.name == "postgresql":
+            with store.write() as other:
+                other.shared("a")
+            with pytest.raises(StoreBusy), store.write() as other:
+                other.exclusive("a")
+    with store.write() as tx:
+        tx.exclusive("a")
+    store.close()
+
+
+def test_stores_of_several_processes_lose_no_update(store: Store, database_url: str) -> None:
+    with store.write() as tx:
+        counted = agent(tx, user(tx), config={"n": 0}).agent_id
+
+    def count_up(_: int) -> None:
+        # A store of its own, so that only the database keeps them apart.
+        ours = Store.open(database_url)
+        for _ in range(20):
+            with ours.write() as tx:
+                found = tx.agents.find(counted, lock=True)
+                assert found is not None
+                tx.agents.update(counted, at=NOW, config={"n": found.config["n"] + 1})
+                tx.record(draft(about_agent(counted)))
+        ours.close()
+
+    all_at_once(4, count_up)
+    with store.read() as reader:
+        found = reader.agents.find(counted)
+        verified = reader.changes.verify()
+    assert found is not None
+    assert found.config == {"n": 80}
+    assert (verified.first_broken, verified.checked) == (None, 80)
 
 
 @on_postgresql

@@ -1,3 +1,4 @@
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -6,7 +7,17 @@ import pytest
 from accredit_storage.errors import Conflict
 from accredit_storage.records import Ceiling, Role, Token
 from accredit_storage.store import Store, Transaction
-from tests.storage.making import EARLIER, LATER, NOW, agent, at_least, digest_of, token, user
+from tests.storage.making import (
+    EARLIER,
+    LATER,
+    NOW,
+    agent,
+    all_at_once,
+    at_least,
+    digest_of,
+    token,
+    user,
+)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +217,27 @@ def test_a_thousand_are_touched_at_once(store: Store) -> None:
         last = tx.tokens.find("t0999")
         assert last is not None
         assert last.last_used_at == NOW + timedelta(seconds=999)
+
+
+def test_servers_that_flush_at_once_do_not_deadlock(store: Store) -> None:
+    names = [f"t{number:03}" for number in range(200)]
+    with store.write() as tx:
+        ada = user(tx)
+        for name in names:
+            token(tx, name, ada, ada)
+
+    def flush(number: int) -> None:
+        for _ in range(3):
+            used = random.Random(number).sample(names, len(names))
+            with store.write() as tx:
+                tx.tokens.touch(dict.fromkeys(used, NOW + timedelta(seconds=number)))
+
+    all_at_once(4, flush)
+    with store.read() as reader:
+        page = reader.tokens.page(
+            agent_id=None, user_id=None, include_inactive=True, at=NOW, after=None, limit=200
+        )
+    assert {one.last_used_at for one in page} == {NOW + timedelta(seconds=3)}
 
 
 def test_tokens_go_with_their_agent_user_and_minter(store: Store) -> None:

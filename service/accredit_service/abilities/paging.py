@@ -55,7 +55,7 @@ class Cursor:
         speaker = f"{caller.kind.value}:{caller.user.user_id}:{agent_id}"
         bound = [request.method, speaker, request.filters.hex()]
         self._bound = json.dumps(bound).encode()
-        # Tokens of another store must not fit, so its epoch is the key. No caller learns it: whatever
+        # Tokens of another store must not fit, so its epoch is the key. No caller learns it: what
         # a fitting token holds was put there by us.
         self._key = hashlib.sha256(epoch.encode()).digest()
         self._token = request.token

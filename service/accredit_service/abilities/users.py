@@ -143,13 +143,16 @@ def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Re
 
     def decide(mutation: Mutation) -> Effect[User]:
         tx, caller = mutation.tx, mutation.caller
-        if Action.MANAGE_USERS not in caller.actions:
-            _check_own(caller, values)
+        manages = Action.MANAGE_USERS in caller.actions
+        if not manages and (beyond := sorted(set(values) - _OWN_FIELDS)):
+            raise _needs_manage_users(", ".join(beyond))
         before = _require_user(tx, caller, command.user, lock=True)
+        if not manages:
+            _require_full_reach(caller)
         check_etag(command.etag, before.version)
         if "role" in values:
             _require_actions_of(caller, values["role"])
-        if Action.MANAGE_USERS in caller.actions:
+        if manages:
             # Nobody changes somebody who may do more than they.
             _require_actions_of(caller, before.role)
         if not _stays_administrator(values):
@@ -235,11 +238,8 @@ def _values(command: UpdateUser) -> dict[str, Any]:
     return values
 
 
-def _check_own(caller: Principal, values: dict[str, Any]) -> None:
-    """What somebody may change about themselves, with a token that is not held to little."""
-    beyond = sorted(set(values) - _OWN_FIELDS)
-    if beyond:
-        raise _needs_manage_users(", ".join(beyond))
+def _require_full_reach(caller: Principal) -> None:
+    """Nobody changes themselves with a token that is held to little."""
     if caller.max_role < Role.ADMIN:
         raise PermissionDenied(
             Reason.ROLE_INSUFFICIENT,

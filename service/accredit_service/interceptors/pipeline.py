@@ -71,22 +71,23 @@ class Pipeline(grpc.ServerInterceptor):
         return self._refuse(path, _overloaded()) if lane.is_full else wrapped
 
     def _wrap(self, path: str, inner: Any) -> tuple[grpc.RpcMethodHandler, Lane]:
-        route = self._route(method_name(path), inner.request_streaming or inner.response_streaming)
-        behave = (
-            inner.unary_unary or inner.unary_stream or inner.stream_unary or inner.stream_stream
-        )
-        receive = _all_of if inner.request_streaming else _one_of
-        parts = (
-            method_name(path),
-            route.steps,
-            partial(receive, decode=inner.request_deserializer),
-            behave,
-            inner.response_serializer or bytes,
+        streams = inner.request_streaming or inner.response_streaming
+        route = self._route(method_name(path), streams)
+        wrapped = _Wrapped(
+            method=method_name(path),
+            steps=route.steps,
+            receive=_all_of if inner.request_streaming else _one_of,
+            decode=inner.request_deserializer or bytes,
+            behave=inner.unary_unary
+            or inner.unary_stream
+            or inner.stream_unary
+            or inner.stream_stream,
+            encode=inner.response_serializer or bytes,
         )
         if inner.response_streaming:
-            run = _in_lane(route.lane, partial(_answer_many, parts))
+            run = _in_lane(route.lane, wrapped.answer_many)
             return grpc.stream_stream_rpc_method_handler(run), route.lane
-        run = _in_lane(route.lane, partial(_answer_once, parts))
+        run = _in_lane(route.lane, wrapped.answer_once)
         return grpc.stream_unary_rpc_method_handler(run), route.lane
 
     def _refuse(self, path: str, refusal: Refusal) -> grpc.RpcMethodHandler:
@@ -99,21 +100,29 @@ class Pipeline(grpc.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(_in_lane(self._refusing.lane, run))
 
 
-def _answer_once(parts: Any, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-    method, steps, receive, behave, encode = parts
-    with _around(Call(method, context), steps):
-        # Encoded here, so that a failure to do so is a bug like any other and not gRPC's secret.
-        answer: bytes = encode(behave(receive(requests), context))
-        return answer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wrapped:
+    """A method: what its handler did, in parts, and the steps around it."""
 
+    method: str
+    steps: Sequence[Step]
+    receive: Callable[[Iterator[bytes], Callable[[bytes], Any]], Any]
+    decode: Callable[[bytes], Any]
+    behave: Callable[[Any, grpc.ServicerContext], Any]
+    encode: Callable[[Any], bytes]
 
-def _answer_many(
-    parts: Any, requests: Iterator[bytes], context: grpc.ServicerContext
-) -> Iterator[bytes]:
-    method, steps, receive, behave, encode = parts
-    with _around(Call(method, context), steps):
-        for answer in behave(receive(requests), context):
-            yield encode(answer)
+    def answer_once(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        with _around(Call(self.method, context), self.steps):
+            # Encoded here, so that a failure to do so is a bug like any other, not gRPC's secret.
+            return self.encode(self.behave(self.receive(requests, self.decode), context))
+        raise AssertionError("no step may swallow a failure")
+
+    def answer_many(
+        self, requests: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        with _around(Call(self.method, context), self.steps):
+            for answer in self.behave(self.receive(requests, self.decode), context):
+                yield self.encode(answer)
 
 
 @contextmanager
@@ -125,14 +134,14 @@ def _around(call: Call, steps: Iterable[Step]) -> Generator[None]:
         yield
 
 
-def _one_of(requests: Iterator[bytes], *, decode: Callable[[bytes], Any]) -> Any:
+def _one_of(requests: Iterator[bytes], decode: Callable[[bytes], Any]) -> Any:
     message = next(requests, None)
     if message is None:
         raise InvalidArgument(Reason.REQUEST_MALFORMED, "the call carries no request: send one")
     return _decoded(message, decode)
 
 
-def _all_of(requests: Iterator[bytes], *, decode: Callable[[bytes], Any]) -> Iterator[Any]:
+def _all_of(requests: Iterator[bytes], decode: Callable[[bytes], Any]) -> Iterator[Any]:
     return (_decoded(message, decode) for message in requests)
 
 

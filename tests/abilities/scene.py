@@ -1,0 +1,212 @@
+"""A small world, and for every call of the API requests that make sense in it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from accredit_storage.schema import metadata
+from tests.registry import MODULES, Person, Registry
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One agent, its owner, those it was granted to, and people who have nothing to do with it."""
+
+    registry: Registry
+    administrator: Person
+    service: Person
+    member: Person
+    guest: Person
+    owner: Person
+    viewer: Person
+    operator: Person
+    grantee: Person
+    #: Somebody without an agent and with a low grant, to whom most calls do something.
+    heir: Person
+    #: Somebody with one agent, which has nothing to do with the others.
+    neighbour: Person
+    agent_id: int
+    #: A token of the agent, minted by the owner.
+    token: Person
+    #: A site without agents.
+    site: int
+
+    @classmethod
+    def make(cls, registry: Registry) -> "Scene":
+        """A new one, beside whatever else the server has."""
+        owner, viewer, operator, grantee = (registry.user() for _ in range(4))
+        heir, neighbour = registry.user(), registry.user()
+        agent_id = registry.agent(owner).agent_id
+        registry.agent(neighbour)
+        for person, role in ((viewer, "VIEWER"), (operator, "OPERATOR"), (grantee, "ADMIN")):
+            registry.grant(agent_id, person, role)
+        registry.grant(agent_id, heir, "VIEWER")
+        return cls(
+            registry=registry,
+            administrator=registry.user("ADMINISTRATOR"),
+            service=registry.user("SERVICE"),
+            member=registry.user("MEMBER"),
+            guest=registry.user("GUEST"),
+            owner=owner,
+            viewer=viewer,
+            operator=operator,
+            grantee=grantee,
+            heir=heir,
+            neighbour=neighbour,
+            agent_id=agent_id,
+            token=registry.agent_token(owner, agent_id),
+            site=registry.site(),
+        )
+
+    @property
+    def agent(self) -> Fields:
+        """A reference to the agent."""
+        return {"agent": {"agent_id": self.agent_id}}
+
+    def oneself(self, caller: Person) -> int:
+        """The acting user: an agent's is its owner."""
+        return caller.user_id or self.owner.user_id
+
+
+def _heir(scene: Scene) -> Fields:
+    return {"user_id": scene.heir.user_id}
+
+
+#: By method, or by method and what is special about the request. The first of each method is one
+#: that an administrator may make.
+REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
+    "AgentService/CreateAgent": lambda s, _: {
+        "agent_slug": s.registry.name("new"),
+        "owner_id": s.heir.user_id,
+    },
+    "AgentService/BatchCreateAgents": lambda s, _: {
+        "requests": [{"agent_slug": s.registry.name("new"), "owner_id": s.heir.user_id}]
+    },
+    "AgentService/GetAgent": lambda s, _: s.agent,
+    "AgentService/BatchGetAgents": lambda s, _: {"agents": [{"agent_id": s.agent_id}]},
+    "AgentService/ListAgents": lambda s, _: {},
+    "AgentService/ListAgents of all": lambda s, _: {"scope": "LIST_SCOPE_ALL"},
+    "AgentService/ListAgents of another": lambda s, _: _heir(s),
+    "AgentService/UpdateAgent": lambda s, _: {**s.agent, "update": {"agent_name": "New"}},
+    "AgentService/UpdateAgent its site": lambda s, _: {
+        **s.agent,
+        "update": {"site_scope": s.site},
+    },
+    "AgentService/RenameAgent": lambda s, _: {**s.agent, "new_slug": s.registry.name("new")},
+    "AgentService/DeleteAgent": lambda s, _: s.agent,
+    "AgentService/TransferAgent": lambda s, _: {**s.agent, "new_owner": _heir(s)},
+    "AgentService/ResolveAgent": lambda s, _: s.agent,
+    "AgentService/ResolveAgent unnamed": lambda s, _: {},
+    "AgentService/ResolveAgent of another": lambda s, _: {"user_id": s.neighbour.user_id},
+    "AgentService/ProvisionAgent": lambda s, _: _heir(s),
+    "AgentService/ProvisionAgent own": lambda s, _: {},
+    "AccessService/GrantAccess": lambda s, _: {
+        **s.agent,
+        "principal": _heir(s),
+        "role": "ROLE_OPERATOR",
+    },
+    "AccessService/RevokeAccess": lambda s, _: {**s.agent, "principal": _heir(s)},
+    "AccessService/GetAccess": lambda s, _: {**s.agent, "principal": _heir(s)},
+    "AccessService/GetAccess own": lambda s, _: s.agent,
+    "AccessService/ListAgentAccess": lambda s, _: s.agent,
+    "AccessService/ListUserAccess": lambda s, _: _heir(s),
+    "AccessService/ListUserAccess own": lambda s, _: {},
+    "AccessService/CheckAccess": lambda s, _: {"check": {**s.agent, "principal": _heir(s)}},
+    "AccessService/CheckAccess own": lambda s, _: {"check": s.agent},
+    "AccessService/BatchCheckAccess": lambda s, _: {
+        "checks": [{**s.agent, "principal": _heir(s)}, s.agent]
+    },
+    "AccessService/BatchCheckAccess own": lambda s, _: {"checks": [s.agent]},
+    "TokenService/CreateToken": lambda s, _: {**s.agent, "full_rights": True},
+    "TokenService/CreateToken as owner": lambda s, _: {
+        **s.agent,
+        "full_rights": True,
+        "act_as_owner": True,
+    },
+    "TokenService/CreateToken own": lambda s, _: {"full_rights": True},
+    "TokenService/CreateToken of another": lambda s, _: {**_heir(s), "full_rights": True},
+    "TokenService/GetToken": lambda s, _: {"token_id": s.token.token_id},
+    "TokenService/GetToken of another": lambda s, _: {"token_id": s.heir.token_id},
+    "TokenService/GetToken itself": lambda s, me: {"token_id": me.token_id},
+    "TokenService/ListTokens": lambda s, _: s.agent,
+    "TokenService/ListTokens own": lambda s, _: {},
+    "TokenService/ListTokens of another": lambda s, _: _heir(s),
+    "TokenService/RotateToken": lambda s, _: {"token_id": s.token.token_id},
+    "TokenService/RotateToken of another": lambda s, _: {"token_id": s.heir.token_id},
+    "TokenService/RevokeToken": lambda s, _: {"token_id": s.token.token_id},
+    "TokenService/RevokeToken of another": lambda s, _: {"token_id": s.heir.token_id},
+    "TokenService/RevokeToken itself": lambda s, me: {"token_id": me.token_id},
+    "TokenService/RevokeAgentTokens": lambda s, _: s.agent,
+    "TokenService/RevokeUserTokens": lambda s, _: _heir(s),
+    "TokenService/RevokeUserTokens own": lambda s, _: {},
+    "AuthService/Authenticate": lambda s, _: {"token": s.heir.token},
+    "AuthService/Authorize": lambda s, _: {"token": s.heir.token, "demand": s.agent},
+    "AuthService/BatchAuthorize": lambda s, _: {"token": s.heir.token, "demands": [s.agent]},
+    "AuthService/WhoAmI": lambda s, _: {},
+    "UserService/CreateUser": lambda s, _: {
+        "login": s.registry.name("new"),
+        "role": "USER_ROLE_GUEST",
+    },
+    "UserService/GetUser": lambda s, _: {"user": _heir(s)},
+    "UserService/GetUser own": lambda s, me: {"user": {"user_id": s.oneself(me)}},
+    "UserService/ListUsers": lambda s, _: {"page_size": 1},
+    "UserService/UpdateUser": lambda s, _: {"user": _heir(s), "update": {"display_name": "New"}},
+    "UserService/UpdateUser own": lambda s, me: {
+        "user": {"user_id": s.oneself(me)},
+        "update": {"display_name": "New"},
+    },
+    "UserService/UpdateUser own role": lambda s, me: {
+        "user": {"user_id": s.oneself(me)},
+        "update": {"role": "USER_ROLE_ADMINISTRATOR"},
+    },
+    "UserService/DeactivateUser": lambda s, _: {"user": _heir(s)},
+    "UserService/DeleteUser": lambda s, _: {"user": _heir(s)},
+    "SiteService/CreateSite": lambda s, _: {"site_slug": s.registry.name("new")},
+    "SiteService/GetSite": lambda s, _: {"site": {"site_id": s.site}},
+    "SiteService/ListSites": lambda s, _: {"page_size": 1},
+    "SiteService/DeleteSite": lambda s, _: {"site": {"site_id": s.site}},
+    "ScopeService/ResolveScope": lambda s, _: {"token": s.heir.token},
+    "ScopeService/ResolveScope own": lambda s, _: {},
+    "ScopeService/CheckResource": lambda s, _: {
+        "token": s.heir.token,
+        "resource": {"agent_id": s.agent_id},
+    },
+    "ScopeService/CheckResource own": lambda s, _: {"resource": {"agent_id": s.agent_id}},
+    "ChangeService/ListChanges": lambda s, _: {"page_size": 1},
+    "ChangeService/ListChanges of an agent": lambda s, _: {"agent_id": s.agent_id},
+    "ChangeService/VerifyChanges": lambda s, _: {},
+}
+
+
+METHODS: Mapping[str, Any] = {
+    f"{service.name}/{method.name}": method
+    for module in MODULES
+    for service in module.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+
+
+def mutates(method: str) -> bool:
+    """Whether a call changes anything, as its descriptor says."""
+    options = METHODS[method].GetOptions()
+    return bool(options.idempotency_level != options.NO_SIDE_EFFECTS)
+
+
+def methods_with(field: str) -> list[str]:
+    """The calls whose request has a field of this name."""
+    return [name for name, one in METHODS.items() if field in one.input_type.fields_by_name]
+
+
+def contents(registry: Registry) -> Mapping[str, list[str]]:
+    """All that is stored, but for when tokens were used: to be compared, and to be searched."""
+    found = {}
+    with registry.app.store.read() as tx:
+        for table in metadata.sorted_tables:
+            columns = [column for column in table.c if column.name != "last_used_at"]
+            rows = tx.connection.execute(select(*columns))
+            found[table.name] = sorted(repr(tuple(row)) for row in rows)
+    return found

@@ -1,0 +1,383 @@
+"""Authenticate, Authorize and WhoAmI: whose token is this, and may its bearer do that?"""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.abilities.asking import authenticate, authorize, decision, outcome
+from tests.registry import Person, Registry
+
+
+def _ask(registry: Registry, person: Person) -> Any:
+    return registry.admin.call("AuthService/Authenticate", token=person.token)
+
+
+def _agent(registry: Registry, owner: Person, **fields: Any) -> int:
+    agent_id: int = registry.agent(owner, **fields).agent_id
+    return agent_id
+
+
+def _set(registry: Registry, user: Person, **update: Any) -> None:
+    registry.admin.call("UserService/UpdateUser", user={"user_id": user.user_id}, update=update)
+
+
+def test_the_principal_says_who_presents_a_token_and_what_it_is_good_for(
+    registry: Registry,
+) -> None:
+    owner = registry.user("MEMBER")
+    site = registry.site()
+    agent = registry.agent(owner, site_scope=site)
+    bound = registry.agent_token(
+        owner,
+        agent.agent_id,
+        ceiling={"max_role": "ROLE_VIEWER", "capabilities": ["chat", "watch", "billing.refund"]},
+    )
+    as_owner = registry.agent_token(owner, agent.agent_id, act_as_owner=True)
+
+    user = _ask(registry, owner).principal
+    assert (user.kind, user.user_id, user.login) == (1, owner.user_id, owner.login)
+    assert (user.agent_id, user.agent_slug, user.token_id) == (0, "", owner.token_id)
+    assert (user.max_role, user.full_rights) == (3, True)
+    assert list(user.capabilities) == ["chat", "create_own_agent", "use_tools", "view_logs"]
+    assert not user.HasField("site_scope")
+
+    low = _ask(registry, bound).principal
+    assert (low.kind, low.user_id, low.login) == (2, owner.user_id, owner.login)
+    assert (low.agent_id, low.agent_slug) == (agent.agent_id, agent.agent_slug)
+    assert (low.max_role, low.full_rights, low.site_scope) == (1, False, site)
+    # An action that nobody behind it has is not held, a capability of somebody else's is.
+    assert list(low.capabilities) == ["billing.refund", "chat"]
+
+    high = _ask(registry, as_owner).principal
+    assert (high.kind, high.max_role, high.full_rights) == (3, 3, True)
+    assert list(high.capabilities) == list(user.capabilities)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("x", id="anything"),
+        pytest.param("acr_", id="a prefix"),
+        pytest.param("datamachine_bot_" + "0" * 64, id="an older form that nobody holds"),
+        pytest.param("acr_" + "0" * 16 + "_" + "0" * 49, id="a wrong checksum"),
+        pytest.param("Bearer x", id="with its scheme"),
+        pytest.param("ünï\0\n", id="odd characters"),
+        pytest.param("x" * 4096, id="as long as it may be"),
+    ],
+)
+def test_what_is_no_token_is_a_denial_and_not_an_error(registry: Registry, text: str) -> None:
+    assert authenticate(registry, text) == "TOKEN_INVALID"
+    assert authorize(registry, text, 1) == "TOKEN_INVALID"
+
+
+@pytest.mark.parametrize("text", ["", "x" * 4097], ids=["empty", "too long"])
+def test_a_question_without_a_token_or_with_a_huge_one_is_refused(
+    registry: Registry, text: str
+) -> None:
+    for method in ("Authenticate", "Authorize", "BatchAuthorize"):
+        refusal = registry.admin.refused(f"AuthService/{method}", token=text)
+        assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["token"])
+
+
+def test_unknown_expired_and_revoked_tokens_are_one_answer(registry: Registry) -> None:
+    owner = registry.user()
+    agent_id = _agent(registry, owner)
+    revoked = registry.agent_token(owner, agent_id)
+    expired = registry.agent_token(owner, agent_id, ttl={"seconds": 60})
+    unknown = registry.agent_token(owner, _agent(registry, owner))
+    owner.call("TokenService/RevokeToken", token_id=revoked.token_id)
+    owner.call("AgentService/DeleteAgent", agent={"agent_id": unknown.agent_id})
+    registry.clock.advance(seconds=60)
+
+    denials = [_ask(registry, one).denial for one in (revoked, expired, unknown)]
+
+    assert {decision(one.reason) for one in denials} == {"TOKEN_INVALID"}
+    assert len({one.message for one in denials}) == 1
+    assert {one.refused("AuthService/WhoAmI").what for one in (revoked, expired, unknown)} == {
+        "UNAUTHENTICATED TOKEN_INVALID"
+    }
+
+
+def test_a_token_ends_at_its_expire_time_and_not_before(own_registry: Registry) -> None:
+    registry = own_registry
+    owner = registry.user()
+    now = registry.clock.stop()
+    token = registry.agent_token(
+        owner, _agent(registry, owner), expire_time=now + timedelta(seconds=10)
+    )
+    registry.clock.advance(seconds=9, microseconds=999_999)
+    assert authenticate(registry, token.token) == "ALLOWED"
+    registry.clock.advance(microseconds=1)
+    assert authenticate(registry, token.token) == "TOKEN_INVALID"
+    assert token.refused("AuthService/WhoAmI").what == "UNAUTHENTICATED TOKEN_INVALID"
+    # A clock that is set back revives nothing that was ended otherwise, and this was not.
+    registry.clock.advance(seconds=-1)
+    assert authenticate(registry, token.token) == "ALLOWED"
+
+
+@pytest.mark.parametrize(
+    ("fate", "of", "reason"),
+    [
+        pytest.param("deactivated", "owner", "USER_INACTIVE", id="the owner is deactivated"),
+        pytest.param(
+            "deactivated", "minter", "MINTER_WITHOUT_RIGHTS", id="the minter is deactivated"
+        ),
+        pytest.param(
+            "granted less", "minter", "ALLOWED", id="the minter has a lower role: a lower ceiling"
+        ),
+        pytest.param(
+            "grant expired", "minter", "MINTER_WITHOUT_RIGHTS", id="the minter's grant has ended"
+        ),
+        pytest.param("demoted", "owner", "ALLOWED", id="the owner may less: so may the token"),
+    ],
+)
+def test_a_token_is_worth_what_its_owner_and_its_minter_are_worth_now(
+    registry: Registry, fate: str, of: str, reason: str
+) -> None:
+    owner, minter = registry.user(), registry.user()
+    agent_id = _agent(registry, owner)
+    registry.grant(agent_id, minter, "ADMIN")
+    token = registry.agent_token(minter, agent_id)
+    unlucky = {"owner": owner, "minter": minter}[of]
+    assert _ask(registry, token).principal.max_role == 3
+
+    if fate == "deactivated":
+        _set(registry, unlucky, active=False)
+    elif fate == "demoted":
+        _set(registry, unlucky, role="USER_ROLE_GUEST")
+    elif fate == "granted less":
+        registry.grant(agent_id, unlucky, "VIEWER")
+    else:
+        end = registry.clock() + timedelta(hours=1)
+        registry.grant(agent_id, unlucky, "ADMIN", expire_time=end)
+        registry.clock.advance(hours=1)
+
+    answer = _ask(registry, token)
+    assert outcome(answer) == reason
+    if fate == "granted less":
+        assert answer.principal.max_role == 1
+    elif fate == "demoted":
+        assert list(answer.principal.capabilities) == ["chat"]
+    elif reason != "ALLOWED":
+        code = token.refused("AuthService/WhoAmI").what
+        assert code == f"UNAUTHENTICATED {reason}"
+    if fate == "deactivated":
+        _set(registry, unlucky, active=True)
+        assert outcome(_ask(registry, token)) == "ALLOWED"
+
+
+def test_a_token_that_an_administrator_minted_falls_with_their_role(registry: Registry) -> None:
+    minter, user = registry.user("ADMINISTRATOR"), registry.user()
+    agent_id = _agent(registry, user)
+    for_agent = registry.agent_token(minter, agent_id)
+    for_user = minter.call("TokenService/CreateToken", user_id=user.user_id, full_rights=True)
+    _set(registry, minter, role="USER_ROLE_MEMBER")
+    for text in (for_agent.token, for_user.secret):
+        assert authenticate(registry, text) == "MINTER_WITHOUT_RIGHTS"
+    # A grant gives the first one its minter's role back, and no more than that.
+    registry.grant(agent_id, minter, "OPERATOR")
+    assert authorize(registry, for_agent.token, agent_id, "OPERATOR") == "ALLOWED"
+    assert authorize(registry, for_agent.token, agent_id, "ADMIN") == "ROLE_INSUFFICIENT"
+    assert authenticate(registry, for_user.secret) == "MINTER_WITHOUT_RIGHTS"
+
+
+ROLES = ("VIEWER", "OPERATOR", "ADMIN")
+
+
+@pytest.mark.parametrize("ceiling", [None, *ROLES])
+@pytest.mark.parametrize("minimum", ROLES)
+def test_a_ceiling_bounds_the_role(registry: Registry, ceiling: str | None, minimum: str) -> None:
+    owner = registry.user()
+    agent_id, other = _agent(registry, owner), _agent(registry, owner)
+    more = {} if ceiling is None else {"ceiling": {"max_role": f"ROLE_{ceiling}"}}
+    reach = ROLES.index(ceiling or "ADMIN")
+    expected = "ALLOWED" if reach >= ROLES.index(minimum) else "ROLE_INSUFFICIENT"
+    for fields in (more, {**more, "act_as_owner": True}):
+        token = registry.agent_token(owner, agent_id, **fields)
+        assert authorize(registry, token.token, agent_id, minimum) == expected
+        # Bound to its agent, unless it acts as the owner.
+        elsewhere = authorize(registry, token.token, other, minimum)
+        assert elsewhere == (expected if "act_as_owner" in fields else "ROLE_INSUFFICIENT")
+
+
+@pytest.mark.parametrize(
+    ("capability", "full", "held", "bare"),
+    [
+        pytest.param("", True, True, True, id="none is asked for"),
+        pytest.param("chat", True, True, False, id="an action that the ceiling lists"),
+        pytest.param("view_logs", True, False, False, id="an action that it does not"),
+        pytest.param("audit", False, False, False, id="an action that the owner lacks"),
+        pytest.param("create_own_agent", False, False, False, id="an action not for agents"),
+        pytest.param("billing.refund", True, True, False, id="somebody else's, listed"),
+        pytest.param("billing", True, False, False, id="somebody else's, not listed"),
+    ],
+)
+def test_a_capability_is_held_by_full_rights_or_by_name(
+    registry: Registry, capability: str, full: bool, held: bool, bare: bool
+) -> None:
+    owner = registry.user()
+    agent_id = _agent(registry, owner)
+    listed = ["chat", "audit", "create_own_agent", "billing.refund"]
+    wishes: list[dict[str, Any]] = [
+        {},
+        {"ceiling": {"capabilities": listed}},
+        {"ceiling": {}},
+    ]
+    asked = [
+        authorize(
+            registry,
+            registry.agent_token(owner, agent_id, **wish).token,
+            agent_id,
+            capability=capability,
+        )
+        for wish in wishes
+    ]
+    assert asked == ["ALLOWED" if one else "CAPABILITY_MISSING" for one in (full, held, bare)]
+
+
+def test_authorize_says_on_which_agent_with_what_role_from_where(registry: Registry) -> None:
+    owner, viewer = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    registry.grant(agent.agent_id, viewer)
+    token = registry.agent_token(owner, agent.agent_id, ceiling={})
+
+    def asked(person: Person, **demand: Any) -> tuple[Any, ...]:
+        answer = registry.admin.call("AuthService/Authorize", token=person.token, demand=demand)
+        return (answer.role, answer.role_source, answer.agent_id, answer.agent_slug)
+
+    found = (agent.agent_id, agent.agent_slug)
+    assert asked(token) == (2, 4, *found)
+    assert asked(owner) == (3, 2, *found)
+    assert asked(viewer, agent={"agent_slug": agent.agent_slug.upper()}) == (1, 3, *found)
+    # A denial tells none of it.
+    low = registry.admin.call(
+        "AuthService/Authorize", token=viewer.token, demand={"minimum_role": "ROLE_ADMIN"}
+    )
+    assert (low.role, low.role_source, low.agent_id, low.agent_slug) == (0, 0, 0, "")
+    assert not low.HasField("principal")
+
+
+def test_every_denial_has_its_reason_and_the_role_comes_first(registry: Registry) -> None:
+    owner, stranger = registry.user(), registry.user()
+    site = registry.site()
+    local, idle = _agent(registry, owner, site_scope=site), _agent(registry, owner)
+    owner.call(
+        "AgentService/UpdateAgent",
+        agent={"agent_id": idle},
+        update={"status": "AGENT_STATUS_INACTIVE"},
+    )
+    text = owner.token
+    assert authorize(registry, text, local) == "SITE_REQUIRED"
+    assert authorize(registry, text, local, site_id=site + 1) == "SITE_MISMATCH"
+    assert authorize(registry, text, local, site_id=site) == "ALLOWED"
+    assert authorize(registry, text, local, site_id=site, capability="audit") == (
+        "CAPABILITY_MISSING"
+    )
+    # An agent that does not act is good for nobody, although Check would say so only on request.
+    assert authorize(registry, text, idle) == "AGENT_INACTIVE"
+    assert authorize(registry, registry.admin.token, idle) == "AGENT_INACTIVE"
+    for agent_id in (local, idle, 2**62):
+        assert authorize(registry, stranger.token, agent_id, capability="audit") == (
+            "ROLE_INSUFFICIENT"
+        )
+
+
+def test_without_an_agent_the_default_one_is_meant(registry: Registry) -> None:
+    owner, nobody = registry.user(), registry.user()
+    agents = [_agent(registry, owner)]
+    assert authorize(registry, owner.token) == "ALLOWED"
+    agents.append(_agent(registry, owner))
+    assert authorize(registry, owner.token) == "AGENT_AMBIGUOUS"
+    assert authorize(registry, nobody.token) == "ROLE_INSUFFICIENT"
+    for acts in (False, True):
+        token = registry.agent_token(owner, agents[1], act_as_owner=acts)
+        answer = registry.admin.call("AuthService/Authorize", token=token.token)
+        assert answer.agent_id == agents[1]
+
+
+def test_a_batch_answers_each_demand_as_a_single_call_would(registry: Registry) -> None:
+    owner, other = registry.user(), registry.user()
+    site = registry.site()
+    agents = [
+        registry.agent(owner),
+        registry.agent(owner, site_scope=site),
+        registry.agent(other),
+        registry.agent(other),
+    ]
+    registry.grant(agents[2].agent_id, owner, "OPERATOR")
+    demands: list[dict[str, Any]] = [
+        {"agent": ref, "minimum_role": f"ROLE_{role}", "site_id": site_id, "capability": name}
+        for ref in (*({"agent_id": one.agent_id} for one in agents), {"agent_slug": "nothing"})
+        for role in ROLES
+        for site_id in (0, site)
+        for name in ("", "audit")
+    ]
+    demands += [{}, demands[3], {"agent": {"agent_slug": agents[1].agent_slug.upper()}}]
+    for token in (owner.token, registry.agent_token(owner, agents[0].agent_id).token, "no token"):
+        batch = registry.admin.call("AuthService/BatchAuthorize", token=token, demands=demands)
+        singles = [
+            registry.admin.call("AuthService/Authorize", token=token, demand=one) for one in demands
+        ]
+        assert [decision(one) for one in batch.decisions] == [outcome(one) for one in singles]
+        assert batch.HasField("principal") is (token != "no token")
+    many = registry.admin.refused("AuthService/BatchAuthorize", token="x", demands=[{}] * 1001)
+    assert (many.what, many.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["demands"])
+
+
+def test_an_answer_says_what_it_rests_on_and_until_when(registry: Registry) -> None:
+    owner, minter = registry.user(), registry.user()
+    agent_id, other = _agent(registry, owner), _agent(registry, minter)
+    ends = [registry.clock() + timedelta(hours=hours) for hours in (1, 2, 3)]
+    registry.grant(agent_id, minter, "ADMIN", expire_time=ends[1])
+    long = registry.agent_token(minter, agent_id, expire_time=ends[2])
+    short = registry.agent_token(minter, agent_id, expire_time=ends[0])
+
+    for token, end in ((long, ends[1]), (short, ends[0])):
+        basis = _ask(registry, token).basis
+        assert basis.valid_until.ToDatetime(tzinfo=end.tzinfo) == end
+        assert basis.depends_on.token_id == token.token_id
+        assert list(basis.depends_on.user_ids) == sorted([owner.user_id, minter.user_id])
+        assert list(basis.depends_on.agent_ids) == [agent_id]
+    asked: dict[str, Any] = {
+        "token": minter.token,
+        "demand": {"agent": {"agent_id": agent_id}, "site_id": 5},
+    }
+    basis = registry.admin.call("AuthService/Authorize", **asked).basis
+    assert basis.valid_until.ToDatetime(tzinfo=ends[1].tzinfo) == ends[1]
+    assert basis.depends_on.site_id == 5
+    elsewhere = registry.admin.call(
+        "AuthService/Authorize", token=long.token, demand={"agent": {"agent_id": other}}
+    )
+    assert list(elsewhere.basis.depends_on.agent_ids) == sorted([agent_id, other])
+
+
+def test_everybody_may_ask_who_they_are(registry: Registry) -> None:
+    owner, service = registry.user(), registry.user("SERVICE")
+    agent = registry.agent(owner, config={"k": "v"})
+    bound = registry.agent_token(owner, agent.agent_id, ceiling={"max_role": "ROLE_VIEWER"})
+
+    one = bound.call("AuthService/WhoAmI")
+    assert (one.principal.kind, one.user.login) == (2, owner.login)
+    assert (one.agent.agent_id, one.token.token_id) == (agent.agent_id, bound.token_id)
+    assert not one.agent.HasField("config")
+    assert owner.call("AuthService/WhoAmI").agent.agent_id == agent.agent_id
+    nobody = service.call("AuthService/WhoAmI")
+    assert not nobody.HasField("agent")
+    assert list(nobody.user.actions) == ["authenticate", "watch"]
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed"),
+    [("ADMINISTRATOR", True), ("SERVICE", True), ("MEMBER", False), ("GUEST", False)],
+)
+def test_asking_about_somebody_elses_token_needs_the_action_authenticate(
+    registry: Registry, role: str, allowed: bool
+) -> None:
+    caller = registry.user(role)
+    for method in ("Authenticate", "Authorize", "BatchAuthorize"):
+        if allowed:
+            caller.call(f"AuthService/{method}", token="x")
+        else:
+            refusal = caller.refused(f"AuthService/{method}", token="x")
+            assert refusal.what == "PERMISSION_DENIED ACTION_MISSING"

@@ -1,0 +1,303 @@
+"""Users: created, changed, stopped and removed, and the last administrator, who stays."""
+
+from typing import Any
+
+import pytest
+
+from accredit_service.abilities.permissions import ROLE_ACTIONS
+from tests.abilities.asking import authenticate, check, pages, works
+from tests.registry import Person, Registry
+
+MISSING = "PERMISSION_DENIED ACTION_MISSING"
+
+
+def _create(registry: Registry, **fields: Any) -> Any:
+    fields.setdefault("login", registry.name("user"))
+    return registry.admin.call("UserService/CreateUser", **fields).user
+
+
+def _ref(person: Person) -> dict[str, Any]:
+    return {"user": {"user_id": person.user_id}}
+
+
+def _update(caller: Person, person: Person, **update: Any) -> Any:
+    return caller.call("UserService/UpdateUser", **_ref(person), update=update).user
+
+
+def _update_refused(caller: Person, person: Person, **update: Any) -> Any:
+    return caller.refused("UserService/UpdateUser", **_ref(person), update=update)
+
+
+def test_a_new_user_is_an_active_human_member_called_by_their_login(registry: Registry) -> None:
+    login = registry.name("Ada.L_")
+    user = _create(registry, login=login)
+    assert (user.login, user.display_name, user.email) == (login, login, "")
+    assert (user.kind, user.role, user.active) == (1, 3, True)
+    assert registry.admin.call("UserService/GetUser", user={"login": login}).user == user
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "actions"),
+    [
+        pytest.param("ADMINISTRATOR", 1, None, id="an administrator has every action"),
+        pytest.param("SERVICE", 2, "authenticate watch", id="a service is a program"),
+        pytest.param("MEMBER", 1, "chat create_own_agent use_tools view_logs", id="a member"),
+        pytest.param("GUEST", 1, "chat", id="a guest may only chat"),
+    ],
+)
+def test_a_role_is_a_set_of_actions(
+    registry: Registry, role: str, kind: int, actions: str | None
+) -> None:
+    user = _create(registry, role=f"USER_ROLE_{role}")
+    every = sorted({action for actions in ROLE_ACTIONS.values() for action in actions})
+    assert list(user.actions) == (every if actions is None else actions.split())
+    assert user.kind == kind
+    if actions is None:
+        assert len(user.actions) == 13
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        pytest.param({"login": ""}, "login", id="no login"),
+        pytest.param({"login": "12"}, "login", id="a login that reads as an id"),
+        pytest.param({"login": ".ada"}, "login", id="a login that begins with a dot"),
+        pytest.param({"login": "a b"}, "login", id="a blank in a login"),
+        pytest.param({"login": "ada\n"}, "login", id="a line end behind it"),
+        pytest.param({"login": "adä"}, "login", id="a letter outside of ASCII"),
+        pytest.param({"login": "a@b"}, "login", id="a login that reads as an e-mail"),
+        pytest.param({"login": "a" * 61}, "login", id="a long login"),
+        pytest.param({"login": "a", "kind": 9}, "kind", id="no such kind"),
+        pytest.param({"login": "a", "role": 9}, "role", id="no such role"),
+        pytest.param({"login": "a", "display_name": "x" * 201}, "display_name", id="a long name"),
+        pytest.param({"login": "a", "email": "nobody"}, "email", id="an e-mail without @"),
+        pytest.param({"login": "a", "email": "a b@c"}, "email", id="a blank in it"),
+        pytest.param({"login": "a", "email": "@c"}, "email", id="nobody at a host"),
+        pytest.param({"login": "a", "email": "a@" + "x" * 253}, "email", id="a long e-mail"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_by_its_field(
+    registry: Registry, fields: dict[str, Any], field: str
+) -> None:
+    refusal = registry.admin.refused("UserService/CreateUser", **fields)
+    assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", [field])
+
+
+def test_a_login_is_one_users_byte_for_byte(registry: Registry) -> None:
+    user = _create(registry)
+    taken = registry.admin.refused("UserService/CreateUser", login=user.login)
+    assert taken.what == "ALREADY_EXISTS LOGIN_CONFLICT"
+    other = _create(registry, login=user.login.upper())
+    assert other.user_id != user.user_id
+    renamed = registry.admin.refused(
+        "UserService/UpdateUser", user={"login": other.login}, update={"login": user.login}
+    )
+    assert renamed.what == "ALREADY_EXISTS LOGIN_CONFLICT"
+
+
+def test_one_reads_oneself_and_others_with_manage_users(registry: Registry) -> None:
+    user, other = registry.user(), registry.user()
+    for ref in ({"user_id": user.user_id}, {"login": user.login}):
+        assert user.call("UserService/GetUser", user=ref).user.user_id == user.user_id
+        assert other.refused("UserService/GetUser", user=ref).what == MISSING
+    # Whether somebody exists is nobody's business either.
+    assert other.refused("UserService/GetUser", user={"login": "nobody"}).what == MISSING
+    unknown = registry.admin.refused("UserService/GetUser", user={"login": "nobody"})
+    assert unknown.what == "NOT_FOUND USER_NOT_FOUND"
+
+
+def test_users_are_listed_by_id_and_by_what_they_are(registry: Registry) -> None:
+    stem = registry.name("lister")
+    ids = [
+        _create(registry, login=f"{stem}-{n}", **fields).user_id
+        for n, fields in enumerate(
+            (
+                {"display_name": "Ada"},
+                {"email": "ada@example.org"},
+                {"role": "USER_ROLE_GUEST"},
+                {},
+            )
+        )
+    ]
+    registry.admin.call("UserService/DeactivateUser", user={"user_id": ids[3]})
+
+    def listed(**query: Any) -> list[int]:
+        found = pages(
+            registry.admin, "UserService/ListUsers", "users", **{"text": stem} | query, page_size=2
+        )
+        return [user.user_id for page in found for user in page]
+
+    assert listed() == ids
+    assert listed(text=f"{stem.upper()}-1") == ids[1:2]
+    assert listed(email="ada@example.org") == ids[1:2]
+    assert listed(email="ADA@example.org") == []
+    assert listed(role="USER_ROLE_GUEST") == ids[2:3]
+    assert listed(active=False) == ids[3:]
+    assert listed(active=True) == ids[:3]
+    assert registry.user().refused("UserService/ListUsers").what == MISSING
+
+
+def test_one_changes_ones_own_name_and_email_and_no_more(registry: Registry) -> None:
+    user, other = registry.user(), registry.user()
+    after = _update(user, user, display_name="Me", email="me@example.org")
+    assert (after.display_name, after.email) == ("Me", "me@example.org")
+    assert _update(user, user, email="").email == ""
+    for beyond in (
+        {"login": registry.name("new")},
+        {"role": "USER_ROLE_ADMINISTRATOR"},
+        {"kind": "USER_KIND_SERVICE"},
+        {"active": True},
+        {"display_name": "Me", "active": False},
+    ):
+        assert _update_refused(user, user, **beyond).what == MISSING
+    assert _update_refused(user, other, display_name="You").what == MISSING
+
+
+def test_one_does_so_with_a_token_that_is_not_held_to_little(registry: Registry) -> None:
+    user = registry.user()
+    agent_id = registry.agent(user).agent_id
+    low = user.call("TokenService/CreateToken", ceiling={"max_role": "ROLE_OPERATOR"})
+    callers = [
+        Person(registry, low.secret),
+        registry.agent_token(user, agent_id, ceiling={}, act_as_owner=True),
+    ]
+    for caller in callers:
+        refusal = _update_refused(caller, user, email="attacker@example.org")
+        assert refusal.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
+
+
+@pytest.mark.parametrize(
+    ("update", "reason", "field"),
+    [
+        pytest.param({}, "FIELD_INVALID", "update", id="nothing"),
+        pytest.param({"display_name": " "}, "FIELD_INVALID", "update.display_name", id="blank"),
+        pytest.param({"login": "1"}, "FIELD_INVALID", "update.login", id="a login of digits"),
+        pytest.param({"role": 9}, "FIELD_INVALID", "update.role", id="no such role"),
+        pytest.param({"kind": 9}, "FIELD_INVALID", "update.kind", id="no such kind"),
+        pytest.param({"email": "x"}, "FIELD_INVALID", "update.email", id="no e-mail"),
+    ],
+)
+def test_an_update_that_says_nothing_or_nonsense_is_refused(
+    registry: Registry, update: dict[str, Any], reason: str, field: str
+) -> None:
+    refusal = _update_refused(registry.admin, registry.user(), **update)
+    assert (refusal.what, refusal.fields) == (f"INVALID_ARGUMENT {reason}", [field])
+
+
+def test_a_deactivated_user_stops_with_all_that_hangs_on_them_and_starts_as_it_was(
+    registry: Registry,
+) -> None:
+    user, other = registry.user(), registry.user()
+    own_agent, foreign = registry.agent(user).agent_id, registry.agent(other).agent_id
+    registry.grant(foreign, user, "ADMIN")
+    stopped = [
+        user,
+        registry.agent_token(user, own_agent),
+        registry.agent_token(user, own_agent, act_as_owner=True),
+        registry.agent_token(registry.admin, own_agent),
+        registry.agent_token(user, foreign),
+    ]
+    revoked = registry.agent_token(user, own_agent)
+    user.call("TokenService/RevokeToken", token_id=revoked.token_id)
+    untouched = [other, registry.agent_token(other, foreign)]
+
+    first, again = (
+        registry.admin.call("UserService/DeactivateUser", **_ref(user)).user for _ in range(2)
+    )
+
+    assert not first.active
+    assert first == again
+    assert [works(one) for one in stopped] == [False] * 5
+    assert [works(one) for one in untouched] == [True] * 2
+    assert user.refused("AuthService/WhoAmI").what == "UNAUTHENTICATED USER_INACTIVE"
+    assert check(registry, user, own_agent) == "USER_INACTIVE"
+    assert _update(registry.admin, user, active=True).active
+    assert [works(one) for one in stopped] == [True] * 5
+    assert not works(revoked)
+
+
+def test_a_deleted_user_takes_grants_tokens_and_minted_tokens_along(registry: Registry) -> None:
+    user, owner = registry.user(), registry.user()
+    agent_id = registry.agent(owner).agent_id
+    registry.grant(agent_id, user, "ADMIN")
+    granted = registry.user()
+    user.call(
+        "AccessService/GrantAccess",
+        agent={"agent_id": agent_id},
+        principal={"user_id": granted.user_id},
+    )
+    minted = registry.agent_token(user, agent_id)
+
+    answer = registry.admin.call("UserService/DeleteUser", user={"login": user.login})
+
+    assert (answer.user.user_id, answer.tokens_deleted) == (user.user_id, 2)
+    assert [authenticate(registry, one.token) for one in (user, minted)] == ["TOKEN_INVALID"] * 2
+    assert check(registry, user, agent_id) == "USER_INACTIVE"
+    grants = owner.call("AccessService/ListAgentAccess", agent={"agent_id": agent_id}).grants
+    assert [(one.principal.user_id, one.granted_by) for one in grants] == [
+        (owner.user_id, registry.admin.user_id),
+        # Whom they granted access to keeps it; who granted it is gone.
+        (granted.user_id, 0),
+    ]
+    again = registry.admin.refused("UserService/DeleteUser", **_ref(user))
+    assert again.what == "NOT_FOUND USER_NOT_FOUND"
+
+
+def test_who_owns_agents_stays(registry: Registry) -> None:
+    owner, heir = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    refusal = registry.admin.refused("UserService/DeleteUser", **_ref(owner))
+    assert refusal.what == "FAILED_PRECONDITION USER_OWNS_AGENTS"
+    owner.call(
+        "AgentService/TransferAgent",
+        agent={"agent_id": agent.agent_id},
+        new_owner={"user_id": heir.user_id},
+    )
+    registry.admin.call("UserService/DeleteUser", **_ref(owner))
+
+
+ROADS = [
+    pytest.param("UpdateUser", {"update": {"role": "USER_ROLE_MEMBER"}}, id="demoted"),
+    pytest.param("UpdateUser", {"update": {"active": False}}, id="made inactive"),
+    pytest.param("DeactivateUser", {}, id="deactivated"),
+    pytest.param("DeleteUser", {}, id="deleted"),
+    pytest.param("DeleteUser", {"validate_only": True}, id="deleted on trial"),
+]
+
+
+@pytest.mark.parametrize(("method", "fields"), ROADS)
+def test_the_last_active_administrator_stays_one_by_every_road(
+    own_registry: Registry, method: str, fields: dict[str, Any]
+) -> None:
+    registry = own_registry
+    admin = registry.admin
+    inactive = registry.user("ADMINISTRATOR")
+    admin.call("UserService/DeactivateUser", **_ref(inactive))
+
+    refusal = admin.refused(f"UserService/{method}", **_ref(admin), **fields)
+    assert refusal.what == "FAILED_PRECONDITION LAST_ADMIN"
+    assert admin.call("AuthService/WhoAmI").user.role == 1
+
+    # With a second one the first may go; then the second is the last.
+    second = registry.user("ADMINISTRATOR")
+    own = second.call("TokenService/CreateToken", full_rights=True)
+    second = Person(registry, own.secret, user_id=second.user_id)
+    second.call(f"UserService/{method}", **_ref(admin), **fields)
+    if "validate_only" not in fields:
+        last = second.refused(f"UserService/{method}", **_ref(second), **fields)
+        assert last.what == "FAILED_PRECONDITION LAST_ADMIN"
+
+
+def test_other_changes_of_the_last_administrator_are_fine(own_registry: Registry) -> None:
+    admin = own_registry.admin
+    after = _update(
+        admin,
+        admin,
+        login="root",
+        display_name="Root",
+        email="root@example.org",
+        role="USER_ROLE_ADMINISTRATOR",
+        kind="USER_KIND_SERVICE",
+        active=True,
+    )
+    assert (after.login, after.role, after.active, after.kind) == ("root", 1, True, 2)

@@ -1,0 +1,181 @@
+"""Who may make which call: kinds of caller by calls, as one table."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from accredit_service.abilities.permissions import PERMISSIONS
+from tests.abilities.scene import METHODS, REQUESTS, Scene, mutates
+from tests.contract.conftest import World
+from tests.registry import Person, RefusedError
+
+
+def _held(scene: Scene, minter: Person, role: str) -> Person:
+    ceiling = {"max_role": f"ROLE_{role}", "capabilities": ["chat"]}
+    minted = minter.call("TokenService/CreateToken", ceiling=ceiling)
+    return Person(
+        scene.registry, minted.secret, token_id=minted.token.token_id, user_id=minter.user_id
+    )
+
+
+def _of_agent(scene: Scene, role: str) -> Person:
+    ceiling = {"max_role": f"ROLE_{role}", "capabilities": ["chat", "create_own_agent"]}
+    return scene.registry.agent_token(scene.owner, scene.agent_id, ceiling=ceiling)
+
+
+def _as_owner(scene: Scene) -> Person:
+    return scene.registry.agent_token(scene.owner, scene.agent_id, act_as_owner=True)
+
+
+#: The columns of the table.
+CALLERS: Mapping[str, Callable[[Scene], Person]] = {
+    "st": lambda scene: Person(scene.registry, "", token_id="0" * 16),  # a stranger, without token
+    "ad": lambda scene: scene.administrator,
+    "se": lambda scene: scene.service,
+    "me": lambda scene: scene.member,  # with nothing to do with the agent
+    "gu": lambda scene: scene.guest,
+    "ow": lambda scene: scene.owner,  # of the agent, a member
+    "vi": lambda scene: scene.viewer,  # members with a grant
+    "op": lambda scene: scene.operator,
+    "gr": lambda scene: scene.grantee,  # of ADMIN
+    "ag": lambda scene: _of_agent(scene, "OPERATOR"),  # the agent itself
+    "aa": lambda scene: _of_agent(scene, "ADMIN"),
+    "ao": _as_owner,  # the agent, acting as its owner
+    "lo": lambda scene: _held(scene, scene.owner, "VIEWER"),  # the owner's token, held to little
+    "la": lambda scene: _held(scene, scene.administrator, "ADMIN"),  # an admin's, without actions
+}
+
+#: What the cells say.
+REASONS = {
+    "ok": "",
+    "--": "TOKEN_MISSING",
+    "ac": "ACTION_MISSING",
+    "da": "AGENT_ACCESS_DENIED",
+    "ro": "ROLE_INSUFFICIENT",
+    "ut": "USER_TOKEN_REQUIRED",
+    "or": "OWNER_REQUIRED",
+    "td": "TOKEN_ACCESS_DENIED",
+    "cx": "CEILING_EXCEEDED",
+    "sf": "AGENT_SCOPE_FORBIDDEN",
+    "uf": "AGENT_USER_SCOPE_FORBIDDEN",
+    "na": "NO_AGENT",
+    "ng": "GRANT_NOT_FOUND",
+}
+
+TABLE = """
+                                        st ad se me gu ow vi op gr ag aa ao lo la
+AgentService/CreateAgent                -- ok ac ok ac ok ok ok ok ut ut ok ac ac
+AgentService/BatchCreateAgents          -- ok ac ok ac ok ok ok ok ut ut ok ac ac
+AgentService/GetAgent                   -- ok da da da ok ok ok ok ok ok ok ok da
+AgentService/BatchGetAgents             -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+AgentService/ListAgents                 -- ok ac ok ok ok ok ok ok ok ok ok ok ok
+AgentService/ListAgents of all          -- ok ac sf sf sf sf sf sf sf sf sf sf sf
+AgentService/ListAgents of another      -- ok ac uf uf uf uf uf uf uf uf uf uf uf
+AgentService/UpdateAgent                -- ok da da da ok ro ro ok ro ok ok ro da
+AgentService/UpdateAgent its site       -- ok da da da ac ro ro ac ro ac ac ro da
+AgentService/RenameAgent                -- ok da da da ok ro ro ok ut ut ok ro da
+AgentService/DeleteAgent                -- ok da da da ok ro ro or ut ut ok ro da
+AgentService/TransferAgent              -- ok da da da ok ro ro or ut ut ok ro da
+AgentService/ResolveAgent               -- ok ok da da ok ok ok ok ok ok ok ok da
+AgentService/ResolveAgent unnamed       -- na na na na ok ok ok ok ok ok ok ok na
+AgentService/ResolveAgent of another    -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AgentService/ProvisionAgent             -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+AgentService/ProvisionAgent own         -- ok ac ok ac ok ok ok ok ut ut ok ac ac
+AccessService/GrantAccess               -- ok da da da ok ro ro ok ut ut ok ro da
+AccessService/RevokeAccess              -- ok da da da ok ro ro ok ut ut ok ro da
+AccessService/GetAccess                 -- ok da da da ok ro ro ok ro ok ok ro da
+AccessService/GetAccess own             -- ng da da da ok ok ok ok ro ok ok ok da
+AccessService/ListAgentAccess           -- ok da da da ok ro ro ok ro ok ok ro da
+AccessService/ListUserAccess            -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+AccessService/ListUserAccess own        -- ok ok ok ok ok ok ok ok ut ut ok ok ok
+AccessService/CheckAccess               -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AccessService/CheckAccess own           -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+AccessService/BatchCheckAccess          -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AccessService/BatchCheckAccess own      -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+TokenService/CreateToken                -- ok da da da ok ro ro ok ut ut ut ro da
+TokenService/CreateToken as owner       -- or da da da ok ro ro or ut ut ut ro da
+TokenService/CreateToken own            -- ok ok ok ok ok ok ok ok ut ut ut ro cx
+TokenService/CreateToken of another     -- ok ac ac ac ac ac ac ac ut ut ut ac ac
+TokenService/GetToken                   -- ok td td td ok td ok ok ok ok ok td td
+TokenService/GetToken of another        -- ok td td td td td td td td td td td td
+TokenService/GetToken itself            -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+TokenService/ListTokens                 -- ok da da da ok ro ok ok ok ok ok ro da
+TokenService/ListTokens own             -- ok ok ok ok ok ok ok ok ok ok ok ro ok
+TokenService/ListTokens of another      -- ok ac ac ac ac ac ac ac ac ac ac ac ac
+TokenService/RotateToken                -- ok td td td ok td td td ut ut ut td td
+TokenService/RotateToken of another     -- ok td td td td td td td ut ut ut td td
+TokenService/RevokeToken                -- ok td td td ok td td ok td ok ok td td
+TokenService/RevokeToken of another     -- ok td td td td td td td td td td td td
+TokenService/RevokeToken itself         -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+TokenService/RevokeAgentTokens          -- ok da da da ok ro ro ok ut ut ok ro da
+TokenService/RevokeUserTokens           -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+TokenService/RevokeUserTokens own       -- ok ok ok ok ok ok ok ok ut ut ok ro ok
+AuthService/Authenticate                -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AuthService/Authorize                   -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AuthService/BatchAuthorize              -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AuthService/WhoAmI                      -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+UserService/CreateUser                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/GetUser                     -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/GetUser own                 -- ok ok ok ok ok ok ok ok ut ut ok ok ok
+UserService/ListUsers                   -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/UpdateUser                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/UpdateUser own              -- ok ok ok ok ok ok ok ok ut ut ok ro ok
+UserService/UpdateUser own role         -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/DeactivateUser              -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/DeleteUser                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+SiteService/CreateSite                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+SiteService/GetSite                     -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+SiteService/ListSites                   -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+SiteService/DeleteSite                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+ScopeService/ResolveScope               -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+ScopeService/ResolveScope own           -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+ScopeService/CheckResource              -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+ScopeService/CheckResource own          -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+ChangeService/ListChanges               -- ok ac ac ac ac ac ac ac ac ac ac ac ac
+ChangeService/ListChanges of an agent   -- ok da da da ok ro ro ok ro ok ok ro da
+ChangeService/VerifyChanges             -- ok ac ac ac ac ac ac ac ac ac ac ac ac
+"""
+
+
+def _rows() -> Mapping[str, list[str]]:
+    header, *lines = TABLE.strip("\n").splitlines()
+    assert header.split() == list(CALLERS)
+    width = header.index("st")
+    return {line[:width].strip(): line[width:].split() for line in lines}
+
+
+ROWS = _rows()
+
+
+@pytest.fixture(scope="module")
+def callers(world: World) -> Mapping[str, Person]:
+    made = {column: make(world.scene) for column, make in CALLERS.items()}
+    world.keep()
+    return made
+
+
+def test_every_call_has_a_row_and_every_row_a_call() -> None:
+    calls = {row.split(" ")[0] for row in ROWS}
+    assert calls == set(METHODS)
+    assert calls == set(PERMISSIONS)
+    assert list(ROWS) == list(REQUESTS)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_table_says_who_may(world: World, callers: Mapping[str, Person], row: str) -> None:
+    method, request = row.split(" ")[0], REQUESTS[row]
+    found = []
+    for caller in callers.values():
+        outcome = _outcome(caller, method, request(world.scene, caller))
+        if outcome == "ok" and mutates(method):
+            world.restore()
+        found.append(outcome)
+    assert " ".join(found) == " ".join(ROWS[row])
+
+
+def _outcome(caller: Person, method: str, fields: dict[str, object]) -> str:
+    try:
+        caller.registry.call(method, caller.token or None, (), **fields)
+    except RefusedError as refusal:
+        return next((cell for cell, why in REASONS.items() if why == refusal.reason), str(refusal))
+    return "ok"

@@ -19,7 +19,10 @@ if __name__ == "__main__":
     )
     logs.configure(settings.log_level, settings.log_format)
     app = App(store=Store.open(url))
-    bootstrap.bootstrap(app, lambda made: secret_file.write_text(made.secret) and None)
+    made = bootstrap.bootstrap(app, lambda _: None)
+    if made is None:
+        raise SystemExit("the database is not empty")
+    secret_file.write_text(made.secret)
     with server.build(settings, app, services(app)) as running:
         print(running.address, flush=True)
         sys.stdin.read()

@@ -1,1 +1,1 @@
-"""The Accredit server: ``interceptors`` say who calls, ``servicers`` translate, ``abilities`` decide."""
+"""The Accredit server: interceptors say who calls, servicers translate, abilities decide."""

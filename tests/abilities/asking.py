@@ -65,3 +65,17 @@ def listed(person: Person, **query: Any) -> list[int]:
     """The ids of the agents in a list, in its order."""
     query.setdefault("page_size", 500)
     return [one.agent_id for one in person.call("AgentService/ListAgents", **query).agents]
+
+
+def add_agents(registry: Registry, owner: Person, count: int) -> None:
+    """Many agents, straight into the store, for what is about numbers only."""
+    with registry.app.store.write() as tx:
+        for number in range(count):
+            tx.agents.add(
+                agent_slug=f"many-{number}",
+                agent_name="",
+                owner_id=owner.user_id,
+                config={},
+                site_scope=None,
+                at=registry.clock(),
+            )

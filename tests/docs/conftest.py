@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ACCREDIT_")}
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def grpcurl() -> None:
     """A client that we did not write."""
     if not (ROOT / "build/bin/grpcurl").exists() and not shutil.which("grpcurl"):

@@ -37,6 +37,7 @@ def under(registry: Registry, folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.usefixtures("grpcurl")
 def test_the_page_on_clients_and_the_health_check(database_url: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         registry = stack.enter_context(running_registry(database_url, tmp_path))
@@ -56,6 +57,7 @@ def test_the_page_on_clients_and_the_health_check(database_url: str, tmp_path: P
         assert '"status": "SERVING"' in said
 
 
+@pytest.mark.usefixtures("grpcurl")
 def test_the_example_as_its_page_shows_it(sqlite_template: Path, tmp_path: Path) -> None:
     run, example, text = blocks(EXAMPLE / "README.md")
     assert run == Block("console", "$ make example\n")

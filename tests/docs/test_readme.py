@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.docs.conftest import environment, python, shell, trying
@@ -23,6 +24,7 @@ def steps() -> Iterator[tuple[Block, list[str]]]:
             yield block, shown
 
 
+@pytest.mark.usefixtures("grpcurl")
 @pytest.mark.timeout(180)
 def test_the_tour_works_as_printed(tmp_path: Path) -> None:
     with ExitStack() as stack:
@@ -59,7 +61,13 @@ def test_postgresql_is_started_as_printed(postgres: PostgresServer, tmp_path: Pa
     (block,) = blocks(README, "On PostgreSQL")
     assert block.language == "sh"
     name = postgres.create_database()
-    url = str(postgres.url(name))
+    url = postgres.url(name)
+    # As the README says: somebody who owns the database, and nothing more.
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE accredit LOGIN")
+        connection.execute(f"ALTER DATABASE {name} OWNER TO accredit".encode())
+    url = url.replace("postgres@", "accredit@")
+    assert "accredit@" in url
     text = block.text.replace("postgresql://accredit@localhost/accredit", url)
     *before, serve = text.splitlines()
     assert serve == "accredit-server serve"
@@ -78,3 +86,5 @@ def test_postgresql_is_started_as_printed(postgres: PostgresServer, tmp_path: Pa
         assert "the schema is up to date" in bash.run(script)
     assert "made the administrator" in (tmp_path / "said").read_text()
     postgres.drop_database(name)
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute("DROP ROLE accredit")

@@ -35,6 +35,7 @@ def pasted(line: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.usefixtures("grpcurl")
 def test_every_line_works_by_itself(server: Trying) -> None:
     lines = [line for line in server.to_paste if line]
     programs = {line.split()[0].rpartition("/")[2] for line in lines}

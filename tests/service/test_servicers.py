@@ -1,29 +1,47 @@
-"""Servicers without a network, by grpcio-testing, where no step of the pipeline is needed.
+"""Servicers without a network, by grpcio-testing.
 
-It knows no interceptors, so that only calls which need no caller fit; the rest are tested against
-a real server.
+It knows no interceptors: what the pipeline does before a servicer is called is done here by hand.
+All that needs more than that is tested against a real server.
 """
-
-from datetime import UTC, datetime
 
 import grpc
 import grpc_testing
 
 from accredit.v1 import site_pb2, types_pb2
+from accredit_service.abilities import auth, bootstrap
 from accredit_service.abilities.app import App
+from accredit_service.interceptors.calls import Call, enter
 from accredit_service.servicers.sites import SiteServicer
 from accredit_storage.store import Store
 
 _SERVICE = site_pb2.DESCRIPTOR.services_by_name["SiteService"]
 
 
+class IdentifiedSiteServicer(SiteServicer):
+    """A servicer that the first administrator calls."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
+        made = bootstrap.bootstrap(app, lambda _: None)
+        assert made is not None
+        self._caller = auth.identify(app, made.secret)
+
+    def GetSite(
+        self, request: site_pb2.GetSiteRequest, context: grpc.ServicerContext
+    ) -> site_pb2.GetSiteResponse:
+        call = Call("SiteService/GetSite", context)
+        call.principal = self._caller
+        enter(call)
+        return super().GetSite(request, context)
+
+
 def test_a_servicer_translates_a_record_into_a_message(store: Store) -> None:
-    at = datetime(2026, 1, 2, 3, 4, 5, 6000, tzinfo=UTC)
+    app = App(store=store)
     with store.write() as tx:
-        made = tx.sites.add(site_slug="events", site_name="Events", at=at)
+        made = tx.sites.add(site_slug="events", site_name="Events", at=app.now())
     assert made is not None
     server = grpc_testing.server_from_dictionary(
-        {_SERVICE: SiteServicer(App(store=store))}, grpc_testing.strict_real_time()
+        {_SERVICE: IdentifiedSiteServicer(app)}, grpc_testing.strict_real_time()
     )
     call = server.invoke_unary_unary(
         _SERVICE.methods_by_name["GetSite"],
@@ -35,5 +53,5 @@ def test_a_servicer_translates_a_record_into_a_message(store: Store) -> None:
     assert code is grpc.StatusCode.OK
     assert answer.site.site_id == made.site_id
     assert (answer.site.site_slug, answer.site.site_name) == ("events", "Events")
-    assert answer.site.create_time.ToDatetime(tzinfo=UTC) == at
+    assert answer.site.create_time.ToMicroseconds() == int(made.created_at.timestamp() * 1e6)
     assert answer.site.etag == '"1"'

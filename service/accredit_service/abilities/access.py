@@ -8,15 +8,16 @@ from accredit_storage.records import Agent, ChangeKind, Grant, Role, Subject, Su
 from accredit_storage.store import Transaction
 
 from . import snapshots
-from .agent_refs import AgentRef, find_agent, held_on, require_agent
+from .agent_refs import AgentRef, find_agent, held_on, require_agent, told
 from .agents import token_subjects
 from .app import App
-from .consistency import Basis, Consistency, reading
+from .consistency import Basis
 from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason, invalid
 from .facts import AgentFacts
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
 from .paging import Cursor, Page, PageRequest
 from .permissions import Action
+from .reads import Ask, reading
 from .rights import (
     Decision,
     Demand,
@@ -145,19 +146,17 @@ def revoke_access(app: App, call: Call, command: RevokeAccess) -> Written[Revoke
     return mutate(app, call, decide_revocation)
 
 
-def get_access(
-    app: App, caller: Principal, ref: AgentRef, user_id: int | None, consistency: Consistency
-) -> Grant:
+def get_access(app: App, ask: Ask, ref: AgentRef, user_id: int | None) -> Grant:
     """One grant, expired or not. Raises PermissionDenied, NotFound."""
-    wanted = caller.user.user_id if user_id is None else user_id
-    with reading(app, consistency) as (tx, _):
+    with reading(app, ask) as (tx, caller, now, _):
+        wanted = caller.user.user_id if user_id is None else user_id
         found = find_agent(tx, ref)
         grant = None if found is None else tx.grants.find(found.agent_id, wanted)
         own = caller.is_user(wanted)
         if grant is not None and own:
             return grant
         # Who has no grant learns here no more of the agent than anywhere else.
-        agent = require_agent(tx, caller, ref, Role.VIEWER if own else Role.ADMIN, app.now())
+        agent = require_agent(tx, caller, ref, Role.VIEWER if own else Role.ADMIN, now)
     if grant is None:
         raise NotFound(
             Reason.GRANT_NOT_FOUND, f"user {wanted} has no grant on {agent.agent_slug!r}"
@@ -166,12 +165,12 @@ def get_access(
 
 
 def list_agent_access(
-    app: App, caller: Principal, ref: AgentRef, page: PageRequest, consistency: Consistency
+    app: App, ask: Ask, ref: AgentRef, page: PageRequest
 ) -> Page[tuple[Grant, User]]:
     """One page of the grants on an agent, oldest first, each with its user."""
-    with reading(app, consistency) as (tx, head):
-        agent = require_agent(tx, caller, ref, Role.ADMIN, app.now())
-        cursor = Cursor(page, caller, head.epoch)
+    with reading(app, ask) as (tx, caller, now, head):
+        agent = require_agent(tx, caller, ref, Role.ADMIN, now)
+        cursor = Cursor(page, caller, head.epoch, about=agent.agent_id)
         after = cursor.after(datetime, int)
         found = tx.grants.page_for_agent(
             agent.agent_id,
@@ -183,22 +182,21 @@ def list_agent_access(
 
 def list_user_access(
     app: App,
-    caller: Principal,
+    ask: Ask,
     user_id: int | None,
     minimum_role: Role | None,
     page: PageRequest,
-    consistency: Consistency,
 ) -> Page[Grant]:
     """One page of a user's unexpired grants, by agent id."""
-    wanted = caller.user.user_id if user_id is None else user_id
-    if not caller.is_user(wanted) and not caller.manages_agents:
-        raise _missing(Action.MANAGE_AGENTS, "another user's grants")
-    with reading(app, consistency) as (tx, head):
+    with reading(app, ask) as (tx, caller, now, head):
+        wanted = caller.user.user_id if user_id is None else user_id
+        if not caller.is_user(wanted) and not caller.manages_agents:
+            raise _missing(Action.MANAGE_AGENTS, "another user's grants")
         cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int)
         found = tx.grants.page_for_user(
             wanted,
-            at=app.now(),
+            at=now,
             min_role=minimum_role,
             after=None if after is None else after[0],
             limit=cursor.size + 1,
@@ -206,29 +204,23 @@ def list_user_access(
         return cursor.page(found, lambda grant: (grant.agent_id,))
 
 
-def check_access(
-    app: App, caller: Principal, check: AccessCheck, consistency: Consistency
-) -> CheckResult:
+def check_access(app: App, ask: Ask, check: AccessCheck) -> CheckResult:
     """Whether a user may act on an agent. A "no" is an answer."""
-    _may_ask(caller, [check])
-    with reading(app, consistency) as (tx, head):
+    with reading(app, ask) as (tx, caller, now, head):
+        _may_ask(caller, [check])
         facts = _Facts(tx, caller, [check])
-        decision, principal, agent, held = facts.answer(check, app.now())
-        basis = (
-            Basis.of(head).with_principal(principal).with_agent(agent, held, check.demand.site_id)
-        )
+        decision, principal, agent, held = facts.answer(check, now)
+        basis = Basis.of(head).with_principal(principal)
+        basis = basis.with_agent(told(caller, agent, held), held, check.demand.site_id)
         return CheckResult(decision=decision, principal=principal, held=held, basis=basis)
 
 
-def batch_check_access(
-    app: App, caller: Principal, checks: Sequence[AccessCheck], consistency: Consistency
-) -> BatchCheckResult:
+def batch_check_access(app: App, ask: Ask, checks: Sequence[AccessCheck]) -> BatchCheckResult:
     """The same for several questions, all at one moment."""
     if len(checks) > MAX_BATCH:
         raise invalid("checks", f"at most {MAX_BATCH}")
-    _may_ask(caller, checks)
-    with reading(app, consistency) as (tx, head):
-        now = app.now()
+    with reading(app, ask) as (tx, caller, now, head):
+        _may_ask(caller, checks)
         facts = _Facts(tx, caller, checks)
         basis = Basis.of(head)
         decisions = []
@@ -236,7 +228,8 @@ def batch_check_access(
             decision, principal, agent, held = facts.answer(check, now)
             decisions.append(decision)
             basis = basis.with_principal(principal)
-            basis = basis.with_agent(agent, held, check.demand.site_id)
+            known = told(caller, agent, held)
+            basis = basis.with_agent(known, held, check.demand.site_id)
         return BatchCheckResult(decisions=decisions, basis=basis)
 
 

@@ -17,14 +17,14 @@ from .agent_refs import (
     require_agent,
 )
 from .app import App
-from .consistency import Consistency, reading
 from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason, invalid
 from .facts import AgentFacts
 from .paging import Cursor, Page, PageRequest
 from .permissions import Action
+from .reads import Ask, reading
 from .rights import Principal, PrincipalKind, held_by, user_principal
 
-MAX_BATCH = 1000
+MAX_BATCH = 100
 _MAX_GRANTS = 1000
 
 
@@ -55,10 +55,9 @@ class ListAgents:
     text: str
 
 
-def get_agent(app: App, caller: Principal, ref: AgentRef, consistency: Consistency) -> AgentView:
+def get_agent(app: App, ask: Ask, ref: AgentRef) -> AgentView:
     """One agent. Raises PermissionDenied; NotFound to a caller who may see every agent."""
-    with reading(app, consistency) as (tx, _):
-        now = app.now()
+    with reading(app, ask) as (tx, caller, now, _):
         agent = require_agent(tx, caller, ref, Role.VIEWER, now)
         held = held_on(tx, caller, agent, now)
         role = Role.VIEWER if held is None else held.role
@@ -68,14 +67,11 @@ def get_agent(app: App, caller: Principal, ref: AgentRef, consistency: Consisten
         return AgentView(agent=agent, caller_role=role, grants=grants)
 
 
-def batch_get_agents(
-    app: App, caller: Principal, refs: Sequence[AgentRef], consistency: Consistency
-) -> list[Agent]:
+def batch_get_agents(app: App, ask: Ask, refs: Sequence[AgentRef]) -> list[Agent]:
     """Those of the agents that the caller may view, lowest id first, each once."""
     if len(refs) > MAX_BATCH:
         raise invalid("agents", f"at most {MAX_BATCH}")
-    with reading(app, consistency) as (tx, _):
-        now = app.now()
+    with reading(app, ask) as (tx, caller, now, _):
         user_id = caller.user.user_id
         facts = AgentFacts(tx, ((ref, user_id) for ref in refs))
         return [
@@ -85,21 +81,11 @@ def batch_get_agents(
         ]
 
 
-def list_agents(
-    app: App, caller: Principal, query: ListAgents, page: PageRequest, consistency: Consistency
-) -> Page[ListedAgent]:
+def list_agents(app: App, ask: Ask, query: ListAgents, page: PageRequest) -> Page[ListedAgent]:
     """One page of a user's agents, or of all. Raises PermissionDenied for more than one's own."""
-    target = caller.user.user_id if query.user_id is None else query.user_id
-    if query.everyone and not caller.manages_agents:
-        raise PermissionDenied(
-            Reason.AGENT_SCOPE_FORBIDDEN, "scope ALL is for an admin: it needs manage_agents"
-        )
-    if target != caller.user.user_id and not caller.manages_agents:
-        raise PermissionDenied(
-            Reason.AGENT_USER_SCOPE_FORBIDDEN,
-            "another user's agents need the action manage_agents",
-        )
-    with reading(app, consistency) as (tx, head):
+    with reading(app, ask) as (tx, caller, now, head):
+        target = caller.user.user_id if query.user_id is None else query.user_id
+        _may_list(caller, target, everyone=query.everyone)
         cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int, int)
         only = (
@@ -113,7 +99,7 @@ def list_agents(
                 site_id=query.site_id,
                 status=query.status,
                 text=texts.search("text", query.text),
-                at=app.now(),
+                at=now,
                 after=None if after is None else (after[0], after[1]),
                 limit=cursor.size + 1,
             )
@@ -123,20 +109,13 @@ def list_agents(
         return cursor.page(found, lambda one: (one.block, one.agent.agent_id))
 
 
-def resolve_agent(
-    app: App,
-    caller: Principal,
-    ref: AgentRef | None,
-    user_id: int | None,
-    consistency: Consistency,
-) -> Agent:
+def resolve_agent(app: App, ask: Ask, ref: AgentRef | None, user_id: int | None) -> Agent:
     """The agent that is meant. Never creates one.
 
     Raises FailedPrecondition with the candidates if several could be, NotFound if none.
     """
-    resolves_any = Action.AUTHENTICATE in caller.actions
-    with reading(app, consistency) as (tx, _):
-        now = app.now()
+    with reading(app, ask) as (tx, caller, now, _):
+        resolves_any = Action.AUTHENTICATE in caller.actions
         if ref is not None:
             agent = find_agent(tx, ref) if resolves_any else None
             return agent or require_agent(tx, caller, ref, Role.VIEWER, now)
@@ -162,6 +141,20 @@ def resolve_agent(
             metadata={"candidates": ",".join(candidates)},
         )
     raise NotFound(Reason.NO_AGENT, "there is no agent to be meant: name one, or create one")
+
+
+def _may_list(caller: Principal, target: int, *, everyone: bool) -> None:
+    if caller.manages_agents:
+        return
+    if everyone:
+        raise PermissionDenied(
+            Reason.AGENT_SCOPE_FORBIDDEN, "scope ALL is for an admin: it needs manage_agents"
+        )
+    if target != caller.user.user_id:
+        raise PermissionDenied(
+            Reason.AGENT_USER_SCOPE_FORBIDDEN,
+            "another user's agents need the action manage_agents",
+        )
 
 
 def _lists_for(tx: Transaction, caller: Principal, target: int) -> bool:

@@ -13,6 +13,7 @@ from accredit_storage.store import Transaction
 
 from . import slugs
 from .errors import NotFound, PermissionDenied, Reason, invalid
+from .permissions import Action
 from .rights import Held, Principal, PrincipalKind, held_by
 
 # An id, or a clean slug.
@@ -20,7 +21,9 @@ AgentRef = int | str
 
 MAX_SLUG_INPUT = 1000
 _NEIGHBOURS = 3
-_NEIGHBOUR_POOL = 200
+_NEIGHBOUR_POOL = 50
+# Comparing grows with the product of the lengths, and somebody waits for the writers' lock.
+_NEIGHBOUR_LENGTH = 64
 _CANDIDATES = 20
 
 
@@ -76,6 +79,12 @@ def require_agent(
             metadata={"required_role": role.name, "role": held.role.name},
         )
     return agent
+
+
+def told(caller: Principal, agent: Agent | None, held: Held | None) -> Agent | None:
+    """The agent, unless an answer's basis would tell of one that the caller may not view."""
+    knows = held is not None or caller.manages_agents or Action.AUTHENTICATE in caller.actions
+    return agent if knows else None
 
 
 def default_agent(
@@ -140,4 +149,7 @@ def _neighbours(tx: Transaction, caller: Principal, slug: str, now: datetime) ->
             limit=_NEIGHBOUR_POOL,
         )
         pool = [listed.agent.agent_slug for listed in tx.agents.page(query)]
+    if len(slug) > _NEIGHBOUR_LENGTH:
+        return []
+    pool = [known for known in pool if len(known) <= _NEIGHBOUR_LENGTH]
     return difflib.get_close_matches(slug, pool, n=_NEIGHBOURS, cutoff=0.7)

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from accredit_storage.records import Agent, Token, User
+from accredit_storage.records import Agent, Credential, Token, User
 from accredit_storage.store import Transaction
 
 from . import bearer
 from .agent_refs import AgentRef, default_agent
 from .app import App
-from .consistency import Basis, Consistency, reading
-from .errors import PermissionDenied, Reason, Unauthenticated
+from .callers import accept
+from .consistency import Basis
 from .facts import AgentFacts
+from .reads import Ask, reading
 from .rights import (
     Decision,
     Demand,
@@ -75,61 +76,32 @@ class Self:
     token: Token
 
 
-_REFUSALS = {
-    Decision.TOKEN_INVALID: Unauthenticated(
-        Reason.TOKEN_INVALID, "the token is unknown, expired or revoked: present a live one"
-    ),
-    Decision.USER_INACTIVE: Unauthenticated(
-        Reason.USER_INACTIVE, "the token's user is deactivated: ask an administrator"
-    ),
-    Decision.MINTER_WITHOUT_RIGHTS: Unauthenticated(
-        Reason.MINTER_WITHOUT_RIGHTS,
-        "whoever minted the token has no right left to pass on: mint a new one",
-    ),
-    Decision.AGENT_INACTIVE: PermissionDenied(
-        Reason.AGENT_INACTIVE, "the token's agent is not active: its owner can make it so"
-    ),
-}
-
-
 def identify(app: App, text: str) -> Principal:
     """The caller whose credential this is. Raises Unauthenticated, or PermissionDenied."""
     with app.store.read() as tx:
-        return accept(app, _judged(tx, text, app.now()))
+        return accept(app, _found(tx, text))
 
 
-def accept(app: App, judged: Principal | Decision) -> Principal:
-    """The principal, noted as having used its token; else the refusal of a caller's credential."""
-    if isinstance(judged, Decision):
-        refusal = _REFUSALS[judged]
-        # A new one each time: an exception that is raised twice collects tracebacks.
-        raise type(refusal)(refusal.reason, refusal.message)
-    if judged.token is not None:
-        app.usage.note(judged.token.token_id, app.now())
-    return judged
-
-
-def authenticate(app: App, text: str, consistency: Consistency) -> Introspection:
+def authenticate(app: App, ask: Ask, text: str) -> Introspection:
     """Whose token this is. Sites play no part."""
-    with reading(app, consistency) as (tx, head):
-        now = app.now()
+    with reading(app, ask) as (tx, _, now, head):
         decision, principal = subject(app, tx, text, now)
         return Introspection(
             decision=decision, principal=principal, basis=Basis.of(head).with_principal(principal)
         )
 
 
-def authorize(app: App, text: str, wanted: AgentDemand, consistency: Consistency) -> Authorization:
+def authorize(app: App, ask: Ask, text: str, wanted: AgentDemand) -> Authorization:
     """Whose token this is, and whether it meets the demand on an active agent."""
-    with reading(app, consistency) as (tx, head):
-        now = app.now()
+    with reading(app, ask) as (tx, _, now, head):
         basis = Basis.of(head)
         decision, principal = subject(app, tx, text, now)
         agent, held = None, None
         if principal is not None:
             basis = basis.with_principal(principal)
-            decision, agent, held = _Facts(tx, principal, [wanted], now).answer(wanted)
-            basis = basis.with_agent(agent, held, wanted.demand.site_id)
+            facts = _Facts(tx, principal, [wanted], now)
+            decision, agent, held = facts.answer(wanted)
+            basis = basis.until(facts.until).with_agent(agent, held, wanted.demand.site_id)
         allowed = decision is Decision.ALLOWED
         return Authorization(
             decision=decision,
@@ -141,11 +113,10 @@ def authorize(app: App, text: str, wanted: AgentDemand, consistency: Consistency
 
 
 def batch_authorize(
-    app: App, text: str, wanted: Sequence[AgentDemand], consistency: Consistency
+    app: App, ask: Ask, text: str, wanted: Sequence[AgentDemand]
 ) -> BatchAuthorization:
     """The same for several demands on one token, all at one moment."""
-    with reading(app, consistency) as (tx, head):
-        now = app.now()
+    with reading(app, ask) as (tx, _, now, head):
         basis = Basis.of(head)
         decision, principal = subject(app, tx, text, now)
         if principal is None:
@@ -154,6 +125,7 @@ def batch_authorize(
             )
         basis = basis.with_principal(principal)
         facts = _Facts(tx, principal, wanted, now)
+        basis = basis.until(facts.until)
         decisions = []
         for one in wanted:
             decision, agent, held = facts.answer(one)
@@ -162,30 +134,33 @@ def batch_authorize(
         return BatchAuthorization(decisions=decisions, principal=principal, basis=basis)
 
 
-def who_am_i(app: App, caller: Principal) -> Self:
+def who_am_i(app: App, ask: Ask) -> Self:
     """The caller, and the agent that is meant when they name none."""
-    with app.store.read() as tx:
-        agent, _ = default_agent(tx, caller, app.now())
+    with reading(app, ask) as (tx, caller, now, _):
+        agent, _candidates = default_agent(tx, caller, now)
     if caller.token is None:
         raise RuntimeError("a caller without a token")
     return Self(principal=caller, user=caller.user, agent=agent, token=caller.token)
-
-
-def _judged(tx: Transaction, text: str, now: datetime) -> Principal | Decision:
-    if bearer.parse(text) is None:
-        return Decision.TOKEN_INVALID
-    credential = tx.credentials.find_by_digest(bearer.digest(text))
-    return Decision.TOKEN_INVALID if credential is None else judge(credential, now)
 
 
 def subject(
     app: App, tx: Transaction, text: str, now: datetime
 ) -> tuple[Decision, Principal | None]:
     """Whom somebody else's token speaks for; its use is noted."""
-    judged = _judged(tx, text, now)
+    credential = _found(tx, text)
+    judged = Decision.TOKEN_INVALID if credential is None else judge(credential, now)
     if isinstance(judged, Decision):
         return judged, None
-    return Decision.ALLOWED, accept(app, judged)
+    if judged.token is not None:
+        app.usage.note(judged.token.token_id, now)
+    return Decision.ALLOWED, judged
+
+
+def _found(tx: Transaction, text: str) -> Credential | None:
+    """What a text stands for; anything that is not a token of ours is not even looked up."""
+    if bearer.parse(text) is None:
+        return None
+    return tx.credentials.find_by_digest(bearer.digest(text))
 
 
 class _Facts:
@@ -198,10 +173,13 @@ class _Facts:
         self._now = now
         self._default: Agent | None = None
         self._ambiguous = False
+        # When an unnamed agent may come to mean another one.
+        self.until: datetime | None = None
         refs: list[AgentRef] = [one.agent for one in wanted if one.agent is not None]
         if len(refs) < len(wanted):
             self._default, candidates = default_agent(tx, principal, now)
             self._ambiguous = bool(candidates)
+            self.until = tx.grants.next_expiry(principal.user.user_id, now)
             if self._default is not None:
                 refs.append(self._default.agent_id)
         self._facts = AgentFacts(tx, ((ref, principal.user.user_id) for ref in refs))

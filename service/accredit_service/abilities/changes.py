@@ -8,11 +8,10 @@ from accredit_storage.records import Change, Role, Subject, SubjectKind
 
 from .agent_refs import require_agent
 from .app import App
-from .consistency import Consistency, reading
 from .errors import PermissionDenied, Reason, invalid
 from .paging import Cursor, Page, PageRequest
 from .permissions import Action
-from .rights import Principal
+from .reads import Ask, reading
 
 MAX_KINDS = 50
 _VERIFIED_AT_ONCE = 20_000
@@ -35,13 +34,11 @@ class Verified:
     next_token: str
 
 
-def list_changes(
-    app: App, caller: Principal, query: ChangeQuery, page: PageRequest, consistency: Consistency
-) -> Page[Change]:
+def list_changes(app: App, ask: Ask, query: ChangeQuery, page: PageRequest) -> Page[Change]:
     """One page of changes. Needs audit, or ADMIN on the agent that it filters by."""
     if len(query.kinds) > MAX_KINDS:
         raise invalid("kinds", f"at most {MAX_KINDS}")
-    with reading(app, consistency) as (tx, head):
+    with reading(app, ask) as (tx, caller, now, head):
         if Action.AUDIT not in caller.actions:
             if query.agent_id is None:
                 raise PermissionDenied(
@@ -49,7 +46,7 @@ def list_changes(
                     "the log needs the action audit, or a filter by an agent of yours",
                     metadata={"actions": Action.AUDIT.value},
                 )
-            require_agent(tx, caller, query.agent_id, Role.ADMIN, app.now())
+            require_agent(tx, caller, query.agent_id, Role.ADMIN, now)
         cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int)
         found = tx.changes.page(
@@ -61,14 +58,12 @@ def list_changes(
         return Page([_about(query.agent_id, change) for change in listed.items], listed.next_token)
 
 
-def verify_changes(
-    app: App, caller: Principal, anchor: Anchor | None, page: PageRequest
-) -> Verified:
+def verify_changes(app: App, ask: Ask, anchor: Anchor | None, page: PageRequest) -> Verified:
     """Recompute a stretch of the chain, after the anchor or the page token."""
     if anchor is not None:
         _check(anchor)
-    with app.store.read() as tx:
-        cursor = Cursor(page, caller, tx.head().epoch)
+    with reading(app, ask) as (tx, caller, _now, head):
+        cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int, str)
         start = None if anchor is None or anchor.revision == 0 else (anchor.revision, anchor.hash)
         if after is not None:

@@ -8,15 +8,11 @@ refused is a token of another store, or of a future that a restore has undone.
 import base64
 import binascii
 import hashlib
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from accredit_storage.records import Agent, Head
-from accredit_storage.store import Transaction
 
-from .app import App
 from .errors import Reason, invalid
 from .rights import Held, Principal, earliest
 
@@ -74,16 +70,6 @@ class Basis:
         )
 
 
-@contextmanager
-def reading(app: App, consistency: Consistency) -> Generator[tuple[Transaction, Head]]:
-    """A snapshot that is as fresh as asked. Raises InvalidArgument for a token of another store."""
-    with app.store.read() as tx:
-        head = tx.head()
-        if consistency.at_least:
-            _require(consistency.at_least, head)
-        yield tx, head
-
-
 def token_of(head: Head) -> str:
     """The consistency token of a state; opaque, URL-safe."""
     raw = _store_of(head) + head.revision.to_bytes(8, "big")
@@ -95,7 +81,11 @@ def _store_of(head: Head) -> bytes:
     return hashlib.sha256(f"store {head.epoch}".encode()).digest()[:16]
 
 
-def _require(token: str, head: Head) -> None:
+def require(consistency: Consistency, head: Head) -> None:
+    """Raise InvalidArgument if the answer would be of another store than the one asked for."""
+    token = consistency.at_least
+    if not token:
+        return
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

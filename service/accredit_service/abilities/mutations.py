@@ -7,7 +7,7 @@ before the commit mints nothing after it.
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -16,10 +16,10 @@ from accredit_storage.records import Actor, ChangeKind, Draft, Head, Subject, Su
 from accredit_storage.store import WriteTransaction
 
 from .app import App
-from .auth import accept
-from .errors import Aborted, PermissionDenied, Reason, invalid
-from .permissions import PERMISSIONS, Permission, Speaker
-from .rights import Decision, Principal, PrincipalKind, judge
+from .callers import accept, permit
+from .errors import Aborted, Reason, invalid
+from .permissions import PERMISSIONS, Permission
+from .rights import Principal
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ def mutate(
     InvalidArgument for a request id that was used for something else, and Aborted when other
     writers kept winning.
     """
-    _check_request_id(call)
+    call = replace(call, request_id=_canonical(call.request_id))
     for _ in range(_ATTEMPTS):
         try:
             return _attempt(app, call, decide, takes_nothing)
@@ -138,22 +138,6 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def permit(caller: Principal, permission: Permission) -> None:
-    """Raise PermissionDenied unless the caller has an action, and a kind of token, that will do."""
-    if not caller.may_speak(permission.speaker):
-        needed = permission.speaker.value
-        if permission.speaker is Speaker.USER and caller.kind is PrincipalKind.AGENT_AS_OWNER:
-            needed = "a user's token: acting as the owner is not enough"
-        raise PermissionDenied(Reason.USER_TOKEN_REQUIRED, f"this call needs {needed}")
-    if permission.any_action and not permission.any_action & caller.actions:
-        names = sorted(permission.any_action)
-        raise PermissionDenied(
-            Reason.ACTION_MISSING,
-            f"this call needs the action {' or '.join(names)}",
-            metadata={"actions": ",".join(names)},
-        )
-
-
 def _attempt(
     app: App, call: Call, decide: Callable[[Mutation], Effect[T]], takes_nothing: bool
 ) -> Written[T] | Replayed:
@@ -163,12 +147,14 @@ def _attempt(
         else:
             tx.exclusive(_RIGHTS)
         now = app.now()
-        caller = _caller(app, tx, call.token_id, now)
+        caller = accept(app, tx.credentials.find(call.token_id))
         permit(caller, call.permission)
-        key = _caller_key(caller)
         guarded = bool(call.request_id) and not call.validate_only
         if guarded:
-            earlier = tx.requests.claim(key, call.method, call.request_id, call.body_digest, now)
+            # Under the token and not its user: another token of theirs may be good for less.
+            earlier = tx.requests.claim(
+                call.token_id, call.method, call.request_id, call.body_digest, now
+            )
             if earlier is not None:
                 if earlier.body_digest != call.body_digest:
                     raise invalid(
@@ -194,25 +180,21 @@ def _attempt(
             head = Head(epoch=head.epoch, revision=tx.record(draft), hash=b"")
         if guarded:
             result = _result(call, effect)
-            tx.requests.finish(key, call.method, call.request_id, result, head.revision)
+            tx.requests.finish(call.token_id, call.method, call.request_id, result, head.revision)
         return Written(value=effect.value, head=head)
 
 
-def _caller(app: App, tx: WriteTransaction, token_id: str, now: datetime) -> Principal:
-    credential = tx.credentials.find(token_id)
-    judged = Decision.TOKEN_INVALID if credential is None else judge(credential, now)
-    return accept(app, judged)
-
-
-def _check_request_id(call: Call) -> None:
-    if not call.request_id:
-        return
+def _canonical(request_id: str) -> str:
+    """The one spelling of a UUID, or an empty text for none."""
+    if not request_id:
+        return ""
     try:
-        canonical = str(uuid.UUID(call.request_id))
+        canonical = str(uuid.UUID(request_id))
     except ValueError:
         canonical = ""
-    if canonical != call.request_id.lower():
+    if canonical != request_id.lower():
         raise invalid("request_id", "a UUID such as 123e4567-e89b-12d3-a456-426614174000")
+    return canonical
 
 
 def _result(call: Call, effect: Effect[Any]) -> Mapping[str, Any]:
@@ -230,12 +212,6 @@ def _replay(tx: WriteTransaction, result: Mapping[str, Any]) -> Replayed:
             metadata={"token_id": str(result["token_id"])},
         )
     return Replayed(reply=bytes.fromhex(result["reply"]), head=tx.head())
-
-
-def _caller_key(caller: Principal) -> str:
-    if caller.kind is PrincipalKind.USER or caller.agent is None:
-        return f"user:{caller.user.user_id}"
-    return f"agent:{caller.agent.agent_id}"
 
 
 def _actor(caller: Principal) -> Actor:

@@ -46,14 +46,20 @@ class Page(Generic[T]):
 class Cursor:
     """The place in one list for one caller and one set of filters."""
 
-    def __init__(self, request: PageRequest, caller: Principal, epoch: str) -> None:
-        """Raise InvalidArgument for a negative size."""
+    def __init__(
+        self, request: PageRequest, caller: Principal, epoch: str, *, about: int | None = None
+    ) -> None:
+        """Raise InvalidArgument for a negative size.
+
+        ``about`` is the id of what is listed, where the filters name it by a slug: tomorrow that
+        may be another's.
+        """
         if request.size < 0:
             raise invalid("page_size", "0 for the default, or more")
         self.size = min(request.size or DEFAULT_SIZE, MAX_SIZE)
         agent_id = 0 if caller.agent is None else caller.agent.agent_id
         speaker = f"{caller.kind.value}:{caller.user.user_id}:{agent_id}"
-        bound = [request.method, speaker, request.filters.hex()]
+        bound = [request.method, speaker, about, request.filters.hex()]
         self._bound = json.dumps(bound).encode()
         # Tokens of another store must not fit, so its epoch is the key. No caller learns it: what
         # a fitting token holds was put there by us.

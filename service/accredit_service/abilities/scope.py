@@ -12,12 +12,13 @@ from accredit_storage.agents import AgentQuery
 from accredit_storage.records import Agent, AgentStatus, Role
 from accredit_storage.store import Transaction
 
-from .agent_refs import AgentRef, find_agent, held_on
+from .agent_refs import AgentRef, find_agent, held_on, told
 from .app import App
 from .auth import subject
-from .consistency import Basis, Consistency, reading
+from .consistency import Basis
 from .errors import FailedPrecondition, PermissionDenied, Reason
 from .permissions import Action
+from .reads import Ask, reading
 from .rights import Decision, Demand, Held, Principal, PrincipalKind, decide
 
 MAX_AGENTS = 1000
@@ -75,21 +76,22 @@ class ResourceResult:
     basis: Basis
 
 
-def resolve_scope(
-    app: App, caller: Principal, query: ResolveScope, consistency: Consistency
-) -> ScopeResult:
+def resolve_scope(app: App, ask: Ask, query: ResolveScope) -> ScopeResult:
     """What a principal's queries filter by, or a denial."""
-    _may_ask(caller, query.token)
-    with reading(app, consistency) as (tx, head):
-        now = app.now()
+    with reading(app, ask) as (tx, caller, now, head):
+        _may_ask(caller, query.token)
         basis = Basis.of(head)
         decision, principal = _principal(app, tx, caller, query.token, now)
         if principal is None:
             return ScopeResult(decision=decision, scope=None, principal=None, basis=basis)
         basis = basis.with_principal(principal)
-        if query.agent is not None:
+        scope = None
+        if principal.max_role < query.demand.minimum_role:
+            # No agent can be reached then, and "everybody's rows" would be all that is left.
+            decision = Decision.ROLE_INSUFFICIENT
+        elif query.agent is not None:
             decision, agent, held = _named(tx, principal, query.agent, query.demand, now)
-            basis = basis.with_agent(agent, held, query.demand.site_id)
+            basis = basis.with_agent(told(caller, agent, held), held, query.demand.site_id)
             agent_ids = () if agent is None else (agent.agent_id,)
             scope = Scope(
                 user_id=_users(principal, query.user_id),
@@ -109,13 +111,10 @@ def resolve_scope(
         )
 
 
-def check_resource(
-    app: App, caller: Principal, query: CheckResource, consistency: Consistency
-) -> ResourceResult:
+def check_resource(app: App, ask: Ask, query: CheckResource) -> ResourceResult:
     """Whether a principal may touch one row of another service."""
-    _may_ask(caller, query.token)
-    with reading(app, consistency) as (tx, head):
-        now = app.now()
+    with reading(app, ask) as (tx, caller, now, head):
+        _may_ask(caller, query.token)
         basis = Basis.of(head)
         decision, principal = _principal(app, tx, caller, query.token, now)
         if principal is None:
@@ -123,7 +122,9 @@ def check_resource(
         basis = basis.with_principal(principal)
         if query.agent_id is not None:
             decision, agent, held = _named(tx, principal, query.agent_id, query.demand, now)
-            basis = basis.with_agent(agent, held, query.demand.site_id)
+            basis = basis.with_agent(told(caller, agent, held), held, query.demand.site_id)
+        elif principal.max_role < query.demand.minimum_role:
+            decision = Decision.ROLE_INSUFFICIENT
         else:
             shared = query.user_id == 0
             owns = principal.is_user(query.user_id) or principal.manages_agents

@@ -8,11 +8,10 @@ from accredit_storage.store import Transaction
 from . import snapshots, texts
 from .agent_refs import clean_slug
 from .app import App
-from .consistency import Consistency, reading
 from .errors import AlreadyExists, FailedPrecondition, NotFound, Reason
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
 from .paging import Cursor, Page, PageRequest
-from .rights import Principal
+from .reads import Ask, reading
 
 # An id, or a clean slug.
 SiteRef = int | str
@@ -49,17 +48,15 @@ def create_site(app: App, call: Call, command: CreateSite) -> Written[Site] | Re
     return mutate(app, call, decide, takes_nothing=True)
 
 
-def get_site(app: App, ref: SiteRef, consistency: Consistency) -> Site:
+def get_site(app: App, ask: Ask, ref: SiteRef) -> Site:
     """One site. Raises NotFound."""
-    with reading(app, consistency) as (tx, _):
+    with reading(app, ask) as (tx, _caller, _now, _head):
         return _require_site(tx, ref)
 
 
-def list_sites(
-    app: App, caller: Principal, page: PageRequest, consistency: Consistency
-) -> Page[Site]:
+def list_sites(app: App, ask: Ask, page: PageRequest) -> Page[Site]:
     """One page of sites by id."""
-    with reading(app, consistency) as (tx, head):
+    with reading(app, ask) as (tx, caller, _now, head):
         cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int)
         found = tx.sites.page(after=None if after is None else after[0], limit=cursor.size + 1)

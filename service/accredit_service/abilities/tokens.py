@@ -18,7 +18,6 @@ from . import bearer, snapshots, texts
 from .agent_refs import AgentRef, held_on, require_agent
 from .agents import token_subjects
 from .app import App
-from .consistency import Consistency, reading
 from .errors import (
     Aborted,
     FailedPrecondition,
@@ -30,6 +29,7 @@ from .errors import (
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
 from .paging import Cursor, Page, PageRequest
 from .permissions import Action
+from .reads import Ask, reading
 from .rights import Principal, expired
 
 MAX_CAPABILITIES = 100
@@ -144,20 +144,17 @@ def create_token(app: App, call: Call, command: CreateToken) -> Written[MintedTo
     return mutate(app, call, decide, takes_nothing=True)
 
 
-def get_token(app: App, caller: Principal, token_id: str, consistency: Consistency) -> Token:
+def get_token(app: App, ask: Ask, token_id: str) -> Token:
     """One token. Raises PermissionDenied, alike for a missing one and a hidden one."""
-    with reading(app, consistency) as (tx, _):
-        return _require_token(tx, caller, token_id, app.now(), _may_see)
+    with reading(app, ask) as (tx, caller, now, _):
+        return _require_token(tx, caller, token_id, now, _may_see)
 
 
-def list_tokens(
-    app: App, caller: Principal, query: ListTokens, page: PageRequest, consistency: Consistency
-) -> Page[Token]:
+def list_tokens(app: App, ask: Ask, query: ListTokens, page: PageRequest) -> Page[Token]:
     """One page of an agent's or a user's tokens, newest first."""
-    with reading(app, consistency) as (tx, head):
-        now = app.now()
+    with reading(app, ask) as (tx, caller, now, head):
         agent_id, user_id = _listed_holder(tx, caller, query, now)
-        cursor = Cursor(page, caller, head.epoch)
+        cursor = Cursor(page, caller, head.epoch, about=agent_id)
         after = cursor.after(datetime, str)
         found = tx.tokens.page(
             agent_id=agent_id,

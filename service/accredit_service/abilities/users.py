@@ -19,7 +19,6 @@ from accredit_storage.store import Transaction
 from . import snapshots, texts
 from .agents import grant_subjects, token_subjects
 from .app import App
-from .consistency import Consistency, reading
 from .errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -31,6 +30,7 @@ from .errors import (
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
 from .paging import Cursor, Page, PageRequest
 from .permissions import ROLE_ACTIONS, Action
+from .reads import Ask, reading
 from .rights import Principal
 
 # An id, or a login.
@@ -113,17 +113,15 @@ def create_user(app: App, call: Call, command: CreateUser) -> Written[User] | Re
     return mutate(app, call, decide, takes_nothing=True)
 
 
-def get_user(app: App, caller: Principal, ref: UserRef, consistency: Consistency) -> User:
+def get_user(app: App, ask: Ask, ref: UserRef) -> User:
     """One user: oneself, or anybody for who manages users. Raises PermissionDenied, NotFound."""
-    with reading(app, consistency) as (tx, _):
+    with reading(app, ask) as (tx, caller, _now, _head):
         return _require_user(tx, caller, ref)
 
 
-def list_users(
-    app: App, caller: Principal, query: ListUsers, page: PageRequest, consistency: Consistency
-) -> Page[User]:
+def list_users(app: App, ask: Ask, query: ListUsers, page: PageRequest) -> Page[User]:
     """One page of users by id."""
-    with reading(app, consistency) as (tx, head):
+    with reading(app, ask) as (tx, caller, _now, head):
         cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int)
         found = tx.users.page(

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 
-from ..abilities.mutations import permit
+from ..abilities.callers import permit
 from ..abilities.permissions import Permission
 from .calls import Call, Step
 

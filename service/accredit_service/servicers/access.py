@@ -11,7 +11,7 @@ from ..abilities import access
 from ..abilities.app import App
 from ..abilities.rights import Decision, Demand
 from . import fields, messages
-from .calls import caller, mutation, page_of
+from .calls import ask, mutation, page_of
 
 
 class AccessServicer(AccessServiceServicer):
@@ -62,10 +62,9 @@ class AccessServicer(AccessServiceServicer):
         """See the proto."""
         grant = access.get_access(
             self._app,
-            caller(),
+            ask(request.consistency),
             fields.agent_ref("agent", request.agent),
             fields.optional_principal_ref("principal", request),
-            fields.consistency(request.consistency),
         )
         return pb.GetAccessResponse(grant=messages.grant(grant))
 
@@ -75,10 +74,9 @@ class AccessServicer(AccessServiceServicer):
         """See the proto."""
         page = access.list_agent_access(
             self._app,
-            caller(),
+            ask(request.consistency),
             fields.agent_ref("agent", request.agent),
             page_of(request),
-            fields.consistency(request.consistency),
         )
         return pb.ListAgentAccessResponse(
             grants=messages.grants(page.items), next_page_token=page.next_token
@@ -90,11 +88,10 @@ class AccessServicer(AccessServiceServicer):
         """See the proto."""
         page = access.list_user_access(
             self._app,
-            caller(),
+            ask(request.consistency),
             fields.optional_id("user_id", request.user_id),
             fields.role("minimum_role", request.minimum_role),
             page_of(request),
-            fields.consistency(request.consistency),
         )
         return pb.ListUserAccessResponse(
             grants=[messages.grant(grant) for grant in page.items],
@@ -107,9 +104,8 @@ class AccessServicer(AccessServiceServicer):
         """See the proto."""
         result = access.check_access(
             self._app,
-            caller(),
+            ask(request.consistency),
             _check("check", request.check),
-            fields.consistency(request.consistency),
         )
         answer = pb.CheckAccessResponse(basis=messages.basis(result.basis))
         if result.decision is Decision.ALLOWED and result.principal is not None:
@@ -128,9 +124,7 @@ class AccessServicer(AccessServiceServicer):
     ) -> pb.BatchCheckAccessResponse:
         """See the proto."""
         checks = [_check(f"checks[{place}]", check) for place, check in enumerate(request.checks)]
-        result = access.batch_check_access(
-            self._app, caller(), checks, fields.consistency(request.consistency)
-        )
+        result = access.batch_check_access(self._app, ask(request.consistency), checks)
         return pb.BatchCheckAccessResponse(
             decisions=[messages.decision(decision) for decision in result.decisions],
             basis=messages.basis(result.basis),

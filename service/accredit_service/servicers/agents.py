@@ -10,7 +10,7 @@ from ..abilities import agent_creation, agent_queries, agents
 from ..abilities.app import App
 from ..abilities.errors import Reason, Refusal, invalid
 from . import fields, messages
-from .calls import caller, mutation, page_of
+from .calls import ask, mutation, page_of
 
 
 class AgentServicer(AgentServiceServicer):
@@ -53,9 +53,8 @@ class AgentServicer(AgentServiceServicer):
         """See the proto."""
         view = agent_queries.get_agent(
             self._app,
-            caller(),
+            ask(request.consistency),
             fields.agent_ref("agent", request.agent),
-            fields.consistency(request.consistency),
         )
         return pb.GetAgentResponse(
             agent=messages.agent(view.agent),
@@ -70,9 +69,7 @@ class AgentServicer(AgentServiceServicer):
         refs = [
             fields.agent_ref(f"agents[{place}]", ref) for place, ref in enumerate(request.agents)
         ]
-        found = agent_queries.batch_get_agents(
-            self._app, caller(), refs, fields.consistency(request.consistency)
-        )
+        found = agent_queries.batch_get_agents(self._app, ask(request.consistency), refs)
         return pb.BatchGetAgentsResponse(agents=[messages.agent(agent) for agent in found])
 
     def ListAgents(
@@ -81,10 +78,9 @@ class AgentServicer(AgentServiceServicer):
         """See the proto."""
         page = agent_queries.list_agents(
             self._app,
-            caller(),
+            ask(request.consistency),
             _list_query(request),
             page_of(request),
-            fields.consistency(request.consistency),
         )
         return pb.ListAgentsResponse(
             agents=[
@@ -168,10 +164,9 @@ class AgentServicer(AgentServiceServicer):
         """See the proto."""
         agent = agent_queries.resolve_agent(
             self._app,
-            caller(),
+            ask(request.consistency),
             fields.optional_agent_ref("agent", request),
             fields.optional_id("user_id", request.user_id),
-            fields.consistency(request.consistency),
         )
         return pb.ResolveAgentResponse(agent=messages.agent(agent, config=False))
 

@@ -12,7 +12,7 @@ from ..abilities.app import App
 from ..abilities.errors import invalid
 from ..abilities.rights import Demand
 from . import fields, messages
-from .calls import caller
+from .calls import ask
 
 MAX_BATCH = 1000
 
@@ -28,7 +28,7 @@ class AuthServicer(AuthServiceServicer):
     ) -> pb.AuthenticateResponse:
         """See the proto."""
         result = auth.authenticate(
-            self._app, fields.token("token", request.token), fields.consistency(request.consistency)
+            self._app, ask(request.consistency), fields.token("token", request.token)
         )
         answer = pb.AuthenticateResponse(basis=messages.basis(result.basis))
         if result.principal is not None:
@@ -43,9 +43,9 @@ class AuthServicer(AuthServiceServicer):
         """See the proto."""
         result = auth.authorize(
             self._app,
+            ask(request.consistency),
             fields.token("token", request.token),
             _demand("demand", request.demand),
-            fields.consistency(request.consistency),
         )
         answer = pb.AuthorizeResponse(basis=messages.basis(result.basis))
         if result.principal is None or result.held is None or result.agent is None:
@@ -71,9 +71,9 @@ class AuthServicer(AuthServiceServicer):
         ]
         result = auth.batch_authorize(
             self._app,
+            ask(request.consistency),
             fields.token("token", request.token),
             demands,
-            fields.consistency(request.consistency),
         )
         return pb.BatchAuthorizeResponse(
             decisions=[messages.decision(decision) for decision in result.decisions],
@@ -83,7 +83,7 @@ class AuthServicer(AuthServiceServicer):
 
     def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
         """See the proto."""
-        found = auth.who_am_i(self._app, caller())
+        found = auth.who_am_i(self._app, ask())
         return pb.WhoAmIResponse(
             principal=messages.principal(found.principal),
             user=messages.user(found.user),

@@ -6,20 +6,29 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from ..abilities.consistency import token_of
+from accredit.v1 import types_pb2
+
+from ..abilities.consistency import Consistency, token_of
 from ..abilities.mutations import Call, Replayed, Written
 from ..abilities.paging import PageRequest
-from ..abilities.rights import Principal
+from ..abilities.reads import Ask
 from ..interceptors.calls import current
+from . import fields
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Message)
 Q = TypeVar("Q", bound=Message)
 
 
-def caller() -> Principal:
-    """Who calls."""
-    return current().caller
+def ask(consistency: types_pb2.Consistency | None = None) -> Ask:
+    """This call as a question of its caller's."""
+    call = current()
+    token = call.caller.token
+    return Ask(
+        method=call.method,
+        token_id="" if token is None else token.token_id,
+        consistency=Consistency() if consistency is None else fields.consistency(consistency),
+    )
 
 
 def page_of(request: Message) -> PageRequest:
@@ -41,7 +50,7 @@ def mutation(
 ) -> R:
     """Carry out a mutating ability, or repeat the reply that its request_id was given before."""
     asked: Any = request
-    token = caller().token
+    token = current().caller.token
     call = Call(
         method=current().method,
         token_id="" if token is None else token.token_id,

@@ -11,7 +11,7 @@ from ..abilities import changes
 from ..abilities.app import App
 from ..abilities.errors import invalid
 from . import fields, messages
-from .calls import caller, page_of
+from .calls import ask, page_of
 
 
 class ChangeServicer(ChangeServiceServicer):
@@ -26,10 +26,9 @@ class ChangeServicer(ChangeServiceServicer):
         """See the proto."""
         page = changes.list_changes(
             self._app,
-            caller(),
+            ask(request.consistency),
             _query(request),
             page_of(request),
-            fields.consistency(request.consistency),
         )
         return pb.ListChangesResponse(
             changes=[messages.change(change) for change in page.items],
@@ -43,7 +42,7 @@ class ChangeServicer(ChangeServiceServicer):
         anchor = None
         if request.HasField("anchor"):
             anchor = changes.Anchor(request.anchor.revision, request.anchor.hash)
-        found = changes.verify_changes(self._app, caller(), anchor, page_of(request))
+        found = changes.verify_changes(self._app, ask(), anchor, page_of(request))
         verification = found.verification
         revision, hash_ = verification.reached
         return pb.VerifyChangesResponse(

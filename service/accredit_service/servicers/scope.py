@@ -10,7 +10,7 @@ from ..abilities import scope
 from ..abilities.app import App
 from ..abilities.rights import Decision, Demand
 from . import fields, messages
-from .calls import caller
+from .calls import ask
 
 
 class ScopeServicer(ScopeServiceServicer):
@@ -29,9 +29,7 @@ class ScopeServicer(ScopeServiceServicer):
             agent=fields.optional_agent_ref("agent", request),
             demand=_demand(request),
         )
-        result = scope.resolve_scope(
-            self._app, caller(), query, fields.consistency(request.consistency)
-        )
+        result = scope.resolve_scope(self._app, ask(request.consistency), query)
         answer = pb.ResolveScopeResponse(basis=messages.basis(result.basis))
         if result.principal is not None:
             answer.principal.CopyFrom(messages.principal(result.principal))
@@ -52,9 +50,7 @@ class ScopeServicer(ScopeServiceServicer):
             agent_id=fields.optional_id("resource.agent_id", resource.agent_id),
             demand=_demand(request),
         )
-        result = scope.check_resource(
-            self._app, caller(), query, fields.consistency(request.consistency)
-        )
+        result = scope.check_resource(self._app, ask(request.consistency), query)
         answer = pb.CheckResourceResponse(basis=messages.basis(result.basis))
         if result.decision is Decision.ALLOWED and result.principal is not None:
             answer.principal.CopyFrom(messages.principal(result.principal))

@@ -9,7 +9,7 @@ from accredit_storage.records import Site
 from ..abilities import sites
 from ..abilities.app import App
 from . import fields, messages
-from .calls import caller, mutation, page_of
+from .calls import ask, mutation, page_of
 
 
 class SiteServicer(SiteServiceServicer):
@@ -43,8 +43,8 @@ class SiteServicer(SiteServiceServicer):
         """See the proto."""
         site = sites.get_site(
             self._app,
+            ask(request.consistency),
             fields.site_ref("site", request.site),
-            fields.consistency(request.consistency),
         )
         return pb.GetSiteResponse(site=messages.site(site))
 
@@ -52,9 +52,7 @@ class SiteServicer(SiteServiceServicer):
         self, request: pb.ListSitesRequest, context: grpc.ServicerContext
     ) -> pb.ListSitesResponse:
         """See the proto."""
-        page = sites.list_sites(
-            self._app, caller(), page_of(request), fields.consistency(request.consistency)
-        )
+        page = sites.list_sites(self._app, ask(request.consistency), page_of(request))
         return pb.ListSitesResponse(
             sites=[messages.site(site) for site in page.items], next_page_token=page.next_token
         )

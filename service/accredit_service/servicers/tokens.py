@@ -10,7 +10,7 @@ from ..abilities import tokens
 from ..abilities.app import App
 from ..abilities.errors import invalid
 from . import fields, messages
-from .calls import caller, mutation, page_of
+from .calls import ask, mutation, page_of
 
 
 class TokenServicer(TokenServiceServicer):
@@ -45,9 +45,7 @@ class TokenServicer(TokenServiceServicer):
         self, request: pb.GetTokenRequest, context: grpc.ServicerContext
     ) -> pb.GetTokenResponse:
         """See the proto."""
-        token = tokens.get_token(
-            self._app, caller(), request.token_id, fields.consistency(request.consistency)
-        )
+        token = tokens.get_token(self._app, ask(request.consistency), request.token_id)
         return pb.GetTokenResponse(token=messages.token(token))
 
     def ListTokens(
@@ -57,10 +55,9 @@ class TokenServicer(TokenServiceServicer):
         agent, user_id = _holder(request)
         page = tokens.list_tokens(
             self._app,
-            caller(),
+            ask(request.consistency),
             tokens.ListTokens(agent=agent, user_id=user_id, show_inactive=request.show_inactive),
             page_of(request),
-            fields.consistency(request.consistency),
         )
         return pb.ListTokensResponse(
             tokens=[messages.token(token) for token in page.items],

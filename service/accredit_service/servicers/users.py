@@ -9,7 +9,7 @@ from accredit_storage.records import User, UserKind, UserRole
 from ..abilities import users
 from ..abilities.app import App
 from . import fields, messages
-from .calls import caller, mutation, page_of
+from .calls import ask, mutation, page_of
 
 
 class UserServicer(UserServiceServicer):
@@ -49,9 +49,8 @@ class UserServicer(UserServiceServicer):
         """See the proto."""
         user = users.get_user(
             self._app,
-            caller(),
+            ask(request.consistency),
             fields.user_ref("user", request.user),
-            fields.consistency(request.consistency),
         )
         return pb.GetUserResponse(user=messages.user(user))
 
@@ -67,10 +66,9 @@ class UserServicer(UserServiceServicer):
         )
         page = users.list_users(
             self._app,
-            caller(),
+            ask(request.consistency),
             query,
             page_of(request),
-            fields.consistency(request.consistency),
         )
         return pb.ListUsersResponse(
             users=[messages.user(user) for user in page.items], next_page_token=page.next_token

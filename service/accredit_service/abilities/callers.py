@@ -1,0 +1,57 @@
+"""The caller's own credential: believed or refused, and held against what a call demands."""
+
+from accredit_storage.records import Credential
+
+from .app import App
+from .errors import PermissionDenied, Reason, Unauthenticated
+from .permissions import Permission, Speaker
+from .rights import Decision, Principal, PrincipalKind, judge
+
+_REFUSALS = {
+    Decision.TOKEN_INVALID: Unauthenticated(
+        Reason.TOKEN_INVALID, "the token is unknown, expired or revoked: present a live one"
+    ),
+    Decision.USER_INACTIVE: Unauthenticated(
+        Reason.USER_INACTIVE, "the token's user is deactivated: ask an administrator"
+    ),
+    Decision.MINTER_WITHOUT_RIGHTS: Unauthenticated(
+        Reason.MINTER_WITHOUT_RIGHTS,
+        "whoever minted the token has no right left to pass on: mint a new one",
+    ),
+    Decision.AGENT_INACTIVE: PermissionDenied(
+        Reason.AGENT_INACTIVE, "the token's agent is not active: its owner can make it so"
+    ),
+}
+
+
+def accept(app: App, credential: Credential | None) -> Principal:
+    """Who presents the credential, noted as having used it.
+
+    Raises Unauthenticated, or PermissionDenied if only the agent is at fault. None: there is no
+    such token.
+    """
+    now = app.now()
+    judged = Decision.TOKEN_INVALID if credential is None else judge(credential, now)
+    if isinstance(judged, Decision):
+        refusal = _REFUSALS[judged]
+        # A new one each time: an exception that is raised twice collects tracebacks.
+        raise type(refusal)(refusal.reason, refusal.message)
+    if judged.token is not None:
+        app.usage.note(judged.token.token_id, now)
+    return judged
+
+
+def permit(caller: Principal, permission: Permission) -> None:
+    """Raise PermissionDenied unless the caller has an action, and a kind of token, that will do."""
+    if not caller.may_speak(permission.speaker):
+        needed = permission.speaker.value
+        if permission.speaker is Speaker.USER and caller.kind is PrincipalKind.AGENT_AS_OWNER:
+            needed = "a user's token: acting as the owner is not enough"
+        raise PermissionDenied(Reason.USER_TOKEN_REQUIRED, f"this call needs {needed}")
+    if permission.any_action and not permission.any_action & caller.actions:
+        names = sorted(permission.any_action)
+        raise PermissionDenied(
+            Reason.ACTION_MISSING,
+            f"this call needs the action {' or '.join(names)}",
+            metadata={"actions": ",".join(names)},
+        )

@@ -1,0 +1,175 @@
+"""A valid request for every method, to be spoilt in one place after another."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
+
+from tests.registry import Person, Registry
+
+
+class Scene:
+    """People and things, and requests about them that the administrator may make.
+
+    What a request uses up is made anew for the next one.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.member = registry.user()
+        self.guest = registry.user()
+        self.agent_id = self._agent(self.member)
+        registry.grant(self.agent_id, self.guest, "OPERATOR")
+        self.agent_token = registry.agent_token(self.member, self.agent_id)
+        self.site_id = self._site()
+        self._ready: dict[str, Message] = {}
+
+    def request(self, method: str) -> Any:
+        """A copy of a valid request."""
+        if method not in self._ready:
+            fields = BASELINES[method](self)
+            self._ready[method] = self.registry.request_of(method)(**fields)
+        copy = type(self._ready[method])()
+        copy.CopyFrom(self._ready[method])
+        return copy
+
+    def used(self, method: str) -> None:
+        """A call of the method has been answered."""
+        if not is_reading(self.registry, method):
+            self._ready.pop(method, None)
+
+    def own_agent(self) -> dict[str, Any]:
+        """A reference to an agent that no other request is about."""
+        return {"agent_id": self._agent(self.member)}
+
+    def own_grant(self) -> dict[str, Any]:
+        agent = self.own_agent()
+        self.registry.grant(agent["agent_id"], self.guest, "VIEWER")
+        return {"agent": agent, "principal": {"user_id": self.guest.user_id}}
+
+    def own_token(self) -> str:
+        minted = self.registry.agent_token(self.member, self._agent(self.member))
+        return minted.token_id
+
+    def own_user(self) -> dict[str, Any]:
+        return {"user_id": self.registry.user().user_id}
+
+    def _agent(self, owner: Person) -> int:
+        return int(self.registry.agent(owner, self.registry.name("agent")).agent_id)
+
+    def _site(self) -> int:
+        made = self.registry.admin.call(
+            "SiteService/CreateSite", site_slug=self.registry.name("site")
+        )
+        return int(made.site.site_id)
+
+
+def is_reading(registry: Registry, method: str) -> bool:
+    """Whether the contract says that a call of it has no effect."""
+    level = registry.methods[method].GetOptions().idempotency_level
+    return bool(level == MethodOptions.NO_SIDE_EFFECTS)
+
+
+def _ref(scene: Scene) -> dict[str, Any]:
+    return {"agent_id": scene.agent_id}
+
+
+def _check(scene: Scene) -> dict[str, Any]:
+    return {"principal": {"user_id": scene.guest.user_id}, "agent": _ref(scene)}
+
+
+def _request_id() -> str:
+    return str(uuid.uuid4())
+
+
+BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
+    "AgentService/CreateAgent": lambda s: {
+        "agent_slug": s.registry.name("made"),
+        "agent_name": "Made",
+        "owner_id": s.member.user_id,
+        "config": {"description": "of some use"},
+        "request_id": _request_id(),
+    },
+    "AgentService/BatchCreateAgents": lambda s: {
+        "requests": [{"agent_slug": s.registry.name("made"), "owner_id": s.member.user_id}]
+    },
+    "AgentService/GetAgent": lambda s: {"agent": _ref(s)},
+    "AgentService/BatchGetAgents": lambda s: {"agents": [_ref(s)]},
+    "AgentService/ListAgents": lambda s: {"scope": "LIST_SCOPE_ALL", "page_size": 3},
+    "AgentService/UpdateAgent": lambda s: {
+        "agent": s.own_agent(),
+        "update": {"agent_name": "Another"},
+    },
+    "AgentService/RenameAgent": lambda s: {
+        "agent": s.own_agent(),
+        "new_slug": s.registry.name("renamed"),
+    },
+    "AgentService/DeleteAgent": lambda s: {"agent": s.own_agent()},
+    "AgentService/TransferAgent": lambda s: {
+        "agent": s.own_agent(),
+        "new_owner": {"user_id": s.guest.user_id},
+    },
+    "AgentService/ResolveAgent": lambda s: {"agent": _ref(s)},
+    "AgentService/ProvisionAgent": lambda s: {"user_id": s.member.user_id},
+    "AccessService/GrantAccess": lambda s: {
+        "agent": s.own_agent(),
+        "principal": {"user_id": s.guest.user_id},
+        "role": "ROLE_OPERATOR",
+    },
+    "AccessService/RevokeAccess": lambda s: s.own_grant(),
+    "AccessService/GetAccess": lambda s: {
+        "agent": _ref(s),
+        "principal": {"user_id": s.guest.user_id},
+    },
+    "AccessService/ListAgentAccess": lambda s: {"agent": _ref(s), "page_size": 1},
+    "AccessService/ListUserAccess": lambda s: {"user_id": s.guest.user_id},
+    "AccessService/CheckAccess": lambda s: {"check": _check(s)},
+    "AccessService/BatchCheckAccess": lambda s: {"checks": [_check(s)]},
+    "TokenService/CreateToken": lambda s: {
+        "agent": s.own_agent(),
+        "label": "for the night",
+        "full_rights": True,
+    },
+    "TokenService/GetToken": lambda s: {"token_id": s.agent_token.token_id},
+    "TokenService/ListTokens": lambda s: {"agent": _ref(s)},
+    "TokenService/RotateToken": lambda s: {"token_id": s.own_token()},
+    "TokenService/RevokeToken": lambda s: {"token_id": s.own_token()},
+    "TokenService/RevokeAgentTokens": lambda s: {"agent": s.own_agent()},
+    "TokenService/RevokeUserTokens": lambda s: s.own_user(),
+    "AuthService/Authenticate": lambda s: {"token": s.agent_token.token},
+    "AuthService/Authorize": lambda s: {
+        "token": s.agent_token.token,
+        "demand": {"agent": _ref(s)},
+    },
+    "AuthService/BatchAuthorize": lambda s: {
+        "token": s.agent_token.token,
+        "demands": [{"agent": _ref(s)}],
+    },
+    "AuthService/WhoAmI": lambda s: {},
+    "UserService/CreateUser": lambda s: {
+        "login": s.registry.name("made"),
+        "display_name": "Made",
+        "email": "made@example.org",
+    },
+    "UserService/GetUser": lambda s: {"user": {"user_id": s.guest.user_id}},
+    "UserService/ListUsers": lambda s: {"page_size": 3},
+    "UserService/UpdateUser": lambda s: {
+        "user": s.own_user(),
+        "update": {"display_name": "Another"},
+    },
+    "UserService/DeactivateUser": lambda s: {"user": s.own_user()},
+    "UserService/DeleteUser": lambda s: {"user": s.own_user()},
+    "SiteService/CreateSite": lambda s: {"site_slug": s.registry.name("made")},
+    "SiteService/GetSite": lambda s: {"site": {"site_id": s.site_id}},
+    "SiteService/ListSites": lambda s: {"page_size": 1},
+    "SiteService/DeleteSite": lambda s: {"site": {"site_id": s._site()}},
+    "ScopeService/ResolveScope": lambda s: {"token": s.agent_token.token, "agent": _ref(s)},
+    "ScopeService/CheckResource": lambda s: {
+        "token": s.agent_token.token,
+        "resource": {"agent_id": s.agent_id},
+    },
+    "ChangeService/ListChanges": lambda s: {"agent_id": s.agent_id},
+    "ChangeService/VerifyChanges": lambda s: {},
+}

@@ -28,12 +28,18 @@ from .abilities.permissions import PERMISSIONS, Action, Permission
 from .background import Housekeeping, Ticker, attempt_within, stop_all
 from .health import READINESS, SERVICE, Health, Readiness
 from .interceptors.access import check_access, check_decided
+from .interceptors.arrivals import Arrivals
 from .interceptors.authentication import authenticate
 from .interceptors.calls import Step
 from .interceptors.errors import answer_failures
 from .interceptors.guard import Guard
 from .interceptors.lanes import Lane
-from .interceptors.limits import CHANNEL_OPTIONS, Deadlines, limit_metadata
+from .interceptors.limits import (
+    CHANNEL_OPTIONS,
+    Deadlines,
+    limit_metadata,
+    share_among_sources,
+)
 from .interceptors.pipeline import Pipeline, Route
 from .interceptors.telemetry import log_calls
 from .servicers import Service
@@ -47,8 +53,16 @@ log = logging.getLogger(__name__)
 WAITING = 16
 #: Streams at a time; each holds a thread of its own while it lasts.
 STREAMS = 64
-#: Watchers of the server's health at a time, likewise.
+#: Watchers of the server's health at a time, likewise: all of them, and those of one address.
 HEALTH_WATCHERS = 256
+WATCHERS_OF_ONE = 16
+#: Seconds that a request may take to come once its call has begun. A revoked token's caller has
+#: no longer than this to send it, and the largest one comes within it over a slow line.
+REQUEST_PATIENCE = 5.0
+#: The same for health, which everybody may ask and whose requests are tiny.
+HEALTH_PATIENCE = 1.0
+#: Calls of a kind, at most, that wait for a slow request beside those that are worked on.
+SPARE = 64
 
 # The database is asked this often, and for this long at most: together they are within the two
 # seconds in which readiness promises to follow it.
@@ -58,6 +72,8 @@ _SWEEP_SECONDS = 3600.0
 # Beyond the grace, for each of two things: a database that hangs must not hold up the end.
 _TIDY_PATIENCE = 1.0
 _OVERDUE_SECONDS = 1.0
+# While a request is slow its call holds a place for this long more than it has to.
+_ARRIVALS_SECONDS = 0.02
 
 # Their stubs name another type, which is the same at run time.
 _REFLECTION = cast(
@@ -72,26 +88,38 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Lanes:
-    """The threads, by kind of call."""
+    """The threads, by kind of call, and the wait for the requests of each kind."""
 
-    calls: Lane
-    streams: Lane
-    health: Lane
-    watchers: Lane
-    refusals: Lane
+    calls: Arrivals
+    streams: Arrivals
+    health: Arrivals
+    watchers: Arrivals
+    refusals: Arrivals
 
     @classmethod
-    def make(cls, threads: int) -> Self:
+    def make(cls, threads: int, clock: Callable[[], float]) -> Self:
+        def lane(name: str, threads: int, waiting: int, patience: float) -> Arrivals:
+            made = Lane(name, threads=threads, waiting=waiting, spare=SPARE)
+            return Arrivals(made, patience, clock)
+
         return cls(
-            calls=Lane("calls", threads=threads, waiting=WAITING * threads),
-            streams=Lane("streams", threads=STREAMS, waiting=0),
-            health=Lane("health", threads=8, waiting=64),
-            watchers=Lane("watchers", threads=HEALTH_WATCHERS, waiting=0),
-            refusals=Lane("refusals", threads=1, waiting=1024),
+            calls=lane("calls", threads, WAITING * threads, REQUEST_PATIENCE),
+            streams=lane("streams", STREAMS, 0, REQUEST_PATIENCE),
+            health=lane("health", 32, 256, HEALTH_PATIENCE),
+            watchers=lane("watchers", HEALTH_WATCHERS, 0, HEALTH_PATIENCE),
+            # Nobody's request is read there.
+            refusals=lane("refusals", 1, 1024, 0.0),
         )
 
-    def all(self) -> Sequence[Lane]:
+    def arrivals(self) -> Sequence[Arrivals]:
         return (self.calls, self.streams, self.health, self.watchers, self.refusals)
+
+    def all(self) -> Sequence[Lane]:
+        return [one.lane for one in self.arrivals()]
+
+    def look_after(self) -> None:
+        for one in self.arrivals():
+            one.look_after()
 
 
 class Server:
@@ -179,14 +207,14 @@ def build(
         for method in service.descriptor.methods
     }
     check_decided(methods, permissions)
-    lanes = _Lanes.make(settings.threads)
+    lanes = _Lanes.make(settings.threads, clock)
     deadlines = Deadlines(settings.default_deadline, clock)
-    steps = _steps(settings, app, permissions, deadlines, clock)
+    steps = _Steps.make(settings, app, permissions, deadlines, clock)
     inner = grpc.server(
-        lanes.calls,
+        lanes.calls.lane,
         interceptors=[
             Pipeline(
-                partial(_route, lanes, deadlines, steps),
+                partial(_route, lanes, steps),
                 refusing=Route(lanes.refusals, [log_calls(clock), answer_failures]),
             )
         ],
@@ -213,6 +241,7 @@ def build(
         housekeeping=housekeeping,
         tickers=[
             Ticker("readiness", _PROBE_SECONDS, readiness.check),
+            Ticker("arrivals", _ARRIVALS_SECONDS, lanes.look_after),
             Ticker("deadlines", _OVERDUE_SECONDS, deadlines.release_overdue),
             Ticker("usage", settings.last_used_flush, housekeeping.flush_usage),
             Ticker("sweep", _SWEEP_SECONDS, housekeeping.sweep, at_once=True),
@@ -222,34 +251,55 @@ def build(
     )
 
 
-def _steps(
-    settings: Settings,
-    app: App,
-    permissions: Mapping[str, Permission],
-    deadlines: Deadlines,
-    clock: Callable[[], float],
-) -> Sequence[Step]:
-    """What each call goes through, outermost first. The order is what keeps it safe.
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What each call goes through, by kind of call, outermost first."""
 
-    Everything is logged, and every failure inside of the second step gets its status there.
-    Nobody's request is read before they are known and allowed.
-    """
-    is_open = frozenset[str]()
-    if settings.reflection_mode is Reflection.OPEN:
-        is_open = frozenset(_methods(_REFLECTION))
-    return (
-        log_calls(clock),
-        answer_failures,
-        limit_metadata,
-        deadlines.limit,
-        authenticate(
-            partial(auth.identify, app),
-            Guard(settings.failed_credentials_per_minute, clock=clock),
-            is_open=is_open.__contains__,
-            trusted_proxies=settings.trusted_proxies,
-        ),
-        check_access({**permissions, **_COMPANION_PERMISSIONS}),
-    )
+    calls: Sequence[Step]
+    health: Sequence[Step]
+    watchers: Sequence[Step]
+
+    @classmethod
+    def make(
+        cls,
+        settings: Settings,
+        app: App,
+        permissions: Mapping[str, Permission],
+        deadlines: Deadlines,
+        clock: Callable[[], float],
+    ) -> Self:
+        """The order is what keeps it safe.
+
+        Everything is logged, and every failure inside of the second step gets its status there.
+        Nobody's request is read before they are known and allowed.
+        """
+        is_open = frozenset[str]()
+        if settings.reflection_mode is Reflection.OPEN:
+            is_open = frozenset(_methods(_REFLECTION))
+        guard = Guard(
+            settings.failed_credentials_per_minute, patient=settings.threads // 2, clock=clock
+        )
+        return cls(
+            calls=(
+                log_calls(clock),
+                answer_failures,
+                limit_metadata,
+                deadlines.limit,
+                authenticate(
+                    partial(auth.identify, app),
+                    guard,
+                    is_open=is_open.__contains__,
+                    trusted_proxies=settings.trusted_proxies,
+                ),
+                check_access({**permissions, **_COMPANION_PERMISSIONS}),
+            ),
+            # Not logged, open to everybody; a watcher stays for as long as it likes.
+            health=(answer_failures, deadlines.limit),
+            watchers=(
+                answer_failures,
+                share_among_sources(WATCHERS_OF_ONE, settings.trusted_proxies),
+            ),
+        )
 
 
 def _methods(descriptor: ServiceDescriptor) -> Sequence[str]:
@@ -265,15 +315,13 @@ _COMPANION_PERMISSIONS: Mapping[str, Permission] = {
 }
 
 
-def _route(
-    lanes: _Lanes, deadlines: Deadlines, steps: Sequence[Step], method: str, streams: bool
-) -> Route:
+def _route(lanes: _Lanes, steps: _Steps, method: str, streams: bool) -> Route:
     """Which threads and steps a method gets. Health must answer when nothing else does."""
     if method.startswith(f"{SERVICE}/"):
-        # Not logged, open to everybody; a watcher stays for as long as it likes.
-        steps = [answer_failures] if streams else [answer_failures, deadlines.limit]
-        return Route(lanes.watchers if streams else lanes.health, steps)
-    return Route(lanes.streams if streams else lanes.calls, steps)
+        if streams:
+            return Route(lanes.watchers, steps.watchers)
+        return Route(lanes.health, steps.health)
+    return Route(lanes.streams if streams else lanes.calls, steps.calls)
 
 
 def _options(settings: Settings) -> Sequence[tuple[str, object]]:

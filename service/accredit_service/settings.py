@@ -232,7 +232,8 @@ class Settings:
     default_deadline: float = field(
         default=30.0,
         metadata=_knob(
-            _seconds(0.1, 3600), "Seconds that a call without a deadline of its own has."
+            _seconds(0.1, 3600),
+            "Seconds that a call has at most, whatever deadline it names or if it names none.",
         ),
     )
     trusted_proxies: tuple[Network, ...] = field(

@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    and_,
+    delete,
+    func,
+    select,
+    type_coerce,
+    update,
+)
 
 from accredit_storage import chain
 from accredit_storage.chain import Verification
@@ -53,6 +63,16 @@ class Changes:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def sizes(self, query: ChangeQuery, *, after: int | None, limit: int) -> list[int]:
+        """How many characters the payloads have of the changes that ``page`` would answer."""
+        lengths = [
+            func.coalesce(func.length(part), 0) for part in (changes.c.before, changes.c.after)
+        ]
+        statement = _page(query, after).with_only_columns(
+            type_coerce(lengths[0] + lengths[1], Integer), maintain_column_froms=True
+        )
+        return list(self._connection.execute(statement.limit(limit)).scalars())
 
     def page(self, query: ChangeQuery, *, after: int | None, limit: int) -> list[Change]:
         """Up to ``limit`` changes in the order of their revisions, or against it.

@@ -7,17 +7,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
 
 from accredit_storage.records import Agent, Credential, Grant, Token, User
-from accredit_storage.schema import agents, grants, tokens, users
-from accredit_storage.statements import AnySelect
+from accredit_storage.schema import agents, grants, token_vouchers, tokens, users
+from accredit_storage.statements import AnyRow, AnySelect
 from accredit_storage.tokens import TOKEN_COLUMNS
 
 _minters = users.alias("minters")
+_vouchers = users.alias("vouchers")
 _parts: tuple[Sequence[ColumnElement[Any]], ...] = (
     TOKEN_COLUMNS,
     list(agents.c),
     list(users.c),
     list(_minters.c),
     list(grants.c),
+    list(_vouchers.c),
 )
 _all = (
     # Labelled by their place: the tables have columns of the same name.
@@ -33,6 +35,8 @@ _all = (
                 agents.c.owner_id != tokens.c.created_by,
             ),
         )
+        .outerjoin(token_vouchers, token_vouchers.c.token_id == tokens.c.token_id)
+        .outerjoin(_vouchers, _vouchers.c.user_id == token_vouchers.c.user_id)
     )
 )
 _by_digest = _all.where(tokens.c.digest == bindparam("digest"))
@@ -54,17 +58,21 @@ class Credentials:
         return self._one(_by_token_id, {"token_id": token_id})
 
     def _one(self, statement: AnySelect, values: dict[str, Any]) -> Credential | None:
-        row = self._connection.execute(statement, values).one_or_none()
-        if row is None:
+        # One row for each voucher, and one if there is none.
+        rows = [_parts_of(row) for row in self._connection.execute(statement, values)]
+        if not rows:
             return None
-        parts = iter(row)
-        token, agent, user, minter, grant = (
-            {str(column.key): next(parts) for column in part} for part in _parts
-        )
+        token, agent, user, minter, grant, _ = rows[0]
         return Credential(
             token=Token(**token),
             user=User(**user),
             agent=None if agent["agent_id"] is None else Agent(**agent),
             minter=User(**minter),
             minter_grant=None if grant["agent_id"] is None else Grant(**grant),
+            vouchers=tuple(User(**row[-1]) for row in rows if row[-1]["user_id"] is not None),
         )
+
+
+def _parts_of(row: AnyRow) -> list[dict[str, Any]]:
+    values = iter(row)
+    return [{str(column.key): next(values) for column in part} for part in _parts]

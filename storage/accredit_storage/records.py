@@ -188,14 +188,15 @@ class Credential:
     agent: Agent | None
     minter: User
     minter_grant: Grant | None
+    vouchers: tuple[User, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A slug that was released and is kept for its former owner until ``expire_at``."""
+    """A released slug, kept for its former owner until ``expire_at``. None: the owner is gone."""
 
     agent_slug: str
-    owner_id: int
+    owner_id: int | None
     expire_at: datetime
 
 

@@ -111,7 +111,11 @@ reservations = Table(
     metadata,
     Column("agent_slug", PlainText, primary_key=True),
     Column(
-        "owner_id", Key, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False, index=True
+        # A reservation outlives its owner: then it keeps the slug from everybody.
+        "owner_id",
+        Key,
+        ForeignKey("users.user_id", ondelete="SET NULL"),
+        index=True,
     ),
     Column("expire_at", UtcDateTime, nullable=False, index=True),
 )
@@ -160,6 +164,18 @@ tokens = Table(
     Index(None, "agent_id", "created_at", "token_id"),
     Index(None, "user_id", "created_at", "token_id"),
     Index(None, "created_at", "token_id"),
+)
+
+# Who has to stay an administrator for a token to work, besides its minter. Restricted: without this
+# row the token would be good for more, so it has to go before its voucher does.
+token_vouchers = Table(
+    "token_vouchers",
+    metadata,
+    Column(
+        "token_id", PlainText, ForeignKey("tokens.token_id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("user_id", Key, ForeignKey("users.user_id", ondelete="RESTRICT"), primary_key=True),
+    Index(None, "user_id", "token_id"),
 )
 
 # No CHECK on the kinds of the log: a release that adds one would have to copy or scan the longest

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from secrets import token_hex
 from typing import Self
 
@@ -105,9 +105,11 @@ class Store:
         self._readers = self._glances = engine.execution_options(writes=False)
         # SQLite has one writer at a time. Those of this process queue here, without a connection
         # each; left to the busy timeout they would poll, and keep readers out of the pool.
-        self._turn: threading.Lock | None = threading.Lock()
+        self._turn = threading.Semaphore(1)
         if engine.dialect.name == "postgresql":
-            self._turn = None
+            # There several write at once, but never all connections: those who wait for a lock
+            # would keep the readers out.
+            self._turn = threading.Semaphore(max(1, engine.pool.size() - 2))  # type: ignore[attr-defined]
             # Otherwise each statement would see a moment of its own.
             self._readers = engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -149,7 +151,7 @@ class Store:
         self.engine.dispose()
 
     def _own_turn(self) -> AbstractContextManager[None]:
-        return nullcontext() if self._turn is None else _held(self._turn)
+        return _held(self._turn)
 
 
 def advisory_key(name: str) -> int:
@@ -159,7 +161,7 @@ def advisory_key(name: str) -> int:
 
 
 @contextmanager
-def _held(turn: threading.Lock) -> Generator[None]:
+def _held(turn: threading.Semaphore) -> Generator[None]:
     """Hold ``turn``; StoreBusy if it does not come free in time."""
     if not turn.acquire(timeout=LOCK_WAIT):
         raise StoreBusy("other writers did not finish in time")

@@ -1,13 +1,13 @@
 """Tokens: found by the digest of their text, which is all of it that is stored."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, or_, select, tuple_, update
 
 from accredit_storage.records import Token
-from accredit_storage.schema import tokens
+from accredit_storage.schema import token_vouchers, tokens
 from accredit_storage.statements import AnyRow, locked, unexpired
 
 #: What a token is read from. The digest goes in and is compared; it never comes out.
@@ -16,6 +16,7 @@ _select = select(*TOKEN_COLUMNS)
 _by_id = _select.where(tokens.c.token_id == bindparam("token_id"))
 _by_digest = _select.where(tokens.c.digest == bindparam("digest"))
 _add = tokens.insert()
+_vouch = token_vouchers.insert()
 _touch = (
     update(tokens)
     .where(
@@ -36,13 +37,15 @@ class Tokens:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, token: Token, digest: bytes) -> None:
-        """Store the token under the digest of its text.
+    def add(self, token: Token, digest: bytes, vouchers: Iterable[int] = ()) -> None:
+        """Store the token under the digest of its text, and the ids of the users who vouch for it.
 
         Raises Conflict if its id or digest is taken: both are random, so that is no accident.
         """
         values = {column.name: getattr(token, column.name) for column in TOKEN_COLUMNS}
         self._connection.execute(_add, {**values, "digest": digest})
+        if rows := [{"token_id": token.token_id, "user_id": user_id} for user_id in vouchers]:
+            self._connection.execute(_vouch, rows)
 
     def find(self, token_id: str, *, lock: bool = False, share: bool = False) -> Token | None:
         """The token of this public id."""
@@ -99,20 +102,20 @@ class Tokens:
         agent_id: int | None = None,
         user_id: int | None = None,
         created_by: int | None = None,
-        of_agents: bool = False,
+        minted_by: int | None = None,
         at: datetime,
     ) -> list[str]:
         """Revoke the live tokens of which everything given is true: their ids, sorted.
 
-        Those of the agent, of the user, minted by the user ``created_by``; of agents only, not of
-        users. ValueError if no more is given than that, for it would be every token.
+        Those of the agent, of the user, minted by the user ``created_by``, minted or made possible
+        by the user ``minted_by``. ValueError if nothing is given, for it would be every token.
         """
         asked = {"agent_id": agent_id, "user_id": user_id, "created_by": created_by}
         conditions = [tokens.c[name] == value for name, value in asked.items() if value is not None]
+        if minted_by is not None:
+            conditions.append(_minted(minted_by))
         if not conditions:
             raise ValueError("whose tokens to revoke?")
-        if of_agents:
-            conditions.append(tokens.c.agent_id.is_not(None))
         statement = (
             update(tokens)
             .where(*conditions, *_live(at))
@@ -134,8 +137,38 @@ class Tokens:
             )
 
     def minted_by(self, user_id: int) -> list[str]:
-        """The ids of all tokens that the user minted, sorted."""
-        return self._ids(tokens.c.created_by == user_id)
+        """The ids of all tokens that the user minted or vouches for, sorted."""
+        return self._ids(_minted(user_id))
+
+    def vouchers(self, token_id: str) -> list[int]:
+        """The ids of the users who vouch for the token, sorted."""
+        statement = (
+            select(token_vouchers.c.user_id)
+            .where(token_vouchers.c.token_id == token_id)
+            .order_by(token_vouchers.c.user_id)
+        )
+        return list(self._connection.execute(statement).scalars())
+
+    def adopt(self, user_id: int, heirs: Collection[int]) -> None:
+        """Make what the user minted for ``heirs`` their own, and need the user's word no more.
+
+        The same for what ``heirs`` minted and the user vouches for.
+        """
+        theirs = select(tokens.c.token_id).where(tokens.c.created_by.in_(heirs))
+        self._connection.execute(
+            update(tokens)
+            .where(tokens.c.created_by == user_id, tokens.c.user_id.in_(heirs))
+            .values(created_by=tokens.c.user_id)
+        )
+        self._connection.execute(
+            delete(token_vouchers).where(
+                token_vouchers.c.user_id == user_id, token_vouchers.c.token_id.in_(theirs)
+            )
+        )
+
+    def delete_minted(self, user_id: int) -> None:
+        """Remove all tokens that the user minted or vouches for."""
+        self._connection.execute(delete(tokens).where(_minted(user_id)))
 
     def for_agent(self, agent_id: int) -> list[str]:
         """The ids of all tokens of the agent, sorted."""
@@ -157,6 +190,11 @@ class Tokens:
     def _ids(self, condition: ColumnElement[bool]) -> list[str]:
         statement = select(tokens.c.token_id).where(condition).order_by(tokens.c.token_id)
         return list(self._connection.execute(statement).scalars())
+
+
+def _minted(user_id: int) -> ColumnElement[bool]:
+    vouched = select(token_vouchers.c.token_id).where(token_vouchers.c.user_id == user_id)
+    return or_(tokens.c.created_by == user_id, tokens.c.token_id.in_(vouched))
 
 
 def _live(at: datetime) -> tuple[ColumnElement[bool], ...]:

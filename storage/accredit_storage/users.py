@@ -159,6 +159,11 @@ class Users:
         statement = select(func.count()).select_from(users).where(_is_active_administrator)
         return self._connection.execute(statement).scalar_one()
 
+    def active_administrators(self) -> list[int]:
+        """The ids of the users who are administrators and active, lowest first."""
+        statement = select(users.c.user_id).where(_is_active_administrator)
+        return list(self._connection.execute(statement.order_by(users.c.user_id)).scalars())
+
     def first_administrator(self) -> User | None:
         """The active administrator with the lowest id."""
         statement = _select.where(_is_active_administrator).order_by(users.c.user_id).limit(1)

@@ -260,7 +260,7 @@ def test_several_agents_are_read_at_once_lowest_id_first(registry: Registry) -> 
         second,
     ]
     assert list(me.call("AgentService/BatchGetAgents").agents) == []
-    many = me.refused("AgentService/BatchGetAgents", agents=[{"agent_id": 1}] * 1001)
+    many = me.refused("AgentService/BatchGetAgents", agents=[{"agent_id": 1}] * 101)
     assert many.what == "INVALID_ARGUMENT FIELD_INVALID"
     odd = me.refused("AgentService/BatchGetAgents", agents=[{"agent_id": 1}, {"agent_slug": "7"}])
     assert odd.fields == ["agents[1].agent_slug"]
@@ -282,7 +282,7 @@ def test_one_agent_is_read_with_the_callers_role_and_grants_for_an_admin(
     assert len(answer.access_grants) == grants
     if grants:
         assert answer.access_grants[1].display_name == "Reader"
-        assert answer.access_grants[1].email == "reader@example.org"
+        assert answer.access_grants[1].email == ""
 
 
 def _later(registry: Registry, **shift: float) -> Any:

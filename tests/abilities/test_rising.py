@@ -242,7 +242,6 @@ def test_what_an_administrator_minted_before_they_fell(scene: Scene, fate: str, 
     minted = [
         registry.agent_token(fallen, scene.agent_id),
         _token(fallen, user_id=scene.heir.user_id),
-        _token(fallen, user_id=registry.admin.user_id),
     ]
     own = _token(fallen)
     if fate == "demoted":
@@ -251,7 +250,7 @@ def test_what_an_administrator_minted_before_they_fell(scene: Scene, fate: str, 
         method = "DeactivateUser" if fate == "deactivated" else "DeleteUser"
         registry.admin.call(f"UserService/{method}", **ref)
 
-    assert [authenticate(registry, one.token) for one in minted] == [left] * 3
+    assert [authenticate(registry, one.token) for one in minted] == [left] * 2
     for one in (*minted, own):
         _powerless(one, scene)
 

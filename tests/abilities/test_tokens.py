@@ -344,8 +344,8 @@ def test_all_tokens_of_a_user_are_revoked_and_on_request_those_they_minted_for_a
         return [works(one) for one in (own, for_agent, for_user)]
 
     assert revoke() == [False, True, True]
-    # Only for agents: what they minted for another user is that user's to lose.
-    assert revoke(include_minted=True) == [False, False, True]
+    # For users too: whoever minted a token knows its secret.
+    assert revoke(include_minted=True) == [False, False, False]
     unknown = registry.admin.refused("TokenService/RevokeUserTokens", user_id=2**62)
     assert unknown.what == "NOT_FOUND USER_NOT_FOUND"
     foreign = other.refused("TokenService/RevokeUserTokens", user_id=registry.admin.user_id)

@@ -1,5 +1,7 @@
 """What was deleted and made again under the same name is something new."""
 
+from typing import Any
+
 import pytest
 
 from tests.registry import Person, Registry
@@ -47,7 +49,7 @@ def test_no_token_or_grant_of_the_old_agent_works_on_the_new_one(registry: Regis
 )
 def test_no_list_of_the_old_agent_goes_on_in_the_new_one(registry: Registry, method: str) -> None:
     owner = registry.user()
-    asked = {"agent": {"agent_slug": "phoenix"}, "page_size": 1}
+    asked: dict[str, Any] = {"agent": {"agent_slug": "phoenix"}, "page_size": 1}
     old = registry.agent(owner, "phoenix")
     fill(registry, owner, old.agent_id)
     token = owner.call(method, **asked).next_page_token

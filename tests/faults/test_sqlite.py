@@ -186,7 +186,7 @@ def test_a_start_on_a_disk_that_takes_no_writes_is_refused_with_a_sentence(
 ) -> None:
     with small_disk(tmp_path / "small") as folder:
         shutil.copyfile(sqlite_template, folder / "accredit.db")
-        remount = ["mount", "-o", "remount,ro", folder]
+        remount = ["mount", "-o", "remount,ro", str(folder)]
         subprocess.run(remount, check=True)
         url = f"sqlite:///{folder / 'accredit.db'}"
         with (

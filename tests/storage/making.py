@@ -1,7 +1,7 @@
 """What the storage tests make again and again, and the moments they make it at."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -91,6 +91,7 @@ def token(
     expire_at: datetime | None = None,
     revoked_at: datetime | None = None,
     ceiling: Ceiling | None = None,
+    vouchers: Sequence[int] = (),
 ) -> Token:
     """A token whose digest is its id, filled up."""
     made = Token(
@@ -109,7 +110,7 @@ def token(
         last_used_at=None,
         version=1,
     )
-    tx.tokens.add(made, digest_of(token_id))
+    tx.tokens.add(made, digest_of(token_id), vouchers)
     return made
 
 

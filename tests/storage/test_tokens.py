@@ -176,16 +176,20 @@ def test_revoking_many_takes_the_live_ones_of_which_everything_is_true(store: St
             tx.tokens.revoke_where(at=NOW)
 
 
-def test_revoking_what_somebody_minted_can_spare_the_tokens_of_users(store: Store) -> None:
+def test_what_somebody_minted_or_vouches_for_goes_together(store: Store) -> None:
     with store.write() as tx:
-        ada = user(tx)
+        ada, bob = user(tx, "ada"), user(tx, "bob")
         token(tx, "of-scribe", agent(tx, ada), ada)
-        token(tx, "of-ada", ada, ada)
-        minter = ada.user_id
-        assert tx.tokens.revoke_where(created_by=minter, of_agents=True, at=NOW) == ["of-scribe"]
-        assert tx.tokens.revoke_where(created_by=minter, at=NOW) == ["of-ada"]
-        with pytest.raises(ValueError, match="whose"):
-            tx.tokens.revoke_where(of_agents=True, at=NOW)
+        token(tx, "of-bob", bob, bob)
+        token(tx, "vouched", bob, bob, vouchers=[ada.user_id])
+        assert tx.tokens.vouchers("vouched") == [ada.user_id]
+        assert tx.tokens.vouchers("of-bob") == []
+        assert tx.tokens.minted_by(ada.user_id) == ["of-scribe", "vouched"]
+        assert tx.tokens.revoke_where(created_by=ada.user_id, at=NOW) == ["of-scribe"]
+        assert tx.tokens.revoke_where(minted_by=ada.user_id, at=NOW) == ["vouched"]
+        tx.tokens.delete_minted(ada.user_id)
+        assert tx.tokens.find("vouched") is None
+        assert tx.tokens.find("of-bob") is not None
 
 
 def test_last_use_never_moves_backwards_and_is_no_version(store: Store) -> None:

@@ -105,6 +105,12 @@ def require_room(mutation: Mutation, owner: User) -> None:
     owned = mutation.tx.agents.count_owned(owner.user_id)
     if owned < limit:
         return
+    if not mutation.caller.is_user(owner.user_id):
+        # What another user has is not the caller's to know.
+        raise ResourceExhausted(
+            Reason.AGENT_LIMIT_REACHED,
+            "they have as many agents as they may have: ask an administrator",
+        )
     first = mutation.tx.agents.first_owned(owner.user_id)
     if limit == 1 and first is not None:
         has = f"the agent {first.agent_name!r}"

@@ -15,9 +15,10 @@ from .agent_refs import (
     find_agent,
     held_on,
     require_agent,
+    shown_holders,
 )
 from .app import App
-from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason, invalid
+from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason
 from .facts import AgentFacts
 from .paging import Cursor, Page, PageRequest
 from .permissions import Action
@@ -63,14 +64,14 @@ def get_agent(app: App, ask: Ask, ref: AgentRef) -> AgentView:
         role = Role.VIEWER if held is None else held.role
         grants: Sequence[tuple[Grant, User]] = ()
         if role is Role.ADMIN:
-            grants = tx.grants.page_for_agent(agent.agent_id, after=None, limit=_MAX_GRANTS)
+            grants = shown_holders(
+                caller, tx.grants.page_for_agent(agent.agent_id, after=None, limit=_MAX_GRANTS)
+            )
         return AgentView(agent=agent, caller_role=role, grants=grants)
 
 
 def batch_get_agents(app: App, ask: Ask, refs: Sequence[AgentRef]) -> list[Agent]:
     """Those of the agents that the caller may view, lowest id first, each once."""
-    if len(refs) > MAX_BATCH:
-        raise invalid("agents", f"at most {MAX_BATCH}")
     with reading(app, ask) as (tx, caller, now, _):
         user_id = caller.user.user_id
         facts = AgentFacts(tx, ((ref, user_id) for ref in refs))

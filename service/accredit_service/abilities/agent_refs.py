@@ -5,10 +5,12 @@ words, whether it exists or not.
 """
 
 import difflib
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from accredit_storage.agents import AgentQuery
-from accredit_storage.records import Agent, AgentStatus, Role
+from accredit_storage.records import Agent, AgentStatus, Grant, Role, User
 from accredit_storage.store import Transaction
 
 from . import slugs
@@ -153,3 +155,12 @@ def _neighbours(tx: Transaction, caller: Principal, slug: str, now: datetime) ->
         return []
     pool = [known for known in pool if len(known) <= _NEIGHBOUR_LENGTH]
     return difflib.get_close_matches(slug, pool, n=_NEIGHBOURS, cutoff=0.7)
+
+
+def shown_holders(
+    caller: Principal, found: Sequence[tuple[Grant, User]]
+) -> list[tuple[Grant, User]]:
+    """Grants with their users; e-mails only for who may see every user."""
+    if Action.MANAGE_USERS in caller.actions:
+        return list(found)
+    return [(grant, replace(user, email="")) for grant, user in found]

@@ -144,8 +144,6 @@ def batch_create_agents(
     app: App, call: Call, commands: Sequence[CreateAgent]
 ) -> Written[list[Created | Refusal]] | Replayed:
     """Create what can be created, each item with its own outcome, as one change."""
-    if len(commands) > MAX_BATCH:
-        raise invalid("requests", f"at most {MAX_BATCH}")
 
     def decide(mutation: Mutation) -> Effect[list[Created | Refusal]]:
         outcomes: list[Created | Refusal] = []

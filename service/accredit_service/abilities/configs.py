@@ -9,6 +9,7 @@ from .errors import invalid
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
+MAX_VALUES = 5000
 # From here on a double cannot tell neighbouring integers apart.
 _EXACT = 2**53
 
@@ -16,6 +17,10 @@ _EXACT = 2**53
 def checked(path: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The config as it is stored: integral doubles as integers. Raises InvalidArgument."""
     stored = {key: _value(path, value, 2) for key, value in config.items()}
+    # Each becomes an object of its own whenever the config is shown, for a few bytes of JSON.
+    values = _count(stored)
+    if values > MAX_VALUES:
+        raise invalid(path, f"at most {MAX_VALUES} values, this has {values}")
     size = len(json.dumps(stored, separators=(",", ":")))
     if size > MAX_BYTES:
         raise invalid(path, f"at most {MAX_BYTES} bytes as JSON, this is {size}")
@@ -38,6 +43,12 @@ def _value(path: str, value: Any, depth: int) -> Any:
     if isinstance(value, float):
         return _number(path, value)
     return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return 1 + sum(map(_count, value.values()))
+    return 1 + sum(map(_count, value)) if isinstance(value, list) else 1
 
 
 def _number(path: str, value: float) -> int | float:

@@ -44,9 +44,7 @@ class Basis:
         """And on who speaks."""
         if principal is None:
             return self
-        user_ids = {principal.user.user_id}
-        if principal.minter_id is not None:
-            user_ids.add(principal.minter_id)
+        user_ids = {principal.user.user_id, *principal.vouched_by}
         agent_ids = set() if principal.agent is None else {principal.agent.agent_id}
         return replace(
             self,

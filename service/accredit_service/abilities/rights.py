@@ -53,7 +53,9 @@ class Principal:
     """Who speaks, and what the credential is good for at this moment.
 
     ``capabilities`` are those of consuming services; None means every one of them.
-    ``valid_until`` is the earliest expiry that could take something away.
+    ``valid_until`` is the earliest expiry that could take something away. ``vouched_by`` are the
+    users besides ``user`` who minted the token, or the one that it was minted with, and so on: when
+    one of them can no longer do so, it ends.
     """
 
     kind: PrincipalKind
@@ -64,7 +66,7 @@ class Principal:
     max_role: Role
     capabilities: frozenset[str] | None
     valid_until: datetime | None
-    minter_id: int | None = None
+    vouched_by: frozenset[int] = frozenset()
 
     @property
     def manages_agents(self) -> bool:
@@ -129,10 +131,11 @@ def judge(credential: Credential, now: datetime) -> Principal | Decision:
         return Decision.AGENT_INACTIVE
     if not credential.user.active:
         return Decision.USER_INACTIVE
-    if not credential.minter.active:
+    if not _could_be_minted(credential):
         return Decision.MINTER_WITHOUT_RIGHTS
     if credential.agent is None:
-        return _judge_user_token(credential)
+        actions = ROLE_ACTIONS[credential.user.role]
+        return _principal(credential, PrincipalKind.USER, actions, Role.ADMIN, until=None)
     if token.act_as_owner:
         return _judge_owner_token(credential)
     return _judge_agent_token(credential, credential.agent, now)
@@ -196,15 +199,24 @@ def decide(
     return Decision.ALLOWED
 
 
-def _judge_user_token(credential: Credential) -> Principal | Decision:
-    user, minter = credential.user, credential.minter
-    # Whoever mints for somebody else manages users, and so has every right that the user could
-    # have. Once they do not, the token would give what its minter no longer has.
-    if minter.user_id != user.user_id and Action.MANAGE_USERS not in ROLE_ACTIONS[minter.role]:
-        return Decision.MINTER_WITHOUT_RIGHTS
-    return _principal(
-        credential, PrincipalKind.USER, ROLE_ACTIONS[user.role], Role.ADMIN, until=None
-    )
+def _could_be_minted(credential: Credential) -> bool:
+    """Whether all by whose rights the token came to be still have them.
+
+    Whoever mints for another user has to manage users, and so has whoever minted what it was minted
+    with. Only an administrator's own token stands by itself: otherwise removing one administrator
+    could leave the others without a token that works, since the first one minted them all.
+    """
+    minter, user = credential.minter, credential.user
+    if credential.agent is None and _manages_users(user):
+        return True
+    if not minter.active or _manages_users(minter):
+        return minter.active
+    own = credential.agent is not None or minter.user_id == user.user_id
+    return own and all(map(_manages_users, credential.vouchers))
+
+
+def _manages_users(user: User) -> bool:
+    return user.active and Action.MANAGE_USERS in ROLE_ACTIONS[user.role]
 
 
 def _judge_owner_token(credential: Credential) -> Principal | Decision:
@@ -232,6 +244,8 @@ def _principal(
     until: datetime | None,
 ) -> Principal:
     ceiling = credential.token.ceiling
+    others = {credential.minter.user_id, *(user.user_id for user in credential.vouchers)}
+    others.discard(credential.user.user_id)
     capabilities = None
     if ceiling is not None:
         actions = frozenset(action for action in actions if action.value in ceiling.capabilities)
@@ -246,5 +260,5 @@ def _principal(
         max_role=max_role,
         capabilities=capabilities,
         valid_until=earliest((credential.token.expire_at, until)),
-        minter_id=credential.minter.user_id,
+        vouched_by=frozenset(others),
     )

@@ -132,7 +132,7 @@ def create_token(app: App, call: Call, command: CreateToken) -> Written[MintedTo
             last_used_at=None,
             version=1,
         )
-        mutation.tx.tokens.add(token, minted.digest)
+        mutation.tx.tokens.add(token, minted.digest, caller.vouched_by)
         return Effect(
             value=MintedToken(token, minted.secret),
             kind=ChangeKind.TOKEN_CREATED,
@@ -189,7 +189,7 @@ def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedT
             last_used_at=None,
             version=1,
         )
-        tx.tokens.add(successor, minted.digest)
+        tx.tokens.add(successor, minted.digest, _vouchers(mutation, old))
         end = now + command.overlap
         if old.expire_at is not None:
             end = min(end, old.expire_at)
@@ -253,7 +253,7 @@ def revoke_user_tokens(
             raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {wanted}")
         ended = tx.tokens.revoke_where(user_id=wanted, at=now)
         if include_minted:
-            ended += tx.tokens.revoke_where(created_by=wanted, of_agents=True, at=now)
+            ended += tx.tokens.revoke_where(minted_by=wanted, at=now)
         return _ended(sorted(ended), subject(SubjectKind.USER, wanted))
 
     return mutate(app, call, decide)
@@ -283,6 +283,8 @@ def _holder(mutation: Mutation, command: CreateToken) -> tuple[int | None, int |
         raise invalid("act_as_owner", "for an agent's token only")
     user_id = caller.user.user_id if command.user_id is None else command.user_id
     _require_reach(caller, user_id, Role.ADMIN, "new tokens")
+    if not _may_mint_for(caller, user_id):
+        raise _missing(Action.MANAGE_AGENTS, "another user's new tokens")
     user = tx.users.find(user_id, share=True)
     if user is None or not user.active:
         raise NotFound(Reason.USER_NOT_FOUND, f"there is no active user {user_id}")
@@ -389,14 +391,30 @@ def _may_end(tx: Transaction, caller: Principal, token: Token, now: datetime) ->
 
 
 def _may_rotate(tx: Transaction, caller: Principal, token: Token, now: datetime) -> bool:
-    """Whoever rotates learns the new secret, so that they must have the minter's rights."""
-    if token.act_as_owner:
-        return caller.is_user(token.created_by) and _has(tx, caller, token, Role.ADMIN, now)
+    """Whoever rotates learns the new secret, so that they must be one who could mint the token."""
     if token.user_id is not None:
-        return _has(tx, caller, token, Role.ADMIN, now)
-    if caller.manages_agents:
-        return True
-    return caller.is_user(token.created_by) and _has(tx, caller, token, Role.ADMIN, now)
+        return _may_mint_for(caller, token.user_id)
+    minted = caller.is_user(token.created_by)
+    may = minted or (caller.manages_agents and not token.act_as_owner)
+    return may and _has(tx, caller, token, Role.ADMIN, now)
+
+
+def _may_mint_for(caller: Principal, user_id: int) -> bool:
+    """For another user it takes every right that the token could give: on all of their agents."""
+    if not _reaches(caller, user_id, Role.ADMIN):
+        return False
+    return caller.is_user(user_id) or caller.manages_agents
+
+
+def _vouchers(mutation: Mutation, old: Token) -> set[int]:
+    """Who vouches for a successor: whoever did for the old token, and whoever rotates it.
+
+    Otherwise somebody who rotates another's token, and so learns its secret, would keep it beyond
+    their own rights.
+    """
+    caller = mutation.caller
+    vouchers = {*mutation.tx.tokens.vouchers(old.token_id), *caller.vouched_by}
+    return (vouchers | {caller.user.user_id}) - {old.created_by}
 
 
 def _is_own(caller: Principal, token: Token) -> bool:
@@ -413,29 +431,32 @@ def _has(tx: Transaction, caller: Principal, token: Token, role: Role, now: date
 
 
 def _reaches(caller: Principal, user_id: int, role: Role) -> bool:
-    """Whether the caller manages users, or is this one with a token that is not held below a role.
+    """Whether the caller is this user, or manages users, with a token that reaches the role.
 
-    So a token with a low ceiling neither ends its user's other tokens nor mints one that would
-    outlive its own revocation.
+    So a token with a low ceiling neither ends other tokens nor mints one that would outlive its
+    own revocation.
     """
-    return Action.MANAGE_USERS in caller.actions or (
-        caller.is_user(user_id) and caller.max_role >= role
-    )
+    may = caller.is_user(user_id) or Action.MANAGE_USERS in caller.actions
+    return may and caller.max_role >= role
 
 
 def _require_reach(caller: Principal, user_id: int, role: Role, what: str) -> None:
     if _reaches(caller, user_id, role):
         return
-    if caller.is_user(user_id):
+    if caller.is_user(user_id) or Action.MANAGE_USERS in caller.actions:
         raise PermissionDenied(
             Reason.ROLE_INSUFFICIENT,
             f"{what} need a token that reaches {role.name}, yours reaches {caller.max_role.name}",
             metadata={"required_role": role.name, "role": caller.max_role.name},
         )
-    raise PermissionDenied(
+    raise _missing(Action.MANAGE_USERS, f"another user's {what}")
+
+
+def _missing(action: Action, what: str) -> PermissionDenied:
+    return PermissionDenied(
         Reason.ACTION_MISSING,
-        f"another user's {what} need the action manage_users",
-        metadata={"actions": Action.MANAGE_USERS.value},
+        f"{what} need the action {action.value}",
+        metadata={"actions": action.value},
     )
 
 

@@ -202,8 +202,11 @@ def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Delete
                 metadata={"owned": str(len(owned))},
             )
         _keep_an_administrator(tx, user)
+        heirs = set(tx.users.active_administrators()) - {user.user_id}
+        tx.tokens.adopt(user.user_id, heirs)
         tokens = sorted({*tx.tokens.minted_by(user.user_id), *tx.tokens.for_user(user.user_id)})
         grants = tx.grants.all_for_user(user.user_id)
+        tx.tokens.delete_minted(user.user_id)
         tx.users.delete(user.user_id)
         return Effect(
             value=DeletedUser(user, len(tokens)),

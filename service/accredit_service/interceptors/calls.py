@@ -44,6 +44,11 @@ class Call:
         """The other end of the connection, in gRPC's words: ``ipv4:127.0.0.1:40112``."""
         return self.context.peer()
 
+    def let_go(self, now: float) -> None:
+        """End it for its client, who sees CANCELLED; whatever waits for the client wakes up."""
+        self.deadline = min(self.deadline, now)
+        self.context.cancel()
+
     def sent_code(self) -> grpc.StatusCode | None:
         """The code that a servicer or a step has set, None if none did."""
         context: Any = self.context  # types-grpcio does not know that it has this.

@@ -1,12 +1,16 @@
 """Threads for the calls, a pool for each kind, so that no kind can starve another."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_Work: TypeAlias = tuple[Future[Any], Callable[[], Any]]
 
 
 class Lane(ThreadPoolExecutor):
@@ -14,18 +18,28 @@ class Lane(ThreadPoolExecutor):
 
     A plain pool queues without a bound: under overload every call would be answered after its
     caller has stopped waiting for it.
+
+    ``threads`` is how many calls are worked on at once. A call that only waits for its client may
+    lend its place to another: for that there are ``spare`` threads beside them.
     """
 
-    def __init__(self, name: str, *, threads: int, waiting: int) -> None:
-        super().__init__(max_workers=threads, thread_name_prefix=name)
-        self.capacity = threads + waiting
+    def __init__(self, name: str, *, threads: int, waiting: int, spare: int = 0) -> None:
+        super().__init__(max_workers=threads + spare, thread_name_prefix=name)
+        self.spare = spare
+        self.capacity = threads + waiting + spare
+        self._room = threads + waiting
         self._lock = threading.Lock()
         self._load = 0
+        self._backlog: deque[_Work] = deque()
+        # How many may work now, and how many do; those that have lent their place are among them.
+        self._places = threads
+        self._workers = 0
+        self._lent = 0
 
     @property
     def is_full(self) -> bool:
         """Whether another call would have to wait too long."""
-        return self._load >= self.capacity
+        return self._load - self._lent >= self._room
 
     @property
     def load(self) -> int:
@@ -34,16 +48,53 @@ class Lane(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """See Executor."""
-        with self._lock:
-            self._load += 1
-        try:
-            future = super().submit(fn, *args, **kwargs)
-        except BaseException:
-            self._done()
-            raise
+        future: Future[T] = Future()
         # Also called for work that was cancelled before it began.
         future.add_done_callback(self._done)
+        with self._lock:
+            if self._workers < self._places:
+                self._begin()
+            self._load += 1
+            self._backlog.append((future, partial(fn, *args, **kwargs)))
         return future
+
+    def lend(self) -> None:
+        """Let another call be worked on meanwhile; to be followed by ``take_back``."""
+        with self._lock:
+            self._places += 1
+            self._lent += 1
+            if self._backlog:
+                self._begin()
+
+    def take_back(self) -> None:
+        """Go on with the work. Until one of the others has ended there is one too many."""
+        with self._lock:
+            self._places -= 1
+            self._lent -= 1
+
+    def _begin(self) -> None:
+        super().submit(self._work)
+        self._workers += 1
+
+    def _work(self) -> None:
+        # One after the other in the same thread: to wake another one for each costs more.
+        while (work := self._next()) is not None:
+            future, run = work
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(run())
+            except BaseException as error:  # noqa: BLE001 - it is the caller's, as in any pool
+                future.set_exception(error)
+            # A failure holds on to what is here, and must not in turn be held by it.
+            del work, future, run
+
+    def _next(self) -> _Work | None:
+        with self._lock:
+            if self._backlog and self._workers <= self._places:
+                return self._backlog.popleft()
+            self._workers -= 1
+            return None
 
     def _done(self, _future: object = None) -> None:
         with self._lock:

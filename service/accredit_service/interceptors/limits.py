@@ -2,11 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from ..abilities.errors import DeadlineExceeded, Reason, ResourceExhausted
-from .calls import Call
+from .calls import Call, Step
+from .guard import Network, source_of
 
 #: Names and values of a request's metadata, in bytes.
 METADATA_LIMIT = 8192
@@ -17,8 +20,7 @@ MESSAGE_LIMIT = 1 << 20
 #: With less than this left, in seconds, the answer would come too late whatever is done.
 LEAST_TIME = 0.020
 
-# What gRPC says of a call without a deadline is some centuries.
-_NO_DEADLINE = 1e9
+_SHARE_RETRY = timedelta(seconds=1)
 
 #: gRPC's own limits, far above ours: between its soft and its hard one it refuses at random.
 CHANNEL_OPTIONS = (
@@ -45,14 +47,14 @@ def limit_metadata(call: Call) -> Generator[None]:
 
 
 class Deadlines:
-    """Gives each call an end: its caller's, or the server's where the caller named none.
+    """Gives each call an end: its caller's, but the server's where that is later or there is none.
 
     Nothing can stop a thread, so past the server's end the client is let go, and whatever waits
     for the client wakes up; the thread ends when the database's own time-outs end its work.
     """
 
-    def __init__(self, default: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._default = default
+    def __init__(self, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._longest = longest
         self._clock = clock
         self._lock = threading.Lock()
         self._open: set[Call] = set()
@@ -60,8 +62,9 @@ class Deadlines:
     @contextmanager
     def limit(self, call: Call) -> Generator[None]:
         """A step that sets the call's deadline, and begins nothing that would come too late."""
+        # What gRPC says of a call without a deadline is some centuries.
         remaining = call.context.time_remaining()
-        if remaining is not None and remaining < _NO_DEADLINE:
+        if remaining is not None and remaining <= self._longest:
             if remaining < LEAST_TIME:
                 raise DeadlineExceeded(
                     Reason.DEADLINE_TOO_SHORT,
@@ -70,7 +73,7 @@ class Deadlines:
             call.deadline = self._clock() + remaining
             yield
             return
-        call.deadline = self._clock() + self._default
+        call.deadline = self._clock() + self._longest
         with self._lock:
             self._open.add(call)
         try:
@@ -86,4 +89,31 @@ class Deadlines:
             overdue = [call for call in self._open if call.deadline <= now]
             self._open.difference_update(overdue)
         for call in overdue:
-            call.context.cancel()
+            call.let_go(now)
+
+
+def share_among_sources(most: int, trusted_proxies: Sequence[Network] = ()) -> Step:
+    """A step that lets each source have so many calls at a time, for those that last."""
+    lock = threading.Lock()
+    running: Counter[str] = Counter()
+
+    @contextmanager
+    def step(call: Call) -> Generator[None]:
+        source = source_of(call.peer, call.metadata("x-forwarded-for"), trusted_proxies)
+        with lock:
+            if running[source] >= most:
+                raise ResourceExhausted(
+                    Reason.OVERLOADED,
+                    f"at most {most} of these calls at a time from one address: end some first",
+                    retry_after=_SHARE_RETRY,
+                )
+            running[source] += 1
+        try:
+            yield
+        finally:
+            with lock:
+                running[source] -= 1
+                if not running[source]:
+                    del running[source]
+
+    return step

@@ -2,7 +2,8 @@
 
 Unary requests are taken as streams of one. gRPC would otherwise wait for the message, on a worker
 thread, before anything of ours runs: a stranger who sends headers and never a body would hold the
-thread, and the message of one who has no token would be read and parsed.
+thread, and the message of one who has no token would be read and parsed. ``arrivals`` bounds the
+wait of those who do have one.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
+from .. import logs
 from ..abilities.errors import (
     InvalidArgument,
     Reason,
@@ -22,6 +24,7 @@ from ..abilities.errors import (
     ResourceExhausted,
     Unimplemented,
 )
+from .arrivals import Arrivals
 from .calls import Call, Step, enter, method_name
 from .lanes import Lane
 
@@ -32,8 +35,13 @@ _SHED_RETRY = timedelta(seconds=1)
 class Route:
     """How a method's calls are worked on: in which threads, within which steps."""
 
-    lane: Lane
+    arrivals: Arrivals
     steps: Sequence[Step]
+
+    @property
+    def lane(self) -> Lane:
+        """The threads."""
+        return self.arrivals.lane
 
 
 class Pipeline(grpc.ServerInterceptor):
@@ -73,11 +81,12 @@ class Pipeline(grpc.ServerInterceptor):
     def _wrap(self, path: str, inner: Any) -> tuple[grpc.RpcMethodHandler, Lane]:
         streams = inner.request_streaming or inner.response_streaming
         route = self._route(method_name(path), streams)
+        decode = inner.request_deserializer or bytes
+        one_of = partial(_one_of, route.arrivals, decode)
         wrapped = _Wrapped(
             method=method_name(path),
             steps=route.steps,
-            receive=_all_of if inner.request_streaming else _one_of,
-            decode=inner.request_deserializer or bytes,
+            receive=partial(_all_of, decode) if inner.request_streaming else one_of,
             behave=inner.unary_unary
             or inner.unary_stream
             or inner.stream_unary
@@ -106,22 +115,23 @@ class _Wrapped:
 
     method: str
     steps: Sequence[Step]
-    receive: Callable[[Iterator[bytes], Callable[[bytes], Any]], Any]
-    decode: Callable[[bytes], Any]
+    receive: Callable[[Call, Iterator[bytes]], Any]
     behave: Callable[[Any, grpc.ServicerContext], Any]
     encode: Callable[[Any], bytes]
 
     def answer_once(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        with _around(Call(self.method, context), self.steps):
+        call = Call(self.method, context)
+        with _around(call, self.steps):
             # Encoded here, so that a failure to do so is a bug like any other, not gRPC's secret.
-            return self.encode(self.behave(self.receive(requests, self.decode), context))
+            return self.encode(self.behave(self.receive(call, requests), context))
         raise AssertionError("no step may swallow a failure")
 
     def answer_many(
         self, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
-        with _around(Call(self.method, context), self.steps):
-            for answer in self.behave(self.receive(requests, self.decode), context):
+        call = Call(self.method, context)
+        with _around(call, self.steps):
+            for answer in self.behave(self.receive(call, requests), context):
                 yield self.encode(answer)
 
 
@@ -134,14 +144,18 @@ def _around(call: Call, steps: Iterable[Step]) -> Generator[None]:
         yield
 
 
-def _one_of(requests: Iterator[bytes], decode: Callable[[bytes], Any]) -> Any:
-    message = next(requests, None)
+def _one_of(
+    arrivals: Arrivals, decode: Callable[[bytes], Any], call: Call, requests: Iterator[bytes]
+) -> Any:
+    message = arrivals.request(call, requests)
     if message is None:
         raise InvalidArgument(Reason.REQUEST_MALFORMED, "the call carries no request: send one")
     return _decoded(message, decode)
 
 
-def _all_of(requests: Iterator[bytes], decode: Callable[[bytes], Any]) -> Iterator[Any]:
+def _all_of(
+    decode: Callable[[bytes], Any], _call: Call, requests: Iterator[bytes]
+) -> Iterator[Any]:
     return (_decoded(message, decode) for message in requests)
 
 
@@ -167,7 +181,8 @@ def _unknown(path: str) -> Refusal:
     return Unimplemented(
         Reason.METHOD_UNKNOWN,
         "this server has no such method: is it of an older release than the client?",
-        metadata={"method": method_name(path)},
+        # Somebody's mistake may have put a token there; the client will log what it is told.
+        metadata={"method": logs.redacted(method_name(path))},
     )
 
 

@@ -123,7 +123,8 @@ class AccessServicer(AccessServiceServicer):
         self, request: pb.BatchCheckAccessRequest, context: grpc.ServicerContext
     ) -> pb.BatchCheckAccessResponse:
         """See the proto."""
-        checks = [_check(f"checks[{place}]", check) for place, check in enumerate(request.checks)]
+        asked = fields.at_most(access.MAX_BATCH, "checks", request.checks)
+        checks = [_check(f"checks[{place}]", check) for place, check in enumerate(asked)]
         result = access.batch_check_access(self._app, ask(request.consistency), checks)
         return pb.BatchCheckAccessResponse(
             decisions=[messages.decision(decision) for decision in result.decisions],

@@ -37,7 +37,8 @@ class AgentServicer(AgentServiceServicer):
         self, request: pb.BatchCreateAgentsRequest, context: grpc.ServicerContext
     ) -> pb.BatchCreateAgentsResponse:
         """See the proto."""
-        commands = [_batch_command(place, item) for place, item in enumerate(request.requests)]
+        items = fields.at_most(agents.MAX_BATCH, "requests", request.requests)
+        commands = [_batch_command(place, item) for place, item in enumerate(items)]
         return mutation(
             request,
             pb.BatchCreateAgentsResponse,
@@ -67,7 +68,10 @@ class AgentServicer(AgentServiceServicer):
     ) -> pb.BatchGetAgentsResponse:
         """See the proto."""
         refs = [
-            fields.agent_ref(f"agents[{place}]", ref) for place, ref in enumerate(request.agents)
+            fields.agent_ref(f"agents[{place}]", ref)
+            for place, ref in enumerate(
+                fields.at_most(agent_queries.MAX_BATCH, "agents", request.agents)
+            )
         ]
         found = agent_queries.batch_get_agents(self._app, ask(request.consistency), refs)
         return pb.BatchGetAgentsResponse(agents=[messages.agent(agent) for agent in found])

@@ -3,14 +3,13 @@
 import grpc
 
 from accredit.v1 import auth_pb2 as pb
-from accredit.v1 import types_pb2
+from accredit.v1 import types_pb2, user_pb2
 from accredit.v1.auth_pb2_grpc import AuthServiceServicer
-from accredit_storage.records import Role
+from accredit_storage.records import Role, User
 
 from ..abilities import auth
 from ..abilities.app import App
-from ..abilities.errors import invalid
-from ..abilities.rights import Demand
+from ..abilities.rights import Demand, Principal, PrincipalKind
 from . import fields, messages
 from .calls import ask
 
@@ -64,11 +63,8 @@ class AuthServicer(AuthServiceServicer):
         self, request: pb.BatchAuthorizeRequest, context: grpc.ServicerContext
     ) -> pb.BatchAuthorizeResponse:
         """See the proto."""
-        if len(request.demands) > MAX_BATCH:
-            raise invalid("demands", f"at most {MAX_BATCH}")
-        demands = [
-            _demand(f"demands[{place}]", demand) for place, demand in enumerate(request.demands)
-        ]
+        asked = fields.at_most(MAX_BATCH, "demands", request.demands)
+        demands = [_demand(f"demands[{place}]", demand) for place, demand in enumerate(asked)]
         result = auth.batch_authorize(
             self._app,
             ask(request.consistency),
@@ -86,10 +82,16 @@ class AuthServicer(AuthServiceServicer):
         found = auth.who_am_i(self._app, ask())
         return pb.WhoAmIResponse(
             principal=messages.principal(found.principal),
-            user=messages.user(found.user),
+            user=_seen_by(found.principal, found.user),
             agent=None if found.agent is None else messages.agent(found.agent, config=False),
             token=messages.token(found.token),
         )
+
+
+def _seen_by(principal: Principal, user: User) -> user_pb2.User:
+    if principal.kind is not PrincipalKind.AGENT:
+        return messages.user(user)
+    return user_pb2.User(user_id=user.user_id, login=user.login, active=user.active)
 
 
 def _demand(path: str, demand: pb.Demand) -> auth.AgentDemand:

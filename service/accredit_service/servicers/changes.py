@@ -51,6 +51,7 @@ class ChangeServicer(ChangeServiceServicer):
             checked=verification.checked,
             head=pb.ChangeAnchor(revision=revision, hash=hash_ if revision else b""),
             next_page_token=found.next_token,
+            verified_after_revision=verification.start,
         )
 
 
@@ -64,7 +65,10 @@ def _query(request: pb.ListChangesRequest) -> ChangeQuery:
         actor_user_id=fields.optional_id("actor.user_id", request.actor.user_id),
         actor_agent_id=fields.optional_id("actor.agent_id", request.actor.agent_id),
         actor_token_id=token_id or None,
-        kinds=tuple(_kind(f"kinds[{place}]", value) for place, value in enumerate(request.kinds)),
+        kinds=tuple(
+            _kind(f"kinds[{place}]", value)
+            for place, value in enumerate(fields.at_most(changes.MAX_KINDS, "kinds", request.kinds))
+        ),
         from_at=fields.optional_moment("start_time", request, "start_time"),
         to_at=fields.optional_moment("end_time", request, "end_time"),
         newest_first=request.newest_first,

@@ -2,7 +2,7 @@
 
 import enum
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -22,11 +22,22 @@ from ..abilities.errors import Reason, invalid
 from ..interceptors.calls import current
 
 E = TypeVar("E", bound=enum.Enum)
+Items = TypeVar("Items", bound=Sized)
 
 _SITE_METADATA = "accredit-site"
 _SITE_ID = re.compile("[1-9][0-9]{0,18}")
 MAX_TOKEN = 4096
 _BILLION = 1_000_000_000
+
+
+def at_most(limit: int, path: str, items: Items) -> Items:
+    """The items of a repeated field, counted before anything is made of them.
+
+    A mebibyte has room for a million small ones, and would keep a thread busy for seconds.
+    """
+    if len(items) > limit:
+        raise invalid(path, f"at most {limit}")
+    return items
 
 
 def required_id(path: str, value: int) -> int:

@@ -45,7 +45,7 @@ class AccessGrant(_message.Message):
     display_name: _builtins.str
     """The user's display name. Only in lists."""
     email: _builtins.str
-    """The user's e-mail. Only in lists."""
+    """The user's e-mail. Only in lists, for a caller with manage_users."""
     etag: _builtins.str
     """Changes whenever the grant does."""
     @_builtins.property

@@ -208,12 +208,13 @@ class CreateAgentRequest(_message.Message):
     validate_only: _builtins.bool
     """True: judge the request and answer as if, but change nothing. The agent_id is then 0."""
     request_id: _builtins.str
-    """A UUID that names this attempt: sent again within 24 hours it has no second effect and is
-    answered with the current state; with another body it is INVALID_ARGUMENT. Empty: no guard.
+    """A UUID that names this attempt: sent again within 24 hours, with the same token, it has no
+    second effect and is answered as the first time; with another body it is INVALID_ARGUMENT.
+    Empty: no guard.
     """
     @_builtins.property
     def config(self) -> _struct_pb2.Struct:
-        """Stored as it is. At most 64 KiB as JSON, 32 levels; no integer of 2^53 or more."""
+        """Stored as it is. At most 64 KiB as JSON, 32 levels, 5 000 values; no integer of 2^53 or more."""
 
     def __init__(
         self,
@@ -461,7 +462,7 @@ class BatchGetAgentsRequest(_message.Message):
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def agents(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.AgentRef]:
-        """At most 1 000. Repeats count once."""
+        """At most 100. Repeats count once."""
 
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:

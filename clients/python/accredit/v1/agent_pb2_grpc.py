@@ -134,7 +134,7 @@ class AgentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetAgents(self, request, context):
-        """BatchGetAgents returns those of up to 1 000 agents that exist and that the caller may view.
+        """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,7 @@ class AgentServiceStub:
     GetAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetAgentRequest, _agent_pb2.GetAgentResponse]
     """GetAgent returns one agent. Needs VIEWER on it."""
     BatchGetAgents: _grpc.UnaryUnaryMultiCallable[_agent_pb2.BatchGetAgentsRequest, _agent_pb2.BatchGetAgentsResponse]
-    """BatchGetAgents returns those of up to 1 000 agents that exist and that the caller may view."""
+    """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view."""
     ListAgents: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ListAgentsRequest, _agent_pb2.ListAgentsResponse]
     """ListAgents is the one call for listing: the caller's own agents, another user's, or all.
 
@@ -122,7 +122,7 @@ class AgentServiceAsyncStub(AgentServiceStub):
     GetAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetAgentRequest, _agent_pb2.GetAgentResponse]  # type: ignore[assignment]
     """GetAgent returns one agent. Needs VIEWER on it."""
     BatchGetAgents: _aio.UnaryUnaryMultiCallable[_agent_pb2.BatchGetAgentsRequest, _agent_pb2.BatchGetAgentsResponse]  # type: ignore[assignment]
-    """BatchGetAgents returns those of up to 1 000 agents that exist and that the caller may view."""
+    """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view."""
     ListAgents: _aio.UnaryUnaryMultiCallable[_agent_pb2.ListAgentsRequest, _agent_pb2.ListAgentsResponse]  # type: ignore[assignment]
     """ListAgents is the one call for listing: the caller's own agents, another user's, or all.
 
@@ -210,7 +210,7 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.BatchGetAgentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.BatchGetAgentsResponse, _abc.Awaitable[_agent_pb2.BatchGetAgentsResponse]]:
-        """BatchGetAgents returns those of up to 1 000 agents that exist and that the caller may view."""
+        """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view."""
 
     @_abc_1.abstractmethod
     def ListAgents(

@@ -319,7 +319,7 @@ class WhoAmIResponse(_message.Message):
 
     @_builtins.property
     def user(self) -> _user_pb2.User:
-        """The acting user."""
+        """The acting user. For an agent's own token no more than id, login and whether they are active."""
 
     @_builtins.property
     def agent(self) -> _agent_pb2.Agent:

@@ -289,7 +289,9 @@ class ListChangesRequest(_message.Message):
     newest_first: _builtins.bool
     """True: newest first. False: oldest first."""
     page_size: _builtins.int
-    """How many at most. 0: 50. More than 500 counts as 500."""
+    """How many at most. 0: 50. More than 500 counts as 500. A page ends early when what its changes
+    hold comes to a megabyte.
+    """
     page_token: _builtins.str
     """next_page_token of the page before."""
     @_builtins.property
@@ -427,6 +429,7 @@ class VerifyChangesResponse(_message.Message):
     CHECKED_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    VERIFIED_AFTER_REVISION_FIELD_NUMBER: _builtins.int
     intact: _builtins.bool
     """True: all that was looked at is as it was written."""
     first_broken_revision: _builtins.int
@@ -435,6 +438,10 @@ class VerifyChangesResponse(_message.Message):
     """How many changes this call looked at."""
     next_page_token: _builtins.str
     """Where the next call goes on. Empty: the newest change was reached, or the chain is broken."""
+    verified_after_revision: _builtins.int
+    """The revision after which this call began. If it lies above the anchor that was asked for, the
+    anchor's change was pruned, and its hash was compared with nothing.
+    """
     @_builtins.property
     def head(self) -> Global___ChangeAnchor:
         """How far the chain is verified. Keep it outside the database as the next anchor."""
@@ -447,10 +454,11 @@ class VerifyChangesResponse(_message.Message):
         checked: _builtins.int = ...,
         head: Global___ChangeAnchor | None = ...,
         next_page_token: _builtins.str = ...,
+        verified_after_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "first_broken_revision", b"first_broken_revision", "head", b"head", "intact", b"intact", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "first_broken_revision", b"first_broken_revision", "head", b"head", "intact", b"intact", "next_page_token", b"next_page_token", "verified_after_revision", b"verified_after_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

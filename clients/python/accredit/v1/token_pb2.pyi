@@ -560,7 +560,9 @@ class RevokeUserTokensRequest(_message.Message):
     user_id: _builtins.int
     """Whose tokens. Unset or 0: the acting user's."""
     include_minted: _builtins.bool
-    """True: also every live token that this user minted for an agent."""
+    """True: also every live token that this user minted for an agent or for another user, and every
+    one that was minted or rotated with one of those.
+    """
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""
     def __init__(

@@ -87,9 +87,10 @@ class TokenServiceServicer(object):
     def CreateToken(self, request, context):
         """CreateToken mints a token for an agent or a user.
 
-        For an agent it needs ADMIN on it; for oneself nothing; for another user the action
-        manage_users. A caller whose own token has a ceiling or an end cannot mint beyond either:
-        PERMISSION_DENIED, CEILING_EXCEEDED. A repeat under the same request_id is answered with
+        For an agent it needs ADMIN on it; for oneself a token that reaches ADMIN; for another user
+        manage_users and manage_agents besides. A caller whose own token has a ceiling or an end cannot
+        mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED. Whoever minted the caller's own token
+        for them vouches for the new one: it works only while they still manage users. A repeat under the same request_id is answered with
         ABORTED, SECRET_ALREADY_SHOWN and the token's id: the secret cannot be shown again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -116,9 +117,9 @@ class TokenServiceServicer(object):
         """RotateToken mints a successor that carries everything over, and ends the old token after an
         overlap, so that its users can change over.
 
-        Only whoever minted the token may, with the rights to mint it, or a caller with manage_agents
-        (an agent's token) or manage_users (a user's). A token that acts as the owner is rotated by
-        the owner only. Of several racing rotations one makes the successor; the others are ABORTED,
+        For an agent's token whoever minted it may, or a caller with manage_agents, with ADMIN on the
+        agent; one that acts as the owner its minter only. For a user's token whoever may mint one for
+        that user. Whoever rotates a token that another minted vouches for the successor. Of several racing rotations one makes the successor; the others are ABORTED,
         TOKEN_ALREADY_ROTATED. A repeat under the same request_id: see CreateToken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -143,8 +144,8 @@ class TokenServiceServicer(object):
 
     def RevokeUserTokens(self, request, context):
         """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them,
-        and on request those that the user minted for agents. For oneself it needs nothing, for
-        another user manage_users.
+        and on request those that the user minted. For oneself and for another user it needs a token
+        that reaches ADMIN, for another user manage_users too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,9 +41,10 @@ class TokenServiceStub:
     CreateToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.CreateTokenRequest, _token_pb2.CreateTokenResponse]
     """CreateToken mints a token for an agent or a user.
 
-    For an agent it needs ADMIN on it; for oneself nothing; for another user the action
-    manage_users. A caller whose own token has a ceiling or an end cannot mint beyond either:
-    PERMISSION_DENIED, CEILING_EXCEEDED. A repeat under the same request_id is answered with
+    For an agent it needs ADMIN on it; for oneself a token that reaches ADMIN; for another user
+    manage_users and manage_agents besides. A caller whose own token has a ceiling or an end cannot
+    mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED. Whoever minted the caller's own token
+    for them vouches for the new one: it works only while they still manage users. A repeat under the same request_id is answered with
     ABORTED, SECRET_ALREADY_SHOWN and the token's id: the secret cannot be shown again.
     """
     GetToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.GetTokenRequest, _token_pb2.GetTokenResponse]
@@ -57,9 +58,9 @@ class TokenServiceStub:
     """RotateToken mints a successor that carries everything over, and ends the old token after an
     overlap, so that its users can change over.
 
-    Only whoever minted the token may, with the rights to mint it, or a caller with manage_agents
-    (an agent's token) or manage_users (a user's). A token that acts as the owner is rotated by
-    the owner only. Of several racing rotations one makes the successor; the others are ABORTED,
+    For an agent's token whoever minted it may, or a caller with manage_agents, with ADMIN on the
+    agent; one that acts as the owner its minter only. For a user's token whoever may mint one for
+    that user. Whoever rotates a token that another minted vouches for the successor. Of several racing rotations one makes the successor; the others are ABORTED,
     TOKEN_ALREADY_ROTATED. A repeat under the same request_id: see CreateToken.
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeTokenRequest, _token_pb2.RevokeTokenResponse]
@@ -71,8 +72,8 @@ class TokenServiceStub:
     """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it."""
     RevokeUserTokens: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeUserTokensRequest, _token_pb2.RevokeUserTokensResponse]
     """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them,
-    and on request those that the user minted for agents. For oneself it needs nothing, for
-    another user manage_users.
+    and on request those that the user minted. For oneself and for another user it needs a token
+    that reaches ADMIN, for another user manage_users too.
     """
 
 @_typing.type_check_only
@@ -88,9 +89,10 @@ class TokenServiceAsyncStub(TokenServiceStub):
     CreateToken: _aio.UnaryUnaryMultiCallable[_token_pb2.CreateTokenRequest, _token_pb2.CreateTokenResponse]  # type: ignore[assignment]
     """CreateToken mints a token for an agent or a user.
 
-    For an agent it needs ADMIN on it; for oneself nothing; for another user the action
-    manage_users. A caller whose own token has a ceiling or an end cannot mint beyond either:
-    PERMISSION_DENIED, CEILING_EXCEEDED. A repeat under the same request_id is answered with
+    For an agent it needs ADMIN on it; for oneself a token that reaches ADMIN; for another user
+    manage_users and manage_agents besides. A caller whose own token has a ceiling or an end cannot
+    mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED. Whoever minted the caller's own token
+    for them vouches for the new one: it works only while they still manage users. A repeat under the same request_id is answered with
     ABORTED, SECRET_ALREADY_SHOWN and the token's id: the secret cannot be shown again.
     """
     GetToken: _aio.UnaryUnaryMultiCallable[_token_pb2.GetTokenRequest, _token_pb2.GetTokenResponse]  # type: ignore[assignment]
@@ -104,9 +106,9 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """RotateToken mints a successor that carries everything over, and ends the old token after an
     overlap, so that its users can change over.
 
-    Only whoever minted the token may, with the rights to mint it, or a caller with manage_agents
-    (an agent's token) or manage_users (a user's). A token that acts as the owner is rotated by
-    the owner only. Of several racing rotations one makes the successor; the others are ABORTED,
+    For an agent's token whoever minted it may, or a caller with manage_agents, with ADMIN on the
+    agent; one that acts as the owner its minter only. For a user's token whoever may mint one for
+    that user. Whoever rotates a token that another minted vouches for the successor. Of several racing rotations one makes the successor; the others are ABORTED,
     TOKEN_ALREADY_ROTATED. A repeat under the same request_id: see CreateToken.
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeTokenRequest, _token_pb2.RevokeTokenResponse]  # type: ignore[assignment]
@@ -118,8 +120,8 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it."""
     RevokeUserTokens: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeUserTokensRequest, _token_pb2.RevokeUserTokensResponse]  # type: ignore[assignment]
     """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them,
-    and on request those that the user minted for agents. For oneself it needs nothing, for
-    another user manage_users.
+    and on request those that the user minted. For oneself and for another user it needs a token
+    that reaches ADMIN, for another user manage_users too.
     """
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -138,9 +140,10 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_token_pb2.CreateTokenResponse, _abc.Awaitable[_token_pb2.CreateTokenResponse]]:
         """CreateToken mints a token for an agent or a user.
 
-        For an agent it needs ADMIN on it; for oneself nothing; for another user the action
-        manage_users. A caller whose own token has a ceiling or an end cannot mint beyond either:
-        PERMISSION_DENIED, CEILING_EXCEEDED. A repeat under the same request_id is answered with
+        For an agent it needs ADMIN on it; for oneself a token that reaches ADMIN; for another user
+        manage_users and manage_agents besides. A caller whose own token has a ceiling or an end cannot
+        mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED. Whoever minted the caller's own token
+        for them vouches for the new one: it works only while they still manage users. A repeat under the same request_id is answered with
         ABORTED, SECRET_ALREADY_SHOWN and the token's id: the secret cannot be shown again.
         """
 
@@ -172,9 +175,9 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         """RotateToken mints a successor that carries everything over, and ends the old token after an
         overlap, so that its users can change over.
 
-        Only whoever minted the token may, with the rights to mint it, or a caller with manage_agents
-        (an agent's token) or manage_users (a user's). A token that acts as the owner is rotated by
-        the owner only. Of several racing rotations one makes the successor; the others are ABORTED,
+        For an agent's token whoever minted it may, or a caller with manage_agents, with ADMIN on the
+        agent; one that acts as the owner its minter only. For a user's token whoever may mint one for
+        that user. Whoever rotates a token that another minted vouches for the successor. Of several racing rotations one makes the successor; the others are ABORTED,
         TOKEN_ALREADY_ROTATED. A repeat under the same request_id: see CreateToken.
         """
 
@@ -204,8 +207,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_token_pb2.RevokeUserTokensResponse, _abc.Awaitable[_token_pb2.RevokeUserTokensResponse]]:
         """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them,
-        and on request those that the user minted for agents. For oneself it needs nothing, for
-        another user manage_users.
+        and on request those that the user minted. For oneself and for another user it needs a token
+        that reaches ADMIN, for another user manage_users too.
         """
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -154,13 +154,13 @@ def upgrade() -> None:
     op.create_table(
         "reservations",
         sa.Column("agent_slug", _TEXT, nullable=False),
-        sa.Column("owner_id", _KEY, nullable=False),
+        sa.Column("owner_id", _KEY),
         sa.Column("expire_at", _TIME, nullable=False),
         sa.ForeignKeyConstraint(
             ["owner_id"],
             ["users.user_id"],
             name=op.f("fk_reservations_owner_id_users"),
-            ondelete="CASCADE",
+            ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("agent_slug", name=op.f("pk_reservations")),
     )
@@ -244,6 +244,26 @@ def upgrade() -> None:
     )
     op.create_index("ix_tokens_created_at_token_id", "tokens", ["created_at", "token_id"])
     op.create_index("ix_tokens_created_by", "tokens", ["created_by"])
+
+    op.create_table(
+        "token_vouchers",
+        sa.Column("token_id", _TEXT, nullable=False),
+        sa.Column("user_id", _KEY, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["token_id"],
+            ["tokens.token_id"],
+            name=op.f("fk_token_vouchers_token_id_tokens"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.user_id"],
+            name=op.f("fk_token_vouchers_user_id_users"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("token_id", "user_id", name=op.f("pk_token_vouchers")),
+    )
+    op.create_index("ix_token_vouchers_user_id_token_id", "token_vouchers", ["user_id", "token_id"])
     op.create_index(
         "ix_tokens_user_id_created_at_token_id", "tokens", ["user_id", "created_at", "token_id"]
     )
@@ -258,6 +278,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop everything."""
     for table in (
+        "token_vouchers",
         "tokens",
         "grants",
         "reservations",

@@ -1,0 +1,201 @@
+"""Rights do not outlive those who gave them, however many tokens stand between."""
+
+from typing import Any
+
+import pytest
+
+from tests.registry import Person, Registry
+
+
+def _mint(caller: Person, **fields: Any) -> Person:
+    minted = caller.call("TokenService/CreateToken", **({"full_rights": True} | fields))
+    return Person(caller.registry, minted.secret, token_id=minted.token.token_id)
+
+
+def _works(person: Person) -> bool:
+    answer = person.registry.admin.call("AuthService/Authenticate", token=person.token)
+    return answer.HasField("principal")
+
+
+def _demote(registry: Registry, who: Person) -> None:
+    registry.admin.call(
+        "UserService/UpdateUser",
+        user={"user_id": who.user_id},
+        update={"role": "USER_ROLE_MEMBER"},
+    )
+
+
+def test_what_was_minted_with_an_administrators_gift_ends_with_the_giver(
+    registry: Registry,
+) -> None:
+    giver, user = registry.user("ADMINISTRATOR"), registry.user()
+    agent = registry.agent(user)
+    first = _mint(giver, user_id=user.user_id)
+    first = Person(registry, first.token, user_id=user.user_id)
+    second = _mint(first)
+    of_agent = _mint(first, agent={"agent_id": agent.agent_id})
+    as_owner = _mint(first, agent={"agent_id": agent.agent_id}, act_as_owner=True)
+    further = _mint(second)
+    assert all(map(_works, (first, second, of_agent, as_owner, further)))
+
+    _demote(registry, giver)
+
+    assert not any(map(_works, (first, second, of_agent, as_owner, further)))
+
+
+def test_whoever_rotates_anothers_token_does_not_keep_it_beyond_their_own_rights(
+    registry: Registry,
+) -> None:
+    rotator, user = registry.user("ADMINISTRATOR"), registry.user()
+    agent = registry.agent(user)
+    of_user, of_agent = _mint(user), _mint(user, agent={"agent_id": agent.agent_id})
+    learnt = [
+        Person(registry, rotator.call("TokenService/RotateToken", token_id=one.token_id).secret)
+        for one in (of_user, of_agent)
+    ]
+    assert all(map(_works, learnt))
+
+    _demote(registry, rotator)
+
+    assert not any(map(_works, learnt))
+
+
+@pytest.mark.parametrize("method", ["RevokeUserTokens", "DeleteUser"])
+def test_what_somebody_minted_goes_with_them_on_request(registry: Registry, method: str) -> None:
+    giver, user = registry.user("ADMINISTRATOR"), registry.user()
+    first = _mint(giver, user_id=user.user_id)
+    second = _mint(first)
+    if method == "DeleteUser":
+        registry.admin.call("UserService/DeleteUser", user={"user_id": giver.user_id})
+    else:
+        registry.admin.call(
+            "TokenService/RevokeUserTokens", user_id=giver.user_id, include_minted=True
+        )
+    assert not _works(first)
+    assert not _works(second)
+
+
+def test_an_administrator_goes_on_when_the_one_who_let_them_in_is_gone(
+    own_registry: Registry,
+) -> None:
+    registry = own_registry
+    second = registry.user("ADMINISTRATOR")
+    own = _mint(second)
+    first = {"user_id": registry.admin.user_id}
+    second.call("UserService/UpdateUser", user=first, update={"role": "USER_ROLE_MEMBER"})
+    assert second.call("AuthService/WhoAmI").user.role == 1
+    own.call("UserService/DeleteUser", user=first)
+    for person in (second, own):
+        assert person.call("AuthService/WhoAmI").user.user_id == second.user_id
+        assert person.call("AuthService/WhoAmI").token.created_by == second.user_id
+
+
+@pytest.mark.parametrize(
+    "ceiling",
+    [
+        {"max_role": "ROLE_ADMIN", "capabilities": ["manage_users"]},
+        {"max_role": "ROLE_VIEWER", "capabilities": ["manage_users", "manage_agents"]},
+    ],
+    ids=["without manage_agents", "with a low role"],
+)
+def test_a_restricted_administrators_token_mints_for_nobody_else(
+    registry: Registry, ceiling: dict[str, Any]
+) -> None:
+    administrator, user = registry.user("ADMINISTRATOR"), registry.user()
+    minted = administrator.call("TokenService/CreateToken", ceiling=ceiling)
+    restricted = Person(registry, minted.secret)
+    for call in (
+        ("CreateToken", {"user_id": user.user_id, "ceiling": ceiling}),
+        ("RotateToken", {"token_id": user.token_id}),
+    ):
+        refusal = restricted.refused(f"TokenService/{call[0]}", **call[1])
+        assert refusal.code.name == "PERMISSION_DENIED"
+    assert _works(user)
+
+
+def test_rotating_takes_the_role_that_minting_takes(registry: Registry) -> None:
+    administrator, owner = registry.user("ADMINISTRATOR"), registry.user()
+    token = _mint(owner, agent={"agent_id": registry.agent(owner).agent_id})
+    minted = administrator.call(
+        "TokenService/CreateToken",
+        ceiling={"max_role": "ROLE_VIEWER", "capabilities": ["manage_agents"]},
+    )
+    low = Person(registry, minted.secret)
+    refusal = low.refused("TokenService/RotateToken", token_id=token.token_id)
+    assert refusal.reason == "TOKEN_ACCESS_DENIED"
+
+
+def test_a_transfer_tells_nothing_of_what_the_new_owner_has(own_registry: Registry) -> None:
+    registry = own_registry
+    owner, other = registry.user(), registry.user(login="discreet")
+    mine = registry.agent(owner)
+    for _ in range(100):
+        registry.agent(other, agent_name="Secret Merger")
+    refusal = owner.refused(
+        "AgentService/TransferAgent",
+        agent={"agent_id": mine.agent_id},
+        new_owner={"user_id": other.user_id},
+    )
+    assert refusal.reason == "AGENT_LIMIT_REACHED"
+    told = f"{refusal.message} {refusal.metadata}"
+    assert "Secret" not in told
+    assert "discreet" not in told
+    assert "100" not in told
+
+
+def test_a_check_tells_nothing_of_an_agent_that_is_hidden(registry: Registry) -> None:
+    stranger = registry.user()
+    hidden = registry.agent(registry.user())
+
+    def asked(slug: str) -> Any:
+        check = {"agent": {"agent_slug": slug}}
+        return stranger.call("AccessService/CheckAccess", check=check)
+
+    there, nowhere = asked(hidden.agent_slug), asked("no-such-agent-at-all")
+    there.basis.consistency_token = nowhere.basis.consistency_token = ""
+    assert there == nowhere
+
+
+def test_a_reply_is_replayed_to_the_same_token_only(registry: Registry) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner, config={"private": "plan"})
+    update: dict[str, Any] = {
+        "agent": {"agent_id": agent.agent_id},
+        "update": {"agent_name": "Renamed"},
+        "request_id": "5f0c6d3e-0000-4000-8000-0123456789ab",
+    }
+    assert owner.call("AgentService/UpdateAgent", **update).agent.config["private"] == "plan"
+    minted = owner.call("TokenService/CreateToken", ceiling={"max_role": "ROLE_VIEWER"})
+    low = Person(registry, minted.secret)
+    assert low.refused("AgentService/UpdateAgent", **update).reason == "ROLE_INSUFFICIENT"
+
+
+def test_a_slug_stays_reserved_when_its_former_owner_is_deleted(registry: Registry) -> None:
+    former, stranger = registry.user(), registry.user()
+    slug = registry.name("payroll")
+    agent = registry.agent(former, slug)
+    registry.admin.call("AgentService/DeleteAgent", agent={"agent_id": agent.agent_id})
+    registry.admin.call("UserService/DeleteUser", user={"user_id": former.user_id})
+    refusal = stranger.refused("AgentService/CreateAgent", agent_slug=slug)
+    assert refusal.reason == "SLUG_RESERVED"
+
+
+def test_a_page_of_the_log_ends_before_it_grows_too_large(registry: Registry) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner)
+    for number in range(12):
+        owner.call(
+            "AgentService/UpdateAgent",
+            agent={"agent_id": agent.agent_id},
+            update={"config": {"text": f"{number}" + "x" * 60_000}},
+        )
+    query: dict[str, Any] = {"agent_id": agent.agent_id, "page_size": 500}
+    page = owner.call("ChangeService/ListChanges", **query)
+    revisions = [change.revision for change in page.changes]
+    assert page.next_page_token
+    assert page.ByteSize() < 2**21
+    while page.next_page_token:
+        page = owner.call("ChangeService/ListChanges", **query, page_token=page.next_page_token)
+        revisions += [change.revision for change in page.changes]
+    assert len(revisions) == 13
+    assert revisions == sorted(set(revisions))

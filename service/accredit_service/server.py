@@ -105,7 +105,7 @@ class _Lanes:
         return cls(
             calls=lane("calls", threads, WAITING * threads, REQUEST_PATIENCE),
             streams=lane("streams", STREAMS, 0, REQUEST_PATIENCE),
-            health=lane("health", 32, 256, HEALTH_PATIENCE),
+            health=lane("health", 64, 256, HEALTH_PATIENCE),
             watchers=lane("watchers", HEALTH_WATCHERS, 0, HEALTH_PATIENCE),
             # Nobody's request is read there.
             refusals=lane("refusals", 1, 1024, 0.0),

@@ -255,6 +255,25 @@ def test_what_an_administrator_minted_before_they_fell(scene: Scene, fate: str, 
         _powerless(one, scene)
 
 
+def test_what_an_administrator_minted_for_another_one_ends_with_them_on_request(
+    scene: Scene,
+) -> None:
+    # It stands by itself, so that no administrator can lock out all others by leaving; whoever
+    # does not trust the one who leaves takes it away.
+    registry, fallen = scene.registry, scene.administrator
+    peer = registry.user("ADMINISTRATOR")
+    for_peer = _token(fallen, user_id=peer.user_id)
+    further = _token(for_peer)
+    registry.admin.call(
+        "TokenService/RevokeUserTokens", user_id=fallen.user_id, include_minted=True
+    )
+    registry.admin.call("UserService/DeactivateUser", user={"user_id": fallen.user_id})
+    for one in (for_peer, further):
+        _powerless(one, scene)
+        assert authenticate(registry, one.token) == "TOKEN_INVALID"
+    assert authenticate(registry, peer.token) == "ALLOWED"
+
+
 def test_what_a_grantee_minted_before_their_grant_ended(scene: Scene) -> None:
     registry, temporary = scene.registry, scene.member
     end = registry.clock() + timedelta(hours=1)
@@ -342,7 +361,7 @@ def test_a_revoked_token_that_mints_once_more_from_another_process(
         running_registry(database_url, folders[1]) as other,
     ):
         member = one.user()
-        agent = {"agent": {"agent_id": one.agent(member).agent_id}}
+        agent: dict[str, Any] = {"agent": {"agent_id": one.agent(member).agent_id}}
         elsewhere = Person(other, member.token, member.token_id, user_id=member.user_id)
         # The other process has seen the token work.
         elsewhere.call("TokenService/CreateToken", **agent, full_rights=True)

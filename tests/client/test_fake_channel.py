@@ -5,7 +5,7 @@ from concurrent import futures
 from typing import Any
 
 import grpc
-import grpc_testing  # type: ignore[import-untyped]
+import grpc_testing
 import pytest
 
 import accredit

@@ -87,3 +87,12 @@ def registry(database_url: str, tmp_path: Path) -> Generator[Registry]:
     """A server with an administrator, on each engine; users may own a hundred agents."""
     with running_registry(database_url, tmp_path) as running:
         yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what tests have measured: ``record_property("measured: longest start, s", 1.2)``."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name.startswith("measured: "):
+                what = name.removeprefix("measured: ")
+                terminalreporter.write_line(f"{report.nodeid}: {what}: {value}")

@@ -35,11 +35,24 @@ def doomed() -> Generator[PostgresServer]:
 
 
 @pytest.fixture
-def on_postgres(doomed: PostgresServer, tmp_path: Path) -> Generator[Registry]:
-    """A server on it; calls without a deadline get one of two seconds."""
+def doomed_url(doomed: PostgresServer) -> str:
+    """A migrated database on it."""
     url = doomed.url(doomed.create_database())
     migrate.upgrade(url)
-    with running_registry(url, tmp_path, default_deadline=2.0) as registry:
+    return url
+
+
+@pytest.fixture
+def on_postgres(doomed_url: str, tmp_path: Path) -> Generator[Registry]:
+    """A server on it."""
+    with running_registry(doomed_url, tmp_path) as registry:
+        yield registry
+
+
+@pytest.fixture
+def impatient(doomed_url: str, tmp_path: Path) -> Generator[Registry]:
+    """The same; a call gets two seconds at most."""
+    with running_registry(doomed_url, tmp_path, default_deadline=2.0) as registry:
         yield registry
 
 
@@ -223,14 +236,14 @@ def test_while_it_is_down_the_server_lives_and_is_not_ready(
 
 
 def test_while_it_hangs_every_call_ends_by_its_deadline(
-    doomed: PostgresServer, on_postgres: Registry
+    doomed: PostgresServer, impatient: Registry
 ) -> None:
     wish: dict[str, Any] = {
         "agent_slug": "hung",
-        "owner_id": on_postgres.admin.user_id,
+        "owner_id": impatient.admin.user_id,
         "create_if_missing": True,
     }
-    with spread(on_postgres.admin, connections=8) as admins:
+    with spread(impatient.admin, connections=8) as admins:
         for place, admin in enumerate(admins):
             # Some name no deadline of their own.
             admin.registry.timeout = 1.0 if place % 3 else None
@@ -247,12 +260,12 @@ def test_while_it_hangs_every_call_ends_by_its_deadline(
             os.kill(pid, signal.SIGSTOP)
         try:
             hung = race(asked)
-            await_health(on_postgres.address, serving=False)
-            assert health_of(on_postgres.address, "") == HealthCheckResponse.SERVING
+            await_health(impatient.address, serving=False)
+            assert health_of(impatient.address, "") == HealthCheckResponse.SERVING
         finally:
             for pid in stopped:
                 os.kill(pid, signal.SIGCONT)
-        await_health(on_postgres.address, serving=True)
+        await_health(impatient.address, serving=True)
         # What hung is worked off first, by the same threads and connections.
         again = race(asked)
     assert len(refusals(hung)) == len(asked)

@@ -1,22 +1,18 @@
 """Requests, metadata and errors at the very edge of their sizes, forty times out of forty."""
 
-import grpc
+from typing import Any
+
 import pytest
-from google.protobuf.message import Message
 
 from accredit_service.interceptors.limits import MESSAGE_LIMIT, METADATA_LIMIT
-from tests.hostile.scenes import BASELINES, Scene
+from tests.hostile.scenes import Scene
 from tests.hostile.wire import Wire, faults_of
 
 TIMES = 40
 
 
-@pytest.mark.parametrize(
-    "method", ["AgentService/CreateAgent", "AuthService/Authenticate", "TokenService/CreateToken"]
-)
-def test_a_message_of_a_mebibyte_is_read_and_a_byte_more_never(
-    wire: Wire, scene: Scene, method: str
-) -> None:
+def test_a_message_of_a_mebibyte_is_read_and_a_byte_more_never(wire: Wire, scene: Scene) -> None:
+    method = "AgentService/CreateAgent"
     padding = b"\xc2\x3e"  # Field 1000, of the future.
     body = scene.request(method).SerializeToString() + padding
     room = MESSAGE_LIMIT - len(body)
@@ -51,30 +47,27 @@ def test_metadata_of_8_kib_is_taken_and_a_byte_more_never(wire: Wire) -> None:
 @pytest.mark.parametrize(
     ("method", "fields"),
     [
-        ("AccessService/BatchCheckAccess", {"checks": [{"agent": {"agent_slug": "ü" * 900}}]}),
-        ("AuthService/BatchAuthorize", {"token": "x", "demands": [{"capability": "ü" * 900}]}),
+        # As long as a thousand of them may be in a mebibyte.
+        ("AccessService/BatchCheckAccess", {"checks": [{"agent": {"agent_slug": "-" * 900}}]}),
+        ("AuthService/BatchAuthorize", {"token": "x", "demands": [{"capability": "ü" * 450}]}),
     ],
 )
 def test_a_thousand_bad_items_arrive_as_what_they_are_every_time(
-    wire: Wire, method: str, fields: dict[str, list[object]]
+    wire: Wire, method: str, fields: dict[str, Any]
 ) -> None:
     request_of = wire.registry.request_of(method)
     (name,) = set(fields) - {"token"}
-    # As long as a thousand of them may be in a mebibyte.
-    body = request_of(**(fields | {name: fields[name] * 500})).SerializeToString()
-    bad: type[Message] = request_of
-    assert isinstance(bad.FromString(body), request_of)
+    body = request_of(**(fields | {name: fields[name] * 1000})).SerializeToString()
     for _ in range(TIMES):
         outcome = wire.send(method, body)
-        assert outcome.code == grpc.StatusCode.INVALID_ARGUMENT.name
+        assert outcome.code == "INVALID_ARGUMENT"
         assert faults_of(outcome, wire.registry.methods[method].input_type) == []
 
 
-def test_answers_with_the_longest_names_arrive(wire: Wire, scene: Scene) -> None:
+def test_answers_with_the_longest_names_arrive(wire: Wire) -> None:
     """An error repeats what it is about; with the longest of it the code is not lost either."""
     slug = "".join(chr(0x4E00 + number) for number in range(1000))
     for method in ("AgentService/GetAgent", "AgentService/ResolveAgent"):
-        assert method in BASELINES
         request = wire.registry.request_of(method)(agent={"agent_slug": slug})
         outcomes = {wire.send(method, request.SerializeToString()).code for _ in range(TIMES)}
         assert outcomes == {"NOT_FOUND"}

@@ -38,6 +38,8 @@ class Token:
     as_owner: bool
     ends: datetime | None
     revoked: bool = False
+    #: Who rotated it although another minted it.
+    vouchers: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -80,7 +82,7 @@ class Reference:
             return 0
         if token.agent is not None and not self.agents[token.agent].active:
             return 0
-        if not self.users[token.minter].active:
+        if not self.users[token.minter].active or not self.vouched_for(token):
             return 0
         if token.agent is None:
             assert token.user is not None
@@ -95,6 +97,14 @@ class Reference:
             return 0
         return min(self.role(token.minter, agent, now), token.max_role)
 
+    def administers(self, user: int) -> bool:
+        """Whether a user manages agents and users now."""
+        return self.users[user].active and self.users[user].administers
+
+    def vouched_for(self, token: Token) -> bool:
+        """Whether a token is an administrator's, or those who learnt it since still are."""
+        return self.administers(token.minter) or all(map(self.administers, token.vouchers))
+
     def authorize(
         self, token: Token, agent: int, least: int, site: int | None, now: datetime
     ) -> bool:
@@ -104,6 +114,41 @@ class Reference:
             and self.agents[agent].active
             and self.on_site(agent, site)
         )
+
+    def may_grant(
+        self, by: int, agent: int, to: int, role: int, ends: datetime | None, now: datetime
+    ) -> bool:
+        """Whether somebody may give another a role: nothing the owner loses by, nor for longer."""
+        if self.role(by, agent, now) < ADMIN:
+            return False
+        if to == self.agents[agent].owner and (role < ADMIN or ends is not None):
+            return False
+        if self.administers(by) or self.agents[agent].owner == by:
+            return True
+        own = self.grants[agent, by][1]
+        return own is None or (ends is not None and ends <= own)
+
+    def may_revoke(self, by: int, agent: int, user: int, now: datetime) -> bool:
+        """Whether somebody may take a grant away; the owner's nobody may."""
+        return self.role(by, agent, now) == ADMIN and user != self.agents[agent].owner
+
+    def may_give_away(self, by: int, agent: int, to: int) -> bool:
+        """Whether somebody may transfer an agent: its owner, to somebody else who is active."""
+        owner = self.agents[agent].owner
+        may = self.administers(by) or (owner == by and self.users[by].active)
+        return may and to != owner and self.users[to].active
+
+    def may_mint(self, by: int, agent: int, as_owner: bool, now: datetime) -> bool:
+        """Whether somebody may mint for an agent; what acts as the owner, only the owner."""
+        may = self.role(by, agent, now) == ADMIN
+        return may and (not as_owner or self.agents[agent].owner == by)
+
+    def may_rotate(self, by: int, token: Token, now: datetime) -> bool:
+        """Whether somebody may learn an agent's token anew, which must be live."""
+        if token.agent is None or token.revoked or (token.ends is not None and now >= token.ends):
+            return False
+        may = by == token.minter or (self.administers(by) and not token.as_owner)
+        return may and self.role(by, token.agent, now) == ADMIN
 
     def transfer(self, agent: int, to: int, keep: bool) -> None:
         """Give an agent away, with nothing of its tokens left."""

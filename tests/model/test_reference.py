@@ -1,11 +1,13 @@
 """Check, batch check, list and authorize answer as the reference does, whatever has happened.
 
 A random history of everything that moves rights runs against a real server on each engine; after
-each step every user is asked about every agent, role and site, and every token likewise.
+each step every user is asked about every agent, role and site, and every token likewise. Whoever
+tries something must be let or refused as the reference says.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -24,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from tests.model.reference import ADMIN, OPERATOR, VIEWER, Agent, Reference, Token, User
-from tests.registry import Person, Registry, running_registry
+from tests.registry import Person, RefusedError, Registry, running_registry
 
 ROLES = {VIEWER: "ROLE_VIEWER", OPERATOR: "ROLE_OPERATOR", ADMIN: "ROLE_ADMIN"}
 ALLOWED = 1
@@ -73,6 +75,21 @@ class AccessMachine(RuleBasedStateMachine):
         found: int = self.pick(self.people, number)
         return found
 
+    def tries(
+        self, number: int, may: Callable[[int], bool], method: str, **fields: Any
+    ) -> tuple[Any, int]:
+        """The answer to somebody's call, None if it was refused; and who that was."""
+        callers = {**self.people, self.admin.user_id: self.admin}
+        by = self.pick(callers, number)
+        allowed = may(by)
+        answer = refusal = None
+        try:
+            answer = callers[by].call(method, **fields)
+        except RefusedError as error:
+            refusal = error
+        assert allowed == (refusal is None), refusal or f"{method} was answered: {answer}"
+        return answer, by
+
     def ends(self, hours: int | None) -> datetime | None:
         return None if hours is None else self.now + timedelta(hours=hours)
 
@@ -88,43 +105,50 @@ class AccessMachine(RuleBasedStateMachine):
         self.known.grants[made.agent_id, owner] = (ADMIN, None)
 
     @precondition(lambda self: self.known.agents)
-    @rule(which=picks, who=picks, role=roles, hours=lifetimes)
-    def grant(self, which: int, who: int, role: int, hours: int | None) -> None:
+    @rule(by=picks, which=picks, who=picks, role=roles, hours=lifetimes)
+    def grant(self, by: int, which: int, who: int, role: int, hours: int | None) -> None:
         agent, user = self.pick(self.known.agents, which), self.someone(who)
-        if user == self.known.agents[agent].owner:
-            return
-        ends = self.ends(hours)
-        self.registry.grant(
-            agent, self.people[user], ROLES[role].removeprefix("ROLE_"), expire_time=ends
+        ends, now = self.ends(hours), self.now
+        answer, _ = self.tries(
+            by,
+            lambda by: self.known.may_grant(by, agent, user, role, ends, now),
+            "AccessService/GrantAccess",
+            agent={"agent_id": agent},
+            principal={"user_id": user},
+            role=ROLES[role],
+            expire_time=ends,
         )
-        self.known.grants[agent, user] = (role, ends)
+        if answer:
+            self.known.grants[agent, user] = (role, ends)
 
     @precondition(lambda self: self.known.grants)
-    @rule(which=picks)
-    def revoke_a_grant(self, which: int) -> None:
+    @rule(by=picks, which=picks)
+    def revoke_a_grant(self, by: int, which: int) -> None:
         agent, user = self.pick(self.known.grants, which)
-        if user == self.known.agents[agent].owner:
-            return
-        self.admin.call(
+        answer, _ = self.tries(
+            by,
+            lambda by: self.known.may_revoke(by, agent, user, self.now),
             "AccessService/RevokeAccess",
             agent={"agent_id": agent},
             principal={"user_id": user},
         )
-        self.known.revoke(agent, user)
+        if answer:
+            self.known.revoke(agent, user)
 
     @precondition(lambda self: self.known.agents)
-    @rule(which=picks, who=picks, keep=st.booleans())
-    def transfer(self, which: int, who: int, keep: bool) -> None:
+    @rule(by=picks, which=picks, who=picks, keep=st.booleans())
+    def transfer(self, by: int, which: int, who: int, keep: bool) -> None:
         agent, to = self.pick(self.known.agents, which), self.someone(who)
-        if to == self.known.agents[agent].owner or not self.known.users[to].active:
-            return
-        self.admin.call(
+        answer, _ = self.tries(
+            by,
+            lambda by: self.known.may_give_away(by, agent, to),
             "AgentService/TransferAgent",
             agent={"agent_id": agent},
             new_owner={"user_id": to},
             keep_access=keep,
         )
-        self.known.transfer(agent, to, keep)
+        if answer:
+            self.known.transfer(agent, to, keep)
 
     @precondition(lambda self: self.known.agents)
     @rule(which=picks, active=st.booleans())
@@ -154,50 +178,53 @@ class AccessMachine(RuleBasedStateMachine):
         self.known.delete(agent)
 
     @precondition(lambda self: self.known.agents and len(self.known.tokens) < 8)
-    @rule(which=picks, role=roles, hours=lifetimes, full=st.booleans(), as_owner=st.booleans())
-    def mint(self, which: int, role: int, hours: int | None, full: bool, as_owner: bool) -> None:
-        agent = self.pick(self.known.agents, which)
-        owner = self.known.agents[agent].owner
-        minters = [
-            user
-            for user in self.people
-            if self.known.role(user, agent, self.now) == ADMIN and (user == owner or not as_owner)
-        ]
-        if not minters:
-            return
-        minter = self.pick(minters, which)
+    @rule(
+        by=picks,
+        which=picks,
+        role=roles,
+        hours=lifetimes,
+        full=st.booleans(),
+        as_owner=st.booleans(),
+    )
+    def mint(
+        self, by: int, which: int, role: int, hours: int | None, full: bool, as_owner: bool
+    ) -> None:
+        agent, ends, now = self.pick(self.known.agents, which), self.ends(hours), self.now
         rights: dict[str, Any] = {"full_rights": True}
         if not full:
             rights = {"ceiling": {"max_role": ROLES[role]}}
-        ends = self.ends(hours)
-        minted = self.people[minter].call(
+        minted, minter = self.tries(
+            by,
+            lambda by: self.known.may_mint(by, agent, as_owner, now),
             "TokenService/CreateToken",
             agent={"agent_id": agent},
             act_as_owner=as_owner,
             expire_time=ends,
             **rights,
         )
-        token = Token(agent, None, minter, ADMIN if full else role, as_owner, ends)
-        self.known.tokens[minted.token.token_id] = token
-        self.secrets[minted.token.token_id] = minted.secret
+        if minted:
+            token = Token(agent, None, minter, ADMIN if full else role, as_owner, ends)
+            self.known.tokens[minted.token.token_id] = token
+            self.secrets[minted.token.token_id] = minted.secret
 
     @precondition(lambda self: any(one.agent for one in self.known.tokens.values()))
-    @rule(which=picks)
-    def rotate(self, which: int) -> None:
+    @rule(by=picks, which=picks)
+    def rotate(self, by: int, which: int) -> None:
         minted = [key for key, one in self.known.tokens.items() if one.agent is not None]
         token_id = self.pick(minted, which)
         old = self.known.tokens[token_id]
-        dead = old.revoked or (old.ends is not None and self.now >= old.ends)
-        assert old.agent is not None
-        if dead or self.known.role(old.minter, old.agent, self.now) < ADMIN:
-            return
-        answer = self.people[old.minter].call(
-            "TokenService/RotateToken", token_id=token_id, overlap={"seconds": 0}
+        answer, rotator = self.tries(
+            by,
+            lambda by: self.known.may_rotate(by, old, self.now),
+            "TokenService/RotateToken",
+            token_id=token_id,
+            overlap={"seconds": 0},
         )
-        successor = Token(old.agent, None, old.minter, old.max_role, old.as_owner, old.ends)
-        del self.known.tokens[token_id]
-        self.known.tokens[answer.token.token_id] = successor
-        self.secrets[answer.token.token_id] = answer.secret
+        if answer:
+            del self.known.tokens[token_id]
+            vouchers = (old.vouchers | {rotator}) - {old.minter}
+            self.known.tokens[answer.token.token_id] = replace(old, vouchers=vouchers)
+            self.secrets[answer.token.token_id] = answer.secret
 
     @precondition(lambda self: any(one.agent for one in self.known.tokens.values()))
     @rule(which=picks)

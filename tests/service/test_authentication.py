@@ -1,7 +1,7 @@
 import ipaddress
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -10,12 +10,13 @@ import pytest
 
 from accredit_service.abilities import auth, bearer
 from accredit_service.abilities.app import App
+from accredit_service.abilities.bootstrap import new_token
 from accredit_service.abilities.errors import Reason, Unauthenticated
 from accredit_service.abilities.rights import Principal
 from accredit_service.interceptors.authentication import credential
 from accredit_storage.errors import StoreUnavailable
 from tests.service.conftest import Start
-from tests.service.running import Running
+from tests.service.running import PATIENCE, Running
 
 LookUps = list[str]
 
@@ -209,3 +210,77 @@ def test_a_token_that_worked_is_looked_up_again_each_time(server: Running) -> No
     with server.app.store.write() as tx:
         tx.tokens.revoke(token_id, server.app.now())
     assert server.fails().reason == "TOKEN_INVALID"
+
+
+def test_a_victims_id_in_forged_tokens_does_not_shut_out_the_victim(
+    start: Start, look_ups: LookUps
+) -> None:
+    everybody = (ipaddress.ip_network("127.0.0.0/8"),)
+    server = start(trusted_proxies=everybody, build_with={"clock": lambda: 7.0})
+    reasons = [
+        server.fails(
+            token=forged(server.token), metadata=[("x-forwarded-for", f"192.0.2.{number}")]
+        )
+        for number in range(12)
+    ]
+    assert {one.reason for one in reasons} == {"TOKEN_INVALID"}
+    # The first use of the right one in this process.
+    server.call()
+    assert len(look_ups) == 13
+
+
+def test_a_revoked_token_that_is_tried_again_does_not_shut_out_its_neighbours(start: Start) -> None:
+    server = start(build_with={"clock": lambda: 7.0})
+    revoked, *neighbours = [new_token(server.app, print) for _ in range(5)]
+    server.call(token=revoked.secret)
+    with server.app.store.write() as tx:
+        tx.tokens.revoke(revoked.token_id, server.app.now())
+    reasons = [server.fails(token=revoked.secret).reason for _ in range(30)]
+    assert reasons == ["TOKEN_INVALID"] * 11 + ["RATE_LIMITED"] * 19
+    for neighbour in neighbours:
+        server.call(token=neighbour.secret)
+
+
+def test_nor_does_one_that_this_process_has_never_seen_work(start: Start) -> None:
+    server = start(build_with={"clock": lambda: 7.0})
+    revoked, *neighbours = [new_token(server.app, print) for _ in range(5)]
+    with server.app.store.write() as tx:
+        tx.tokens.revoke(revoked.token_id, server.app.now())
+    reasons = [server.fails(token=revoked.secret).reason for _ in range(30)]
+    assert reasons == ["TOKEN_INVALID"] * 3 + ["RATE_LIMITED"] * 27
+    for neighbour in neighbours:
+        server.call(token=neighbour.secret)
+
+
+def test_of_those_who_are_out_of_ration_few_hold_a_thread_while_the_database_hangs(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def identify(app: App, text: str) -> Principal:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        raise Unauthenticated(Reason.TOKEN_INVALID, "no")
+
+    monkeypatch.setattr(auth, "identify", identify)
+    monkeypatch.setattr("accredit_service.interceptors.authentication._PATIENCE", 59.0)
+    server = start(threads=4, failed_credentials_per_minute=2, build_with={"clock": lambda: 7.0})
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(lambda: server.fails(token=bearer.mint().secret)) for _ in range(4)]
+        assert begun.wait(PATIENCE)
+        # One is looked up, two wait for how that ends.
+        refused = next(as_completed(calls, PATIENCE)).result()
+        assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "RetryInfo" in refused.details
+        assert sum(call.done() for call in calls) == 1
+        go_on.set()
+    assert sorted(call.result().reason for call in calls) == ["RATE_LIMITED"] * 3 + [
+        "TOKEN_INVALID"
+    ]
+
+
+def forged(text: str) -> str:
+    """A well-formed token with the public id of another."""
+    token_id = bearer.parse(text)
+    body = f"acr_{token_id}_{bearer.mint().secret[21:-6]}"
+    return body + bearer._checksum(body)

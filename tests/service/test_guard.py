@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from accredit_service.interceptors.guard import (
+    APPEALS,
     SOURCES,
     Attempt,
     Guard,
@@ -115,25 +116,38 @@ def refused(guard: Guard, source: str, token_id: str, digest: bytes) -> bool:
     return isinstance(guard.admit(source, token_id, digest), timedelta)
 
 
+def wrong(number: int) -> bytes:
+    return b"wrong %d" % number
+
+
+def forge(guard: Guard, token_id: str) -> int:
+    """Guess at a token from one address after the other until it is refused: how often it was."""
+    for number in range(1000):
+        guess = f"{token_id} {number}".encode()
+        attempt = guard.admit(f"address {number}", token_id, guess)
+        if not isinstance(attempt, Attempt):
+            return number
+        attempt.failed()
+    raise AssertionError("nobody was refused")
+
+
 def test_wrong_credentials_of_a_source_are_refused_after_a_while(clock: Clock) -> None:
     guard = Guard(20, clock=clock)
     for number in range(10):
-        admitted(guard, "here", f"id{number}", b"wrong").failed()
+        admitted(guard, "here", f"id{number}", wrong(number)).failed()
     assert refused(guard, "here", "another", b"wrong")
     assert not refused(guard, "elsewhere", "another", b"wrong")
 
 
 def test_so_are_those_for_one_token_from_many_sources(clock: Clock) -> None:
     guard = Guard(20, clock=clock)
-    for number in range(10):
-        admitted(guard, f"source{number}", "id", b"wrong").failed()
+    forge(guard, "id")
     assert refused(guard, "another", "id", b"wrong")
 
 
 def test_a_refusal_uses_up_nothing_of_the_source(clock: Clock) -> None:
     guard = Guard(20, clock=clock)
-    for number in range(10):
-        admitted(guard, f"source{number}", "id", b"wrong").failed()
+    forge(guard, "id")
     for _ in range(100):
         assert refused(guard, "here", "id", b"wrong")
     admitted(guard, "here", "another", b"right").worked()
@@ -161,7 +175,114 @@ def test_until_it_fails(clock: Clock) -> None:
     while not refused(guard, "here", "bad", b"wrong"):
         pass
     admitted(guard, "here", "good", b"right").failed()
+    for _ in range(10):
+        admitted(guard, "here", "good", b"right").failed()
     assert refused(guard, "here", "good", b"right")
+
+
+def test_a_guessed_id_does_not_shut_out_whoever_has_the_token(clock: Clock) -> None:
+    guard = Guard(20, clock=clock)
+    forge(guard, "id")
+    # Its first use in this process; a second later there is room for it again.
+    clock.now += 1.0
+    admitted(guard, "here", "id", b"right").worked()
+    for _ in range(1000):
+        admitted(guard, "here", "id", b"right").worked()
+
+
+def test_nor_while_the_guessing_goes_on(clock: Clock) -> None:
+    guard = Guard(20, clock=clock)
+    got_in = 0
+    for number in range(600):
+        # From a new address each time, faster than the budget allows, and never the ration of one.
+        for guess in range(3):
+            attempt = guard.admit(f"address {number}.{guess}", "id", wrong(3 * number + guess))
+            if isinstance(attempt, Attempt):
+                attempt.failed()
+        clock.now += 0.1
+        attempt = guard.admit("here", "id", b"right %d" % number)
+        if isinstance(attempt, Attempt):
+            attempt.worked()
+            got_in += 1
+    assert got_in >= 594
+
+
+def test_all_guesses_at_ids_have_one_budget(clock: Clock) -> None:
+    guard = Guard(20, clock=clock)
+    for number in range(5):
+        forge(guard, f"id{number}")
+    taken = []
+    for number in range(6000):
+        attempt = guard.admit(f"new {number}", f"id{number % 5}", b"new %d" % number)
+        if isinstance(attempt, Attempt):
+            attempt.failed()
+            taken.append(clock.now)
+        clock.now += 0.002
+    busiest = max(sum(1 for at in taken if begin <= at < begin + 1) for begin in taken)
+    # And what comes back of the ids' own rations meanwhile.
+    assert busiest <= APPEALS + 5
+
+
+def test_a_source_has_its_ration_whatever_ids_it_makes_up(clock: Clock) -> None:
+    guard = Guard(20, clock=clock)
+    forge(guard, "id")
+    looked_up = 0
+    for number in range(6000):
+        attempt = guard.admit("here", "id", wrong(10_000 + number))
+        if isinstance(attempt, Attempt):
+            attempt.failed()
+            looked_up += 1
+        clock.now += 0.01
+    assert 10 <= looked_up <= 20
+
+
+def test_a_revoked_token_counts_for_its_id_and_not_for_its_address(clock: Clock) -> None:
+    guard = Guard(20, clock=clock)
+    admitted(guard, "here", "revoked", b"revoked").worked()
+    looked_up = 0
+    for number in range(6000):
+        attempt = guard.admit("here", "revoked", b"revoked")
+        if isinstance(attempt, Attempt):
+            attempt.failed()
+            looked_up += 1
+        if number % 60 == 0:
+            # Somebody who comes for the first time.
+            admitted(guard, "here", f"new{number}", b"new %d" % number).worked()
+        clock.now += 0.01
+    assert 10 <= looked_up <= 21
+
+
+def test_a_wrong_token_tried_again_and_again_leaves_room_for_its_neighbours(clock: Clock) -> None:
+    # As the one above, but this process has never seen it work: it has just been started.
+    guard = Guard(20, clock=clock)
+    looked_up = 0
+    for number in range(6000):
+        attempt = guard.admit("here", "dead", b"dead")
+        if isinstance(attempt, Attempt):
+            attempt.failed()
+            looked_up += 1
+        if number % 60 == 0:
+            admitted(guard, "here", f"new{number}", b"new %d" % number).worked()
+        clock.now += 0.01
+    assert 3 <= looked_up <= 6
+
+
+def test_no_more_wait_than_may(clock: Clock) -> None:
+    guard = Guard(20, patient=3, clock=clock)
+    first = [admitted(guard, "here", "id", b"right") for _ in range(10)]
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [
+            pool.submit(guard.admit, "here", "id", b"right", patience=60.0) for _ in range(3)
+        ]
+        while guard.waiting < 3:
+            pass
+        # At once: it would hold a thread, for as long as the database hangs.
+        assert isinstance(guard.admit("here", "id", b"right", patience=60.0), timedelta)
+        first.pop().worked()
+        assert all(isinstance(one.result(), Attempt) for one in waiting)
+    assert guard.waiting == 0
+    for attempt in first:
+        attempt.worked()
 
 
 def test_what_was_not_found_out_is_not_counted(clock: Clock) -> None:

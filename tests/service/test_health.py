@@ -1,6 +1,7 @@
+import ipaddress
 import threading
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -26,13 +27,16 @@ def check(server: Running, name: str) -> int:
     return int(answer.status)
 
 
-def watch(server: Running, name: str) -> Iterator[HealthCheckResponse]:
-    answers: Iterator[HealthCheckResponse] = server.channel.unary_stream(
+def watch(server: Running, name: str, address: str = "") -> Any:
+    return server.channel.unary_stream(
         "/grpc.health.v1.Health/Watch",
         request_serializer=HealthCheckRequest.SerializeToString,
         response_deserializer=HealthCheckResponse.FromString,
-    )(HealthCheckRequest(service=name), timeout=PATIENCE)
-    return answers
+    )(
+        HealthCheckRequest(service=name),
+        metadata=[("x-forwarded-for", address)] if address else [],
+        timeout=PATIENCE,
+    )
 
 
 def test_every_service_is_ready_from_the_first_call_on(server: Running) -> None:
@@ -79,6 +83,21 @@ def test_health_answers_when_no_thread_is_left_for_calls(start: Start) -> None:
     assert check(server, "") == SERVING
     go_on.set()
     assert all(isinstance(one.exception(), grpc.RpcError) for one in stuck)
+
+
+def test_health_answers_whoever_asks_it_without_a_request(start: Start) -> None:
+    server = start()
+    with server.silent(80, method="/grpc.health.v1.Health/Check", token=""):
+        assert [check(server, "") for _ in range(10)] == [SERVING] * 10
+
+
+def test_they_are_let_go_soon(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accredit_service.server.HEALTH_PATIENCE", 0.1)
+    server = start()
+    for method in ("Check", "Watch"):
+        with server.silent(9, method=f"/grpc.health.v1.Health/{method}", token="") as silent:
+            codes = [call.exception(PATIENCE).code() for call in silent]
+        assert codes == [grpc.StatusCode.CANCELLED] * 9
 
 
 class Probed:
@@ -152,3 +171,36 @@ def test_a_watcher_too_many_is_refused_and_the_others_stay(
         next(watch(server, ""))
     assert failed(refused.value).code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert check(server, "") == SERVING
+
+
+def test_the_watchers_of_one_address_leave_room_for_others(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accredit_service.server.HEALTH_WATCHERS", 20)
+    server = start(trusted_proxies=(ipaddress.ip_network("127.0.0.0/8"),))
+    stranger = [watch(server, "", "192.0.2.1") for _ in range(16)]
+    assert [next(one).status for one in stranger] == [SERVING] * 16
+    for _ in range(9):
+        with pytest.raises(grpc.RpcError) as refused:
+            next(watch(server, "", "192.0.2.1"))
+        assert failed(refused.value).reason == "OVERLOADED"
+        assert "RetryInfo" in failed(refused.value).details
+    others = [watch(server, "", f"198.51.100.{number}") for number in range(4)]
+    assert [next(one).status for one in others] == [SERVING] * 4
+
+
+def test_an_address_may_watch_again_when_a_watch_has_ended(start: Start) -> None:
+    server = start()
+    heard = [watch(server, "") for _ in range(16)]
+    assert [next(one).status for one in heard] == [SERVING] * 16
+    heard[0].cancel()
+
+    def is_let_in() -> bool:
+        try:
+            return bool(next(watch(server, "")).status == SERVING)
+        except grpc.RpcError:
+            return False
+
+    # The server hears of the end a moment later.
+    while not is_let_in():
+        pass

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,17 +124,19 @@ def test_a_call_without_a_deadline_gets_the_servers() -> None:
         assert call.deadline == 130.0
 
 
-def test_a_call_with_a_deadline_keeps_it(server: Running) -> None:
+def test_a_call_with_a_deadline_keeps_it_unless_the_servers_is_sooner(server: Running) -> None:
     seen: list[float] = []
 
     def script(request: object, context: grpc.ServicerContext) -> Any:
-        seen.append(context.time_remaining())
-        assert current().deadline < float("inf")
+        seen.append(current().deadline - time.monotonic())
         return auth_pb2.WhoAmIResponse()
 
     server.scripted.script = script
-    server.call(timeout=3000)
-    assert 30 < seen[0] <= 3000
+    for timeout in (25.0, 3000.0, None):
+        server.call(timeout=timeout)
+    assert 0 < seen[0] <= 25
+    assert 25 < seen[1] <= 30
+    assert 25 < seen[2] <= 30
 
 
 def test_only_calls_past_the_servers_deadline_are_let_go() -> None:
@@ -160,20 +163,92 @@ def test_only_calls_past_the_servers_deadline_are_let_go() -> None:
         assert not late_context.cancelled, "it has ended"
 
 
-def test_the_client_of_a_call_that_hangs_is_let_go_and_its_thread_too(start: Start) -> None:
+@pytest.mark.parametrize("timeout", [None, 3600.0])
+def test_the_client_of_a_call_that_hangs_is_let_go_whatever_deadline_it_named(
+    start: Start, timeout: float | None
+) -> None:
     server = start(default_deadline=0.1)
-    never = threading.Event()
+    ended: list[bool] = []
+
+    def script(request: object, context: grpc.ServicerContext) -> Any:
+        gone = threading.Event()
+        context.add_callback(gone.set)
+        ended.append(gone.wait(PATIENCE))
+        return auth_pb2.WhoAmIResponse()
+
+    server.scripted.script = script
+    assert server.code(timeout=timeout) is grpc.StatusCode.CANCELLED
+    assert server.code(method=WHO_AM_I, token="") is grpc.StatusCode.UNAUTHENTICATED
+    while len(server.calls()) < 2:
+        pass
+    assert ended == [True]
+    assert sorted(line["code"] for line in server.calls()) == [
+        "DEADLINE_EXCEEDED",
+        "UNAUTHENTICATED",
+    ]
+
+
+def test_calls_without_a_request_do_not_hold_up_others(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # They are let go no sooner than the test is over, and are many more than there are threads.
+    monkeypatch.setattr("accredit_service.server.REQUEST_PATIENCE", 3600.0)
+    server = start(threads=2, default_deadline=3600.0)
+    with server.silent(32) as silent:
+        for _ in range(10):
+            server.call()
+        assert not any(call.done() for call in silent)
+
+
+def test_a_request_has_a_while_to_come_and_the_thread_is_free_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accredit_service.server.REQUEST_PATIENCE", 0.1)
+    server = start(threads=2)
+    with server.silent(3) as silent:
+        codes = [call.exception(PATIENCE).code() for call in silent]
+    assert codes == [grpc.StatusCode.CANCELLED] * 3
+    while not server.server.is_idle:
+        pass
+    assert [line["code"] for line in server.calls()] == ["DEADLINE_EXCEEDED"] * 3
+
+
+def test_of_too_many_calls_without_a_request_the_first_go_and_others_are_answered(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accredit_service.server.REQUEST_PATIENCE", 3600.0)
+    monkeypatch.setattr("accredit_service.server.SPARE", 2)
+    server = start(threads=1, default_deadline=3600.0)
+    with server.silent(16) as silent:
+        for _ in range(10):
+            server.call()
+        # As many as too many, and no more than those in whose place the calls came.
+        codes = [call.exception(PATIENCE).code() for call in silent[:14]]
+        assert codes == [grpc.StatusCode.CANCELLED] * 14
+
+
+def test_a_request_that_comes_too_late_is_not_carried_out(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that a token that was revoked in the meantime can do nothing with a call it has begun.
+    monkeypatch.setattr("accredit_service.server.REQUEST_PATIENCE", 0.1)
+    server = start()
+    carried_out: list[object] = []
+
+    def script(request: object, context: object) -> Any:
+        carried_out.append(request)
+        return auth_pb2.WhoAmIResponse()
+
+    server.scripted.script = script
+    let_go = threading.Event()
 
     def requests() -> Iterator[bytes]:
-        never.wait(PATIENCE)
+        let_go.wait(PATIENCE)
         yield b""
 
-    # The request never comes: without an end to it the thread would wait for as long as it likes.
-    with pytest.raises(grpc.RpcError) as ended:
-        server.channel.stream_unary(WHO_AM_I)(
-            requests(), metadata=[("authorization", f"Bearer {server.token}")]
-        )
-    assert failed(ended.value).code is grpc.StatusCode.CANCELLED
-    never.set()
-    server.call()
-    assert [line["code"] for line in server.calls()] == ["DEADLINE_EXCEEDED", "OK"]
+    metadata = [("authorization", f"Bearer {server.token}")]
+    call = server.channel.stream_unary(WHO_AM_I).future(requests(), metadata=metadata)
+    assert call.exception(PATIENCE).code() is grpc.StatusCode.CANCELLED
+    let_go.set()
+    server.server.stop(PATIENCE)
+    assert carried_out == []

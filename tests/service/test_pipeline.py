@@ -8,6 +8,7 @@ import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
+from accredit_service.interceptors.arrivals import Arrivals
 from accredit_service.interceptors.calls import Call, Step, current
 from accredit_service.interceptors.errors import answer_failures
 from accredit_service.interceptors.lanes import Lane
@@ -108,7 +109,7 @@ def shapes() -> Generator[Shapes]:
     shapes = Shapes()
     lane = Lane("test", threads=4, waiting=8)
     steps: Sequence[Step] = [noting("a", shapes.seen), answer_failures, noting("b", shapes.seen)]
-    route = Route(lane, steps)
+    route = Route(Arrivals(lane, PATIENCE), steps)
     with serving(shapes, Pipeline(lambda method, streams: route, refusing=route), lane) as served:
         yield served
     lane.shutdown()
@@ -194,7 +195,7 @@ def test_steps_are_left_when_the_client_goes_away(shapes: Shapes) -> None:
             left.set()
 
     lane = Lane("test", threads=1, waiting=0)
-    route = Route(lane, [step])
+    route = Route(Arrivals(lane, PATIENCE), [step])
     with serving(Shapes(), Pipeline(lambda *_: route, refusing=route), lane) as served:
         sent = threading.Event()
 
@@ -220,7 +221,9 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
         go_on.wait(PATIENCE)
         yield
 
-    pipeline = Pipeline(lambda *_: Route(lane, [slow]), refusing=Route(refusals, [answer_failures]))
+    route = Route(Arrivals(lane, PATIENCE), [slow])
+    refusing = Route(Arrivals(refusals, PATIENCE), [answer_failures])
+    pipeline = Pipeline(lambda *_: route, refusing=refusing)
     with serving(Shapes(), pipeline, lane) as served:
         method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")
         running = method.future(message("1"), timeout=PATIENCE)
@@ -237,17 +240,6 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
         assert served.call("OneOne", message("4")) == ["4"]
     lane.shutdown()
     refusals.shutdown()
-
-
-def test_a_lane_counts_work_until_it_ends_however_it_ends() -> None:
-    lane = Lane("test", threads=1, waiting=0)
-    lane.submit(lambda: None).result()
-    with pytest.raises(ZeroDivisionError):
-        lane.submit(lambda: 1 // 0).result()
-    lane.shutdown()
-    with pytest.raises(RuntimeError):
-        lane.submit(lambda: None)
-    assert lane.load == 0
 
 
 def test_a_stranger_who_never_sends_a_request_holds_no_thread(server: Running) -> None:

@@ -78,7 +78,7 @@ class Self:
 
 def identify(app: App, text: str) -> Principal:
     """The caller whose credential this is. Raises Unauthenticated, or PermissionDenied."""
-    with app.store.read() as tx:
+    with app.store.read(one_statement=True) as tx:
         return accept(app, _found(tx, text))
 
 

@@ -153,7 +153,13 @@ class Guard:
         self._former = KnownCredentials()
         self._changed = threading.Condition()
         self._open = 0
-        self._room = patient
+        self._patient = patient
+        self._waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait now for what others find out."""
+        return self._waiting
 
     def admit(
         self, source: str, token_id: str, digest: bytes, *, patience: float = 0.0
@@ -172,11 +178,12 @@ class Guard:
             while wait := self._missing(attempt, source, token_id):
                 attempt.give_back()
                 left = give_up - time.monotonic()
-                if left <= 0 or not self._room or not (self._open or wait <= left):
+                is_hopeless = left <= 0 or not (self._open or wait <= left)
+                if is_hopeless or self._waiting >= self._patient:
                     return timedelta(seconds=math.ceil(wait))
-                self._room -= 1
+                self._waiting += 1
                 self._changed.wait(min(left, wait))
-                self._room += 1
+                self._waiting -= 1
             if attempt.taken:
                 self._open += 1
         return attempt

@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from accredit.cli.failures import ExitCode, Failure
+from accredit.cli.ids import as_id
 from accredit.cli.session import Session
-
-_LARGEST_ID = 2**63 - 1
 
 
 class _TokenId(click.ParamType):
@@ -27,16 +26,6 @@ class _TokenId(click.ParamType):
 
 
 TOKEN_ID = _TokenId()
-
-
-def as_id(text: str) -> int | None:
-    """The id that a text of digits is; None for any other text."""
-    if not (text.isascii() and text.isdecimal()):
-        return None
-    number = int(text) if len(text) < 20 else _LARGEST_ID + 1
-    if not 1 <= number <= _LARGEST_ID:
-        raise click.UsageError("an id is a number from 1 up, below 2^63")
-    return number
 
 
 def agent_ref(agent: str) -> dict[str, Any]:

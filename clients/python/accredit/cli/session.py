@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from accredit.cli.ids import as_id
+
 if TYPE_CHECKING:
     from accredit import Client
 
@@ -51,7 +53,6 @@ class Session:
         # What gRPC's core has to say is in the error as well.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         from accredit import Client
-        from accredit.cli.references import as_id
 
         site = None if self.site is None else as_id(self.site)
         try:

@@ -445,7 +445,7 @@ class AccessCheck(_message.Message):
     """True: an agent that is not ACTIVE is denied. False: its status does not matter."""
     @_builtins.property
     def principal(self) -> _types_pb2.PrincipalRef:
-        """Who. Unset: the acting user."""
+        """Who. Unset: the caller, within the ceiling of its token."""
 
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:

@@ -85,7 +85,8 @@ class AccessServiceServicer(object):
     def GrantAccess(self, request, context):
         """GrantAccess gives a principal a role on an agent, or changes the one it has: there is one
         grant for a principal and an agent, and it keeps its grant_time. Needs ADMIN on the agent
-        and a user's token, or one that acts as the owner.
+        and a user's token, or one that acts as the owner. A caller whose own role comes from a grant
+        that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,8 @@ class AccessServiceStub:
     GrantAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.GrantAccessRequest, _access_pb2.GrantAccessResponse]
     """GrantAccess gives a principal a role on an agent, or changes the one it has: there is one
     grant for a principal and an agent, and it keeps its grant_time. Needs ADMIN on the agent
-    and a user's token, or one that acts as the owner.
+    and a user's token, or one that acts as the owner. A caller whose own role comes from a grant
+    that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED.
     """
     RevokeAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.RevokeAccessRequest, _access_pb2.RevokeAccessResponse]
     """RevokeAccess takes a principal's grant away, and revokes the tokens that it minted for this
@@ -76,7 +77,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     GrantAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.GrantAccessRequest, _access_pb2.GrantAccessResponse]  # type: ignore[assignment]
     """GrantAccess gives a principal a role on an agent, or changes the one it has: there is one
     grant for a principal and an agent, and it keeps its grant_time. Needs ADMIN on the agent
-    and a user's token, or one that acts as the owner.
+    and a user's token, or one that acts as the owner. A caller whose own role comes from a grant
+    that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED.
     """
     RevokeAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.RevokeAccessRequest, _access_pb2.RevokeAccessResponse]  # type: ignore[assignment]
     """RevokeAccess takes a principal's grant away, and revokes the tokens that it minted for this
@@ -115,7 +117,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_access_pb2.GrantAccessResponse, _abc.Awaitable[_access_pb2.GrantAccessResponse]]:
         """GrantAccess gives a principal a role on an agent, or changes the one it has: there is one
         grant for a principal and an agent, and it keeps its grant_time. Needs ADMIN on the agent
-        and a user's token, or one that acts as the owner.
+        and a user's token, or one that acts as the owner. A caller whose own role comes from a grant
+        that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED.
         """
 
     @_abc_1.abstractmethod

@@ -186,8 +186,9 @@ class AgentServiceServicer(object):
 
     def ResolveAgent(self, request, context):
         """ResolveAgent answers which agent is meant: the one named; else the caller's own agent if an
-        agent calls; else the single agent that the user owns; else the single one granted to them.
-        It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the candidates' slugs.
+        agent calls; else the single active agent that the user owns; else the single active one
+        granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
+        candidates' slugs.
 
         Needs VIEWER on the agent, or the action authenticate, which resolves any agent.
         """

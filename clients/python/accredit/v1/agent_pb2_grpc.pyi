@@ -82,8 +82,9 @@ class AgentServiceStub:
     """
     ResolveAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ResolveAgentRequest, _agent_pb2.ResolveAgentResponse]
     """ResolveAgent answers which agent is meant: the one named; else the caller's own agent if an
-    agent calls; else the single agent that the user owns; else the single one granted to them.
-    It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the candidates' slugs.
+    agent calls; else the single active agent that the user owns; else the single active one
+    granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
+    candidates' slugs.
 
     Needs VIEWER on the agent, or the action authenticate, which resolves any agent.
     """
@@ -149,8 +150,9 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """
     ResolveAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.ResolveAgentRequest, _agent_pb2.ResolveAgentResponse]  # type: ignore[assignment]
     """ResolveAgent answers which agent is meant: the one named; else the caller's own agent if an
-    agent calls; else the single agent that the user owns; else the single one granted to them.
-    It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the candidates' slugs.
+    agent calls; else the single active agent that the user owns; else the single active one
+    granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
+    candidates' slugs.
 
     Needs VIEWER on the agent, or the action authenticate, which resolves any agent.
     """
@@ -273,8 +275,9 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.ResolveAgentResponse, _abc.Awaitable[_agent_pb2.ResolveAgentResponse]]:
         """ResolveAgent answers which agent is meant: the one named; else the caller's own agent if an
-        agent calls; else the single agent that the user owns; else the single one granted to them.
-        It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the candidates' slugs.
+        agent calls; else the single active agent that the user owns; else the single active one
+        granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
+        candidates' slugs.
 
         Needs VIEWER on the agent, or the action authenticate, which resolves any agent.
         """

@@ -67,7 +67,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_OWNER_REQUIRED: _ErrorReason.ValueType  # 35
     """PERMISSION_DENIED: only the owner may."""
     ERROR_REASON_CEILING_EXCEEDED: _ErrorReason.ValueType  # 36
-    """PERMISSION_DENIED: the token asked for would be good for more than the caller's own."""
+    """PERMISSION_DENIED: the token or the grant asked for would be good for more, or for longer, than
+    the caller's own.
+    """
     ERROR_REASON_AGENT_SCOPE_FORBIDDEN: _ErrorReason.ValueType  # 37
     """PERMISSION_DENIED: scope ALL needs manage_agents."""
     ERROR_REASON_AGENT_USER_SCOPE_FORBIDDEN: _ErrorReason.ValueType  # 38
@@ -192,7 +194,9 @@ ERROR_REASON_USER_TOKEN_REQUIRED: ErrorReason.ValueType  # 34
 ERROR_REASON_OWNER_REQUIRED: ErrorReason.ValueType  # 35
 """PERMISSION_DENIED: only the owner may."""
 ERROR_REASON_CEILING_EXCEEDED: ErrorReason.ValueType  # 36
-"""PERMISSION_DENIED: the token asked for would be good for more than the caller's own."""
+"""PERMISSION_DENIED: the token or the grant asked for would be good for more, or for longer, than
+the caller's own.
+"""
 ERROR_REASON_AGENT_SCOPE_FORBIDDEN: ErrorReason.ValueType  # 37
 """PERMISSION_DENIED: scope ALL needs manage_agents."""
 ERROR_REASON_AGENT_USER_SCOPE_FORBIDDEN: ErrorReason.ValueType  # 38

@@ -99,8 +99,8 @@ class TokenServiceServicer(object):
 
     def GetToken(self, request, context):
         """GetToken returns one token, never its secret. Needs OPERATOR on its agent; for a user's token
-        being that user, or manage_users. Any token may ask about itself. A token that the caller may
-        not see and one that does not exist are answered alike.
+        being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask about
+        itself. A token that the caller may not see and one that does not exist are answered alike.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,15 +128,17 @@ class TokenServiceServicer(object):
 
     def RevokeToken(self, request, context):
         """RevokeToken ends a token at once and for good. Needs ADMIN on its agent; for a user's token
-        being that user, or manage_users. Whoever minted it may, and any token may revoke itself.
-        Revoking a revoked token changes nothing and succeeds.
+        being that user, or manage_users, with a token that reaches ADMIN. Whoever minted it may, with
+        such a token, and any token may revoke itself. Revoking a revoked token changes nothing and
+        succeeds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeAgentTokens(self, request, context):
-        """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it.
+        """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it and a user's token, or
+        one that acts as the owner.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,8 +49,8 @@ class TokenServiceStub:
     """
     GetToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.GetTokenRequest, _token_pb2.GetTokenResponse]
     """GetToken returns one token, never its secret. Needs OPERATOR on its agent; for a user's token
-    being that user, or manage_users. Any token may ask about itself. A token that the caller may
-    not see and one that does not exist are answered alike.
+    being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask about
+    itself. A token that the caller may not see and one that does not exist are answered alike.
     """
     ListTokens: _grpc.UnaryUnaryMultiCallable[_token_pb2.ListTokensRequest, _token_pb2.ListTokensResponse]
     """ListTokens lists an agent's or a user's tokens, newest first. Needs the same as GetToken."""
@@ -65,11 +65,14 @@ class TokenServiceStub:
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeTokenRequest, _token_pb2.RevokeTokenResponse]
     """RevokeToken ends a token at once and for good. Needs ADMIN on its agent; for a user's token
-    being that user, or manage_users. Whoever minted it may, and any token may revoke itself.
-    Revoking a revoked token changes nothing and succeeds.
+    being that user, or manage_users, with a token that reaches ADMIN. Whoever minted it may, with
+    such a token, and any token may revoke itself. Revoking a revoked token changes nothing and
+    succeeds.
     """
     RevokeAgentTokens: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeAgentTokensRequest, _token_pb2.RevokeAgentTokensResponse]
-    """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it."""
+    """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it and a user's token, or
+    one that acts as the owner.
+    """
     RevokeUserTokens: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeUserTokensRequest, _token_pb2.RevokeUserTokensResponse]
     """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them,
     and on request those that the user minted. For oneself and for another user it needs a token
@@ -97,8 +100,8 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """
     GetToken: _aio.UnaryUnaryMultiCallable[_token_pb2.GetTokenRequest, _token_pb2.GetTokenResponse]  # type: ignore[assignment]
     """GetToken returns one token, never its secret. Needs OPERATOR on its agent; for a user's token
-    being that user, or manage_users. Any token may ask about itself. A token that the caller may
-    not see and one that does not exist are answered alike.
+    being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask about
+    itself. A token that the caller may not see and one that does not exist are answered alike.
     """
     ListTokens: _aio.UnaryUnaryMultiCallable[_token_pb2.ListTokensRequest, _token_pb2.ListTokensResponse]  # type: ignore[assignment]
     """ListTokens lists an agent's or a user's tokens, newest first. Needs the same as GetToken."""
@@ -113,11 +116,14 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeTokenRequest, _token_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """RevokeToken ends a token at once and for good. Needs ADMIN on its agent; for a user's token
-    being that user, or manage_users. Whoever minted it may, and any token may revoke itself.
-    Revoking a revoked token changes nothing and succeeds.
+    being that user, or manage_users, with a token that reaches ADMIN. Whoever minted it may, with
+    such a token, and any token may revoke itself. Revoking a revoked token changes nothing and
+    succeeds.
     """
     RevokeAgentTokens: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeAgentTokensRequest, _token_pb2.RevokeAgentTokensResponse]  # type: ignore[assignment]
-    """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it."""
+    """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it and a user's token, or
+    one that acts as the owner.
+    """
     RevokeUserTokens: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeUserTokensRequest, _token_pb2.RevokeUserTokensResponse]  # type: ignore[assignment]
     """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them,
     and on request those that the user minted. For oneself and for another user it needs a token
@@ -154,8 +160,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_token_pb2.GetTokenResponse, _abc.Awaitable[_token_pb2.GetTokenResponse]]:
         """GetToken returns one token, never its secret. Needs OPERATOR on its agent; for a user's token
-        being that user, or manage_users. Any token may ask about itself. A token that the caller may
-        not see and one that does not exist are answered alike.
+        being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask about
+        itself. A token that the caller may not see and one that does not exist are answered alike.
         """
 
     @_abc_1.abstractmethod
@@ -188,8 +194,9 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_token_pb2.RevokeTokenResponse, _abc.Awaitable[_token_pb2.RevokeTokenResponse]]:
         """RevokeToken ends a token at once and for good. Needs ADMIN on its agent; for a user's token
-        being that user, or manage_users. Whoever minted it may, and any token may revoke itself.
-        Revoking a revoked token changes nothing and succeeds.
+        being that user, or manage_users, with a token that reaches ADMIN. Whoever minted it may, with
+        such a token, and any token may revoke itself. Revoking a revoked token changes nothing and
+        succeeds.
         """
 
     @_abc_1.abstractmethod
@@ -198,7 +205,9 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_pb2.RevokeAgentTokensRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_pb2.RevokeAgentTokensResponse, _abc.Awaitable[_token_pb2.RevokeAgentTokensResponse]]:
-        """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it."""
+        """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it and a user's token, or
+        one that acts as the owner.
+        """
 
     @_abc_1.abstractmethod
     def RevokeUserTokens(

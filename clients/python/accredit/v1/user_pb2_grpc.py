@@ -97,8 +97,8 @@ class UserServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """UpdateUser changes a user. Oneself: display_name and email. Everything else, and everybody
-        else, needs manage_users; a new role every action that it has.
+        """UpdateUser changes a user. Oneself: display_name and email, with a token that reaches ADMIN.
+        Everything else, and everybody else, needs manage_users; a new role every action that it has.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

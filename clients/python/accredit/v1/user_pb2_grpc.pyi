@@ -43,8 +43,8 @@ class UserServiceStub:
     ListUsers: _grpc.UnaryUnaryMultiCallable[_user_pb2.ListUsersRequest, _user_pb2.ListUsersResponse]
     """ListUsers lists users by user_id. Needs manage_users."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.UpdateUserRequest, _user_pb2.UpdateUserResponse]
-    """UpdateUser changes a user. Oneself: display_name and email. Everything else, and everybody
-    else, needs manage_users; a new role every action that it has.
+    """UpdateUser changes a user. Oneself: display_name and email, with a token that reaches ADMIN.
+    Everything else, and everybody else, needs manage_users; a new role every action that it has.
     """
     DeactivateUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.DeactivateUserRequest, _user_pb2.DeactivateUserResponse]
     """DeactivateUser stops a user: their tokens, those of their agents and those they minted are
@@ -70,8 +70,8 @@ class UserServiceAsyncStub(UserServiceStub):
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_pb2.ListUsersRequest, _user_pb2.ListUsersResponse]  # type: ignore[assignment]
     """ListUsers lists users by user_id. Needs manage_users."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_pb2.UpdateUserRequest, _user_pb2.UpdateUserResponse]  # type: ignore[assignment]
-    """UpdateUser changes a user. Oneself: display_name and email. Everything else, and everybody
-    else, needs manage_users; a new role every action that it has.
+    """UpdateUser changes a user. Oneself: display_name and email, with a token that reaches ADMIN.
+    Everything else, and everybody else, needs manage_users; a new role every action that it has.
     """
     DeactivateUser: _aio.UnaryUnaryMultiCallable[_user_pb2.DeactivateUserRequest, _user_pb2.DeactivateUserResponse]  # type: ignore[assignment]
     """DeactivateUser stops a user: their tokens, those of their agents and those they minted are
@@ -118,8 +118,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.UpdateUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.UpdateUserResponse, _abc.Awaitable[_user_pb2.UpdateUserResponse]]:
-        """UpdateUser changes a user. Oneself: display_name and email. Everything else, and everybody
-        else, needs manage_users; a new role every action that it has.
+        """UpdateUser changes a user. Oneself: display_name and email, with a token that reaches ADMIN.
+        Everything else, and everybody else, needs manage_users; a new role every action that it has.
         """
 
     @_abc_1.abstractmethod

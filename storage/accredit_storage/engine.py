@@ -13,9 +13,9 @@ POOL_WAIT = 1.0
 LOCK_WAIT = 5.0
 #: How long one statement may run on PostgreSQL, in seconds.
 STATEMENT_TIME = 30.0
-#: How long PostgreSQL lets a transaction do nothing, in seconds: a stuck process must not keep the
-#: counter locked.
-IDLE_TIME = 30.0
+#: How long PostgreSQL lets a transaction do nothing, in seconds: a stuck process must not hold up
+#: every other writer, nor the revocation of a token, for longer than they wait for a lock.
+IDLE_TIME = 5.0
 #: How long PostgreSQL may take to accept a connection, in seconds.
 CONNECT_TIME = 3
 

@@ -213,7 +213,7 @@ def _nested(levels: int) -> dict[str, Any]:
         pytest.param({"a": {}, "b": [], "c": None, "d": [[{}], True, "x"]}, id="every kind"),
         pytest.param({"n": 2**53 - 1, "m": -(2**53) + 1, "x": 1.5}, id="exact numbers"),
         pytest.param({"": "", "nul": "\0", "🙂": "\ud7ff"}, id="odd texts"),
-        pytest.param(_nested(32), id="32 levels"),
+        pytest.param(_nested(24), id="24 levels"),
         pytest.param({"big": "x" * 65_000}, id="nearly 64 KiB"),
     ],
 )
@@ -222,6 +222,17 @@ def test_a_config_is_stored_as_it_is(registry: Registry, config: dict[str, Any])
     read = registry.admin.call("AgentService/GetAgent", agent={"agent_id": agent.agent_id})
     request = registry.request_of("AgentService/CreateAgent")(config=config)
     assert agent.config == read.agent.config == request.config
+    # The log wraps it once more; what it answers must still be readable.
+    logged = registry.admin.call("ChangeService/ListChanges", agent_id=agent.agent_id)
+    assert logged.changes[0].after["config"] == request.config
+
+
+def test_the_deepest_config_of_a_batch_can_be_read_in_the_log(registry: Registry) -> None:
+    wanted = [{"agent_slug": registry.name("deep"), "config": _nested(24), "owner_id": 1}]
+    made = registry.admin.call("AgentService/BatchCreateAgents", requests=wanted)
+    agent_id = made.results[0].agent.agent_id
+    logged = registry.admin.call("ChangeService/ListChanges", agent_id=agent_id).changes[0]
+    assert logged.after["agents"][0]["config"] == made.results[0].agent.config
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,8 +26,17 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def start(words: Sequence[str], variables: Mapping[str, str], **more: Any) -> subprocess.Popen[str]:
-    """Start the command."""
-    return subprocess.Popen([*COMMAND, *words], text=True, env=environment(variables), **more)
+    """Start the command, as a shell starts it at its prompt: Ctrl-C reaches it.
+
+    What runs in the background of a script ignores that, and all that it starts does too.
+    """
+    return subprocess.Popen(
+        [*COMMAND, *words],
+        text=True,
+        env=environment(variables),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **more,
+    )
 
 
 def run(

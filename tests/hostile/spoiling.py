@@ -88,7 +88,7 @@ STRUCTS: dict[str, dict[str, Any]] = {
     "1e300": {"n": 1e300},
     "minus-zero": {"n": -0.0},
     "tiny": {"n": 5e-324},
-    "33-levels": nested(33),
+    "25-levels": nested(25),
     "48-levels": nested(48),
     "large": {"text": "x" * 70_000},
     "wide": {str(number): None for number in range(20_000)},

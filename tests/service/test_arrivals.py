@@ -105,7 +105,7 @@ def test_and_gets_it_back() -> None:
         for _ in range(3):
             slow, answer = here.begin()
             assert slow.begun.wait(PATIENCE)
-            here.pass_time(SLOW)
+            here.pass_time(2 * SLOW)
             slow.send()
             assert answer.result(PATIENCE) == b"request"
         # There is one place, as at the beginning, and it is taken.

@@ -132,11 +132,11 @@ def test_a_call_with_a_deadline_keeps_it_unless_the_servers_is_sooner(server: Ru
         return auth_pb2.WhoAmIResponse()
 
     server.scripted.script = script
-    for timeout in (25.0, 3000.0, None):
+    for timeout in (15.0, 3000.0, None):
         server.call(timeout=timeout)
-    assert 0 < seen[0] <= 25
-    assert 25 < seen[1] <= 30
-    assert 25 < seen[2] <= 30
+    # gRPC rounds a deadline up on its way.
+    assert seen[0] < 20 < seen[1] <= 30
+    assert 20 < seen[2] <= 30
 
 
 def test_only_calls_past_the_servers_deadline_are_let_go() -> None:

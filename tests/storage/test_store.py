@@ -331,7 +331,7 @@ def test_the_sessions_have_their_bounds_and_the_operators_options_win(database_u
 
         assert setting("statement_timeout") == "30s"
         assert setting("lock_timeout") == "123ms"
-        assert setting("idle_in_transaction_session_timeout") == "30s"
+        assert setting("idle_in_transaction_session_timeout") == "5s"
         assert setting("application_name") == "mine"
         assert setting("timezone") == "UTC"
         assert setting("transaction_isolation") == "repeatable read"

@@ -8,7 +8,8 @@ from typing import Any
 from .errors import invalid
 
 MAX_BYTES = 64 * 1024
-MAX_DEPTH = 32
+# Each level is up to three of protobuf's, which reads a hundred; the change log adds its own.
+MAX_DEPTH = 24
 MAX_VALUES = 5000
 # From here on a double cannot tell neighbouring integers apart.
 _EXACT = 2**53

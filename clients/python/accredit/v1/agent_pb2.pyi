@@ -214,7 +214,7 @@ class CreateAgentRequest(_message.Message):
     """
     @_builtins.property
     def config(self) -> _struct_pb2.Struct:
-        """Stored as it is. At most 64 KiB as JSON, 32 levels, 5 000 values; no integer of 2^53 or more."""
+        """Stored as it is. At most 64 KiB as JSON, 24 levels, 5 000 values; no integer of 2^53 or more."""
 
     def __init__(
         self,

@@ -213,6 +213,7 @@ def test_a_request_has_a_while_to_come_and_the_thread_is_free_again(
     assert [line["code"] for line in server.calls()] == ["DEADLINE_EXCEEDED"] * 3
 
 
+@pytest.mark.soak
 def test_of_too_many_calls_without_a_request_the_first_go_and_others_are_answered(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,14 @@ class SubjectKind(enum.Enum):
     GRANT = "grant"
 
 
+class IntentKind(enum.Enum):
+    """What is about to happen to an agent and its directory."""
+
+    CREATE = "create"
+    RENAME = "rename"
+    DELETE = "delete"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """Somebody, or some service, that calls and that may own agents."""
@@ -267,3 +275,20 @@ class Request:
     body_digest: bytes
     result: Mapping[str, Any]
     revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A directory that is being moved from ``source`` to ``target``, both below ``agents/``.
+
+    While it is stored, the row of the agent is as it was before. ``holder`` names the lock that
+    whoever is at it holds. ``agent_id`` None: the agent is being made.
+    """
+
+    intent_id: str
+    holder: str
+    kind: IntentKind
+    agent_id: int | None
+    source: str
+    target: str
+    recorded_at: datetime

@@ -29,7 +29,15 @@ from accredit_storage.columns import (
     SubjectsJson,
     UtcDateTime,
 )
-from accredit_storage.records import AgentStatus, ChangeKind, Role, SubjectKind, UserKind, UserRole
+from accredit_storage.records import (
+    AgentStatus,
+    ChangeKind,
+    IntentKind,
+    Role,
+    SubjectKind,
+    UserKind,
+    UserRole,
+)
 
 # Named by rule, so that a migration can name what it changes and Alembic sees no difference where
 # there is none.
@@ -229,6 +237,22 @@ requests = Table(
     Column("result", CanonicalJson),
     Column("revision", Key),
     Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
+# The moves of agents' directories that are under way or were broken off; see directory.moves. No
+# reference to the agent: of two that are about to be, the one has no row yet and the other none
+# any more.
+intents = Table(
+    "intents",
+    metadata,
+    Column("intent_id", PlainText, primary_key=True),
+    Column("holder", PlainText, nullable=False, index=True),
+    Column("kind", MemberName(IntentKind), nullable=False),
+    Column("agent_id", Key, unique=True),
+    Column("source", PlainText, nullable=False, unique=True),
+    Column("target", PlainText, nullable=False, unique=True),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    _one_of("kind", IntentKind),
 )
 
 # One row, the counter: its lock is what orders the commits of every mutation.

@@ -17,6 +17,7 @@ from accredit_storage.engine import LOCK_WAIT, has_open_transaction, make_engine
 from accredit_storage.errors import StoreBusy
 from accredit_storage.failures import translated
 from accredit_storage.grants import Grants
+from accredit_storage.intents import Intents
 from accredit_storage.records import Draft, Head
 from accredit_storage.requests import Requests
 from accredit_storage.reservations import Reservations
@@ -42,6 +43,7 @@ class Transaction:
         self.sites = Sites(connection)
         self.changes = Changes(connection)
         self.requests = Requests(connection)
+        self.intents = Intents(connection)
 
     def head(self) -> Head:
         """Where the log stands in this view."""

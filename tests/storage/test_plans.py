@@ -110,6 +110,8 @@ CALLS: dict[str, Call] = {
     "request": lambda tx: tx.requests.claim("c", "m", "r", b"", NOW),
     "request finished": lambda tx: tx.requests.finish("c", "m", "r", {}, 1),
     "requests swept": lambda tx: tx.requests.sweep(NOW),
+    "intents of a holder": lambda tx: tx.intents.of_holder("h", lock=True),
+    "intent removed": lambda tx: tx.intents.remove("i"),
 }
 
 # The counter has one row, and reading it whole is the best plan.

@@ -8,8 +8,17 @@
   + SchemaMismatch   the database is older or newer than this server can serve
   + SlugTaken        another agent has the slug that an update asks for; the transaction goes on
   + LoginTaken       another user has the login that an update asks for; the transaction goes on
+  + PathInvalid      the path breaks the rule of paths, or what is there is no plain file
+  + FileMissing      there is no such file
+    + DirectoryMissing  nor is there the directory; an agent's may just be on the move
+  + EtagMismatch     the file is no longer the one that was read; carries its etag
+  + FileTooLarge     the content is over the bound of a file
+  + QuotaExceeded    the directory has as many files or bytes as it may have
+  + DirectoryConflict  the place is taken by a directory that is not the agent's
 
-Reading something that is not there is not an error here: ``find`` answers None.
+What StoreBusy, StoreUnavailable and StoreFull say of the database, they say of the disk as well.
+Reading a row that is not there is not an error here: ``find`` answers None. No message names a
+path outside of the directory that was asked for.
 """
 
 
@@ -49,3 +58,47 @@ class SlugTaken(StoreError):
 
 class LoginTaken(StoreError):
     """Another user has the login. The transaction goes on as before the attempt."""
+
+
+class PathInvalid(StoreError):
+    """The path may not be used. The message says the rule that it breaks."""
+
+
+class FileMissing(StoreError):
+    """There is no such file."""
+
+
+class DirectoryMissing(FileMissing):
+    """The directory is not there, or is another agent's.
+
+    A slug that was read a moment ago may have been given up since: read the row again.
+    """
+
+
+class EtagMismatch(StoreError):
+    """The file is not the one that was read. ``etag`` is the present one, None without a file."""
+
+    def __init__(self, etag: str | None) -> None:
+        super().__init__("it has changed since it was read" if etag else "there is no such file")
+        self.etag = etag
+
+
+class FileTooLarge(StoreError):
+    """The content is over the bound of a file, ``limit`` in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a file has at most {limit} bytes")
+        self.limit = limit
+
+
+class QuotaExceeded(StoreError):
+    """The directory has no room left. ``counted`` says of what: "files" or "bytes"."""
+
+    def __init__(self, counted: str, limit: int) -> None:
+        super().__init__(f"a directory has at most {limit} {counted}")
+        self.counted = counted
+        self.limit = limit
+
+
+class DirectoryConflict(StoreError):
+    """The place is taken by a directory that is not this agent's; it is never adopted."""

@@ -1,0 +1,11 @@
+"""The directory manager: the files of agents, of users and of everybody, below one root.
+
+A ``Place`` is a directory of the tree, ``tree`` opens it, ``files`` reads and writes in it, and
+``daily`` keeps an agent's journal there. ``moves`` changes an agent's directory and its row as if
+they were one thing. ``directories`` puts all of them together, and is what the abilities hold.
+
+Nothing but ``folders`` and ``locks`` gives a name to the operating system, and always beside the
+descriptor of the directory that the name is in: no path is ever put together, and no link followed.
+
+An object store would come in beside ``files``, keyed by the ids in the places.
+"""

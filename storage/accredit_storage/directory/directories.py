@@ -1,0 +1,100 @@
+"""Everything about directories in one value, as the abilities hold it."""
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from accredit_storage.directory.daily import DailyMemory
+from accredit_storage.directory.files import Files
+from accredit_storage.directory.markers import Marker
+from accredit_storage.directory.moves import Moves
+from accredit_storage.directory.places import AgentPlace
+from accredit_storage.directory.recovery import Recovered
+from accredit_storage.directory.sweeping import sweep_unfinished
+from accredit_storage.directory.tree import DirectoryTree
+from accredit_storage.directory.walking import FileLimits
+from accredit_storage.errors import Conflict, DirectoryMissing
+from accredit_storage.records import Agent
+from accredit_storage.store import Store
+
+T = TypeVar("T")
+
+_ATTEMPTS = 8
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Directories:
+    """The tree below one root, its files, the journals in it, and how agents' directories move."""
+
+    def __init__(
+        self,
+        store: Store,
+        root: Path,
+        *,
+        limits: FileLimits | None = None,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self._store = store
+        self.tree = DirectoryTree(root)
+        self.files = Files(self.tree, limits)
+        self.daily = DailyMemory(self.files)
+        self.moves = Moves(store, self.tree, now=now)
+
+    def start(self) -> Recovered:
+        """Make what is missing of the tree and undo the moves that were broken off."""
+        self.tree.prepare()
+        return self.moves.recovery.run()
+
+    def sweep(self) -> int:
+        """Remove what writers that died have left half-written; see ``sweeping``."""
+        return sweep_unfinished(self.tree)
+
+    def reach(self, agent: Agent, act: Callable[[AgentPlace], T]) -> T:
+        """What ``act`` answers for the agent's directory, wherever it is by now.
+
+        ``act`` is called again where the directory was moved since the agent was read. A directory
+        that is missing is made. Raises DirectoryMissing if the agent has gone, DirectoryConflict if
+        its slug is taken by a stray directory, StoreBusy, and what ``act`` raises.
+        """
+        place = AgentPlace(agent.agent_slug, agent.agent_id)
+        for _ in range(_ATTEMPTS):
+            try:
+                return act(place)
+            except DirectoryMissing:
+                place = self._find(place)
+        return act(place)
+
+    def adopt(self, agent_id: int) -> bool:
+        """Make a directory that was put there by hand the agent's; False if it is so already.
+
+        For an import, or for an operator who knows that the files are the agent's. Raises
+        DirectoryMissing, or DirectoryConflict if it is another agent's.
+        """
+        self.moves.recovery.wait(agent_id)
+        with self._store.write() as tx:
+            # Locked: whoever renames it meanwhile waits with that for us.
+            agent = tx.agents.find(agent_id, lock=True)
+            if agent is None:
+                raise DirectoryMissing("there is no such agent")
+            marker = Marker(agent_id, secrets.token_hex(16))
+            return self.moves.homes.adopt(agent.agent_slug, marker)
+
+    def _find(self, missed: AgentPlace) -> AgentPlace:
+        """Where the directory is that was not there."""
+        self.moves.recovery.wait(missed.agent_id)
+        with self._store.read(one_statement=True) as tx:
+            agent = tx.agents.find(missed.agent_id)
+        if agent is None:
+            raise DirectoryMissing("there is no such agent")
+        if agent.agent_slug == missed.slug:
+            try:
+                self.moves.ensure(agent.agent_id, agent.agent_slug)
+            except Conflict:
+                # Renamed at the same time: the next look tells.
+                return missed
+        return AgentPlace(agent.agent_slug, agent.agent_id)

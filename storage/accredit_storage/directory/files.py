@@ -1,0 +1,241 @@
+"""Files: listed, read, written, appended to and deleted, as bytes and exactly.
+
+A file is only ever replaced as a whole, also by an append: so whoever reads needs no lock and sees
+one state, a crash tears nothing, and an etag stands for a content that somebody meant. Writers in
+one directory take turns, whatever process they are of.
+"""
+
+import stat
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Literal
+
+from accredit_storage.directory.contents import (
+    FileContent,
+    FileEntry,
+    OpenFile,
+    entry_of,
+    etag_of,
+    moment,
+)
+from accredit_storage.directory.folders import Folder
+from accredit_storage.directory.locks import locked
+from accredit_storage.directory.paths import Names, parse
+from accredit_storage.directory.places import Place
+from accredit_storage.directory.refusals import translated
+from accredit_storage.directory.replacing import replace_content
+from accredit_storage.directory.tree import DirectoryTree
+from accredit_storage.directory.walking import FileLimits, Found, require_room, walk
+from accredit_storage.errors import (
+    DirectoryMissing,
+    EtagMismatch,
+    FileMissing,
+    FileTooLarge,
+    PathInvalid,
+)
+
+#: The lock that the writers in one directory take, a file in it.
+WRITERS = ".lock"
+
+
+class Files:
+    """The files of every place. Threads and processes may share a tree.
+
+    Each call raises PathInvalid for its path, DirectoryMissing where the place is not there, and
+    StoreUnavailable, StoreFull or StoreBusy for the disk; then the old content is there. Only a
+    disk that fails in the last step of a write may leave the new one.
+    """
+
+    def __init__(self, tree: DirectoryTree, limits: FileLimits | None = None) -> None:
+        self._tree = tree
+        self.limits = limits or FileLimits()
+
+    def list(self, place: Place, under: str = "") -> Sequence[FileEntry]:
+        """The files of a place, or of a folder in it, by path in the order of code points.
+
+        Each is as it was at some moment of the call. A folder that is not there has no files.
+        """
+        entries = []
+        with translated():
+            for found in self._walk(place, under):
+                # Gone meanwhile, or replaced by something that is no plain file.
+                with (
+                    suppress(FileNotFoundError, PathInvalid),
+                    found.folder.open_file(found.entry.name) as file,
+                ):
+                    entries.append(entry_of(found.path, file))
+        return sorted(entries, key=lambda entry: entry.path)
+
+    def paths(self, place: Place, under: str = "") -> Sequence[str]:
+        """The same, but only the paths: no file is opened."""
+        with translated():
+            return sorted(found.path for found in self._walk(place, under))
+
+    def read(self, place: Place, path: str) -> FileContent:
+        """A whole file. Raises FileMissing, and FileTooLarge beyond the bound; see ``open``."""
+        with self.open(place, path) as file:
+            if file.entry.size > self.limits.file_bytes:
+                raise FileTooLarge(self.limits.file_bytes)
+            return FileContent(entry=file.entry, content=b"".join(file.chunks()))
+
+    def open(self, place: Place, path: str) -> OpenFile:
+        """A file of any size, to be read in pieces. Raises FileMissing."""
+        *folders, name = parse(path)
+        with translated(), self._tree.opened(place) as home, _missing(path):
+            with home.descend(folders) as folder:
+                file = folder.open_file(name)
+            try:
+                return OpenFile(path, file)
+            except BaseException:
+                file.close()
+                raise
+
+    def write(
+        self,
+        place: Place,
+        path: str,
+        content: bytes,
+        *,
+        if_match: str | None = None,
+        if_none_match: Literal["*"] | None = None,
+    ) -> FileEntry:
+        """Replace a file's content, or make the file: what it is now.
+
+        ``if_match``: only if that is its etag, or if it is there at all for "*". ``if_none_match``:
+        only if it is not there. Otherwise raises EtagMismatch. Raises FileTooLarge, QuotaExceeded.
+        """
+        names = parse(path)
+        self._require_size(len(content))
+        with self._writing(place, make=True) as home:
+            size = _size(home, names)
+            if if_none_match is not None and size is not None:
+                raise EtagMismatch(etag_of(_content(home, names)))
+            _require_match(home, names, size, if_match)
+            require_room(home, self.limits, size, len(content))
+            return _replaced(home, path, names, content, only_new=if_none_match is not None)
+
+    def append(
+        self,
+        place: Place,
+        path: str,
+        content: bytes,
+        *,
+        opening: bytes = b"",
+        if_match: str | None = None,
+    ) -> FileEntry:
+        """Add to the end of a file, or make it with ``opening`` before: what it is now.
+
+        Nothing of another writer comes in between. Raises what ``write`` does.
+        """
+        names = parse(path)
+        self._require_size(len(content))
+        with self._writing(place, make=True) as home:
+            size = _size(home, names)
+            _require_match(home, names, size, if_match)
+            whole = len(content) + (len(opening) if size is None else size)
+            self._require_size(whole)
+            require_room(home, self.limits, size, whole)
+            before = opening if size is None else _content(home, names)
+            return _replaced(home, path, names, before + content)
+
+    def delete(self, place: Place, path: str, *, if_match: str | None = None) -> None:
+        """Remove a file, and the folders that held nothing else.
+
+        Raises FileMissing, or EtagMismatch if ``if_match`` is given.
+        """
+        names = parse(path)
+        with self._writing(place, make=False) as home, _missing(path):
+            size = _size(home, names)
+            if size is None and if_match is None:
+                raise FileNotFoundError
+            _require_match(home, names, size, if_match)
+            with home.descend(names[:-1]) as folder:
+                folder.remove(names[-1])
+                folder.sync()
+            _prune(home, names[:-1])
+
+    def _walk(self, place: Place, under: str) -> Generator[Found]:
+        names = parse(under) if under else ()
+        with (
+            self._tree.opened(place) as home,
+            suppress(FileNotFoundError),
+            home.descend(names) as folder,
+        ):
+            yield from walk(folder, "".join(f"{name}/" for name in names))
+
+    @contextmanager
+    def _writing(self, place: Place, *, make: bool) -> Generator[Folder]:
+        """The directory of a place while nobody else writes in it."""
+        with translated():
+            try:
+                with self._tree.opened(place, make=make) as home, locked(home, WRITERS):
+                    yield home
+            except FileNotFoundError as error:
+                raise DirectoryMissing("the directory was removed meanwhile") from error
+
+    def _require_size(self, size: int) -> None:
+        if size > self.limits.file_bytes:
+            raise FileTooLarge(self.limits.file_bytes)
+
+
+def _size(home: Folder, names: Names) -> int | None:
+    """How large a file is, None if it is not there. Raises PathInvalid for what is no file."""
+    try:
+        with home.descend(names[:-1]) as folder:
+            found = folder.stat(names[-1])
+    except FileNotFoundError:
+        return None
+    if found is None:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise PathInvalid(f"{names[-1]!a}: a plain file")
+    return found.st_size
+
+
+def _content(home: Folder, names: Names) -> bytes:
+    with home.descend(names[:-1]) as folder, folder.open_file(names[-1]) as file:
+        return file.read()
+
+
+def _require_match(home: Folder, names: Names, size: int | None, if_match: str | None) -> None:
+    """Raise EtagMismatch unless the file, of ``size``, is the one that the caller has read."""
+    if if_match is None:
+        return
+    if size is None:
+        raise EtagMismatch(None)
+    # Read only where it decides, and then under the lock: an etag that was looked up before would
+    # let two writers replace the same content.
+    if if_match != "*" and (present := etag_of(_content(home, names))) != if_match:
+        raise EtagMismatch(present)
+
+
+def _replaced(
+    home: Folder, path: str, names: Names, content: bytes, *, only_new: bool = False
+) -> FileEntry:
+    try:
+        with home.descend(names[:-1], make=True) as folder:
+            written_at = replace_content(folder, names[-1], content, only_new=only_new)
+    except BaseException:
+        _prune(home, names[:-1])
+        raise
+    return FileEntry(
+        path=path, size=len(content), etag=etag_of(content), modified_at=moment(written_at)
+    )
+
+
+def _prune(home: Folder, folders: Names) -> None:
+    """Remove those of ``folders``, each in the one before, that hold nothing, as far as it goes."""
+    with suppress(OSError):
+        for depth in range(len(folders) - 1, -1, -1):
+            with home.descend(folders[:depth]) as parent:
+                parent.remove_folder(folders[depth])
+                parent.sync()
+
+
+@contextmanager
+def _missing(path: str) -> Generator[None]:
+    """Raise FileMissing where a name on the way is not there."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileMissing(f"there is no file {path!a}") from error

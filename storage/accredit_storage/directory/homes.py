@@ -1,0 +1,133 @@
+"""The directories below ``agents/``, by their names there: ``scribe``, ``.new/…``, ``.kept/…``.
+
+A slug never begins with a dot, so that no agent can get hold of what is on the shelves ``.new``,
+``.kept`` and ``.trash``.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+
+from accredit_storage.directory.folders import Folder
+from accredit_storage.directory.markers import Marker, read_marker, write_marker
+from accredit_storage.directory.places import AGENTS
+from accredit_storage.directory.refusals import translated
+from accredit_storage.directory.tree import DirectoryTree
+from accredit_storage.errors import DirectoryConflict, DirectoryMissing, StoreError
+from accredit_storage.records import Intent, IntentKind
+
+
+class Homes:
+    """What moves do to directories. Raises StoreErrors for the disk."""
+
+    def __init__(self, tree: DirectoryTree) -> None:
+        self._tree = tree
+
+    def is_taken(self, name: str) -> bool:
+        """Whether there is anything by that name, whosever it is."""
+        with translated(), self._beside(name) as (folder, last):
+            return folder.stat(last) is not None
+
+    def require_free(self, name: str) -> None:
+        """Raise DirectoryConflict if there is anything by that name."""
+        if self.is_taken(name):
+            raise DirectoryConflict(f"there is a directory {name!r} already, and no agent's")
+
+    def is_of(self, agent_id: int, name: str) -> bool:
+        """Whether the directory of that name is the agent's."""
+        marker = self._marker(name)
+        return marker is not None and marker.agent_id == agent_id
+
+    def make(self, name: str, marker: Marker) -> None:
+        """Make a directory with a marker."""
+        with translated(), self._beside(name) as (folder, last), folder.make(last) as made:
+            write_marker(made, marker)
+
+    def mark(self, name: str, marker: Marker) -> None:
+        """Mark a directory that is there anew."""
+        with translated(), self._beside(name) as (folder, last), folder.enter(last) as home:
+            write_marker(home, marker)
+
+    def adopt(self, name: str, marker: Marker) -> bool:
+        """Mark a directory that nobody has marked; False if it is the agent's already.
+
+        Raises DirectoryMissing if it is not there, DirectoryConflict if it is another agent's.
+        """
+        with translated(), self._beside(name) as (folder, last):
+            try:
+                home = folder.enter(last)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise DirectoryMissing(f"there is no directory {name!r}") from error
+            with home:
+                found = read_marker(home)
+                if found is None:
+                    write_marker(home, marker)
+                elif found.agent_id != marker.agent_id:
+                    raise DirectoryConflict(f"the directory {name!r} is another agent's")
+                return found is None
+
+    def locate(self, intent: Intent) -> str | None:
+        """Where the directory of an intent is: its source, its target, None for neither."""
+        for name in (intent.source, intent.target):
+            marker = self._marker(name)
+            if marker is None:
+                continue
+            if intent.kind is IntentKind.CREATE:
+                # By what made it: it may not have the agent's id yet, or that of an attempt before.
+                is_ours = marker.intent_id == intent.intent_id
+            else:
+                is_ours = marker.agent_id == intent.agent_id
+            if is_ours:
+                return name
+        return None
+
+    def move(self, source: str, target: str) -> None:
+        """Give a directory another name, on disk when this returns.
+
+        Raises DirectoryConflict if there is anything by that name, which then stays as it is.
+        """
+        with (
+            translated(),
+            self._beside(source) as (old, old_name),
+            self._beside(target) as (new, new_name),
+        ):
+            try:
+                old.move(old_name, new, new_name)
+            except FileExistsError as error:
+                raise DirectoryConflict(
+                    f"there is a directory {target!r} already, and not this agent's"
+                ) from error
+            new.sync()
+
+    def discard(self, name: str) -> None:
+        """Remove a directory as far as that goes; recovery tries again."""
+        with suppress(OSError, StoreError), self._beside(name) as (folder, last):
+            folder.remove_tree(last)
+
+    def on(self, shelf: str) -> list[str]:
+        """The names of all that is on a shelf."""
+        with (
+            translated(),
+            self._tree.top(AGENTS) as agents,
+            agents.descend([shelf], make=True) as folder,
+        ):
+            return [f"{shelf}/{entry.name}" for entry in folder.entries()]
+
+    def _marker(self, name: str) -> Marker | None:
+        """The marker of a directory, None if it has none or is not there."""
+        with translated(), self._beside(name) as (folder, last):
+            try:
+                home = folder.enter(last)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            with home:
+                return read_marker(home)
+
+    @contextmanager
+    def _beside(self, name: str) -> Generator[tuple[Folder, str]]:
+        """The folder that a name is in, and the name there."""
+        *shelf, last = name.split("/")
+        with (
+            self._tree.top(AGENTS) as agents,
+            agents.descend(shelf, make=True) as folder,
+        ):
+            yield folder, last

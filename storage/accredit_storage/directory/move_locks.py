@@ -9,7 +9,8 @@ from collections.abc import Collection, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from accredit_storage.directory.folders import Folder
 from accredit_storage.directory.locks import locked, locked_if_free
@@ -68,6 +69,7 @@ class _AdvisoryLocks:
                 # and its end is the end of the lock.
                 session.detach()
                 session.execute(select(func.pg_advisory_lock(advisory_key(holder))))
+            stack.callback(_unlock, session, holder)
             yield
 
     @contextmanager
@@ -116,6 +118,12 @@ class _FileLocks:
                 with locked_if_free(folder, entry.name) as is_free:
                     if is_free:
                         _remove(folder, entry.name)
+
+
+def _unlock(session: Connection, holder: str) -> None:
+    # The session's end would do, but the server takes a moment to notice that.
+    with suppress(SQLAlchemyError):
+        session.execute(select(func.pg_advisory_unlock(advisory_key(holder))))
 
 
 def _remove(folder: Folder, name: str) -> None:

@@ -1,0 +1,68 @@
+"""What the tests of directories make again and again."""
+
+import multiprocessing
+import os
+import secrets
+import signal
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from accredit_storage.directory.homes import Homes
+from accredit_storage.directory.markers import Marker
+from accredit_storage.directory.places import AgentPlace
+from accredit_storage.directory.tree import DirectoryTree
+
+#: Nothing here takes as long as this, in seconds; what would hang fails instead.
+PATIENCE = 50.0
+
+
+def home(tree: DirectoryTree, slug: str = "scribe", agent_id: int = 7) -> AgentPlace:
+    """An agent's directory, without a row."""
+    Homes(tree).make(slug, Marker(agent_id, secrets.token_hex(16)))
+    return AgentPlace(slug, agent_id)
+
+
+def snapshot(folder: Path) -> dict[str, bytes | str]:
+    """All that is below a folder: what each file holds, where each link leads."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = f"-> {path.readlink()}"
+        else:
+            found[name] = path.read_bytes() if path.is_file() else "a directory"
+    return found
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """The files below a folder that are not the store's own."""
+    return {
+        name: content
+        for name, content in snapshot(folder).items()
+        if isinstance(content, bytes) and not name.rpartition("/")[2].startswith(".")
+    }
+
+
+# A server that was started fresh and has imported what the tests import, from which a process is
+# forked in a few milliseconds. A fork of this process would inherit its threads' locks.
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["tests.directory.crashing", "tests.directory.making"])
+
+
+def started(target: Callable[..., object], *arguments: Any) -> BaseProcess:
+    """A process of its own that runs ``target``, a function of a module."""
+    process = _context.Process(target=target, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
+def pipe() -> tuple[Any, Any]:
+    """The receiving end and the sending end."""
+    return _context.Pipe(duplex=False)
+
+
+def die() -> None:
+    """End this process as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)

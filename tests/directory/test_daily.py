@@ -6,9 +6,9 @@ import pytest
 
 from accredit_storage.directory.daily import MAX_LINE, MAX_MATCHES, MAX_SEARCHED, DailyMemory
 from accredit_storage.directory.files import Files
+from accredit_storage.directory.limits import FileLimits
 from accredit_storage.directory.places import AgentPlace
 from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.directory.walking import FileLimits
 from accredit_storage.errors import EtagMismatch, FileMissing, FileTooLarge
 
 DAY = date(2026, 3, 1)

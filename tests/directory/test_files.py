@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from accredit_storage.directory.files import Files
+from accredit_storage.directory.limits import FileLimits
 from accredit_storage.directory.places import AgentPlace
 from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.directory.walking import FileLimits
 from accredit_storage.errors import (
     EtagMismatch,
     FileMissing,

@@ -1,5 +1,6 @@
 """Writers that are killed: the file is the old one or the new one, and nothing stays behind."""
 
+import itertools
 import random
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,10 @@ def test_a_killed_writer_tears_nothing(
 ) -> None:
     chance = random.Random(kills)
     written = torn = 0
-    for _ in range(kills):
+    for turn in itertools.count():
+        # A kill that came too early or too late proves nothing.
+        if turn >= kills and written and torn:
+            break
         receiver, sender = pipe()
         writer = started(write_forever, tree.root, sender)
         assert receiver.poll(PATIENCE)
@@ -64,9 +68,6 @@ def test_a_killed_writer_tears_nothing(
         assert not [name for name in snapshot(tree.root) if ".unfinished-" in name]
         for path in files.paths(place):
             files.delete(place, path)
-    # Otherwise the kills came too early or too late to prove anything.
-    assert written
-    assert torn
 
 
 def test_a_sweep_removes_what_nobody_will_finish_and_nothing_else(

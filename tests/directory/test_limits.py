@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from accredit_storage.directory.files import Files
+from accredit_storage.directory.limits import FileLimits
 from accredit_storage.directory.places import SHARED, AgentPlace
 from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.directory.walking import FileLimits
 from accredit_storage.errors import QuotaExceeded
 from tests.directory.making import PATIENCE, home, started
 from tests.storage.making import all_at_once

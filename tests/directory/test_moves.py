@@ -598,3 +598,20 @@ class TestReaching:
                 directories.moves.require_free("clerk")
             # Whoever does not meet the move is not held up by it.
             assert len(directories.reach(scribe, directories.files.list)) == 3
+
+
+def test_strays_are_told_to_the_operator(
+    store: Store, directories: Directories, scribe: Agent
+) -> None:
+    assert directories.strays() == []
+    with store.write() as tx:
+        owner = tx.users.find_by_login("ada")
+        assert owner
+        agent(tx, owner, "bare")
+        agent(tx, owner, "copied")
+    agents_ = directories.tree.root / "agents"
+    for name in ("bare", "nobody"):
+        (agents_ / name).mkdir()
+    (agents_ / "a file").write_bytes(b"")
+    shutil.copytree(agents_ / "scribe", agents_ / "copied")
+    assert directories.strays() == ["a file", "bare", "copied", "nobody"]

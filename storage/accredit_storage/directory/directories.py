@@ -1,20 +1,20 @@
 """Everything about directories in one value, as the abilities hold it."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from accredit_storage.directory.daily import DailyMemory
 from accredit_storage.directory.files import Files
+from accredit_storage.directory.limits import FileLimits
 from accredit_storage.directory.markers import Marker
 from accredit_storage.directory.moves import Moves
 from accredit_storage.directory.places import AgentPlace
 from accredit_storage.directory.recovery import Recovered
 from accredit_storage.directory.sweeping import sweep_unfinished
 from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.directory.walking import FileLimits
 from accredit_storage.errors import Conflict, DirectoryMissing
 from accredit_storage.records import Agent
 from accredit_storage.store import Store
@@ -22,6 +22,7 @@ from accredit_storage.store import Store
 T = TypeVar("T")
 
 _ATTEMPTS = 8
+_MANY = 10_000
 
 
 def _utc_now() -> datetime:
@@ -59,7 +60,8 @@ class Directories:
 
         ``act`` is called again where the directory was moved since the agent was read. A directory
         that is missing is made. Raises DirectoryMissing if the agent has gone, DirectoryConflict if
-        its slug is taken by a stray directory, StoreBusy, and what ``act`` raises.
+        its slug is taken by a stray directory, StoreBusy, and what ``act`` raises. Not to be called
+        within a transaction that writes.
         """
         place = AgentPlace(agent.agent_slug, agent.agent_id)
         for _ in range(_ATTEMPTS):
@@ -83,6 +85,21 @@ class Directories:
                 raise DirectoryMissing("there is no such agent")
             marker = Marker(agent_id, secrets.token_hex(16))
             return self.moves.homes.adopt(agent.agent_slug, marker)
+
+    def strays(self) -> Sequence[str]:
+        """The names below ``agents/`` that no agent has, or that another's directory has: sorted.
+
+        For the operator: each keeps an agent from getting that slug. A move that is under way may
+        show for a moment.
+        """
+        found = self.moves.homes.all()
+        slugs = sorted(found)
+        ids: dict[str, int] = {}
+        with self._store.read() as tx:
+            for start in range(0, len(slugs), _MANY):
+                agents = tx.agents.find_many_by_slug(slugs[start : start + _MANY])
+                ids |= {agent.agent_slug: agent.agent_id for agent in agents}
+        return [slug for slug in slugs if found[slug] is None or found[slug] != ids.get(slug)]
 
     def _find(self, missed: AgentPlace) -> AgentPlace:
         """Where the directory is that was not there."""

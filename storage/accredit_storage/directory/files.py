@@ -19,13 +19,14 @@ from accredit_storage.directory.contents import (
     moment,
 )
 from accredit_storage.directory.folders import Folder
+from accredit_storage.directory.limits import FileLimits, require_room
 from accredit_storage.directory.locks import locked
 from accredit_storage.directory.paths import Names, parse
 from accredit_storage.directory.places import Place
 from accredit_storage.directory.refusals import translated
 from accredit_storage.directory.replacing import replace_content
 from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.directory.walking import FileLimits, Found, require_room, walk
+from accredit_storage.directory.walking import Found, walk
 from accredit_storage.errors import (
     DirectoryMissing,
     EtagMismatch,

@@ -4,7 +4,7 @@ A slug never begins with a dot, so that no agent can get hold of what is on the 
 ``.kept`` and ``.trash``.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 
 from accredit_storage.directory.folders import Folder
@@ -22,15 +22,21 @@ class Homes:
     def __init__(self, tree: DirectoryTree) -> None:
         self._tree = tree
 
-    def is_taken(self, name: str) -> bool:
-        """Whether there is anything by that name, whosever it is."""
-        with translated(), self._beside(name) as (folder, last):
-            return folder.stat(last) is not None
-
     def require_free(self, name: str) -> None:
-        """Raise DirectoryConflict if there is anything by that name."""
-        if self.is_taken(name):
-            raise DirectoryConflict(f"there is a directory {name!r} already, and no agent's")
+        """Raise DirectoryConflict if there is anything by that name, whosever it is."""
+        with translated(), self._beside(name) as (folder, last):
+            if folder.stat(last) is not None:
+                raise DirectoryConflict(f"there is a directory {name!r} already, and no agent's")
+
+    def all(self) -> Mapping[str, int | None]:
+        """Whose every directory is that has the place of an agent's, None where it is nobody's."""
+        found: dict[str, int | None] = {}
+        with translated(), self._tree.top(AGENTS) as agents:
+            for entry in agents.entries():
+                if not entry.name.startswith("."):
+                    marker = self._marker(entry.name)
+                    found[entry.name] = None if marker is None else marker.agent_id
+        return found
 
     def is_of(self, agent_id: int, name: str) -> bool:
         """Whether the directory of that name is the agent's."""

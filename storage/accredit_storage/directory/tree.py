@@ -1,5 +1,6 @@
 """The tree below one root: where each place is, and whether only we can get at it."""
 
+import fcntl
 import os
 import stat
 from collections.abc import Generator
@@ -55,6 +56,8 @@ class DirectoryTree:
         except OSError as error:
             return [f"{self.root}: {error.strerror}"]
         problems = _problems(self.root, root)
+        if not self._has_locks():
+            problems.append(f"{self.root} is on a file system without locks: writers would mix")
         for name in _TOP:
             path = self.root / name
             try:
@@ -96,6 +99,18 @@ class DirectoryTree:
                 if marker is None or marker.agent_id != place.agent_id:
                     raise DirectoryMissing(f"{shown(place)} is not this agent's directory")
             yield home
+
+    def _has_locks(self) -> bool:
+        """Whether a lock keeps others out here; some network file systems only say so."""
+        try:
+            with Folder.at(self.root) as one, Folder.at(self.root) as other:
+                fcntl.flock(one.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(other.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     @contextmanager
     def _root(self) -> Generator[Folder]:

@@ -1,4 +1,4 @@
-"""All the files of a directory, and how much they take."""
+"""All the files of a directory."""
 
 import os
 from collections.abc import Generator
@@ -6,16 +6,6 @@ from dataclasses import dataclass
 
 from accredit_storage.directory import paths
 from accredit_storage.directory.folders import Folder
-from accredit_storage.errors import QuotaExceeded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileLimits:
-    """How large a file may be, and how many of them and how much a directory may hold."""
-
-    file_bytes: int = 4 * 2**20
-    files_per_agent: int = 5_000
-    bytes_per_agent: int = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +34,3 @@ def walk(folder: Folder, prefix: str = "", depth: int = 1) -> Generator[Found]:
                 continue
             with below:
                 yield from walk(below, f"{prefix}{entry.name}/", depth + 1)
-
-
-def require_room(folder: Folder, limits: FileLimits, old: int | None, new: int) -> None:
-    """Raise QuotaExceeded unless a file of ``old`` bytes, None without one, may get ``new``.
-
-    The caller holds the lock of the directory, so that no two find the last room.
-    """
-    if old is not None and new <= old:
-        return
-    files, used = 0, 0
-    for found in walk(folder):
-        try:
-            used += found.entry.stat(follow_symlinks=False).st_size
-        except FileNotFoundError:
-            continue
-        files += 1
-    if old is None and files >= limits.files_per_agent:
-        raise QuotaExceeded("files", limits.files_per_agent)
-    if used + new - (old or 0) > limits.bytes_per_agent:
-        raise QuotaExceeded("bytes", limits.bytes_per_agent)

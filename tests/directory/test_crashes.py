@@ -158,6 +158,20 @@ def test_so_does_one_that_wants_the_slug_which_a_crash_has_left(
     assert contents(directories, "clerk") == {**FILES, "name": b"clerk"}
 
 
+def test_what_was_written_into_a_directory_that_was_just_made_is_kept(
+    store: Store, database_url: str, directories: Directories, root: Path, scribe: Agent
+) -> None:
+    with store.read() as tx:
+        bare = tx.agents.find_by_slug("bare")
+    assert bare
+    crash(move_and_die, database_url, root, "ensure", bare.agent_id, "moved", False)
+    # Nothing tells this call of the crash: it finds the directory where it looks for it.
+    directories.reach(bare, lambda place: directories.files.write(place, "SOUL.md", b"mine"))
+    recover(directories)
+    assert contents(directories, "bare") == {"SOUL.md": b"mine"}
+    assert_agree(store, directories)
+
+
 @pytest.mark.parametrize("kills", [4, pytest.param(500, marks=pytest.mark.soak)])
 def test_a_process_that_is_killed_at_any_moment_loses_nothing(
     store: Store, database_url: str, directories: Directories, root: Path, kills: int

@@ -103,6 +103,7 @@ class Homes:
                     f"there is a directory {target!r} already, and not this agent's"
                 ) from error
             new.sync()
+            old.sync()
 
     def discard(self, name: str) -> None:
         """Remove a directory as far as that goes; recovery tries again."""

@@ -26,6 +26,9 @@ mid-move, as when PostgreSQL ends its session, nothing would break: recovery loc
 intent before it touches the directory, ``settle()`` removes that row before it does, so that one of
 the two comes second, sees that the intent has gone, and gives up.
 
+An agent whose row has no directory gets one in the same way (``ensure``), but for this: where that
+is broken off after 5 the directory stays where it is, since it is what the row wants.
+
 Nothing is ever adopted: a directory that is in the way is a DirectoryConflict, and a directory
 without the agent's marker is not the agent's.
 """

@@ -109,7 +109,10 @@ class Recovery:
         # Locked: where the holder's own transaction has not ended, this waits for how it does.
         intents = tx.intents.of_holder(holder, lock=True)
         for intent in intents:
-            if self._homes.locate(intent) == intent.target:
+            # The directory that an agent was missing stays: the agent has found it by its marker as
+            # soon as it was there, and may have written to it.
+            is_for_agent = intent.kind is IntentKind.CREATE and intent.agent_id is not None
+            if not is_for_agent and self._homes.locate(intent) == intent.target:
                 self._homes.move(intent.target, intent.source)
             self._watch("moved back")
             tx.intents.remove(intent.intent_id)

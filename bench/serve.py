@@ -9,6 +9,7 @@ from accredit_service.abilities.app import App
 from accredit_service.servicers import services
 from accredit_service.settings import Address, Settings
 from accredit_storage import migrate
+from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 
 if __name__ == "__main__":
@@ -18,7 +19,9 @@ if __name__ == "__main__":
         listen=Address("127.0.0.1", 0), database_url=url, data_dir=secret_file.parent
     )
     logs.configure(settings.log_level, settings.log_format)
-    app = App(store=Store.open(url))
+    store = Store.open(url)
+    app = App(store=store, directories=Directories(store, settings.files))
+    app.directories.start()
     made = bootstrap.bootstrap(app, lambda _: None)
     if made is None:
         raise SystemExit("the database is not empty")

@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from accredit_service.abilities.app import App
 from accredit_service.health import READINESS
+from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 from tests.registry import Clock, Registry
 
@@ -78,7 +79,8 @@ class ServerProcess:
         Its ``app`` is one of ours on the same database; its clock moves nothing in the process.
         """
         clock = Clock()
-        app = App(store=Store.open(self.database_url, pool_size=2), now=clock)
+        store = Store.open(self.database_url, pool_size=2)
+        app = App(store=store, directories=Directories(store, self.data_dir / "files"), now=clock)
         secret = (self.data_dir / "administrator.token").read_text().strip()
         registry = Registry(self.address, app, clock, secret, 0)
         user_id = registry.admin.call("AuthService/WhoAmI").user.user_id

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -22,6 +23,8 @@ from accredit.v1 import (
     agent_pb2,
     auth_pb2,
     change_pb2,
+    directory_pb2,
+    registry_pb2,
     scope_pb2,
     site_pb2,
     token_pb2,
@@ -32,6 +35,7 @@ from accredit_service.abilities import bootstrap
 from accredit_service.abilities.app import App, Limits
 from accredit_service.servicers import services
 from accredit_service.settings import Address, Settings
+from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 
 MODULES = (
@@ -43,6 +47,8 @@ MODULES = (
     site_pb2,
     scope_pb2,
     change_pb2,
+    directory_pb2,
+    registry_pb2,
 )
 
 
@@ -168,9 +174,13 @@ class Registry:
         request: Any = None,
         **fields: Any,
     ) -> Any:
-        """One call, as a stranger if there is no token. Raises RefusedError."""
+        """One call, as a stranger if there is no token: a stream's answers as a list.
+
+        Raises RefusedError.
+        """
         descriptor = self._methods[method]
-        invoke: Any = self.channel.unary_unary(
+        streams = descriptor.server_streaming
+        invoke: Any = (self.channel.unary_stream if streams else self.channel.unary_unary)(
             f"/{descriptor.containing_service.full_name}/{descriptor.name}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(descriptor.output_type).FromString,
@@ -180,7 +190,8 @@ class Registry:
             sent.append(("authorization", f"Bearer {token}"))
         message = self.request_of(method)(**fields) if request is None else request
         try:
-            return invoke(message, metadata=sent, timeout=self.timeout)
+            answer = invoke(message, metadata=sent, timeout=self.timeout)
+            return list(answer) if streams else answer
         except grpc.RpcError as error:
             raise RefusedError(error) from None
 
@@ -234,12 +245,24 @@ class Registry:
 
 @contextmanager
 def running_registry(
-    database_url: str, data_dir: Path, *, limits: Limits | None = None, **settings: Any
+    database_url: str,
+    data_dir: Path,
+    *,
+    limits: Limits | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
+    **settings: Any,
 ) -> Generator[Registry]:
-    """A server on a migrated database, with its first administrator."""
+    """A server on a migrated database, with its first administrator. ``more`` fields of its App."""
     clock = Clock()
     store = Store.open(database_url)
-    app = App(store=store, limits=limits or Limits(agents_per_user=100), now=clock)
+    app = App(
+        store=store,
+        directories=Directories(store, data_dir / "files", now=clock),
+        limits=limits or Limits(agents_per_user=100),
+        now=clock,
+        **more,
+    )
+    app.directories.start()
     made = bootstrap.bootstrap(app, lambda _: None)
     if made is None:
         made = bootstrap.new_token(app, lambda _: None)

@@ -76,6 +76,29 @@ def attempt_within(name: str, seconds: float, work: Callable[[], object]) -> Non
         log.warning("given up", extra=logs.fields(work=name))
 
 
+class Beginning:
+    """What a server begins with, and looks after from then on.
+
+    The tree of files is made, moves that a crash broke off are undone, and ``then`` is done, again
+    and again. Where the disk does not let it, tokens are answered all the same, and this is done as
+    soon as it does.
+    """
+
+    def __init__(self, app: App, then: Callable[[], None]) -> None:
+        self._app = app
+        self._then = then
+        self._has_begun = False
+
+    def look(self) -> None:
+        """Do what is to be done."""
+        if not self._has_begun:
+            recovered = self._app.directories.start()
+            for intent_id, error in recovered.failed.items():
+                log.warning("move not undone", extra=logs.fields(intent=intent_id, why=str(error)))
+            self._has_begun = True
+        self._then()
+
+
 class Housekeeping:
     """Writes down what was gathered in memory, and throws out what is past its time."""
 
@@ -100,6 +123,7 @@ class Housekeeping:
             requests = tx.requests.sweep(now - limits.request_retention)
         with store.write() as tx:
             reservations = tx.reservations.sweep(now)
+        self._app.directories.sweep()
         changes = 0
         while pruned := self._prune(now - limits.changes_retention):
             changes += pruned

@@ -123,16 +123,19 @@ def serve(migrate: bool, config: Path | None, **flags: object) -> None:
     """
     settings = _settings(config, flags)
     settings.check_serving()
+    from .background import attempt
     from .server import build, serve_until_signalled
     from .servicers import services
-    from .wiring import make_app, open_store, prepare_schema
+    from .wiring import make_app, make_beginning, open_store, prepare_schema, with_plugins
 
     _make_data_dir(settings)
     store = open_store(settings)
     prepare_schema(settings, store, upgrade=migrate)
-    app = make_app(settings, store)
+    app = with_plugins(settings, make_app(settings, store))
     _bootstrap_if_new(settings, app)
-    server = build(settings, app, services(app))
+    beginning = make_beginning(settings, app)
+    attempt("beginning", beginning.look)
+    server = build(settings, app, services(app), upkeep=beginning.look)
     code = serve_until_signalled(server, lambda: click.echo(f"listening on {server.address}"))
     if code or not server.is_idle:
         # A call that hangs with the database would hold up the interpreter's own end.

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from accredit_storage import migrate
+from accredit_storage.directory.directories import Directories
+from accredit_storage.directory.places import AGENTS
+from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.engine import sqlite_path
 from accredit_storage.errors import StoreError
 from accredit_storage.store import Store
@@ -14,6 +17,8 @@ from accredit_storage.store import Store
 from .settings import Settings, SettingsError
 from .tls import Certificates
 from .wiring import is_sqlite, open_store
+
+_STRAYS = 10
 
 
 class Problem(Exception):
@@ -33,19 +38,21 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _finding("settings", settings.check_serving)
     yield _finding("TLS", partial(_check_certificates, settings))
     yield _finding("data folder", partial(_check_data_dir, settings))
+    yield _finding("files", partial(_check_files, settings))
     exists = _finding("database", partial(_check_database, settings))
     yield exists
     if exists.problem is None:
         with closing(open_store(settings)) as store:
-            yield from _examine_stored(store)
+            yield from _examine_stored(settings, store)
 
 
-def _examine_stored(store: Store) -> Iterator[Finding]:
+def _examine_stored(settings: Settings, store: Store) -> Iterator[Finding]:
     schema = _finding("schema", partial(migrate.check, store))
     yield schema
     if schema.problem is None:
         yield _finding("change log", partial(_check_changes, store))
         yield _finding("administrators", partial(_check_administrators, store))
+        yield _finding("stray directories", partial(_check_strays, settings, store))
 
 
 def _finding(subject: str, check: Callable[[], object]) -> Finding:
@@ -70,6 +77,23 @@ def _check_data_dir(settings: Settings) -> None:
     token = settings.token_file
     if token.exists() and token.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Problem(f"{token} is open to others: chmod 600 {token}, and revoke the token in it")
+
+
+def _check_files(settings: Settings) -> None:
+    # The server makes it when it first starts.
+    problems = DirectoryTree(settings.files).check() if settings.files.exists() else []
+    if problems:
+        raise Problem("; ".join(problems))
+
+
+def _check_strays(settings: Settings, store: Store) -> None:
+    strays = Directories(store, settings.files).strays() if settings.files.exists() else []
+    if strays:
+        named = ", ".join(strays[:_STRAYS])
+        raise Problem(
+            f"{len(strays)} in {settings.files / AGENTS} belong to no agent and keep their slugs "
+            f"from any: {named}"
+        )
 
 
 def _check_database(settings: Settings) -> None:

@@ -35,9 +35,12 @@ from .interceptors.errors import answer_failures
 from .interceptors.guard import Guard
 from .interceptors.lanes import Lane
 from .interceptors.limits import (
+    BESIDE_FILE,
     CHANNEL_OPTIONS,
+    MESSAGE_LIMIT,
     Deadlines,
     limit_metadata,
+    receive_limit,
     share_among_sources,
 )
 from .interceptors.pipeline import Pipeline, Route
@@ -69,6 +72,7 @@ SPARE = 64
 _PROBE_SECONDS = 0.5
 _PROBE_PATIENCE = 1.0
 _SWEEP_SECONDS = 3600.0
+_UPKEEP_SECONDS = 2.0
 # Beyond the grace, for each of two things: a database that hangs must not hold up the end.
 _TIDY_PATIENCE = 1.0
 _OVERDUE_SECONDS = 1.0
@@ -195,8 +199,9 @@ def build(
     *,
     permissions: Mapping[str, Permission] = PERMISSIONS,
     clock: Callable[[], float] = time.monotonic,
+    upkeep: Callable[[], object] = lambda: None,
 ) -> Server:
-    """A server that has its port and does not serve yet.
+    """A server that has its port and does not serve yet. ``upkeep`` is called every two seconds.
 
     Raises SettingsError, StartError, or RuntimeError where ``permissions`` and the methods of
     ``services`` do not match.
@@ -214,7 +219,7 @@ def build(
         lanes.calls.lane,
         interceptors=[
             Pipeline(
-                partial(_route, lanes, steps),
+                partial(_route, lanes, steps, _largest_request(settings)),
                 refusing=Route(lanes.refusals, [log_calls(clock), answer_failures]),
             )
         ],
@@ -244,6 +249,7 @@ def build(
             Ticker("arrivals", _ARRIVALS_SECONDS, lanes.look_after),
             Ticker("deadlines", _OVERDUE_SECONDS, deadlines.release_overdue),
             Ticker("usage", settings.last_used_flush, housekeeping.flush_usage),
+            Ticker("upkeep", _UPKEEP_SECONDS, upkeep),
             Ticker("sweep", _SWEEP_SECONDS, housekeeping.sweep, at_once=True),
         ],
         lanes=lanes.all(),
@@ -315,18 +321,36 @@ _COMPANION_PERMISSIONS: Mapping[str, Permission] = {
 }
 
 
-def _route(lanes: _Lanes, steps: _Steps, method: str, streams: bool) -> Route:
+#: The calls whose requests bring a file.
+_WITH_FILE = frozenset(
+    {
+        "DirectoryService/WriteFile",
+        "DirectoryService/AppendFile",
+        "DirectoryService/WriteDailyMemory",
+        "DirectoryService/AppendDailyMemory",
+        "RegistryService/RegisterAgent",
+    }
+)
+
+
+def _largest_request(settings: Settings) -> int:
+    return max(MESSAGE_LIMIT, settings.max_file_bytes + BESIDE_FILE)
+
+
+def _route(lanes: _Lanes, steps: _Steps, largest: int, method: str, streams: bool) -> Route:
     """Which threads and steps a method gets. Health must answer when nothing else does."""
     if method.startswith(f"{SERVICE}/"):
         if streams:
             return Route(lanes.watchers, steps.watchers)
         return Route(lanes.health, steps.health)
-    return Route(lanes.streams if streams else lanes.calls, steps.calls)
+    limit = largest if method in _WITH_FILE else MESSAGE_LIMIT
+    return Route(lanes.streams if streams else lanes.calls, steps.calls, limit)
 
 
 def _options(settings: Settings) -> Sequence[tuple[str, object]]:
     return (
         *CHANNEL_OPTIONS,
+        receive_limit(_largest_request(settings)),
         # By default two servers could share a port without noticing, each with half of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.enable_channelz", int(settings.channelz)),

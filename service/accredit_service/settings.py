@@ -158,6 +158,15 @@ def _networks(value: object) -> tuple[Network, ...]:
         raise ValueError(rule) from None
 
 
+def _names(value: object) -> tuple[str, ...]:
+    items: Iterable[object] = value.split(",") if isinstance(value, str) else ()
+    if isinstance(value, list):
+        items = value
+    elif not isinstance(value, str):
+        raise ValueError("names, with commas between")
+    return tuple(_text(item).strip() for item in items)
+
+
 def _knob(parse: Callable[[object], Any], help: str) -> Mapping[str, Any]:
     """What a field's declaration adds: ``parse`` raises ValueError with the rule."""
     return {"parse": parse, "help": help}
@@ -267,6 +276,54 @@ class Settings:
     changes_retention_days: int = field(
         default=400, metadata=_knob(_whole(1, 36_500), "Days that the change log is kept.")
     )
+    files_dir: Path | None = field(
+        default=None,
+        metadata=_knob(
+            _path,
+            "The folder for the files of agents, which all servers share. By default files in the "
+            "data folder.",
+        ),
+    )
+    max_file_bytes: int = field(
+        default=4 * 2**20, metadata=_knob(_whole(1024, 2**26), "Bytes that one file may have.")
+    )
+    max_directory_files: int = field(
+        default=5000,
+        metadata=_knob(_whole(1, 1_000_000), "Files that one directory may have."),
+    )
+    max_directory_bytes: int = field(
+        default=256 * 2**20,
+        metadata=_knob(_whole(1024, 2**40), "Bytes that one directory may have, in all its files."),
+    )
+    daily_memory: bool = field(
+        default=True, metadata=_knob(_switch, "Allow agents' journals to be written.")
+    )
+    manifests_dir: Path | None = field(
+        default=None,
+        metadata=_knob(
+            _path, "A folder with manifests of declared agents. It is watched for changes."
+        ),
+    )
+    default_agent: bool = field(
+        default=True,
+        metadata=_knob(_switch, "Declare an agent for the default owner, named after them."),
+    )
+    default_owner: str = field(
+        default="",
+        metadata=_knob(
+            _text,
+            "The login of the user who owns declared agents that name no owner. By default the "
+            "first active administrator.",
+        ),
+    )
+    suppressed_definitions: tuple[str, ...] = field(
+        default=(),
+        metadata=_knob(
+            _names,
+            "Slugs of declared agents, or names of entry points, that are not to contribute, with "
+            "commas between.",
+        ),
+    )
     last_used_flush: float = field(
         default=60.0,
         metadata=_knob(
@@ -288,6 +345,11 @@ class Settings:
     def database(self) -> str:
         """The URL of the database, with what its default rests on filled in."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'accredit.sqlite3').absolute()}"
+
+    @property
+    def files(self) -> Path:
+        """The root of the agents' files, the default filled in."""
+        return self.files_dir or self.data_dir / "files"
 
     @property
     def token_file(self) -> Path:

@@ -1,12 +1,19 @@
 """What the commands have in common: from settings to a store that is ready and an App on it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from accredit_storage import migrate
+from accredit_storage.directory.directories import Directories
+from accredit_storage.directory.limits import FileLimits
 from accredit_storage.errors import StoreUnavailable
 from accredit_storage.store import Store
 
+from . import plugins
 from .abilities.app import App, Limits
+from .abilities.declarations import Declarations
+from .background import Beginning
+from .manifest_folder import ManifestFolder, Watch
 from .settings import Settings, SettingsError
 
 
@@ -39,12 +46,45 @@ def make_app(settings: Settings, store: Store) -> App:
     """The App within the settings' limits."""
     return App(
         store=store,
+        directories=Directories(store, settings.files, limits=file_limits(settings)),
+        daily_memory=settings.daily_memory,
         limits=Limits(
             agents_per_user=settings.agent_limit,
             slug_reservation=timedelta(days=settings.slug_reservation_days),
             request_retention=timedelta(hours=settings.request_retention_hours),
             changes_retention=timedelta(days=settings.changes_retention_days),
         ),
+    )
+
+
+def with_plugins(settings: Settings, app: App) -> App:
+    """The same with what packages beside the server bring; it is code, which only a server runs."""
+    found = plugins.load(settings.suppressed_definitions)
+    declarations = Declarations(
+        packages=found.definitions,
+        notices=found.notices,
+        owner_resolvers=found.owner_resolvers,
+        suppressed=settings.suppressed_definitions,
+        default_agent=settings.default_agent,
+        default_owner=settings.default_owner,
+    )
+    return replace(app, declarations=declarations, generators=(*app.generators, *found.generators))
+
+
+def make_beginning(settings: Settings, app: App) -> Beginning:
+    """What is to be done when a server starts, and again when its manifests change."""
+    folder = None
+    if settings.manifests_dir is not None:
+        folder = ManifestFolder(app.declarations, settings.manifests_dir)
+    return Beginning(app, Watch(app, folder).look)
+
+
+def file_limits(settings: Settings) -> FileLimits:
+    """How large files and directories may be."""
+    return FileLimits(
+        file_bytes=settings.max_file_bytes,
+        files_per_agent=settings.max_directory_files,
+        bytes_per_agent=settings.max_directory_bytes,
     )
 
 

@@ -4,6 +4,7 @@
   + Conflict         another transaction won; nothing was written, the whole may be tried again
   + StoreBusy        no connection, lock or answer within the bound; nothing was written
   + StoreUnavailable the database cannot be reached, or went away
+    + FilesUnavailable  the disk with the files does not answer or takes no writes
   + StoreFull        the disk or a quota is full; nothing was written
   + SchemaMismatch   the database is older or newer than this server can serve
   + SlugTaken        another agent has the slug that an update asks for; the transaction goes on
@@ -16,7 +17,7 @@
   + QuotaExceeded    the directory has as many files or bytes as it may have
   + DirectoryConflict  the place is taken by a directory that is not the agent's
 
-What StoreBusy, StoreUnavailable and StoreFull say of the database, they say of the disk as well.
+What StoreBusy and StoreFull say of the database, they say of the disk with the files as well.
 Reading a row that is not there is not an error here: ``find`` answers None. No message names a
 path outside of the directory that was asked for.
 """
@@ -42,6 +43,10 @@ class StoreUnavailable(StoreError):
 
     Raised while committing on PostgreSQL, it leaves open whether the transaction was committed.
     """
+
+
+class FilesUnavailable(StoreUnavailable):
+    """The disk with the files does not answer or takes no writes; the database is not meant."""
 
 
 class StoreFull(StoreError):

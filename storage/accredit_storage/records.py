@@ -73,6 +73,14 @@ class ChangeKind(enum.Enum):
     TOKEN_ROTATED = "token_rotated"  # noqa: S105
     TOKEN_REVOKED = "token_revoked"  # noqa: S105
     BULK = "bulk"
+    FILE_WRITTEN = "file_written"
+    FILE_DELETED = "file_deleted"
+    FILES_SCAFFOLDED = "files_scaffolded"
+    DEFINITION_REGISTERED = "definition_registered"
+    DEFINITION_UNREGISTERED = "definition_unregistered"
+    DEFINITION_SUPPRESSED = "definition_suppressed"
+    DEFINITION_RECONCILED = "definition_reconciled"
+    MEMORY_FILE_TYPE_CHANGED = "memory_file_type_changed"
 
 
 class SubjectKind(enum.Enum):
@@ -83,6 +91,18 @@ class SubjectKind(enum.Enum):
     TOKEN = "token"  # noqa: S105
     SITE = "site"
     GRANT = "grant"
+    DIRECTORY = "directory"
+    DEFINITION = "definition"
+    MEMORY_FILE_TYPE = "memory_file_type"
+
+
+class MemoryLayer(enum.Enum):
+    """Whose memory a file is part of."""
+
+    SHARED = "shared"
+    AGENT = "agent"
+    USER = "user"
+    NETWORK = "network"
 
 
 class IntentKind(enum.Enum):
@@ -270,11 +290,15 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An earlier call under the same request id. ``result`` is the key that finds its outcome."""
+    """An earlier call under the same request id. ``result`` is the key that finds its outcome.
+
+    Where it is not ``finished``, there is none: its claim was committed alone, before its effect.
+    """
 
     body_digest: bytes
     result: Mapping[str, Any]
     revision: int
+    finished: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,3 +316,64 @@ class Intent:
     source: str
     target: str
     recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDefinition:
+    """An agent as one source declares it.
+
+    ``turn`` says when it was last registered: of two, the later has the larger. ``memory_seeds``
+    are texts by filename. ``owner_id``, ``owner_login`` and ``owner_resolver``, None or empty where
+    not given, say who is to own the agent; that user need not exist. ``registered_by`` None: the
+    server itself, or somebody who is gone.
+    """
+
+    definition_id: int
+    agent_slug: str
+    source: str
+    turn: int
+    label: str
+    description: str
+    memory_seeds: Mapping[str, str]
+    owner_id: int | None
+    owner_login: str
+    owner_resolver: str
+    default_config: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    priority: int
+    registered_by: int | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """A name, a slug or that of an entry point, from which no agent is made.
+
+    ``suppressed_by`` None: the server itself, or somebody who is gone.
+    """
+
+    name: str
+    suppressed_by: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryFileType:
+    """How the file of one name is treated in every agent's memory.
+
+    Lower ``priority`` comes first. ``required_capability`` is what editing takes besides, empty for
+    nothing; an empty ``label`` is for the reader to make from the filename.
+    """
+
+    filename: str
+    layer: MemoryLayer
+    priority: int
+    protected: bool
+    editable: bool
+    required_capability: str
+    label: str
+    version: int
+    created_at: datetime
+    updated_at: datetime

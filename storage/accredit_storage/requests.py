@@ -25,6 +25,7 @@ _claim = by_dialect(
 )
 _find = select(requests.c.body_digest, requests.c.result, requests.c.revision).where(_key)
 _finish = update(requests).where(_key)
+_release = delete(requests).where(_key, requests.c.result.is_(None))
 
 
 class Requests:
@@ -56,8 +57,12 @@ class Requests:
         if earlier is None:
             raise Conflict("the earlier request was swept at the same time")
         body_digest, result, revision = earlier
-        # A claim that was committed alone has neither: its call changed nothing.
-        return Request(body_digest=body_digest, result=result or {}, revision=revision or 0)
+        return Request(
+            body_digest=body_digest,
+            result=result or {},
+            revision=revision or 0,
+            finished=result is not None,
+        )
 
     def finish(
         self,
@@ -73,6 +78,14 @@ class Requests:
         """
         key = _values(caller, method, request_id)
         self._connection.execute(_finish, {**key, "result": result, "revision": revision})
+
+    def release(self, caller: str, method: str, request_id: str) -> bool:
+        """Give up a claim that led to nothing, so that the id may be claimed again.
+
+        False if there is none; one that is finished stays.
+        """
+        key = _values(caller, method, request_id)
+        return self._connection.execute(_release, key).rowcount > 0
 
     def sweep(self, before: datetime) -> int:
         """Remove the requests made before that time: how many there were."""

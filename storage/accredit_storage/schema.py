@@ -1,7 +1,8 @@
 """The tables, as this version of the server uses them; ``migrations`` brings a database here.
 
-Text that stands in an index (slugs, logins, token, request and subject ids) may be up to 800 bytes
-of UTF-8: an index entry of PostgreSQL holds 2 700, and the longest key has three texts.
+Text that stands in an index (slugs, logins, sources, filenames, suppressed names, and the ids of
+tokens, requests and subjects) may be up to 800 bytes of UTF-8: an index entry of PostgreSQL holds
+2 700, and the longest key has three texts.
 """
 
 import enum
@@ -18,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     Table,
+    UniqueConstraint,
 )
 
 from accredit_storage.columns import (
@@ -33,6 +35,7 @@ from accredit_storage.records import (
     AgentStatus,
     ChangeKind,
     IntentKind,
+    MemoryLayer,
     Role,
     SubjectKind,
     UserKind,
@@ -253,6 +256,56 @@ intents = Table(
     Column("target", PlainText, nullable=False, unique=True),
     Column("recorded_at", UtcDateTime, nullable=False),
     _one_of("kind", IntentKind),
+)
+
+# No reference to the owner: whether there is such a user is asked when the agent is to be made.
+definitions = Table(
+    "definitions",
+    metadata,
+    _id("definition_id"),
+    Column("agent_slug", PlainText, nullable=False),
+    Column("source", PlainText, nullable=False),
+    Column("turn", Key, nullable=False, unique=True),
+    Column("label", PlainText, nullable=False),
+    Column("description", PlainText, nullable=False),
+    Column("owner_id", Key),
+    Column("owner_login", PlainText, nullable=False),
+    Column("owner_resolver", PlainText, nullable=False),
+    Column("default_config", CanonicalJson, nullable=False),
+    Column("meta", CanonicalJson, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("registered_by", Key, ForeignKey("users.user_id", ondelete="SET NULL"), index=True),
+    Column("version", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    # Megabytes, and so the last: SQLite reads through a long value to what stands behind it.
+    Column("memory_seeds", CanonicalJson, nullable=False),
+    UniqueConstraint("agent_slug", "source"),
+    sqlite_autoincrement=True,
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("name", PlainText, primary_key=True),
+    Column("suppressed_by", Key, ForeignKey("users.user_id", ondelete="SET NULL"), index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+memory_file_types = Table(
+    "memory_file_types",
+    metadata,
+    Column("filename", PlainText, primary_key=True),
+    Column("layer", MemberName(MemoryLayer), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("editable", Boolean, nullable=False),
+    Column("required_capability", PlainText, nullable=False),
+    Column("label", PlainText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    _one_of("layer", MemoryLayer),
 )
 
 # One row, the counter: its lock is what orders the commits of every mutation.

@@ -13,11 +13,13 @@ from accredit_storage import chain
 from accredit_storage.agents import Agents
 from accredit_storage.changes import Changes
 from accredit_storage.credentials import Credentials
+from accredit_storage.definitions import Definitions, Suppressions
 from accredit_storage.engine import LOCK_WAIT, has_open_transaction, make_engine
 from accredit_storage.errors import StoreBusy
 from accredit_storage.failures import translated
 from accredit_storage.grants import Grants
 from accredit_storage.intents import Intents
+from accredit_storage.memory_files import MemoryFileTypes
 from accredit_storage.records import Draft, Head
 from accredit_storage.requests import Requests
 from accredit_storage.reservations import Reservations
@@ -44,6 +46,9 @@ class Transaction:
         self.changes = Changes(connection)
         self.requests = Requests(connection)
         self.intents = Intents(connection)
+        self.definitions = Definitions(connection)
+        self.suppressions = Suppressions(connection)
+        self.memory_file_types = MemoryFileTypes(connection)
 
     def head(self) -> Head:
         """Where the log stands in this view."""

@@ -76,6 +76,37 @@ def _heir(scene: Scene) -> Fields:
     return {"user_id": scene.heir.user_id}
 
 
+def _directory(scene: Scene) -> Fields:
+    return {"directory": scene.agent}
+
+
+def _file(scene: Scene, path: str = "NOTES.md") -> Fields:
+    """A file in the agent's directory, which is there again each time."""
+    with scene.registry.app.store.read() as tx:
+        agent = tx.agents.find(scene.agent_id)
+    assert agent is not None
+    directories = scene.registry.app.directories
+    directories.reach(agent, lambda place: directories.files.write(place, path, b"A line.\n"))
+    return {**_directory(scene), "path": path}
+
+
+def _day(scene: Scene) -> Fields:
+    _file(scene, "daily/2026/02/28.md")
+    return {**scene.agent, "date": "2026-02-28"}
+
+
+def _definition(scene: Scene) -> Fields:
+    slug = scene.registry.name("declared")
+    scene.registry.admin.call("RegistryService/RegisterAgent", agent_slug=slug, source="scene")
+    return {"agent_slug": slug}
+
+
+def _memory_file_type(scene: Scene) -> Fields:
+    filename = f"{scene.registry.name('type')}.md"
+    scene.registry.admin.call("RegistryService/RegisterMemoryFileType", filename=filename)
+    return {"filename": filename}
+
+
 #: By method, or by method and what is special about the request. The first of each method is one
 #: that an administrator may make.
 REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
@@ -179,6 +210,51 @@ REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
     "ChangeService/ListChanges": lambda s, _: {"page_size": 1},
     "ChangeService/ListChanges of an agent": lambda s, _: {"agent_id": s.agent_id},
     "ChangeService/VerifyChanges": lambda s, _: {},
+    "DirectoryService/ResolveDirectory": lambda s, _: s.agent,
+    "DirectoryService/ResolveDirectory unnamed": lambda s, _: {},
+    "DirectoryService/ResolveDirectory own": lambda s, me: {"user_id": s.oneself(me)},
+    "DirectoryService/ResolveDirectory of another": lambda s, _: _heir(s),
+    "DirectoryService/ListFiles": lambda s, _: _directory(s),
+    "DirectoryService/ListFiles own": lambda s, me: {"directory": {"user_id": s.oneself(me)}},
+    "DirectoryService/ListFiles of another": lambda s, _: {"directory": _heir(s)},
+    "DirectoryService/ListFiles common": lambda s, _: {
+        "directory": {"common": "COMMON_DIRECTORY_SHARED"}
+    },
+    "DirectoryService/ReadFile": lambda s, _: _file(s),
+    "DirectoryService/WriteFile": lambda s, _: {**_file(s), "content": b"Another line.\n"},
+    "DirectoryService/WriteFile own": lambda s, me: {
+        "directory": {"user_id": s.oneself(me)},
+        "path": "NOTES.md",
+    },
+    "DirectoryService/WriteFile of another": lambda s, _: {
+        "directory": _heir(s),
+        "path": "NOTES.md",
+    },
+    "DirectoryService/WriteFile common": lambda s, _: {
+        "directory": {"common": "COMMON_DIRECTORY_NETWORK"},
+        "path": "NOTES.md",
+    },
+    "DirectoryService/AppendFile": lambda s, _: {**_file(s), "content": b"Another line.\n"},
+    "DirectoryService/DeleteFile": lambda s, _: _file(s),
+    "DirectoryService/DeleteFile protected": lambda s, _: _file(s, "SOUL.md"),
+    "DirectoryService/ScaffoldFiles": lambda s, _: _directory(s),
+    "DirectoryService/AppendDailyMemory": lambda s, _: {**_day(s), "text": "Another line."},
+    "DirectoryService/ReadDailyMemory": lambda s, _: _day(s),
+    "DirectoryService/WriteDailyMemory": lambda s, _: {**_day(s), "content": b"Another line.\n"},
+    "DirectoryService/DeleteDailyMemory": lambda s, _: _day(s),
+    "DirectoryService/ListDailyMemory": lambda s, _: s.agent,
+    "DirectoryService/SearchDailyMemory": lambda s, _: {**s.agent, "text": "line"},
+    "RegistryService/RegisterAgent": lambda s, _: {"agent_slug": s.registry.name("declared")},
+    "RegistryService/UnregisterAgent": lambda s, _: {**_definition(s), "source": "scene"},
+    "RegistryService/SuppressAgent": lambda s, _: {"name": s.registry.name("declared")},
+    "RegistryService/GetAgentDefinition": lambda s, _: _definition(s),
+    "RegistryService/ListAgentDefinitions": lambda s, _: {"page_size": 1},
+    "RegistryService/ReconcileAgents": lambda s, _: {"agent_slugs": [_definition(s)["agent_slug"]]},
+    "RegistryService/RegisterMemoryFileType": lambda s, _: {
+        "filename": f"{s.registry.name('type')}.md"
+    },
+    "RegistryService/DeregisterMemoryFileType": lambda s, _: _memory_file_type(s),
+    "RegistryService/ListMemoryFileTypes": lambda s, _: {},
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from accredit.cli import choices
 from accredit.cli.root import accredit
-from accredit.v1 import agent_pb2, change_pb2, types_pb2, user_pb2
+from accredit.v1 import agent_pb2, change_pb2, registry_pb2, types_pb2, user_pb2
 from accredit_service.settings import CLIENT_VARIABLES
 from tests.cli.conftest import Cli
 from tests.cli.processes import environment, run
@@ -34,6 +34,12 @@ def test_the_commands_are_those_that_were_asked_for() -> None:
         "tokens": {"list", "create", "get", "rotate", "revoke", "revoke-all"},
         "users": {"list", "create", "get", "update", "deactivate", "delete"},
         "sites": {"list", "create", "get", "delete"},
+        "files": {"list", "cat", "put", "append", "edit", "rm", "scaffold", "where"},
+        "memory": {"today", "append", "search", "read", "list", "write", "rm"},
+        "registry": {
+            *("list", "show", "apply", "reconcile", "suppress", "register", "unregister"),
+            *("file-types", "deregister"),
+        },
         "changes": {"list", "verify"},
         "whoami": set(),
         "check": set(),
@@ -145,6 +151,7 @@ def test_a_shell_is_answered_with_commands_and_options() -> None:
         (choices.LIST_SCOPES, agent_pb2.ListScope, "LIST_SCOPE_"),
         (choices.USER_KINDS, user_pb2.UserKind, "USER_KIND_"),
         (choices.USER_ROLES, user_pb2.UserRole, "USER_ROLE_"),
+        (choices.MEMORY_LAYERS, registry_pb2.MemoryLayer, "MEMORY_LAYER_"),
         (choices.CHANGE_KINDS, change_pb2.ChangeKind, "CHANGE_KIND_"),
     ],
 )

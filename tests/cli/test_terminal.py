@@ -46,7 +46,7 @@ def test_deleting_asks_and_says_what_goes(cli: Cli, variables: dict[str, str]) -
     words = ["agents", "delete", "doomed"]
     code, seen = on_terminal(words, variables, asked="[y/N]", typed="n\n")
     assert code == 1
-    assert "Delete doomed (id 1) with 1 grants and 0 tokens? [y/N]" in seen
+    assert "Delete doomed (id 1) with 1 grants and 0 tokens, and put its files aside? [y/N]" in seen
     assert "nothing was deleted" in seen
     assert cli.done("agents", "get", "doomed").code == 0
     code, _ = on_terminal(words, variables, asked="[y/N]", typed="y\n")

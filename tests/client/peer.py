@@ -15,6 +15,8 @@ from accredit.v1 import (
     agent_pb2_grpc,
     auth_pb2_grpc,
     change_pb2_grpc,
+    directory_pb2_grpc,
+    registry_pb2_grpc,
     scope_pb2_grpc,
     site_pb2_grpc,
     token_pb2_grpc,
@@ -26,6 +28,14 @@ SERVICES: Sequence[tuple[type, Callable[[Any, grpc.Server], None]]] = (
     (agent_pb2_grpc.AgentServiceServicer, agent_pb2_grpc.add_AgentServiceServicer_to_server),
     (auth_pb2_grpc.AuthServiceServicer, auth_pb2_grpc.add_AuthServiceServicer_to_server),
     (change_pb2_grpc.ChangeServiceServicer, change_pb2_grpc.add_ChangeServiceServicer_to_server),
+    (
+        directory_pb2_grpc.DirectoryServiceServicer,
+        directory_pb2_grpc.add_DirectoryServiceServicer_to_server,
+    ),
+    (
+        registry_pb2_grpc.RegistryServiceServicer,
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server,
+    ),
     (scope_pb2_grpc.ScopeServiceServicer, scope_pb2_grpc.add_ScopeServiceServicer_to_server),
     (site_pb2_grpc.SiteServiceServicer, site_pb2_grpc.add_SiteServiceServicer_to_server),
     (token_pb2_grpc.TokenServiceServicer, token_pb2_grpc.add_TokenServiceServicer_to_server),

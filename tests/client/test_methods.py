@@ -42,6 +42,8 @@ def test_calls_that_answer_in_pages_have_an_iterator() -> None:
         "iterate_users": "users",
         "iterate_sites": "sites",
         "iterate_changes": "changes",
+        "iterate_files": "files",
+        "iterate_agent_definitions": "definitions",
     }
 
 

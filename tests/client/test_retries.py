@@ -10,6 +10,8 @@ from accredit._methods import SERVICES, Method
 from accredit._retries import Attempts, Retries
 
 READ, GUARDED = "no side effects", "guarded by request_id"
+# The client does not repeat it; its caller may, for both of these do nothing twice.
+STREAM = "a stream, to be begun again"
 
 # Why each call may be sent again; every call of the contract stands here. An empty reason
 # would be a mutation of which a lost reply leaves the caller in doubt.
@@ -38,6 +40,28 @@ REPEATABLE = {
     "AuthService/WhoAmI": READ,
     "ChangeService/ListChanges": READ,
     "ChangeService/VerifyChanges": READ,
+    "DirectoryService/AppendDailyMemory": GUARDED,
+    "DirectoryService/AppendFile": GUARDED,
+    "DirectoryService/DeleteDailyMemory": GUARDED,
+    "DirectoryService/DeleteFile": GUARDED,
+    "DirectoryService/ListDailyMemory": READ,
+    "DirectoryService/ListFiles": READ,
+    "DirectoryService/ReadDailyMemory": READ,
+    "DirectoryService/ReadFile": STREAM,
+    "DirectoryService/ResolveDirectory": READ,
+    "DirectoryService/ScaffoldFiles": GUARDED,
+    "DirectoryService/SearchDailyMemory": READ,
+    "DirectoryService/WriteDailyMemory": GUARDED,
+    "DirectoryService/WriteFile": GUARDED,
+    "RegistryService/DeregisterMemoryFileType": GUARDED,
+    "RegistryService/GetAgentDefinition": READ,
+    "RegistryService/ListAgentDefinitions": READ,
+    "RegistryService/ListMemoryFileTypes": READ,
+    "RegistryService/ReconcileAgents": STREAM,
+    "RegistryService/RegisterAgent": GUARDED,
+    "RegistryService/RegisterMemoryFileType": GUARDED,
+    "RegistryService/SuppressAgent": GUARDED,
+    "RegistryService/UnregisterAgent": GUARDED,
     "ScopeService/CheckResource": READ,
     "ScopeService/ResolveScope": READ,
     "SiteService/CreateSite": GUARDED,
@@ -64,6 +88,8 @@ GET_AGENT = SERVICES["agents"]["get_agent"]
 
 
 def why(method: Method) -> str:
+    if method.streams:
+        return STREAM
     if not method.repeatable:
         return ""
     return READ if method.no_side_effects else GUARDED

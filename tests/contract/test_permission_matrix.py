@@ -60,80 +60,113 @@ REASONS = {
     "uf": "AGENT_USER_SCOPE_FORBIDDEN",
     "na": "NO_AGENT",
     "ng": "GRANT_NOT_FOUND",
+    "dd": "DIRECTORY_ACCESS_DENIED",
 }
 
 TABLE = """
-                                        st ad se me gu ow vi op gr ag aa ao lo la
-AgentService/CreateAgent                -- ok ac ok ac ok ok ok ok ut ut ok ac ac
-AgentService/BatchCreateAgents          -- ok ac ok ac ok ok ok ok ut ut ok ac ac
-AgentService/GetAgent                   -- ok da da da ok ok ok ok ok ok ok ok da
-AgentService/BatchGetAgents             -- ok ok ok ok ok ok ok ok ok ok ok ok ok
-AgentService/ListAgents                 -- ok ac ok ok ok ok ok ok ok ok ok ok ok
-AgentService/ListAgents of all          -- ok ac sf sf sf sf sf sf sf sf sf sf sf
-AgentService/ListAgents of another      -- ok ac uf uf uf uf uf uf uf uf uf uf uf
-AgentService/UpdateAgent                -- ok da da da ok ro ro ok ro ok ok ro da
-AgentService/UpdateAgent its site       -- ok da da da ac ro ro ac ro ac ac ro da
-AgentService/RenameAgent                -- ok da da da ok ro ro ok ut ut ok ro da
-AgentService/DeleteAgent                -- ok da da da ok ro ro or ut ut ok ro da
-AgentService/TransferAgent              -- ok da da da ok ro ro or ut ut ok ro da
-AgentService/ResolveAgent               -- ok ok da da ok ok ok ok ok ok ok ok da
-AgentService/ResolveAgent unnamed       -- na na na na ok ok ok ok ok ok ok ok na
-AgentService/ResolveAgent of another    -- ok ok ac ac ac ac ac ac ac ac ac ac ac
-AgentService/ProvisionAgent             -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-AgentService/ProvisionAgent own         -- ok ac ok ac ok ok ok ok ut ut ok ac ac
-AccessService/GrantAccess               -- ok da da da ok ro ro ok ut ut ok ro da
-AccessService/RevokeAccess              -- ok da da da ok ro ro ok ut ut ok ro da
-AccessService/GetAccess                 -- ok da da da ok ro ro ok ro ok ok ro da
-AccessService/GetAccess own             -- ng da da da ok ok ok ok ro ok ok ok da
-AccessService/ListAgentAccess           -- ok da da da ok ro ro ok ro ok ok ro da
-AccessService/ListUserAccess            -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-AccessService/ListUserAccess own        -- ok ok ok ok ok ok ok ok ut ut ok ok ok
-AccessService/CheckAccess               -- ok ok ac ac ac ac ac ac ac ac ac ac ac
-AccessService/CheckAccess own           -- ok ok ok ok ok ok ok ok ok ok ok ok ok
-AccessService/BatchCheckAccess          -- ok ok ac ac ac ac ac ac ac ac ac ac ac
-AccessService/BatchCheckAccess own      -- ok ok ok ok ok ok ok ok ok ok ok ok ok
-TokenService/CreateToken                -- ok da da da ok ro ro ok ut ut ut ro da
-TokenService/CreateToken as owner       -- or da da da ok ro ro or ut ut ut ro da
-TokenService/CreateToken own            -- ok ok ok ok ok ok ok ok ut ut ut ro cx
-TokenService/CreateToken of another     -- ok ac ac ac ac ac ac ac ut ut ut ac ac
-TokenService/GetToken                   -- ok td td td ok td ok ok ok ok ok td td
-TokenService/GetToken of another        -- ok td td td td td td td td td td td td
-TokenService/GetToken itself            -- ok ok ok ok ok ok ok ok ok ok ok ok ok
-TokenService/ListTokens                 -- ok da da da ok ro ok ok ok ok ok ro da
-TokenService/ListTokens own             -- ok ok ok ok ok ok ok ok ok ok ok ro ok
-TokenService/ListTokens of another      -- ok ac ac ac ac ac ac ac ac ac ac ac ac
-TokenService/RotateToken                -- ok td td td ok td td td ut ut ut td td
-TokenService/RotateToken of another     -- ok td td td td td td td ut ut ut td td
-TokenService/RevokeToken                -- ok td td td ok td td ok td ok ok td td
-TokenService/RevokeToken of another     -- ok td td td td td td td td td td td td
-TokenService/RevokeToken itself         -- ok ok ok ok ok ok ok ok ok ok ok ok ok
-TokenService/RevokeAgentTokens          -- ok da da da ok ro ro ok ut ut ok ro da
-TokenService/RevokeUserTokens           -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-TokenService/RevokeUserTokens own       -- ok ok ok ok ok ok ok ok ut ut ok ro ok
-AuthService/Authenticate                -- ok ok ac ac ac ac ac ac ac ac ac ac ac
-AuthService/Authorize                   -- ok ok ac ac ac ac ac ac ac ac ac ac ac
-AuthService/BatchAuthorize              -- ok ok ac ac ac ac ac ac ac ac ac ac ac
-AuthService/WhoAmI                      -- ok ok ok ok ok ok ok ok ok ok ok ok ok
-UserService/CreateUser                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-UserService/GetUser                     -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-UserService/GetUser own                 -- ok ok ok ok ok ok ok ok ut ut ok ok ok
-UserService/ListUsers                   -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-UserService/UpdateUser                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-UserService/UpdateUser own              -- ok ok ok ok ok ok ok ok ut ut ok ro ok
-UserService/UpdateUser own role         -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-UserService/DeactivateUser              -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-UserService/DeleteUser                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-SiteService/CreateSite                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-SiteService/GetSite                     -- ok ok ok ok ok ok ok ok ok ok ok ok ok
-SiteService/ListSites                   -- ok ok ok ok ok ok ok ok ok ok ok ok ok
-SiteService/DeleteSite                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-ScopeService/ResolveScope               -- ok ok ac ac ac ac ac ac ac ac ac ac ac
-ScopeService/ResolveScope own           -- ok ok ok ok ok ok ok ok ok ok ok ok ok
-ScopeService/CheckResource              -- ok ok ac ac ac ac ac ac ac ac ac ac ac
-ScopeService/CheckResource own          -- ok ok ok ok ok ok ok ok ok ok ok ok ok
-ChangeService/ListChanges               -- ok ac ac ac ac ac ac ac ac ac ac ac ac
-ChangeService/ListChanges of an agent   -- ok da da da ok ro ro ok ro ok ok ro da
-ChangeService/VerifyChanges             -- ok ac ac ac ac ac ac ac ac ac ac ac ac
+                                              st ad se me gu ow vi op gr ag aa ao lo la
+AgentService/CreateAgent                      -- ok ac ok ac ok ok ok ok ut ut ok ac ac
+AgentService/BatchCreateAgents                -- ok ac ok ac ok ok ok ok ut ut ok ac ac
+AgentService/GetAgent                         -- ok da da da ok ok ok ok ok ok ok ok da
+AgentService/BatchGetAgents                   -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+AgentService/ListAgents                       -- ok ac ok ok ok ok ok ok ok ok ok ok ok
+AgentService/ListAgents of all                -- ok ac sf sf sf sf sf sf sf sf sf sf sf
+AgentService/ListAgents of another            -- ok ac uf uf uf uf uf uf uf uf uf uf uf
+AgentService/UpdateAgent                      -- ok da da da ok ro ro ok ro ok ok ro da
+AgentService/UpdateAgent its site             -- ok da da da ac ro ro ac ro ac ac ro da
+AgentService/RenameAgent                      -- ok da da da ok ro ro ok ut ut ok ro da
+AgentService/DeleteAgent                      -- ok da da da ok ro ro or ut ut ok ro da
+AgentService/TransferAgent                    -- ok da da da ok ro ro or ut ut ok ro da
+AgentService/ResolveAgent                     -- ok ok da da ok ok ok ok ok ok ok ok da
+AgentService/ResolveAgent unnamed             -- na na na na ok ok ok ok ok ok ok ok na
+AgentService/ResolveAgent of another          -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AgentService/ProvisionAgent                   -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+AgentService/ProvisionAgent own               -- ok ac ok ac ok ok ok ok ut ut ok ac ac
+AccessService/GrantAccess                     -- ok da da da ok ro ro ok ut ut ok ro da
+AccessService/RevokeAccess                    -- ok da da da ok ro ro ok ut ut ok ro da
+AccessService/GetAccess                       -- ok da da da ok ro ro ok ro ok ok ro da
+AccessService/GetAccess own                   -- ng da da da ok ok ok ok ro ok ok ok da
+AccessService/ListAgentAccess                 -- ok da da da ok ro ro ok ro ok ok ro da
+AccessService/ListUserAccess                  -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+AccessService/ListUserAccess own              -- ok ok ok ok ok ok ok ok ut ut ok ok ok
+AccessService/CheckAccess                     -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AccessService/CheckAccess own                 -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+AccessService/BatchCheckAccess                -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AccessService/BatchCheckAccess own            -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+TokenService/CreateToken                      -- ok da da da ok ro ro ok ut ut ut ro da
+TokenService/CreateToken as owner             -- or da da da ok ro ro or ut ut ut ro da
+TokenService/CreateToken own                  -- ok ok ok ok ok ok ok ok ut ut ut ro cx
+TokenService/CreateToken of another           -- ok ac ac ac ac ac ac ac ut ut ut ac ac
+TokenService/GetToken                         -- ok td td td ok td ok ok ok ok ok td td
+TokenService/GetToken of another              -- ok td td td td td td td td td td td td
+TokenService/GetToken itself                  -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+TokenService/ListTokens                       -- ok da da da ok ro ok ok ok ok ok ro da
+TokenService/ListTokens own                   -- ok ok ok ok ok ok ok ok ok ok ok ro ok
+TokenService/ListTokens of another            -- ok ac ac ac ac ac ac ac ac ac ac ac ac
+TokenService/RotateToken                      -- ok td td td ok td td td ut ut ut td td
+TokenService/RotateToken of another           -- ok td td td td td td td ut ut ut td td
+TokenService/RevokeToken                      -- ok td td td ok td td ok td ok ok td td
+TokenService/RevokeToken of another           -- ok td td td td td td td td td td td td
+TokenService/RevokeToken itself               -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+TokenService/RevokeAgentTokens                -- ok da da da ok ro ro ok ut ut ok ro da
+TokenService/RevokeUserTokens                 -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+TokenService/RevokeUserTokens own             -- ok ok ok ok ok ok ok ok ut ut ok ro ok
+AuthService/Authenticate                      -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AuthService/Authorize                         -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AuthService/BatchAuthorize                    -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+AuthService/WhoAmI                            -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+UserService/CreateUser                        -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/GetUser                           -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/GetUser own                       -- ok ok ok ok ok ok ok ok ut ut ok ok ok
+UserService/ListUsers                         -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/UpdateUser                        -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/UpdateUser own                    -- ok ok ok ok ok ok ok ok ut ut ok ro ok
+UserService/UpdateUser own role               -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/DeactivateUser                    -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+UserService/DeleteUser                        -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+SiteService/CreateSite                        -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+SiteService/GetSite                           -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+SiteService/ListSites                         -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+SiteService/DeleteSite                        -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+ScopeService/ResolveScope                     -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+ScopeService/ResolveScope own                 -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+ScopeService/CheckResource                    -- ok ok ac ac ac ac ac ac ac ac ac ac ac
+ScopeService/CheckResource own                -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+ChangeService/ListChanges                     -- ok ac ac ac ac ac ac ac ac ac ac ac ac
+ChangeService/ListChanges of an agent         -- ok da da da ok ro ro ok ro ok ok ro da
+ChangeService/VerifyChanges                   -- ok ac ac ac ac ac ac ac ac ac ac ac ac
+DirectoryService/ResolveDirectory             -- ok da da da ok ok ok ok ok ok ok ok da
+DirectoryService/ResolveDirectory unnamed     -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+DirectoryService/ResolveDirectory own         -- ok ok ok ok ok ok ok ok dd dd ok ok ok
+DirectoryService/ResolveDirectory of another  -- ok dd dd dd dd dd dd dd dd dd dd dd dd
+DirectoryService/ListFiles                    -- ok da da da ok ok ok ok ok ok ok ok da
+DirectoryService/ListFiles own                -- ok ok ok ok ok ok ok ok dd dd ok ok ok
+DirectoryService/ListFiles of another         -- ok dd dd dd dd dd dd dd dd dd dd dd dd
+DirectoryService/ListFiles common             -- ok ok ok ok ok ok ok ok ok ok ok ok ok
+DirectoryService/ReadFile                     -- ok da da da ok ok ok ok ok ok ok ok da
+DirectoryService/WriteFile                    -- ok da da da ok ro ok ok ok ok ok ro da
+DirectoryService/WriteFile own                -- ok ok ok ok ok ok ok ok dd dd ok ro ok
+DirectoryService/WriteFile of another         -- ok dd dd dd dd dd dd dd dd dd dd dd dd
+DirectoryService/WriteFile common             -- ok ac ac ac ac ac ac ac ac ac ac ac ac
+DirectoryService/AppendFile                   -- ok da da da ok ro ok ok ok ok ok ro da
+DirectoryService/DeleteFile                   -- ok da da da ok ro ok ok ok ok ok ro da
+DirectoryService/DeleteFile protected         -- ok da da da ok ro ro ok ro ok ok ro da
+DirectoryService/ScaffoldFiles                -- ok da da da ok ro ok ok ok ok ok ro da
+DirectoryService/AppendDailyMemory            -- ok da da da ok ro ok ok ok ok ok ro da
+DirectoryService/ReadDailyMemory              -- ok da da da ok ok ok ok ok ok ok ok da
+DirectoryService/WriteDailyMemory             -- ok da da da ok ro ok ok ok ok ok ro da
+DirectoryService/DeleteDailyMemory            -- ok da da da ok ro ok ok ok ok ok ro da
+DirectoryService/ListDailyMemory              -- ok da da da ok ok ok ok ok ok ok ok da
+DirectoryService/SearchDailyMemory            -- ok da da da ok ok ok ok ok ok ok ok da
+RegistryService/RegisterAgent                 -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+RegistryService/UnregisterAgent               -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+RegistryService/SuppressAgent                 -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+RegistryService/GetAgentDefinition            -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+RegistryService/ListAgentDefinitions          -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+RegistryService/ReconcileAgents               -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+RegistryService/RegisterMemoryFileType        -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+RegistryService/DeregisterMemoryFileType      -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+RegistryService/ListMemoryFileTypes           -- ok ok ok ok ok ok ok ok ok ok ok ok ok
 """
 
 

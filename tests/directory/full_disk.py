@@ -10,7 +10,7 @@ from accredit_storage import migrate
 from accredit_storage.directory.directories import Directories
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.places import SHARED
-from accredit_storage.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
+from accredit_storage.errors import FilesUnavailable, StoreBusy, StoreError, StoreFull
 from accredit_storage.store import Store
 from tests.directory.agreeing import created, renamed
 from tests.directory.making import home, snapshot
@@ -76,10 +76,10 @@ def read_only(disk: Path, store: Store) -> None:
     files.write(SHARED, "notes.md", b"x" * 10_000)
     scribe = created(store, directories)
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    refuses(StoreUnavailable, files)
+    refuses(FilesUnavailable, files)
     try:
         renamed(store, directories, scribe, "clerk")
-    except StoreUnavailable:
+    except FilesUnavailable:
         pass
     else:
         raise AssertionError("it was moved")

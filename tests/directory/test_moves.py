@@ -14,11 +14,11 @@ from accredit_storage.errors import (
     DirectoryConflict,
     DirectoryMissing,
     FileMissing,
+    FilesUnavailable,
     PathInvalid,
     SlugTaken,
     StoreBusy,
     StoreError,
-    StoreUnavailable,
 )
 from accredit_storage.records import Agent
 from accredit_storage.store import Store
@@ -244,9 +244,9 @@ class TestRenaming:
                 with store.write() as tx:
                     tx.agents.update(scribe.agent_id, at=NOW, agent_slug="clerk")
                     move.settle(tx)
-                raise StoreUnavailable
+                raise FilesUnavailable
 
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(FilesUnavailable):
             lose_answer()
         assert agents(store) == {"clerk": scribe.agent_id}
         assert_agree(store, directories)

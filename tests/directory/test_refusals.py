@@ -10,11 +10,11 @@ from accredit_storage.directory.folders import Folder
 from accredit_storage.directory.refusals import translated
 from accredit_storage.directory.renames import look_and_rename, rename_new
 from accredit_storage.errors import (
+    FilesUnavailable,
     PathInvalid,
     StoreBusy,
     StoreError,
     StoreFull,
-    StoreUnavailable,
 )
 
 
@@ -24,12 +24,12 @@ from accredit_storage.errors import (
         (errno.ENOSPC, StoreFull),
         (errno.EDQUOT, StoreFull),
         (errno.EFBIG, StoreFull),
-        (errno.EROFS, StoreUnavailable),
-        (errno.EIO, StoreUnavailable),
-        (errno.EACCES, StoreUnavailable),
-        (errno.EPERM, StoreUnavailable),
-        (errno.ESTALE, StoreUnavailable),
-        (errno.ENODEV, StoreUnavailable),
+        (errno.EROFS, FilesUnavailable),
+        (errno.EIO, FilesUnavailable),
+        (errno.EACCES, FilesUnavailable),
+        (errno.EPERM, FilesUnavailable),
+        (errno.ESTALE, FilesUnavailable),
+        (errno.ENODEV, FilesUnavailable),
         (errno.EMFILE, StoreBusy),
         (errno.ENFILE, StoreBusy),
         (errno.ENOMEM, StoreBusy),

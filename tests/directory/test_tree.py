@@ -11,7 +11,7 @@ import pytest
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.places import LEGACY, NETWORK, SHARED, AgentPlace, Place, UserPlace
 from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.errors import DirectoryMissing, PathInvalid, StoreUnavailable
+from accredit_storage.errors import DirectoryMissing, FilesUnavailable, PathInvalid
 from tests.directory.making import home
 
 MAKE = """
@@ -125,9 +125,9 @@ def test_a_tree_that_is_not_there_is_unavailable_and_not_made(
 ) -> None:
     (tree.root / missing).rename(tmp_path / "unmounted")
     place = UserPlace(3) if missing == "users" else AgentPlace("scribe", 7)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(FilesUnavailable):
         files.list(place)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(FilesUnavailable):
         files.write(place, "a", b"")
     assert not (tree.root / missing).exists()
     (tmp_path / "unmounted").rename(tree.root / missing)
@@ -185,9 +185,9 @@ def test_a_link_in_the_place_of_a_directory_is_not_followed(
     (tree.root / "shared").rmdir()
     (tree.root / "shared").symlink_to(outside)
     for place in (UserPlace(3), SHARED):
-        with pytest.raises((DirectoryMissing, StoreUnavailable, PathInvalid)):
+        with pytest.raises((DirectoryMissing, FilesUnavailable, PathInvalid)):
             files.read(place, "SOUL.md")
-        with pytest.raises((DirectoryMissing, StoreUnavailable, PathInvalid)):
+        with pytest.raises((DirectoryMissing, FilesUnavailable, PathInvalid)):
             files.write(place, "SOUL.md", b"changed")
     assert (outside / "SOUL.md").read_bytes() == b"secret"
     assert [path.name for path in outside.iterdir()] == ["SOUL.md"]

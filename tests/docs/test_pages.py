@@ -32,6 +32,8 @@ CLIENTS = DOCS / "clients.md"
 
 # Functions that refuse with the reason they are given, by the code of `invalid`.
 _AS_INVALID = {"invalid", "clean_slug", "name", "enum_of"}
+# Functions that tell the reason in an answer, where it makes no status.
+_IN_ANSWERS = {"skipped"}
 
 
 def test_what_is_made_from_the_code_is_current() -> None:
@@ -230,6 +232,8 @@ def _raised() -> dict[str, set[str]]:
                 name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
                 arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
                 for reason in filter(None, map(_reason, arguments)):
+                    if name in _IN_ANSWERS:
+                        continue
                     code = codes.get(name)
                     if name == "Failure" and isinstance(node.args[0], ast.Attribute):
                         code = node.args[0].attr

@@ -24,6 +24,7 @@ from accredit_service.abilities.permissions import PERMISSIONS, Permission
 from accredit_service.server import Server, build
 from accredit_service.servicers import Service
 from accredit_service.settings import Address, LogLevel, Settings
+from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 
 WHO_AM_I = "/accredit.v1.AuthService/WhoAmI"
@@ -191,7 +192,9 @@ def running(
     *,
     services: Callable[[App], Sequence[Service]] | None = None,
     permissions: dict[str, Permission] | None = None,
-    app: Callable[[Store], App] = lambda store: App(store=store),
+    app: Callable[[Store, Directories], App] = lambda store, directories: App(
+        store=store, directories=directories
+    ),
     build_with: dict[str, Any] | None = None,
     log_level: LogLevel = LogLevel.DEBUG,
     **changed: Any,
@@ -199,7 +202,7 @@ def running(
     """A server with an administrator; ``changed`` are settings."""
     scripted = Scripted()
     store = Store.open(url)
-    made_app = app(store)
+    made_app = app(store, Directories(store, folder / "files"))
     made = bootstrap(made_app, lambda made: None)
     assert made is not None
     server = build(

@@ -1,12 +1,15 @@
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from accredit_service.abilities.app import App, Limits
 from accredit_service.abilities.bootstrap import bootstrap
 from accredit_service.background import Housekeeping, Ticker
+from accredit_storage.directory.directories import Directories
 from accredit_storage.errors import StoreUnavailable
 from accredit_storage.store import Store
 from tests.service.running import PATIENCE
@@ -16,8 +19,15 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def app(store: Store) -> App:
-    return App(store=store, limits=Limits(changes_retention=10 * DAY), now=lambda: NOW)
+def app(store: Store, tmp_path: Path) -> App:
+    directories = Directories(store, tmp_path / "files")
+    directories.start()
+    return App(
+        store=store,
+        directories=directories,
+        limits=Limits(changes_retention=10 * DAY),
+        now=lambda: NOW,
+    )
 
 
 @pytest.fixture
@@ -80,7 +90,7 @@ def test_the_sweep_takes_what_is_past_its_time_and_no_more(app: App, token_id: s
 
 def test_changes_are_kept_for_their_time_and_still_verify_after_it(app: App, token_id: str) -> None:
     def first_broken_and_checked(now: datetime) -> tuple[int | None, int]:
-        later = App(store=app.store, limits=app.limits, now=lambda: now)
+        later = replace(app, now=lambda: now)
         Housekeeping(later).sweep()
         with app.store.read() as tx:
             found = tx.changes.verify()

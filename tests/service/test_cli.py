@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from accredit.v1 import auth_pb2, auth_pb2_grpc
 from accredit_service.cli import main
 from accredit_service.settings import KNOBS
+from accredit_storage.directory.tree import DirectoryTree
 from tests.postgres import PostgresServer
 from tests.service.running import PATIENCE
 
@@ -373,6 +374,18 @@ def _execute(commands: Commands, *statements: str) -> None:
     connection.close()
 
 
+def _stray(commands: Commands) -> None:
+    tree = DirectoryTree(commands.token_file.with_name("files"))
+    tree.prepare()
+    (tree.root / "agents" / "nobodys").mkdir(mode=0o700)
+
+
+def _open_files(commands: Commands) -> None:
+    tree = DirectoryTree(commands.token_file.with_name("files"))
+    tree.prepare()
+    (tree.root / "agents").chmod(0o755)
+
+
 def _nothing(commands: Commands) -> None:
     pass
 
@@ -417,6 +430,8 @@ def _nothing(commands: Commands) -> None:
             "administrators",
             lambda commands: _execute(commands, "UPDATE users SET active = 0"),
         ),
+        Ill("the files are open to everybody", "files", _open_files),
+        Ill("a directory belongs to nobody", "stray directories", _stray),
     ],
 )
 def test_the_doctor_finds_what_is_wrong(commands: Commands, case: Ill) -> None:
@@ -426,7 +441,7 @@ def test_the_doctor_finds_what_is_wrong(commands: Commands, case: Ill) -> None:
     well = CliRunner().invoke(main, arguments)
     assert well.exit_code == 0, well.output
     assert "PROBLEM" not in well.output
-    assert well.output.count(": ok") == 7
+    assert well.output.count(": ok") == 9
     case.harm(commands)
     if "ACCREDIT_DATA_DIR" in case.environ:
         arguments = ["doctor"]

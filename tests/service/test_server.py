@@ -13,6 +13,7 @@ from accredit_service.abilities.app import App
 from accredit_service.server import StartError, build
 from accredit_service.servicers import services
 from accredit_service.settings import Address
+from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 from tests.service.conftest import Start
 from tests.service.running import PATIENCE, WHO_AM_I, Running, settings_for
@@ -48,7 +49,7 @@ def test_an_address_of_another_machine_refuses_with_a_sentence(
 
 def test_a_server_that_is_never_started_can_be_stopped(sqlite_url: str, tmp_path: Path) -> None:
     store = Store.open(sqlite_url)
-    app = App(store=store)
+    app = App(store=store, directories=Directories(store, tmp_path / "files"))
     build(settings_for(sqlite_url, tmp_path), app, services(app)).stop()
     store.close()
 

@@ -4,6 +4,8 @@ It knows no interceptors: what the pipeline does before a servicer is called is 
 All that needs more than that is tested against a real server.
 """
 
+from pathlib import Path
+
 import grpc
 import grpc_testing
 
@@ -12,6 +14,7 @@ from accredit_service.abilities import auth, bootstrap
 from accredit_service.abilities.app import App
 from accredit_service.interceptors.calls import Call, enter
 from accredit_service.servicers.sites import SiteServicer
+from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 
 _SERVICE = site_pb2.DESCRIPTOR.services_by_name["SiteService"]
@@ -35,8 +38,8 @@ class IdentifiedSiteServicer(SiteServicer):
         return super().GetSite(request, context)
 
 
-def test_a_servicer_translates_a_record_into_a_message(store: Store) -> None:
-    app = App(store=store)
+def test_a_servicer_translates_a_record_into_a_message(store: Store, tmp_path: Path) -> None:
+    app = App(store=store, directories=Directories(store, tmp_path / "files"))
     with store.write() as tx:
         made = tx.sites.add(site_slug="events", site_name="Events", at=app.now())
     assert made is not None

@@ -13,8 +13,11 @@ from accredit_storage.records import (
     Ceiling,
     ChangeKind,
     Draft,
+    MemoryFileType,
+    MemoryLayer,
     Role,
     Site,
+    StoredDefinition,
     Subject,
     SubjectKind,
     Token,
@@ -29,6 +32,7 @@ Result = TypeVar("Result")
 NOW = datetime(2026, 3, 1, 12, 30, 45, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 EARLIER = NOW - timedelta(hours=1)
+SEEDS = {"SOUL.md": "You are a scribe.\r\n\0 é \U0001f916", "MEMORY.md": ""}
 
 
 def user(
@@ -79,6 +83,43 @@ def site(tx: Transaction, slug: str = "north") -> Site:
     added = tx.sites.add(site_slug=slug, site_name=slug.title(), at=NOW)
     assert added is not None
     return added
+
+
+def put_definition(
+    tx: Transaction,
+    slug: str = "scribe",
+    source: str = "a-plugin",
+    *,
+    at: datetime = NOW,
+    **content: Any,
+) -> tuple[StoredDefinition | None, StoredDefinition]:
+    said = {
+        "label": "A scribe",
+        "description": "Writes things down",
+        "memory_seeds": SEEDS,
+        "owner_id": None,
+        "owner_login": "",
+        "owner_resolver": "",
+        "default_config": {"model": "m", "tools": [1, None, "x"]},
+        "meta": {"from": {"file": "scribe.yaml"}},
+        "priority": 10,
+        "registered_by": None,
+    }
+    return tx.definitions.put(agent_slug=slug, source=source, at=at, **{**said, **content})
+
+
+def put_memory_file_type(
+    tx: Transaction, filename: str = "NOTES.md", *, at: datetime = NOW, **content: Any
+) -> tuple[MemoryFileType | None, MemoryFileType]:
+    said = {
+        "layer": MemoryLayer.USER,
+        "priority": 50,
+        "protected": False,
+        "editable": True,
+        "required_capability": "",
+        "label": "",
+    }
+    return tx.memory_file_types.put(filename=filename, at=at, **{**said, **content})
 
 
 def token(

@@ -12,7 +12,7 @@ from accredit_storage.agents import AgentQuery
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.records import AgentStatus, ChangeKind, Role, UserRole
 from accredit_storage.store import Store, WriteTransaction
-from tests.storage.making import LATER, NOW
+from tests.storage.making import LATER, NOW, put_definition, put_memory_file_type
 
 Call = Callable[[WriteTransaction], object]
 
@@ -109,9 +109,24 @@ CALLS: dict[str, Call] = {
     "log pruned": lambda tx: tx.changes.prune(NOW),
     "request": lambda tx: tx.requests.claim("c", "m", "r", b"", NOW),
     "request finished": lambda tx: tx.requests.finish("c", "m", "r", {}, 1),
+    "request released": lambda tx: tx.requests.release("c", "m", "r"),
     "requests swept": lambda tx: tx.requests.sweep(NOW),
     "intents of a holder": lambda tx: tx.intents.of_holder("h", lock=True),
     "intent removed": lambda tx: tx.intents.remove("i"),
+    "definition": lambda tx: tx.definitions.find("x", "s", lock=True),
+    "definition added": lambda tx: put_definition(tx, label="new"),
+    "definition replaced": lambda tx: (
+        put_definition(tx, label="old"),
+        put_definition(tx, label="new"),
+    ),
+    "definitions of a slug": lambda tx: tx.definitions.of_slug("x"),
+    "definitions, on": lambda tx: tx.definitions.page(after=5, limit=10),
+    "definition removed": lambda tx: tx.definitions.remove("x", "s"),
+    "name suppressed": lambda tx: tx.suppressions.put("x", None, NOW),
+    "name suppressed no more": lambda tx: tx.suppressions.remove("x"),
+    "memory file type": lambda tx: tx.memory_file_types.find("x", lock=True),
+    "memory file type registered": lambda tx: put_memory_file_type(tx, "SOUL.md"),
+    "memory file type removed": lambda tx: tx.memory_file_types.remove("x"),
 }
 
 # The counter has one row, and reading it whole is the best plan.

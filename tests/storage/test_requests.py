@@ -11,7 +11,7 @@ def test_the_first_claims_and_the_next_are_told_what_it_led_to(store: Store) -> 
         revision = tx.record(draft())
         tx.requests.finish(*KEY, {"agent_id": 1}, revision)
     with store.write() as tx:
-        expected = Request(body_digest=b"digest", result={"agent_id": 1}, revision=1)
+        expected = Request(body_digest=b"digest", result={"agent_id": 1}, revision=1, finished=True)
         assert tx.requests.claim(*KEY, b"another", LATER) == expected
 
 
@@ -40,7 +40,31 @@ def test_a_claim_that_led_to_nothing_says_so(store: Store) -> None:
     with store.write() as tx:
         tx.requests.claim(*KEY, b"digest", NOW)
     with store.write() as tx:
-        expected = Request(body_digest=b"digest", result={}, revision=0)
+        expected = Request(body_digest=b"digest", result={}, revision=0, finished=False)
+        assert tx.requests.claim(*KEY, b"digest", NOW) == expected
+
+
+def test_a_claim_that_led_to_nothing_can_be_given_up(store: Store) -> None:
+    caller, method, request_id = KEY
+    with store.write() as tx:
+        tx.requests.claim(*KEY, b"first", NOW)
+        tx.requests.claim("user:2", method, request_id, b"first", NOW)
+    with store.write() as tx:
+        assert not tx.requests.release(caller, "DeleteAgent", request_id)
+        assert tx.requests.release(*KEY)
+        assert not tx.requests.release(*KEY)
+    with store.write() as tx:
+        assert tx.requests.claim(*KEY, b"second", NOW) is None
+        assert tx.requests.claim("user:2", method, request_id, b"second", NOW) is not None
+
+
+def test_a_finished_request_is_not_given_up(store: Store) -> None:
+    with store.write() as tx:
+        tx.requests.claim(*KEY, b"digest", NOW)
+        tx.requests.finish(*KEY, {}, tx.record(draft()))
+    with store.write() as tx:
+        assert not tx.requests.release(*KEY)
+        expected = Request(body_digest=b"digest", result={}, revision=1, finished=True)
         assert tx.requests.claim(*KEY, b"digest", NOW) == expected
 
 

@@ -9,6 +9,8 @@ from accredit.v1 import access_pb2 as access
 from accredit.v1 import agent_pb2 as agent
 from accredit.v1 import auth_pb2 as auth
 from accredit.v1 import change_pb2 as change
+from accredit.v1 import directory_pb2 as directory
+from accredit.v1 import registry_pb2 as registry
 from accredit.v1 import scope_pb2 as scope
 from accredit.v1 import site_pb2 as site
 from accredit.v1 import token_pb2 as token
@@ -103,6 +105,34 @@ class ChangeService:
     iterate_changes: Iterate[change.ListChangesRequest, change.Change]
     verify_changes: Call[change.VerifyChangesRequest, change.VerifyChangesResponse]
 
+class DirectoryService:
+    resolve_directory: Call[directory.ResolveDirectoryRequest, directory.ResolveDirectoryResponse]
+    list_files: Call[directory.ListFilesRequest, directory.ListFilesResponse]
+    iterate_files: Iterate[directory.ListFilesRequest, directory.File]
+    read_file: Iterate[directory.ReadFileRequest, directory.ReadFileResponse]
+    write_file: Call[directory.WriteFileRequest, directory.WriteFileResponse]
+    append_file: Call[directory.AppendFileRequest, directory.AppendFileResponse]
+    delete_file: Call[directory.DeleteFileRequest, directory.DeleteFileResponse]
+    scaffold_files: Call[directory.ScaffoldFilesRequest, directory.ScaffoldFilesResponse]
+    append_daily_memory: Call[directory.AppendDailyMemoryRequest, directory.AppendDailyMemoryResponse]
+    read_daily_memory: Call[directory.ReadDailyMemoryRequest, directory.ReadDailyMemoryResponse]
+    write_daily_memory: Call[directory.WriteDailyMemoryRequest, directory.WriteDailyMemoryResponse]
+    delete_daily_memory: Call[directory.DeleteDailyMemoryRequest, directory.DeleteDailyMemoryResponse]
+    list_daily_memory: Call[directory.ListDailyMemoryRequest, directory.ListDailyMemoryResponse]
+    search_daily_memory: Call[directory.SearchDailyMemoryRequest, directory.SearchDailyMemoryResponse]
+
+class RegistryService:
+    register_agent: Call[registry.RegisterAgentRequest, registry.RegisterAgentResponse]
+    unregister_agent: Call[registry.UnregisterAgentRequest, registry.UnregisterAgentResponse]
+    suppress_agent: Call[registry.SuppressAgentRequest, registry.SuppressAgentResponse]
+    get_agent_definition: Call[registry.GetAgentDefinitionRequest, registry.GetAgentDefinitionResponse]
+    list_agent_definitions: Call[registry.ListAgentDefinitionsRequest, registry.ListAgentDefinitionsResponse]
+    iterate_agent_definitions: Iterate[registry.ListAgentDefinitionsRequest, registry.AgentDefinition]
+    reconcile_agents: Iterate[registry.ReconcileAgentsRequest, registry.ReconcileAgentsResponse]
+    register_memory_file_type: Call[registry.RegisterMemoryFileTypeRequest, registry.RegisterMemoryFileTypeResponse]
+    deregister_memory_file_type: Call[registry.DeregisterMemoryFileTypeRequest, registry.DeregisterMemoryFileTypeResponse]
+    list_memory_file_types: Call[registry.ListMemoryFileTypesRequest, registry.ListMemoryFileTypesResponse]
+
 class Services:
     def __init__(self, transport: object) -> None: ...
     agents: AgentService
@@ -113,6 +143,8 @@ class Services:
     sites: SiteService
     scope: ScopeService
     changes: ChangeService
+    directories: DirectoryService
+    registry: RegistryService
 
 class AsyncAgentService:
     create_agent: AsyncCall[agent.CreateAgentRequest, agent.CreateAgentResponse]
@@ -180,6 +212,34 @@ class AsyncChangeService:
     iterate_changes: AsyncIterate[change.ListChangesRequest, change.Change]
     verify_changes: AsyncCall[change.VerifyChangesRequest, change.VerifyChangesResponse]
 
+class AsyncDirectoryService:
+    resolve_directory: AsyncCall[directory.ResolveDirectoryRequest, directory.ResolveDirectoryResponse]
+    list_files: AsyncCall[directory.ListFilesRequest, directory.ListFilesResponse]
+    iterate_files: AsyncIterate[directory.ListFilesRequest, directory.File]
+    read_file: AsyncIterate[directory.ReadFileRequest, directory.ReadFileResponse]
+    write_file: AsyncCall[directory.WriteFileRequest, directory.WriteFileResponse]
+    append_file: AsyncCall[directory.AppendFileRequest, directory.AppendFileResponse]
+    delete_file: AsyncCall[directory.DeleteFileRequest, directory.DeleteFileResponse]
+    scaffold_files: AsyncCall[directory.ScaffoldFilesRequest, directory.ScaffoldFilesResponse]
+    append_daily_memory: AsyncCall[directory.AppendDailyMemoryRequest, directory.AppendDailyMemoryResponse]
+    read_daily_memory: AsyncCall[directory.ReadDailyMemoryRequest, directory.ReadDailyMemoryResponse]
+    write_daily_memory: AsyncCall[directory.WriteDailyMemoryRequest, directory.WriteDailyMemoryResponse]
+    delete_daily_memory: AsyncCall[directory.DeleteDailyMemoryRequest, directory.DeleteDailyMemoryResponse]
+    list_daily_memory: AsyncCall[directory.ListDailyMemoryRequest, directory.ListDailyMemoryResponse]
+    search_daily_memory: AsyncCall[directory.SearchDailyMemoryRequest, directory.SearchDailyMemoryResponse]
+
+class AsyncRegistryService:
+    register_agent: AsyncCall[registry.RegisterAgentRequest, registry.RegisterAgentResponse]
+    unregister_agent: AsyncCall[registry.UnregisterAgentRequest, registry.UnregisterAgentResponse]
+    suppress_agent: AsyncCall[registry.SuppressAgentRequest, registry.SuppressAgentResponse]
+    get_agent_definition: AsyncCall[registry.GetAgentDefinitionRequest, registry.GetAgentDefinitionResponse]
+    list_agent_definitions: AsyncCall[registry.ListAgentDefinitionsRequest, registry.ListAgentDefinitionsResponse]
+    iterate_agent_definitions: AsyncIterate[registry.ListAgentDefinitionsRequest, registry.AgentDefinition]
+    reconcile_agents: AsyncIterate[registry.ReconcileAgentsRequest, registry.ReconcileAgentsResponse]
+    register_memory_file_type: AsyncCall[registry.RegisterMemoryFileTypeRequest, registry.RegisterMemoryFileTypeResponse]
+    deregister_memory_file_type: AsyncCall[registry.DeregisterMemoryFileTypeRequest, registry.DeregisterMemoryFileTypeResponse]
+    list_memory_file_types: AsyncCall[registry.ListMemoryFileTypesRequest, registry.ListMemoryFileTypesResponse]
+
 class AsyncServices:
     def __init__(self, transport: object) -> None: ...
     agents: AsyncAgentService
@@ -190,3 +250,5 @@ class AsyncServices:
     sites: AsyncSiteService
     scope: AsyncScopeService
     changes: AsyncChangeService
+    directories: AsyncDirectoryService
+    registry: AsyncRegistryService

@@ -19,6 +19,8 @@ from accredit.v1 import (
     agent_pb2,
     auth_pb2,
     change_pb2,
+    directory_pb2,
+    registry_pb2,
     scope_pb2,
     site_pb2,
     token_pb2,
@@ -149,6 +151,8 @@ SERVICES: Mapping[str, Mapping[str, Method]] = {
         ("sites", site_pb2, "SiteService"),
         ("scope", scope_pb2, "ScopeService"),
         ("changes", change_pb2, "ChangeService"),
+        ("directories", directory_pb2, "DirectoryService"),
+        ("registry", registry_pb2, "RegistryService"),
     )
 }
 """The calls of each service, by the client's attribute and the Python name."""

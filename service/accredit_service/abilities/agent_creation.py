@@ -1,11 +1,14 @@
 """How an agent comes to be: its owner, the limit, reserved slugs, provisioning."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from accredit_storage.errors import Conflict
 from accredit_storage.records import Agent, ChangeKind, Role, SubjectKind, User
+from accredit_storage.store import WriteTransaction
 
 from . import slugs, snapshots
 from .app import App
@@ -18,7 +21,8 @@ from .errors import (
     ResourceExhausted,
     invalid,
 )
-from .mutations import Call, Effect, Mutation, Replayed, Written, mutate, subject
+from .moving import NewDirectories, Rehearsed, mutate_and_move, staged
+from .mutations import Call, Effect, Mutation, Replayed, Written, subject
 from .permissions import Action
 
 _PROVISION_ATTEMPTS = 100
@@ -43,59 +47,72 @@ class Provisioned:
     created: bool
 
 
-def insert_agent(mutation: Mutation, new: NewAgent) -> Agent | None:
+def insert_agent(mutation: Mutation, new: NewAgent, directories: NewDirectories) -> Agent | None:
     """Store an agent and its owner's grant; None if the slug is taken. Logs nothing itself.
 
-    Raises before it writes anything if owner, limit, site or a reservation stand against it.
+    Its directory is still to be settled. Raises before it writes anything if owner, limit, site, a
+    reservation or a stray directory stand against it.
     """
     owner = _owner(mutation, new.owner_id)
     if not mutation.caller.manages_agents:
         require_room(mutation, owner)
-    site_scope = new.site_scope or None
-    if site_scope is not None and mutation.tx.sites.find(site_scope) is None:
-        raise NotFound(Reason.SITE_NOT_FOUND, f"there is no site {site_scope}")
+    if new.site_scope and mutation.tx.sites.find(new.site_scope) is None:
+        raise NotFound(Reason.SITE_NOT_FOUND, f"there is no site {new.site_scope}")
     admit(mutation, new.agent_slug, owner.user_id, path="agent_slug")
-    return _store(mutation, new, owner, site_scope)
+    directories.admit(new.agent_slug)
+    return _store(mutation, replace(new, owner_id=owner.user_id))
+
+
+def add_agent(
+    tx: WriteTransaction, new: NewAgent, now: datetime, granted_by: int | None
+) -> Agent | None:
+    """The rows of an agent: its own and its owner's grant. None if the slug is taken."""
+    agent = tx.agents.add(
+        agent_slug=new.agent_slug,
+        agent_name=new.agent_name,
+        owner_id=new.owner_id,
+        config=new.config,
+        site_scope=new.site_scope or None,
+        at=now,
+    )
+    if agent is not None:
+        tx.grants.put(agent.agent_id, new.owner_id, Role.ADMIN, granted_by, now, None)
+    return agent
 
 
 def provision_agent(app: App, call: Call, user_id: int | None) -> Written[Provisioned] | Replayed:
     """The agent with the lowest id that a user owns, or a new one named after their login."""
 
-    def decide(mutation: Mutation) -> Effect[Provisioned]:
-        user = _provisioned_user(mutation, user_id)
-        found = mutation.tx.agents.first_owned(user.user_id)
-        if found is not None:
-            return Effect(value=Provisioned(found, False))
-        if not mutation.caller.manages_agents:
-            require_room(mutation, user)
-        for slug in _login_slugs(user.login):
-            if _is_reserved(mutation, slug, user.user_id):
-                continue
-            new = NewAgent(
-                agent_slug=slug,
-                agent_name=user.display_name or user.login,
-                owner_id=user.user_id,
-                config={},
-                site_scope=0,
-            )
-            agent = _store(mutation, new, user, None)
-            if agent is not None:
-                return Effect(
-                    value=Provisioned(agent, True),
-                    kind=ChangeKind.AGENT_CREATED,
-                    subjects=(
-                        subject(SubjectKind.AGENT, agent.agent_id),
-                        subject(SubjectKind.USER, user.user_id),
-                        subject(SubjectKind.GRANT, agent.agent_id, user.user_id),
-                    ),
-                    after=snapshots.of_agent(agent),
-                )
-        raise AlreadyExists(
-            Reason.AGENT_SLUG_CONFLICT,
-            f"every slug near the login {user.login!r} is taken: create an agent by name",
+    def decide(mutation: Mutation, directories: NewDirectories) -> Effect[Provisioned]:
+        provisioned = _provision(mutation, user_id, directories)
+        if not provisioned.created:
+            return Effect(value=provisioned)
+        agent = provisioned.agent
+        return Effect(
+            value=provisioned,
+            kind=ChangeKind.AGENT_CREATED,
+            subjects=(
+                subject(SubjectKind.AGENT, agent.agent_id),
+                subject(SubjectKind.USER, agent.owner_id),
+                subject(SubjectKind.GRANT, agent.agent_id, agent.owner_id),
+            ),
+            after=snapshots.of_agent(agent),
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    @contextmanager
+    def announce(
+        planned: Provisioned,
+    ) -> Generator[Callable[[Mutation], Effect[Provisioned]]]:
+        with staged(app, call, [planned.agent] if planned.created else []) as directories:
+            yield lambda mutation: decide(mutation, directories)
+
+    return mutate_and_move(
+        app,
+        call,
+        lambda mutation: decide(mutation, Rehearsed()),
+        announce,
+        takes_nothing=True,
+    )
 
 
 def require_room(mutation: Mutation, owner: User) -> None:
@@ -160,21 +177,38 @@ def reserve(mutation: Mutation, agent: Agent) -> None:
     mutation.tx.reservations.put(agent.agent_slug, agent.owner_id, until)
 
 
-def _store(mutation: Mutation, new: NewAgent, owner: User, site_scope: int | None) -> Agent | None:
-    tx = mutation.tx
-    agent = tx.agents.add(
-        agent_slug=new.agent_slug,
-        agent_name=new.agent_name,
-        owner_id=owner.user_id,
-        config=new.config,
-        site_scope=site_scope,
-        at=mutation.now,
+def _provision(mutation: Mutation, user_id: int | None, directories: NewDirectories) -> Provisioned:
+    user = _provisioned_user(mutation, user_id)
+    found = mutation.tx.agents.first_owned(user.user_id)
+    if found is not None:
+        return Provisioned(found, False)
+    if not mutation.caller.manages_agents:
+        require_room(mutation, user)
+    for slug in _login_slugs(user.login):
+        if _is_reserved(mutation, slug, user.user_id):
+            continue
+        new = NewAgent(
+            agent_slug=slug,
+            agent_name=user.display_name or user.login,
+            owner_id=user.user_id,
+            config={},
+            site_scope=0,
+        )
+        directories.admit(slug)
+        agent = _store(mutation, new)
+        if agent is not None:
+            directories.settle(mutation.tx, agent)
+            return Provisioned(agent, True)
+    raise AlreadyExists(
+        Reason.AGENT_SLUG_CONFLICT,
+        f"every slug near the login {user.login!r} is taken: create an agent by name",
     )
-    if agent is None:
-        return None
-    take(mutation, agent)
-    granter = mutation.caller.user.user_id
-    tx.grants.put(agent.agent_id, owner.user_id, Role.ADMIN, granter, mutation.now, None)
+
+
+def _store(mutation: Mutation, new: NewAgent) -> Agent | None:
+    agent = add_agent(mutation.tx, new, mutation.now, mutation.caller.user.user_id)
+    if agent is not None:
+        take(mutation, agent)
     return agent
 
 

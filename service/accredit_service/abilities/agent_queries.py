@@ -2,9 +2,13 @@
 
 import enum
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from accredit_storage.agents import AgentQuery, ListedAgent
+from accredit_storage.directory.directories import DirectoryState
+from accredit_storage.directory.places import AgentPlace, shown
+from accredit_storage.errors import StoreError
 from accredit_storage.records import Agent, AgentStatus, Grant, Role, User
 from accredit_storage.store import Transaction
 
@@ -31,11 +35,16 @@ _MAX_GRANTS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentView:
-    """An agent, the caller's role on it, and its grants if that role is ADMIN."""
+    """An agent, the caller's role on it, its grants if that role is ADMIN, and its directory.
+
+    ``directory`` None: the disk does not answer.
+    """
 
     agent: Agent
     caller_role: Role
     grants: Sequence[tuple[Grant, User]]
+    directory_path: str
+    directory: DirectoryState | None
 
 
 class ListScope(enum.Enum):
@@ -67,7 +76,17 @@ def get_agent(app: App, ask: Ask, ref: AgentRef) -> AgentView:
             grants = shown_holders(
                 caller, tx.grants.page_for_agent(agent.agent_id, after=None, limit=_MAX_GRANTS)
             )
-        return AgentView(agent=agent, caller_role=role, grants=grants)
+    place = AgentPlace(agent.agent_slug, agent.agent_id)
+    state = None
+    with suppress(StoreError):
+        state = app.directories.look(place)
+    return AgentView(
+        agent=agent,
+        caller_role=role,
+        grants=grants,
+        directory_path=shown(place),
+        directory=state,
+    )
 
 
 def batch_get_agents(app: App, ask: Ask, refs: Sequence[AgentRef]) -> list[Agent]:

@@ -1,10 +1,10 @@
-"""The life of an agent: created, changed, renamed, transferred, deleted."""
+"""The life of an agent: created, changed, transferred. See ``agent_moves`` for its slug's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from accredit_storage.errors import SlugTaken
 from accredit_storage.records import (
     UNSET,
     Agent,
@@ -19,7 +19,7 @@ from accredit_storage.records import (
 )
 
 from . import configs, snapshots, texts
-from .agent_creation import NewAgent, admit, hold_place, insert_agent, require_room, reserve, take
+from .agent_creation import NewAgent, hold_place, insert_agent, require_room
 from .agent_refs import AgentRef, clean_slug, require_agent
 from .app import App
 from .errors import (
@@ -31,9 +31,16 @@ from .errors import (
     Refusal,
     invalid,
 )
+from .moving import (
+    NewDirectories,
+    Rehearsed,
+    mutate_and_move,
+    staged,
+)
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
 from .permissions import Action
 from .rights import Principal
+from .scaffolding import ScaffoldedFile
 
 MAX_BATCH = 100
 
@@ -52,10 +59,11 @@ class CreateAgent:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """An agent, and whether this call made it."""
+    """An agent, whether this call made it, and then its starter files."""
 
     agent: Agent
     created: bool
+    files: tuple[ScaffoldedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,40 +76,6 @@ class UpdateAgent:
     config: Mapping[str, Any] | Unset = UNSET
     status: AgentStatus | Unset = UNSET
     site_scope: int | Unset | None = UNSET
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenameAgent:
-    """A new slug for an agent."""
-
-    agent: AgentRef
-    new_slug: str
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """The agent under its new slug, and the old one."""
-
-    agent: Agent
-    old_slug: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteAgent:
-    """An agent to remove."""
-
-    agent: AgentRef
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """The agent as it last stood, and what went with it."""
-
-    agent: Agent
-    grants: int
-    tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +98,10 @@ class Transferred:
 
 
 def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created] | Replayed:
-    """Add an agent and its owner's grant, or find the one that is there if that will do."""
+    """Add an agent with its directory, or find the one that is there if that will do."""
 
-    def decide(mutation: Mutation) -> Effect[Created]:
-        created = _create(mutation, command)
+    def decide(mutation: Mutation, directories: NewDirectories) -> Effect[Created]:
+        created = _create(mutation, command, directories)
         if not created.created:
             return Effect(value=created)
         return Effect(
@@ -137,7 +111,18 @@ def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created]
             after=snapshots.of_agent(created.agent),
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    @contextmanager
+    def announce(planned: Created) -> Generator[Callable[[Mutation], Effect[Created]]]:
+        with staged(app, call, [planned.agent] if planned.created else []) as directories:
+            yield lambda mutation: decide(mutation, directories)
+
+    return mutate_and_move(
+        app,
+        call,
+        lambda mutation: decide(mutation, Rehearsed()),
+        announce,
+        takes_nothing=True,
+    )
 
 
 def batch_create_agents(
@@ -145,15 +130,15 @@ def batch_create_agents(
 ) -> Written[list[Created | Refusal]] | Replayed:
     """Create what can be created, each item with its own outcome, as one change."""
 
-    def decide(mutation: Mutation) -> Effect[list[Created | Refusal]]:
+    def decide(mutation: Mutation, directories: NewDirectories) -> Effect[list[Created | Refusal]]:
         outcomes: list[Created | Refusal] = []
         for command in commands:
             # Everything that refuses does so before it writes, so that an item leaves nothing.
             try:
-                outcomes.append(_create(mutation, command))
+                outcomes.append(_create(mutation, command, directories))
             except Refusal as refusal:
                 outcomes.append(refusal)
-        made = [one.agent for one in outcomes if isinstance(one, Created) and one.created]
+        made = _made(outcomes)
         return Effect(
             value=outcomes,
             kind=ChangeKind.BULK if made else None,
@@ -161,8 +146,15 @@ def batch_create_agents(
             after={"agents": [snapshots.of_agent(agent) for agent in made]},
         )
 
+    @contextmanager
+    def announce(
+        planned: list[Created | Refusal],
+    ) -> Generator[Callable[[Mutation], Effect[list[Created | Refusal]]]]:
+        with staged(app, call, _made(planned)) as directories:
+            yield lambda mutation: decide(mutation, directories)
+
     # Alone, as two batches could each have made an agent whose slug the other goes on to ask for.
-    return mutate(app, call, decide)
+    return mutate_and_move(app, call, lambda mutation: decide(mutation, Rehearsed()), announce)
 
 
 def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] | Replayed:
@@ -180,75 +172,12 @@ def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] |
         return Effect(
             value=after,
             kind=ChangeKind.AGENT_UPDATED,
-            subjects=_subjects(after, after.owner_id),
+            subjects=agent_subjects(after, after.owner_id),
             before=snapshots.of_agent(before),
             after=snapshots.of_agent(after),
         )
 
     return mutate(app, call, decide, takes_nothing=isinstance(command.status, Unset))
-
-
-def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed] | Replayed:
-    """Give an agent another slug and keep the old one for its owner."""
-
-    def decide(mutation: Mutation) -> Effect[Renamed]:
-        tx = mutation.tx
-        before = require_agent(
-            tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
-        )
-        check_etag(command.etag, before.version)
-        new_slug = clean_slug("new_slug", command.new_slug)
-        if new_slug == before.agent_slug:
-            raise invalid(
-                "new_slug",
-                f"another slug: {new_slug!r} is the one it has",
-                Reason.INVALID_AGENT_SLUG,
-            )
-        admit(mutation, new_slug, before.owner_id, path="new_slug")
-        try:
-            after = tx.agents.update(before.agent_id, at=mutation.now, agent_slug=new_slug)
-        except SlugTaken:
-            raise slug_conflict(new_slug) from None
-        assert after is not None  # noqa: S101 - the row is locked
-        take(mutation, after)
-        reserve(mutation, before)
-        return Effect(
-            value=Renamed(after, before.agent_slug),
-            kind=ChangeKind.AGENT_RENAMED,
-            subjects=_subjects(after, after.owner_id),
-            before=snapshots.of_agent(before),
-            after=snapshots.of_agent(after),
-        )
-
-    return mutate(app, call, decide, takes_nothing=True)
-
-
-def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted] | Replayed:
-    """Remove an agent with its grants and tokens, and keep its slug for its owner."""
-
-    def decide(mutation: Mutation) -> Effect[Deleted]:
-        tx = mutation.tx
-        agent = require_agent(
-            tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
-        )
-        _require_owner(mutation.caller, agent)
-        check_etag(command.etag, agent.version)
-        grants = tx.grants.all_for_agent(agent.agent_id)
-        tokens = tx.tokens.for_agent(agent.agent_id)
-        tx.agents.delete(agent.agent_id)
-        reserve(mutation, agent)
-        return Effect(
-            value=Deleted(agent, len(grants), len(tokens)),
-            kind=ChangeKind.AGENT_DELETED,
-            subjects=(
-                *_subjects(agent, agent.owner_id),
-                *grant_subjects(grants),
-                *token_subjects(tokens),
-            ),
-            before=snapshots.of_agent(agent),
-        )
-
-    return mutate(app, call, decide)
 
 
 def transfer_agent(app: App, call: Call, command: TransferAgent) -> Written[Transferred] | Replayed:
@@ -257,7 +186,7 @@ def transfer_agent(app: App, call: Call, command: TransferAgent) -> Written[Tran
     def decide(mutation: Mutation) -> Effect[Transferred]:
         tx, now = mutation.tx, mutation.now
         before = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
-        _require_owner(mutation.caller, before)
+        require_owner(mutation.caller, before)
         check_etag(command.etag, before.version)
         owner = _new_owner(mutation, command.new_owner, before)
         # Every token, whoever minted it: the new owner's rights are not the old one's to give.
@@ -272,7 +201,7 @@ def transfer_agent(app: App, call: Call, command: TransferAgent) -> Written[Tran
             value=Transferred(after, before.owner_id, len(revoked)),
             kind=ChangeKind.AGENT_TRANSFERRED,
             subjects=(
-                *_subjects(after, after.owner_id, before.owner_id),
+                *agent_subjects(after, after.owner_id, before.owner_id),
                 subject(SubjectKind.GRANT, after.agent_id, after.owner_id),
                 subject(SubjectKind.GRANT, after.agent_id, before.owner_id),
                 *token_subjects(revoked),
@@ -303,7 +232,11 @@ def token_subjects(token_ids: Sequence[str]) -> tuple[Subject, ...]:
     return tuple(subject(SubjectKind.TOKEN, token_id) for token_id in token_ids)
 
 
-def _create(mutation: Mutation, command: CreateAgent) -> Created:
+def _made(outcomes: Sequence[Created | Refusal]) -> list[Agent]:
+    return [one.agent for one in outcomes if isinstance(one, Created) and one.created]
+
+
+def _create(mutation: Mutation, command: CreateAgent, directories: NewDirectories) -> Created:
     slug = clean_slug("agent_slug", command.agent_slug)
     name = texts.one_line("agent_name", command.agent_name) or slug
     config = configs.checked("config", command.config)
@@ -323,9 +256,10 @@ def _create(mutation: Mutation, command: CreateAgent) -> Created:
             config=config,
             site_scope=command.site_scope,
         ),
+        directories,
     )
     if agent is not None:
-        return Created(agent, True)
+        return Created(agent, True, directories.settle(mutation.tx, agent))
     if command.create_if_missing:
         # Lost a race: on PostgreSQL the insert waited for the winner, whose row is there now.
         found = mutation.tx.agents.find_by_slug(slug)
@@ -376,7 +310,8 @@ def _site_scope(mutation: Mutation, site_id: int | None) -> int | None:
     return site_id
 
 
-def _require_owner(caller: Principal, agent: Agent) -> None:
+def require_owner(caller: Principal, agent: Agent) -> None:
+    """Raise PermissionDenied unless the caller owns the agent, or manages agents."""
     if not caller.manages_agents and agent.owner_id != caller.user.user_id:
         raise PermissionDenied(
             Reason.OWNER_REQUIRED, f"only the owner of {agent.agent_slug!r} may do this"
@@ -400,11 +335,12 @@ def _new_owner(mutation: Mutation, who: int | str, agent: Agent) -> User:
     return owner
 
 
-def _subjects(agent: Agent, *user_ids: int) -> tuple[Subject, ...]:
+def agent_subjects(agent: Agent, *user_ids: int) -> tuple[Subject, ...]:
+    """An agent, and users whom its change is about."""
     users = (subject(SubjectKind.USER, user_id) for user_id in user_ids)
     return (subject(SubjectKind.AGENT, agent.agent_id), *users)
 
 
 def _creation_subjects(agent: Agent) -> tuple[Subject, ...]:
     grant = subject(SubjectKind.GRANT, agent.agent_id, agent.owner_id)
-    return (*_subjects(agent, agent.owner_id), grant)
+    return (*agent_subjects(agent, agent.owner_id), grant)

@@ -1,11 +1,15 @@
-"""What an ability may use: the store, the clock, the limits."""
+"""What an ability may use: the store, the directories, the clock, the limits."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
+
+from .declarations import Declarations
+from .generators import DEFAULT_GENERATORS, ContentGenerator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,13 @@ class App:
     """Injected, so that a test can stop the clock."""
 
     store: Store
+    directories: Directories
     limits: Limits = Limits()
     now: Callable[[], datetime] = utc_now
     usage: Usage = field(default_factory=Usage)
+    #: What starter files begin with, whatever the order.
+    generators: Sequence[ContentGenerator] = DEFAULT_GENERATORS
+    #: Whether journals may be written.
+    daily_memory: bool = True
+    #: The agents that this server declares beside the store.
+    declarations: Declarations = field(default_factory=Declarations)

@@ -93,9 +93,17 @@ class _ValidatedError(Exception):
 
 
 def mutate(
-    app: App, call: Call, decide: Callable[[Mutation], Effect[T]], *, takes_nothing: bool = False
+    app: App,
+    call: Call,
+    decide: Callable[[Mutation], Effect[T]],
+    *,
+    takes_nothing: bool = False,
+    rehearsal: bool = False,
 ) -> Written[T] | Replayed:
     """Make one change. ``decide`` may run several times and touches nothing but its transaction.
+
+    A ``rehearsal`` undoes it all in the end; unlike a call that is to be validated only, it answers
+    one that was carried out before with what that led to.
 
     It runs alone, unless it ``takes_nothing`` away that any credential rests on: then with its
     like. So no caller loses a right between the judgement and the commit, and whoever ends all of
@@ -107,10 +115,10 @@ def mutate(
     InvalidArgument for a request id that was used for something else, and Aborted when other
     writers kept winning.
     """
-    call = replace(call, request_id=_canonical(call.request_id))
+    call = replace(call, request_id=canonical(call.request_id))
     for _ in range(_ATTEMPTS):
         try:
-            return _attempt(app, call, decide, takes_nothing)
+            return _attempt(app, call, decide, takes_nothing, rehearsal)
         except Conflict:
             continue
         except _ValidatedError as validated:
@@ -139,7 +147,11 @@ def etag(version: int) -> str:
 
 
 def _attempt(
-    app: App, call: Call, decide: Callable[[Mutation], Effect[T]], takes_nothing: bool
+    app: App,
+    call: Call,
+    decide: Callable[[Mutation], Effect[T]],
+    takes_nothing: bool,
+    rehearsal: bool,
 ) -> Written[T] | Replayed:
     with app.store.write() as tx:
         if takes_nothing:
@@ -151,40 +163,62 @@ def _attempt(
         permit(caller, call.permission)
         guarded = bool(call.request_id) and not call.validate_only
         if guarded:
-            # Under the token and not its user: another token of theirs may be good for less.
-            earlier = tx.requests.claim(
-                call.token_id, call.method, call.request_id, call.body_digest, now
-            )
-            if earlier is not None:
-                if earlier.body_digest != call.body_digest:
-                    raise invalid(
-                        "request_id",
-                        "a new UUID for each new request: this one was used for another",
-                        Reason.REQUEST_ID_REUSED,
-                    )
-                return _replay(tx, earlier.result)
+            replayed = claim(tx, call, now)
+            if replayed is not None:
+                return replayed
         effect = decide(Mutation(app=app, tx=tx, caller=caller, call=call, now=now))
-        if call.validate_only:
+        if call.validate_only or rehearsal:
             raise _ValidatedError(effect.value)
-        head = tx.head()
-        if effect.kind is not None:
-            draft = Draft(
-                kind=effect.kind,
-                actor=_actor(caller),
-                request_id=call.request_id,
-                subjects=effect.subjects,
-                before=effect.before,
-                after=effect.after,
-                at=now,
-            )
-            head = Head(epoch=head.epoch, revision=tx.record(draft), hash=b"")
-        if guarded:
-            result = _result(call, effect)
-            tx.requests.finish(call.token_id, call.method, call.request_id, result, head.revision)
-        return Written(value=effect.value, head=head)
+        return Written(value=effect.value, head=conclude(tx, call, caller, effect, now))
 
 
-def _canonical(request_id: str) -> str:
+def claim(tx: WriteTransaction, call: Call, now: datetime) -> Replayed | None:
+    """Claim the call's request id: None where this call is the first, else what that one led to.
+
+    Raises InvalidArgument where it was another request, Aborted where the reply cannot be repeated.
+    """
+    # Under the token and not its user: another token of theirs may be good for less.
+    earlier = tx.requests.claim(call.token_id, call.method, call.request_id, call.body_digest, now)
+    if earlier is None:
+        return None
+    if earlier.body_digest != call.body_digest:
+        raise invalid(
+            "request_id",
+            "a new UUID for each new request: this one was used for another",
+            Reason.REQUEST_ID_REUSED,
+        )
+    if not earlier.finished:
+        raise Aborted(
+            Reason.REQUEST_IN_DOUBT,
+            "an earlier attempt of this request is under way or was broken off: look whether it "
+            "was carried out before you send it under a new request_id",
+        )
+    return _replay(tx, earlier.result)
+
+
+def conclude(
+    tx: WriteTransaction, call: Call, caller: Principal, effect: Effect[T], now: datetime
+) -> Head:
+    """Log what was done and keep the reply under the request id: the state that this makes."""
+    head = tx.head()
+    if effect.kind is not None:
+        draft = Draft(
+            kind=effect.kind,
+            actor=_actor(caller),
+            request_id=call.request_id,
+            subjects=effect.subjects,
+            before=effect.before,
+            after=effect.after,
+            at=now,
+        )
+        head = Head(epoch=head.epoch, revision=tx.record(draft), hash=b"")
+    if call.request_id:
+        result = _result(call, effect)
+        tx.requests.finish(call.token_id, call.method, call.request_id, result, head.revision)
+    return head
+
+
+def canonical(request_id: str) -> str:
     """The one spelling of a UUID, or an empty text for none."""
     if not request_id:
         return ""

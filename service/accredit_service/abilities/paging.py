@@ -22,7 +22,8 @@ T = TypeVar("T")
 DEFAULT_SIZE = 50
 MAX_SIZE = 500
 _MAC_LENGTH = 16
-_MAX_TOKEN = 2000
+# The longest has the path of a file in it, with each character escaped.
+_MAX_TOKEN = 12_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,12 @@ def _row(
     return Permission(any_action=frozenset(any_action), role=role, speaker=speaker, note=note)
 
 
+_READS = "of an agent VIEWER on it; of a user that user, or manage_users; the common ones nothing"
+_WRITES = (
+    "of an agent OPERATOR on it; of a user that user, or manage_users; the common ones "
+    "manage_settings"
+)
+
 PERMISSIONS: Mapping[str, Permission] = {
     "AgentService/CreateAgent": _row(
         Action.MANAGE_AGENTS,
@@ -151,4 +157,28 @@ PERMISSIONS: Mapping[str, Permission] = {
     "ScopeService/CheckResource": _row(note="about oneself, or authenticate"),
     "ChangeService/ListChanges": _row(note="audit, or ADMIN on the agent that is filtered by"),
     "ChangeService/VerifyChanges": _row(Action.AUDIT),
+    "DirectoryService/ResolveDirectory": _row(note=_READS),
+    "DirectoryService/ListFiles": _row(note=_READS),
+    "DirectoryService/ReadFile": _row(note=_READS),
+    "DirectoryService/WriteFile": _row(note=_WRITES),
+    "DirectoryService/AppendFile": _row(note=_WRITES),
+    "DirectoryService/DeleteFile": _row(
+        note=f"{_WRITES}; for a protected file of an agent ADMIN on it"
+    ),
+    "DirectoryService/ScaffoldFiles": _row(note=_WRITES),
+    "DirectoryService/AppendDailyMemory": _row(role=Role.OPERATOR),
+    "DirectoryService/ReadDailyMemory": _row(role=Role.VIEWER),
+    "DirectoryService/WriteDailyMemory": _row(role=Role.OPERATOR),
+    "DirectoryService/DeleteDailyMemory": _row(role=Role.OPERATOR),
+    "DirectoryService/ListDailyMemory": _row(role=Role.VIEWER),
+    "DirectoryService/SearchDailyMemory": _row(role=Role.VIEWER),
+    "RegistryService/RegisterAgent": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
+    "RegistryService/UnregisterAgent": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
+    "RegistryService/SuppressAgent": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
+    "RegistryService/GetAgentDefinition": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
+    "RegistryService/ListAgentDefinitions": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
+    "RegistryService/ReconcileAgents": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
+    "RegistryService/RegisterMemoryFileType": _row(Action.MANAGE_SETTINGS, speaker=Speaker.OWNER),
+    "RegistryService/DeregisterMemoryFileType": _row(Action.MANAGE_SETTINGS, speaker=Speaker.OWNER),
+    "RegistryService/ListMemoryFileTypes": _row(),
 }

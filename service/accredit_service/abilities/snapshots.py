@@ -1,10 +1,19 @@
 """Records as JSON for the change log: everything that a reader of the log may know, no secret."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from accredit_storage.records import Agent, Grant, Site, Token, User
+from accredit_storage.records import (
+    Agent,
+    Grant,
+    MemoryFileType,
+    Site,
+    StoredDefinition,
+    Token,
+    User,
+)
 
 Snapshot = Mapping[str, Any]
 
@@ -77,6 +86,44 @@ def of_site(site: Site) -> Snapshot:
         "site_name": site.site_name,
         "version": site.version,
     }
+
+
+def of_definition(definition: StoredDefinition) -> Snapshot:
+    """A registered definition; of its seeds sizes and digests, since texts would fill the log."""
+    return {
+        "agent_slug": definition.agent_slug,
+        "source": definition.source,
+        "label": definition.label,
+        "description": definition.description,
+        "memory_seeds": {
+            filename: _digest(text.encode()) for filename, text in definition.memory_seeds.items()
+        },
+        "owner_id": definition.owner_id,
+        "owner_login": definition.owner_login,
+        "owner_resolver": definition.owner_resolver,
+        "default_config": definition.default_config,
+        "meta": definition.meta,
+        "priority": definition.priority,
+        "version": definition.version,
+    }
+
+
+def of_memory_file_type(type_: MemoryFileType) -> Snapshot:
+    """A type of memory file."""
+    return {
+        "filename": type_.filename,
+        "layer": type_.layer.value,
+        "priority": type_.priority,
+        "protected": type_.protected,
+        "editable": type_.editable,
+        "required_capability": type_.required_capability,
+        "label": type_.label,
+        "version": type_.version,
+    }
+
+
+def _digest(content: bytes) -> Snapshot:
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _time(moment: datetime | None) -> str | None:

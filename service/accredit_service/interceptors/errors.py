@@ -16,7 +16,14 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from accredit_storage.errors import Conflict, StoreBusy, StoreError, StoreFull, StoreUnavailable
+from accredit_storage.errors import (
+    Conflict,
+    FilesUnavailable,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+)
 
 from ..abilities.errors import (
     Aborted,
@@ -86,7 +93,7 @@ STORE_FAILURES: Mapping[type[StoreError], Failure] = {
     StoreBusy: Failure(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         Reason.OVERLOADED,
-        "the database is too busy to answer in time: try again later",
+        "the store is too busy to answer in time: try again later",
         retry_after=timedelta(seconds=1),
     ),
     StoreUnavailable: Failure(
@@ -95,10 +102,16 @@ STORE_FAILURES: Mapping[type[StoreError], Failure] = {
         "the database does not answer: try again later",
         retry_after=timedelta(seconds=1),
     ),
+    FilesUnavailable: Failure(
+        grpc.StatusCode.UNAVAILABLE,
+        Reason.FILES_UNAVAILABLE,
+        "the disk with the files does not answer or takes no writes: an operator has to look at it",
+        retry_after=timedelta(seconds=1),
+    ),
     StoreFull: Failure(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         Reason.STORAGE_FULL,
-        "the database has no room to write: an operator has to make some",
+        "there is no room left to write: an operator has to make some",
     ),
 }
 

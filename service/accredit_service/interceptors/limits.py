@@ -15,8 +15,10 @@ from .guard import Network, source_of
 METADATA_LIMIT = 8192
 #: How many of them. gRPC adds 32 bytes to each, and its own limit must never be met first.
 ENTRIES_LIMIT = 1024
-#: A request or a reply, in bytes.
+#: A request, in bytes, unless it brings a file.
 MESSAGE_LIMIT = 1 << 20
+#: What a request that brings a file may have beside it, in bytes.
+BESIDE_FILE = 64 * 1024
 #: With less than this left, in seconds, the answer would come too late whatever is done.
 LEAST_TIME = 0.020
 
@@ -24,10 +26,17 @@ _SHARE_RETRY = timedelta(seconds=1)
 
 #: gRPC's own limits, far above ours: between its soft and its hard one it refuses at random.
 CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_metadata_size", 8 * METADATA_LIMIT),
     ("grpc.absolute_max_metadata_size", 16 * METADATA_LIMIT),
 )
+
+
+def receive_limit(largest: int) -> tuple[str, int]:
+    """What gRPC itself limits requests to, where the largest that we take has so many bytes.
+
+    Above it, so that whoever sends a little too much is told why by us.
+    """
+    return ("grpc.max_receive_message_length", 2 * largest)
 
 
 @contextmanager

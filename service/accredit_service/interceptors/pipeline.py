@@ -27,16 +27,21 @@ from ..abilities.errors import (
 from .arrivals import Arrivals
 from .calls import Call, Step, enter, method_name
 from .lanes import Lane
+from .limits import MESSAGE_LIMIT
 
 _SHED_RETRY = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a method's calls are worked on: in which threads, within which steps."""
+    """How a method's calls are worked on: in which threads, within which steps.
+
+    ``limit``: how large a request may be, in bytes.
+    """
 
     arrivals: Arrivals
     steps: Sequence[Step]
+    limit: int = MESSAGE_LIMIT
 
     @property
     def lane(self) -> Lane:
@@ -81,7 +86,7 @@ class Pipeline(grpc.ServerInterceptor):
     def _wrap(self, path: str, inner: Any) -> tuple[grpc.RpcMethodHandler, Lane]:
         streams = inner.request_streaming or inner.response_streaming
         route = self._route(method_name(path), streams)
-        decode = inner.request_deserializer or bytes
+        decode = partial(_decoded, inner.request_deserializer or bytes, route.limit)
         one_of = partial(_one_of, route.arrivals, decode)
         wrapped = _Wrapped(
             method=method_name(path),
@@ -150,16 +155,23 @@ def _one_of(
     message = arrivals.request(call, requests)
     if message is None:
         raise InvalidArgument(Reason.REQUEST_MALFORMED, "the call carries no request: send one")
-    return _decoded(message, decode)
+    return decode(message)
 
 
 def _all_of(
     decode: Callable[[bytes], Any], _call: Call, requests: Iterator[bytes]
 ) -> Iterator[Any]:
-    return (_decoded(message, decode) for message in requests)
+    return map(decode, requests)
 
 
-def _decoded(message: bytes, decode: Callable[[bytes], Any]) -> Any:
+def _decoded(decode: Callable[[bytes], Any], limit: int, message: bytes) -> Any:
+    # Before it is parsed: small parts take many times their size then.
+    if len(message) > limit:
+        raise ResourceExhausted(
+            Reason.REQUEST_TOO_LARGE,
+            f"the request has {len(message)} bytes: at most {limit}",
+            metadata={"size": str(len(message)), "limit": str(limit)},
+        )
     try:
         return decode(message)
     except DecodeError:

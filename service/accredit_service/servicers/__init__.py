@@ -16,6 +16,10 @@ from accredit.v1 import (
     auth_pb2_grpc,
     change_pb2,
     change_pb2_grpc,
+    directory_pb2,
+    directory_pb2_grpc,
+    registry_pb2,
+    registry_pb2_grpc,
     scope_pb2,
     scope_pb2_grpc,
     site_pb2,
@@ -31,6 +35,8 @@ from .access import AccessServicer
 from .agents import AgentServicer
 from .auth import AuthServicer
 from .changes import ChangeServicer
+from .directories import DirectoryServicer
+from .registry import RegistryServicer
 from .scope import ScopeServicer
 from .sites import SiteServicer
 from .tokens import TokenServicer
@@ -59,6 +65,16 @@ def services(app: App) -> Sequence[Service]:
         _service(scope_pb2, scope_pb2_grpc.add_ScopeServiceServicer_to_server, ScopeServicer(app)),
         _service(
             change_pb2, change_pb2_grpc.add_ChangeServiceServicer_to_server, ChangeServicer(app)
+        ),
+        _service(
+            directory_pb2,
+            directory_pb2_grpc.add_DirectoryServiceServicer_to_server,
+            DirectoryServicer(app),
+        ),
+        _service(
+            registry_pb2,
+            registry_pb2_grpc.add_RegistryServiceServicer_to_server,
+            RegistryServicer(app),
         ),
     ]
 

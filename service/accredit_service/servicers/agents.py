@@ -4,12 +4,13 @@ import grpc
 
 from accredit.v1 import agent_pb2 as pb
 from accredit.v1.agent_pb2_grpc import AgentServiceServicer
+from accredit_storage.directory.places import AGENTS
 from accredit_storage.records import AgentStatus
 
-from ..abilities import agent_creation, agent_queries, agents
+from ..abilities import agent_creation, agent_moves, agent_queries, agents
 from ..abilities.app import App
 from ..abilities.errors import Reason, Refusal, invalid
-from . import fields, messages
+from . import fields, file_messages, messages
 from .calls import ask, mutation, page_of
 
 
@@ -29,7 +30,9 @@ class AgentServicer(AgentServiceServicer):
             pb.CreateAgentResponse,
             lambda call: agents.create_agent(self._app, call, command),
             lambda made: pb.CreateAgentResponse(
-                agent=_made(made, request.validate_only), created=made.created
+                agent=_made(made, request.validate_only),
+                created=made.created,
+                files=[file_messages.scaffolded_file(one) for one in made.files],
             ),
         )
 
@@ -61,6 +64,9 @@ class AgentServicer(AgentServiceServicer):
             agent=messages.agent(view.agent),
             caller_role=messages.role(view.caller_role),
             access_grants=messages.grants(view.grants),
+            directory=None
+            if view.directory is None
+            else file_messages.directory_info(view.directory_path, view.directory),
         )
 
     def BatchGetAgents(
@@ -109,7 +115,7 @@ class AgentServicer(AgentServiceServicer):
         self, request: pb.RenameAgentRequest, context: grpc.ServicerContext
     ) -> pb.RenameAgentResponse:
         """See the proto."""
-        command = agents.RenameAgent(
+        command = agent_moves.RenameAgent(
             agent=fields.agent_ref("agent", request.agent),
             new_slug=request.new_slug,
             etag=request.etag,
@@ -117,9 +123,13 @@ class AgentServicer(AgentServiceServicer):
         return mutation(
             request,
             pb.RenameAgentResponse,
-            lambda call: agents.rename_agent(self._app, call, command),
+            lambda call: agent_moves.rename_agent(self._app, call, command),
             lambda renamed: pb.RenameAgentResponse(
-                agent=messages.agent(renamed.agent), old_slug=renamed.old_slug
+                agent=messages.agent(renamed.agent),
+                old_slug=renamed.old_slug,
+                directory_moved=renamed.directory_moved,
+                old_path=f"{AGENTS}/{renamed.old_slug}",
+                new_path=f"{AGENTS}/{renamed.agent.agent_slug}",
             ),
         )
 
@@ -127,17 +137,21 @@ class AgentServicer(AgentServiceServicer):
         self, request: pb.DeleteAgentRequest, context: grpc.ServicerContext
     ) -> pb.DeleteAgentResponse:
         """See the proto."""
-        command = agents.DeleteAgent(
-            agent=fields.agent_ref("agent", request.agent), etag=request.etag
+        command = agent_moves.DeleteAgent(
+            agent=fields.agent_ref("agent", request.agent),
+            etag=request.etag,
+            delete_files=request.delete_files,
         )
         return mutation(
             request,
             pb.DeleteAgentResponse,
-            lambda call: agents.delete_agent(self._app, call, command),
+            lambda call: agent_moves.delete_agent(self._app, call, command),
             lambda deleted: pb.DeleteAgentResponse(
                 agent=messages.agent(deleted.agent),
                 grants_deleted=deleted.grants,
                 tokens_deleted=deleted.tokens,
+                files_deleted=deleted.files_deleted,
+                kept_path=deleted.kept_path,
             ),
         )
 

@@ -65,11 +65,11 @@ class DailyMemory:
         """Add a text and the end of its line to a day; a new day begins with its heading."""
         heading = f"# Daily Memory: {day.isoformat()}\n\n"
         content = f"{text}\n".encode()
-        return self._files.append(place, _path(day), content, opening=heading.encode())
+        return self._files.append(place, path_of(day), content, opening=heading.encode())
 
     def read(self, place: Place, day: date) -> FileContent:
         """A whole day. Raises FileMissing."""
-        return self._files.read(place, _path(day))
+        return self._files.read(place, path_of(day))
 
     def write(
         self,
@@ -82,12 +82,12 @@ class DailyMemory:
     ) -> FileEntry:
         """Replace a whole day; see ``Files.write``."""
         return self._files.write(
-            place, _path(day), content, if_match=if_match, if_none_match=if_none_match
+            place, path_of(day), content, if_match=if_match, if_none_match=if_none_match
         )
 
     def delete(self, place: Place, day: date, *, if_match: str | None = None) -> None:
         """Remove a day. Raises FileMissing."""
-        self._files.delete(place, _path(day), if_match=if_match)
+        self._files.delete(place, path_of(day), if_match=if_match)
 
     def list(self, place: Place) -> Mapping[str, Sequence[int]]:
         """The days that there are, by "YYYY/MM": the newest month first, its days ascending."""
@@ -138,7 +138,8 @@ class DailyMemory:
         return [day for day in days if day]
 
 
-def _path(day: date) -> str:
+def path_of(day: date) -> str:
+    """Where a day is in an agent's directory: daily/2026/02/28.md."""
     # Not strftime, which leaves out the zeros of the year 999.
     return f"{_FOLDER}/{day.year:04}/{day.month:02}/{day.day:02}.md"
 
@@ -156,7 +157,7 @@ def _matches(day: date, content: bytes, needle: str, room: int) -> tuple[int, Se
     if needle not in text.casefold():
         return 0, []
     # Not splitlines(), which would also end a line where no editor does.
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     found = [index for index, line in enumerate(lines) if needle in line.casefold()]
     return len(found), [
         DailyMatch(

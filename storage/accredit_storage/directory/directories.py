@@ -2,6 +2,8 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -11,10 +13,12 @@ from accredit_storage.directory.files import Files
 from accredit_storage.directory.limits import FileLimits
 from accredit_storage.directory.markers import Marker
 from accredit_storage.directory.moves import Moves
-from accredit_storage.directory.places import AgentPlace
+from accredit_storage.directory.places import AgentPlace, Place
 from accredit_storage.directory.recovery import Recovered
+from accredit_storage.directory.refusals import translated
 from accredit_storage.directory.sweeping import sweep_unfinished
 from accredit_storage.directory.tree import DirectoryTree
+from accredit_storage.directory.walking import walk
 from accredit_storage.errors import Conflict, DirectoryMissing
 from accredit_storage.records import Agent
 from accredit_storage.store import Store
@@ -27,6 +31,14 @@ _MANY = 10_000
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryState:
+    """Whether a directory is there, and whether there is a file in it."""
+
+    exists: bool
+    has_files: bool
 
 
 class Directories:
@@ -55,21 +67,27 @@ class Directories:
         """Remove what writers that died have left half-written; see ``sweeping``."""
         return sweep_unfinished(self.tree)
 
-    def reach(self, agent: Agent, act: Callable[[AgentPlace], T]) -> T:
+    def reach(self, agent: Agent, act: Callable[[AgentPlace], T], *, make: bool = True) -> T:
         """What ``act`` answers for the agent's directory, wherever it is by now.
 
         ``act`` is called again where the directory was moved since the agent was read. A directory
-        that is missing is made. Raises DirectoryMissing if the agent has gone, DirectoryConflict if
-        its slug is taken by a stray directory, StoreBusy, and what ``act`` raises. Not to be called
-        within a transaction that writes.
+        that is missing is made on request, and then raises DirectoryConflict if a stray one has its
+        place. Raises DirectoryMissing if the agent has gone or, not to be made, its directory;
+        StoreBusy, and what ``act`` raises. Not to be called within a transaction that writes.
         """
         place = AgentPlace(agent.agent_slug, agent.agent_id)
         for _ in range(_ATTEMPTS):
             try:
                 return act(place)
             except DirectoryMissing:
-                place = self._find(place)
+                place = self._find(place, make=make)
         return act(place)
+
+    def look(self, place: Place) -> DirectoryState:
+        """Whether the directory of a place is there, and whether there is a file in it."""
+        with translated(), suppress(DirectoryMissing), self.tree.opened(place) as home:
+            return DirectoryState(exists=True, has_files=any(True for _ in walk(home)))
+        return DirectoryState(exists=False, has_files=False)
 
     def adopt(self, agent_id: int) -> bool:
         """Make a directory that was put there by hand the agent's; False if it is so already.
@@ -101,7 +119,7 @@ class Directories:
                 ids |= {agent.agent_slug: agent.agent_id for agent in agents}
         return [slug for slug in slugs if found[slug] is None or found[slug] != ids.get(slug)]
 
-    def _find(self, missed: AgentPlace) -> AgentPlace:
+    def _find(self, missed: AgentPlace, *, make: bool) -> AgentPlace:
         """Where the directory is that was not there."""
         self.moves.recovery.wait(missed.agent_id)
         with self._store.read(one_statement=True) as tx:
@@ -109,6 +127,8 @@ class Directories:
         if agent is None:
             raise DirectoryMissing("there is no such agent")
         if agent.agent_slug == missed.slug:
+            if not make:
+                raise DirectoryMissing("the agent has no directory yet")
             try:
                 self.moves.ensure(agent.agent_id, agent.agent_slug)
             except Conflict:

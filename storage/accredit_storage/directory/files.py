@@ -43,7 +43,7 @@ class Files:
     """The files of every place. Threads and processes may share a tree.
 
     Each call raises PathInvalid for its path, DirectoryMissing where the place is not there, and
-    StoreUnavailable, StoreFull or StoreBusy for the disk; then the old content is there. Only a
+    FilesUnavailable, StoreFull or StoreBusy for the disk; then the old content is there. Only a
     disk that fails in the last step of a write may leave the new one.
     """
 
@@ -71,6 +71,13 @@ class Files:
         """The same, but only the paths: no file is opened."""
         with translated():
             return sorted(found.path for found in self._walk(place, under))
+
+    def exists(self, place: Place, path: str) -> bool:
+        """Whether there is such a file; False also where there is no such place."""
+        names = parse(path)
+        with translated(), suppress(DirectoryMissing), self._tree.opened(place) as home:
+            return _size(home, names) is not None
+        return False
 
     def read(self, place: Place, path: str) -> FileContent:
         """A whole file. Raises FileMissing, and FileTooLarge beyond the bound; see ``open``."""

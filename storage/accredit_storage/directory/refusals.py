@@ -5,11 +5,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from accredit_storage.errors import (
+    FilesUnavailable,
     PathInvalid,
     StoreBusy,
     StoreError,
     StoreFull,
-    StoreUnavailable,
 )
 
 _BY_ERRNO: dict[int, type[StoreError]] = {
@@ -30,7 +30,7 @@ _WORDS: dict[type[StoreError], str] = {
     PathInvalid: "what is there is not a plain file, or not below plain directories",
     StoreBusy: "the system has no resources left for another file",
     StoreFull: "the disk has no room to write",
-    StoreUnavailable: "the disk does not answer or does not accept writes",
+    FilesUnavailable: "the disk does not answer or does not accept writes",
 }
 
 
@@ -44,5 +44,5 @@ def translated() -> Generator[None]:
     try:
         yield
     except OSError as error:
-        kind = _BY_ERRNO.get(error.errno or 0, StoreUnavailable)
+        kind = _BY_ERRNO.get(error.errno or 0, FilesUnavailable)
         raise kind(_WORDS[kind]) from error

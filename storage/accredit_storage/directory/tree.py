@@ -21,7 +21,7 @@ from accredit_storage.directory.places import (
     shown,
 )
 from accredit_storage.directory.refusals import translated
-from accredit_storage.errors import DirectoryMissing, StoreUnavailable
+from accredit_storage.errors import DirectoryMissing, FilesUnavailable
 
 #: Where the lock files of moves are, directly below the root; see ``move_locks``.
 MOVE_LOCKS = ".locks"
@@ -38,7 +38,7 @@ class DirectoryTree:
     def prepare(self) -> None:
         """Make what is missing of the tree, for our eyes only; what is there is left as it is.
 
-        Raises StoreUnavailable or StoreFull.
+        Raises FilesUnavailable or StoreFull.
         """
         with translated():
             self.root.parent.mkdir(parents=True, exist_ok=True)
@@ -70,14 +70,14 @@ class DirectoryTree:
 
     @contextmanager
     def top(self, name: str) -> Generator[Folder]:
-        """A directory directly below the root. Raises StoreUnavailable if it is not there."""
+        """A directory directly below the root. Raises FilesUnavailable if it is not there."""
         with self._root() as root:
             try:
                 folder = root.enter(name)
             except (FileNotFoundError, NotADirectoryError) as error:
                 # As where the root's file system is not mounted: then to make it would hide the
                 # files of everybody behind new, empty directories.
-                raise StoreUnavailable("the tree of files is not there") from error
+                raise FilesUnavailable("the tree of files is not there") from error
         with folder:
             yield folder
 
@@ -117,7 +117,7 @@ class DirectoryTree:
         try:
             root = Folder.at(self.root)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise StoreUnavailable("the tree of files is not there") from error
+            raise FilesUnavailable("the tree of files is not there") from error
         with root:
             yield root
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from accredit.cli.cells import columns
+from accredit.cli.cells import column, columns
 from accredit.cli.choices import AGENT_STATUSES, LIST_SCOPES, STATUS_FILTERS, choice, member
 from accredit.cli.confirmation import is_confirmed, with_yes
 from accredit.cli.documents import DOCUMENT, struct
@@ -112,7 +112,8 @@ def get_agent(session: Session, agent: str | None) -> None:
     Its grants are in JSON and YAML; `accredit access AGENT list` shows them as a table.
     """
     answer = session.client.agents.get_agent(agent=resolved_agent(session, agent))
-    show(session, answer, (*_AGENT, *columns("caller_role")))
+    directory = column("directory.path", "directory")
+    show(session, answer, (*_AGENT, directory, *columns("caller_role")))
 
 
 @agents.command("update")
@@ -165,23 +166,29 @@ def update_agent(
 def rename_agent(
     session: Session, agent: str, new_slug: str, dry_run: bool, etag: str | None
 ) -> None:
-    """Give an agent another slug. Id, owner, grants and tokens stay."""
+    """Give an agent another slug, and its directory with it. Id, owner, grants and tokens stay."""
     answer = session.client.agents.rename_agent(
         agent=agent_ref(agent), new_slug=new_slug, validate_only=dry_run, etag=etag
     )
-    show(session, answer, (*columns("old_slug"), *_AGENT))
+    moved = columns("directory_moved", "old_path", "new_path")
+    show(session, answer, (*columns("old_slug"), *_AGENT, *moved))
 
 
 @agents.command("delete")
 @click.argument("agent")
+@click.option(
+    "--delete-files",
+    is_flag=True,
+    help="Remove its files as well. Default: put them aside, where an operator finds them.",
+)
 @with_yes
 @dry_run
 @etag
 @pass_session
 def delete_agent(
-    session: Session, agent: str, yes: bool, dry_run: bool, etag: str | None
+    session: Session, agent: str, delete_files: bool, yes: bool, dry_run: bool, etag: str | None
 ) -> int | None:
-    """Delete an agent with its grants and tokens.
+    """Delete an agent with its grants and tokens, and put its files aside.
 
     Asks on a terminal; elsewhere it takes --yes.
     """
@@ -190,16 +197,18 @@ def delete_agent(
 
     def question() -> str:
         would = call(agent=ref, etag=etag, validate_only=True)
+        files = "all its files" if delete_files else "put its files aside"
         return (
             f"Delete {would.agent.agent_slug} (id {would.agent.agent_id}) with "
-            f"{would.grants_deleted} grants and {would.tokens_deleted} tokens?"
+            f"{would.grants_deleted} grants and {would.tokens_deleted} tokens, and {files}?"
         )
 
     if not (dry_run or is_confirmed(question, yes=yes)):
         note("nothing was deleted")
         return ExitCode.NO
-    answer = call(agent=ref, etag=etag, validate_only=dry_run)
-    show(session, answer, (*_AGENT, *columns("grants_deleted", "tokens_deleted")))
+    answer = call(agent=ref, etag=etag, validate_only=dry_run, delete_files=delete_files)
+    gone = columns("grants_deleted", "tokens_deleted", "files_deleted", "kept_path")
+    show(session, answer, (*_AGENT, *gone))
     return None
 
 

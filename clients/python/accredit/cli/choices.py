@@ -10,6 +10,7 @@ AGENT_STATUSES = ("active", "inactive", "archived")
 STATUS_FILTERS = (*AGENT_STATUSES, "any")
 LIST_SCOPES = ("mine", "all")
 USER_KINDS = ("human", "service")
+MEMORY_LAYERS = ("shared", "agent", "user", "network")
 USER_ROLES = ("administrator", "service", "member", "guest")
 CHANGE_KINDS = (
     "bootstrapped",
@@ -30,6 +31,14 @@ CHANGE_KINDS = (
     "token_rotated",
     "token_revoked",
     "bulk",
+    "file_written",
+    "file_deleted",
+    "files_scaffolded",
+    "definition_registered",
+    "definition_unregistered",
+    "definition_suppressed",
+    "definition_reconciled",
+    "memory_file_type_changed",
 )
 
 

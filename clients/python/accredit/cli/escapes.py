@@ -24,6 +24,11 @@ def printable(text: str) -> str:
     return _CANDIDATE.sub(lambda match: _unless_safe(match[0], _for_eyes), text)
 
 
+def printable_lines(text: str) -> str:
+    """The same of a whole text, with its line ends and tabs as they are."""
+    return _CANDIDATE.sub(lambda match: _unless_safe(match[0], _for_eyes, keep="\n\t"), text)
+
+
 def safe_json(document: str) -> str:
     """The same JSON document with everything unsafe escaped but its own line ends."""
     return _CANDIDATE.sub(lambda match: _unless_safe(match[0], _in_json, keep="\n"), document)
@@ -35,7 +40,7 @@ def safe_yaml(document: str) -> str:
 
 
 def _unless_safe(character: str, spelt: Callable[[str], str], keep: str = "") -> str:
-    return spelt(character) if is_unsafe(character) and character != keep else character
+    return spelt(character) if is_unsafe(character) and character not in keep else character
 
 
 def _for_eyes(character: str) -> str:

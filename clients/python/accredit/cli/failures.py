@@ -66,7 +66,7 @@ class Failure(Exception):
 def report(error: Exception) -> ExitCode:
     """Say on stderr what went wrong; the code to exit with."""
     code, lines = _told(error)
-    for line in lines:
+    for line in (*lines, *_indented(getattr(error, "__notes__", ()))):
         click.echo(_harmless(line), err=True)
     return code
 

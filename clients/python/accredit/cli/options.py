@@ -81,7 +81,7 @@ def _repeatable(*, hidden: bool) -> list[click.Option]:
             type=click.FloatRange(min=0, min_open=True),
             metavar="SECONDS",
             hidden=hidden,
-            help="How long a call may take, repeats included. Default: 10.",
+            help="How long a call may take, repeats included. Default: 10, of streams 600.",
         ),
         _option(
             "--warn/--no-warn",

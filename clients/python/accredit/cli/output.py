@@ -38,13 +38,19 @@ def show(session: Session, answer: "Message", columns: Sequence[Column]) -> None
             _write_table(session, None, rows)
 
 
-def show_list(session: Session, items: Iterable["Message"], columns: Sequence[Column]) -> None:
-    """Print the items of a list."""
+def show_list(
+    session: Session,
+    items: Iterable[Any],
+    columns: Sequence[Column],
+    *,
+    form: Callable[[Any], Any] = json_form,
+) -> None:
+    """Print the items of a list: messages, or what ``form`` makes a JSON form of."""
     match session.format:
         case "json":
-            _write_array(items)
+            _write_array(map(form, items))
         case "yaml":
-            _write_yaml_list(items)
+            _write_yaml_list(map(form, items))
         case "csv":
             _write_csv(session, items, columns)
         case _:
@@ -66,19 +72,19 @@ def discard() -> None:
         os.close(nowhere)
 
 
-def _write_array(items: Iterable["Message"]) -> None:
+def _write_array(documents: Iterable[Any]) -> None:
     before = "[\n"
-    for item in items:
-        text = safe_json(json.dumps(json_form(item), indent=2, ensure_ascii=False))
+    for document in documents:
+        text = safe_json(json.dumps(document, indent=2, ensure_ascii=False))
         write(before + "  " + text.replace("\n", "\n  "))
         before = ",\n"
     write("[]\n" if before == "[\n" else "\n]\n")
 
 
-def _write_yaml_list(items: Iterable["Message"]) -> None:
+def _write_yaml_list(documents: Iterable[Any]) -> None:
     is_empty = True
-    for item in items:
-        write(yaml_text([json_form(item)]))
+    for document in documents:
+        write(yaml_text([document]))
         is_empty = False
     if is_empty:
         write("[]\n")
@@ -106,7 +112,7 @@ def yaml_text(document: Any) -> str:
     return safe_yaml(written.getvalue())
 
 
-def _write_csv(session: Session, items: Iterable["Message"], columns: Sequence[Column]) -> None:
+def _write_csv(session: Session, items: Iterable[Any], columns: Sequence[Column]) -> None:
     shown: Callable[[str], str] = printable if session.is_watched else str
     for row in _csv_rows(items, columns):
         line = io.StringIO()
@@ -114,7 +120,7 @@ def _write_csv(session: Session, items: Iterable["Message"], columns: Sequence[C
         write(line.getvalue())
 
 
-def _csv_rows(items: Iterable["Message"], columns: Sequence[Column]) -> Iterator[list[str]]:
+def _csv_rows(items: Iterable[Any], columns: Sequence[Column]) -> Iterator[list[str]]:
     yield [column.name for column in columns]
     for item in items:
         yield [column.cell(item) for column in columns]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 AGENT_VARIABLE = "ACCREDIT_AGENT"
 
+# A stream lasts as long as whoever reads it, or as what it reports on.
+_STREAM_TIMEOUT = 600.0
+
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
@@ -76,6 +79,11 @@ class Session:
     def has_connected(self) -> bool:
         """Whether the command has asked for the client."""
         return "client" in self.__dict__
+
+    @property
+    def stream_timeout(self) -> float:
+        """Seconds that a call may take which answers in a stream."""
+        return self.timeout or _STREAM_TIMEOUT
 
     @property
     def default_agent(self) -> str | None:

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from accredit.v1 import access_pb2 as _access_pb2
+from accredit.v1 import directory_pb2 as _directory_pb2
 from accredit.v1 import types_pb2 as _types_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -245,6 +246,7 @@ class CreateAgentResponse(_message.Message):
     AGENT_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
     created: _builtins.bool
     """False if it was there before."""
     consistency_token: _builtins.str
@@ -253,16 +255,21 @@ class CreateAgentResponse(_message.Message):
     def agent(self) -> Global___Agent:
         """The agent."""
 
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[_directory_pb2.ScaffoldedFile]:
+        """The starter files of an agent that was created."""
+
     def __init__(
         self,
         *,
         agent: Global___Agent | None = ...,
         created: _builtins.bool = ...,
         consistency_token: _builtins.str = ...,
+        files: _abc.Iterable[_directory_pb2.ScaffoldedFile] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency_token", b"consistency_token", "created", b"created"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency_token", b"consistency_token", "created", b"created", "files", b"files"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -427,6 +434,7 @@ class GetAgentResponse(_message.Message):
     AGENT_FIELD_NUMBER: _builtins.int
     CALLER_ROLE_FIELD_NUMBER: _builtins.int
     ACCESS_GRANTS_FIELD_NUMBER: _builtins.int
+    DIRECTORY_FIELD_NUMBER: _builtins.int
     caller_role: _types_pb2.Role.ValueType
     """The caller's own role on it."""
     @_builtins.property
@@ -437,16 +445,21 @@ class GetAgentResponse(_message.Message):
     def access_grants(self) -> _containers.RepeatedCompositeFieldContainer[_access_pb2.AccessGrant]:
         """Everybody's grants, oldest first, the first 1 000. Only for a caller with ADMIN on it."""
 
+    @_builtins.property
+    def directory(self) -> _directory_pb2.DirectoryInfo:
+        """Its directory. Unset while the disk does not answer."""
+
     def __init__(
         self,
         *,
         agent: Global___Agent | None = ...,
         caller_role: _types_pb2.Role.ValueType = ...,
         access_grants: _abc.Iterable[_access_pb2.AccessGrant] | None = ...,
+        directory: _directory_pb2.DirectoryInfo | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "directory", b"directory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_grants", b"access_grants", "agent", b"agent", "caller_role", b"caller_role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_grants", b"access_grants", "agent", b"agent", "caller_role", b"caller_role", "directory", b"directory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -827,10 +840,19 @@ class RenameAgentResponse(_message.Message):
     AGENT_FIELD_NUMBER: _builtins.int
     OLD_SLUG_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    DIRECTORY_MOVED_FIELD_NUMBER: _builtins.int
+    OLD_PATH_FIELD_NUMBER: _builtins.int
+    NEW_PATH_FIELD_NUMBER: _builtins.int
     old_slug: _builtins.str
     """The slug it had."""
     consistency_token: _builtins.str
     """The state of the store after this call. Empty for validate_only."""
+    directory_moved: _builtins.bool
+    """Whether there was a directory to move."""
+    old_path: _builtins.str
+    """Where the directory was: "agents/scribe"."""
+    new_path: _builtins.str
+    """Where it is."""
     @_builtins.property
     def agent(self) -> Global___Agent:
         """The agent under its new slug."""
@@ -841,10 +863,13 @@ class RenameAgentResponse(_message.Message):
         agent: Global___Agent | None = ...,
         old_slug: _builtins.str = ...,
         consistency_token: _builtins.str = ...,
+        directory_moved: _builtins.bool = ...,
+        old_path: _builtins.str = ...,
+        new_path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency_token", b"consistency_token", "old_slug", b"old_slug"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency_token", b"consistency_token", "directory_moved", b"directory_moved", "new_path", b"new_path", "old_path", b"old_path", "old_slug", b"old_slug"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -860,12 +885,15 @@ class DeleteAgentRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DELETE_FILES_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
     """True: judge and answer as if, but change nothing."""
     etag: _builtins.str
     """Delete it only if it still has this etag. Empty: no guard."""
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""
+    delete_files: _builtins.bool
+    """True: remove its directory with all files. False: put it aside, where only an operator finds it."""
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """Which agent."""
@@ -877,10 +905,11 @@ class DeleteAgentRequest(_message.Message):
         validate_only: _builtins.bool = ...,
         etag: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        delete_files: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "etag", b"etag", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "delete_files", b"delete_files", "etag", b"etag", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -896,12 +925,20 @@ class DeleteAgentResponse(_message.Message):
     GRANTS_DELETED_FIELD_NUMBER: _builtins.int
     TOKENS_DELETED_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    FILES_DELETED_FIELD_NUMBER: _builtins.int
+    KEPT_PATH_FIELD_NUMBER: _builtins.int
     grants_deleted: _builtins.int
     """How many grants went with it."""
     tokens_deleted: _builtins.int
     """How many tokens went with it."""
     consistency_token: _builtins.str
     """The state of the store after this call. Empty for validate_only."""
+    files_deleted: _builtins.bool
+    """Whether there was a directory and it was removed."""
+    kept_path: _builtins.str
+    """Where the directory was put aside, below the server's root. Empty: it was removed, or there was
+    none, or the call was to be validated only.
+    """
     @_builtins.property
     def agent(self) -> Global___Agent:
         """The agent as it last stood."""
@@ -913,10 +950,12 @@ class DeleteAgentResponse(_message.Message):
         grants_deleted: _builtins.int = ...,
         tokens_deleted: _builtins.int = ...,
         consistency_token: _builtins.str = ...,
+        files_deleted: _builtins.bool = ...,
+        kept_path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency_token", b"consistency_token", "grants_deleted", b"grants_deleted", "tokens_deleted", b"tokens_deleted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency_token", b"consistency_token", "files_deleted", b"files_deleted", "grants_deleted", b"grants_deleted", "kept_path", b"kept_path", "tokens_deleted", b"tokens_deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -105,7 +105,8 @@ class AgentServiceServicer(object):
     """
 
     def CreateAgent(self, request, context):
-        """CreateAgent adds an agent and grants its owner ADMIN.
+        """CreateAgent adds an agent, grants its owner ADMIN and makes its directory with the starter files.
+        Fails with ALREADY_EXISTS, AGENT_DIRECTORY_CONFLICT if a stray directory has the slug's place.
 
         Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
         taken, unless create_if_missing is set: then any number of racing callers get the one agent.
@@ -160,7 +161,8 @@ class AgentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RenameAgent(self, request, context):
-        """RenameAgent gives an agent another slug. Its id, owner, grants and tokens stay. The old slug
+        """RenameAgent gives an agent another slug, and its directory with it: a crash at any moment leaves
+        both as they were or both renamed. Its id, owner, grants and tokens stay. The old slug
         is kept for the owner for 30 days. Needs ADMIN on the agent and a user's token, or one that
         acts as the owner.
         """
@@ -169,7 +171,8 @@ class AgentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAgent(self, request, context):
-        """DeleteAgent removes an agent with its grants and tokens, in one transaction. Only the owner
+        """DeleteAgent removes an agent with its grants and tokens, in one transaction. Its files are put
+        aside, or removed on request; another agent of this slug never gets them. Only the owner
         or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

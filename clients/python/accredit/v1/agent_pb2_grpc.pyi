@@ -39,7 +39,8 @@ class AgentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AgentServiceAsyncStub: ...
     CreateAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.CreateAgentRequest, _agent_pb2.CreateAgentResponse]
-    """CreateAgent adds an agent and grants its owner ADMIN.
+    """CreateAgent adds an agent, grants its owner ADMIN and makes its directory with the starter files.
+    Fails with ALREADY_EXISTS, AGENT_DIRECTORY_CONFLICT if a stray directory has the slug's place.
 
     Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
     taken, unless create_if_missing is set: then any number of racing callers get the one agent.
@@ -68,12 +69,14 @@ class AgentServiceStub:
     tokens at once; setting ACTIVE again restores exactly those.
     """
     RenameAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.RenameAgentRequest, _agent_pb2.RenameAgentResponse]
-    """RenameAgent gives an agent another slug. Its id, owner, grants and tokens stay. The old slug
+    """RenameAgent gives an agent another slug, and its directory with it: a crash at any moment leaves
+    both as they were or both renamed. Its id, owner, grants and tokens stay. The old slug
     is kept for the owner for 30 days. Needs ADMIN on the agent and a user's token, or one that
     acts as the owner.
     """
     DeleteAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.DeleteAgentRequest, _agent_pb2.DeleteAgentResponse]
-    """DeleteAgent removes an agent with its grants and tokens, in one transaction. Only the owner
+    """DeleteAgent removes an agent with its grants and tokens, in one transaction. Its files are put
+    aside, or removed on request; another agent of this slug never gets them. Only the owner
     or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
     """
     TransferAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.TransferAgentRequest, _agent_pb2.TransferAgentResponse]
@@ -107,7 +110,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.CreateAgentRequest, _agent_pb2.CreateAgentResponse]  # type: ignore[assignment]
-    """CreateAgent adds an agent and grants its owner ADMIN.
+    """CreateAgent adds an agent, grants its owner ADMIN and makes its directory with the starter files.
+    Fails with ALREADY_EXISTS, AGENT_DIRECTORY_CONFLICT if a stray directory has the slug's place.
 
     Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
     taken, unless create_if_missing is set: then any number of racing callers get the one agent.
@@ -136,12 +140,14 @@ class AgentServiceAsyncStub(AgentServiceStub):
     tokens at once; setting ACTIVE again restores exactly those.
     """
     RenameAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.RenameAgentRequest, _agent_pb2.RenameAgentResponse]  # type: ignore[assignment]
-    """RenameAgent gives an agent another slug. Its id, owner, grants and tokens stay. The old slug
+    """RenameAgent gives an agent another slug, and its directory with it: a crash at any moment leaves
+    both as they were or both renamed. Its id, owner, grants and tokens stay. The old slug
     is kept for the owner for 30 days. Needs ADMIN on the agent and a user's token, or one that
     acts as the owner.
     """
     DeleteAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.DeleteAgentRequest, _agent_pb2.DeleteAgentResponse]  # type: ignore[assignment]
-    """DeleteAgent removes an agent with its grants and tokens, in one transaction. Only the owner
+    """DeleteAgent removes an agent with its grants and tokens, in one transaction. Its files are put
+    aside, or removed on request; another agent of this slug never gets them. Only the owner
     or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
     """
     TransferAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.TransferAgentRequest, _agent_pb2.TransferAgentResponse]  # type: ignore[assignment]
@@ -178,7 +184,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.CreateAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.CreateAgentResponse, _abc.Awaitable[_agent_pb2.CreateAgentResponse]]:
-        """CreateAgent adds an agent and grants its owner ADMIN.
+        """CreateAgent adds an agent, grants its owner ADMIN and makes its directory with the starter files.
+        Fails with ALREADY_EXISTS, AGENT_DIRECTORY_CONFLICT if a stray directory has the slug's place.
 
         Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
         taken, unless create_if_missing is set: then any number of racing callers get the one agent.
@@ -243,7 +250,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.RenameAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.RenameAgentResponse, _abc.Awaitable[_agent_pb2.RenameAgentResponse]]:
-        """RenameAgent gives an agent another slug. Its id, owner, grants and tokens stay. The old slug
+        """RenameAgent gives an agent another slug, and its directory with it: a crash at any moment leaves
+        both as they were or both renamed. Its id, owner, grants and tokens stay. The old slug
         is kept for the owner for 30 days. Needs ADMIN on the agent and a user's token, or one that
         acts as the owner.
         """
@@ -254,7 +262,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.DeleteAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.DeleteAgentResponse, _abc.Awaitable[_agent_pb2.DeleteAgentResponse]]:
-        """DeleteAgent removes an agent with its grants and tokens, in one transaction. Only the owner
+        """DeleteAgent removes an agent with its grants and tokens, in one transaction. Its files are put
+        aside, or removed on request; another agent of this slug never gets them. Only the owner
         or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
         """
 

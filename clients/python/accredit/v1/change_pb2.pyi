@@ -66,6 +66,22 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     """One or several tokens were revoked."""
     CHANGE_KIND_BULK: _ChangeKind.ValueType  # 18
     """Several things were made in one batch."""
+    CHANGE_KIND_FILE_WRITTEN: _ChangeKind.ValueType  # 19
+    """A file was written or appended to: path, size and digest, never its content."""
+    CHANGE_KIND_FILE_DELETED: _ChangeKind.ValueType  # 20
+    """A file was deleted."""
+    CHANGE_KIND_FILES_SCAFFOLDED: _ChangeKind.ValueType  # 21
+    """Starter files were made."""
+    CHANGE_KIND_DEFINITION_REGISTERED: _ChangeKind.ValueType  # 22
+    """A definition was registered or changed; of its seeds only sizes and digests."""
+    CHANGE_KIND_DEFINITION_UNREGISTERED: _ChangeKind.ValueType  # 23
+    """A definition was unregistered."""
+    CHANGE_KIND_DEFINITION_SUPPRESSED: _ChangeKind.ValueType  # 24
+    """A name was suppressed, or no longer."""
+    CHANGE_KIND_DEFINITION_RECONCILED: _ChangeKind.ValueType  # 25
+    """Declared agents were created, with their owners' grants."""
+    CHANGE_KIND_MEMORY_FILE_TYPE_CHANGED: _ChangeKind.ValueType  # 26
+    """A type of memory file was registered, changed or deregistered."""
 
 class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
     """ChangeKind is what a change did."""
@@ -108,6 +124,22 @@ CHANGE_KIND_TOKEN_REVOKED: ChangeKind.ValueType  # 17
 """One or several tokens were revoked."""
 CHANGE_KIND_BULK: ChangeKind.ValueType  # 18
 """Several things were made in one batch."""
+CHANGE_KIND_FILE_WRITTEN: ChangeKind.ValueType  # 19
+"""A file was written or appended to: path, size and digest, never its content."""
+CHANGE_KIND_FILE_DELETED: ChangeKind.ValueType  # 20
+"""A file was deleted."""
+CHANGE_KIND_FILES_SCAFFOLDED: ChangeKind.ValueType  # 21
+"""Starter files were made."""
+CHANGE_KIND_DEFINITION_REGISTERED: ChangeKind.ValueType  # 22
+"""A definition was registered or changed; of its seeds only sizes and digests."""
+CHANGE_KIND_DEFINITION_UNREGISTERED: ChangeKind.ValueType  # 23
+"""A definition was unregistered."""
+CHANGE_KIND_DEFINITION_SUPPRESSED: ChangeKind.ValueType  # 24
+"""A name was suppressed, or no longer."""
+CHANGE_KIND_DEFINITION_RECONCILED: ChangeKind.ValueType  # 25
+"""Declared agents were created, with their owners' grants."""
+CHANGE_KIND_MEMORY_FILE_TYPE_CHANGED: ChangeKind.ValueType  # 26
+"""A type of memory file was registered, changed or deregistered."""
 Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 class _SubjectKind:
@@ -128,6 +160,12 @@ class _SubjectKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubjectKi
     """A site, by site_id."""
     SUBJECT_KIND_GRANT: _SubjectKind.ValueType  # 5
     """A grant, by "agent_id:user_id"."""
+    SUBJECT_KIND_DIRECTORY: _SubjectKind.ValueType  # 6
+    """A directory that belongs to no agent and no user, by its path: "shared"."""
+    SUBJECT_KIND_DEFINITION: _SubjectKind.ValueType  # 7
+    """A definition, by the agent's slug, or what was suppressed, by its name."""
+    SUBJECT_KIND_MEMORY_FILE_TYPE: _SubjectKind.ValueType  # 8
+    """A type of memory file, by its name."""
 
 class SubjectKind(_SubjectKind, metaclass=_SubjectKindEnumTypeWrapper):
     """SubjectKind is what kind of thing a change was about."""
@@ -144,6 +182,12 @@ SUBJECT_KIND_SITE: SubjectKind.ValueType  # 4
 """A site, by site_id."""
 SUBJECT_KIND_GRANT: SubjectKind.ValueType  # 5
 """A grant, by "agent_id:user_id"."""
+SUBJECT_KIND_DIRECTORY: SubjectKind.ValueType  # 6
+"""A directory that belongs to no agent and no user, by its path: "shared"."""
+SUBJECT_KIND_DEFINITION: SubjectKind.ValueType  # 7
+"""A definition, by the agent's slug, or what was suppressed, by its name."""
+SUBJECT_KIND_MEMORY_FILE_TYPE: SubjectKind.ValueType  # 8
+"""A type of memory file, by its name."""
 Global___SubjectKind: _TypeAlias = SubjectKind  # noqa: Y015
 
 @_typing.final

@@ -44,6 +44,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: the consistency token is not of this store."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 10
     """INVALID_ARGUMENT: this request_id was used for another request."""
+    ERROR_REASON_PATH_INVALID: _ErrorReason.ValueType  # 11
+    """INVALID_ARGUMENT: the path is not one that a file may have, or what is there is no plain file."""
+    ERROR_REASON_INVALID_MEMORY_DATE: _ErrorReason.ValueType  # 12
+    """INVALID_ARGUMENT: the date is not a day of the calendar, written YYYY-MM-DD."""
     ERROR_REASON_TOKEN_MISSING: _ErrorReason.ValueType  # 20
     """UNAUTHENTICATED: the call carries no credential."""
     ERROR_REASON_TOKEN_MALFORMED: _ErrorReason.ValueType  # 21
@@ -76,6 +80,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """PERMISSION_DENIED: another user's agents need manage_agents."""
     ERROR_REASON_TOKEN_ACCESS_DENIED: _ErrorReason.ValueType  # 39
     """PERMISSION_DENIED: the token is not one that the caller may see, or there is none."""
+    ERROR_REASON_DAILY_MEMORY_DISABLED: _ErrorReason.ValueType  # 40
+    """PERMISSION_DENIED: the server is set to keep no journals; they can be read."""
+    ERROR_REASON_DIRECTORY_ACCESS_DENIED: _ErrorReason.ValueType  # 41
+    """PERMISSION_DENIED: the directory belongs to another user, or to the operators."""
     ERROR_REASON_AGENT_NOT_FOUND: _ErrorReason.ValueType  # 50
     """NOT_FOUND: there is no such agent."""
     ERROR_REASON_AGENT_OWNER_NOT_FOUND: _ErrorReason.ValueType  # 51
@@ -94,12 +102,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: the user has no agent."""
     ERROR_REASON_METHOD_UNKNOWN: _ErrorReason.ValueType  # 58
     """UNIMPLEMENTED: the server has no such method."""
+    ERROR_REASON_FILE_NOT_FOUND: _ErrorReason.ValueType  # 59
+    """NOT_FOUND: there is no such file."""
+    ERROR_REASON_DEFINITION_NOT_FOUND: _ErrorReason.ValueType  # 60
+    """NOT_FOUND: there is no definition of this slug, or none from this source."""
+    ERROR_REASON_MEMORY_FILE_TYPE_NOT_FOUND: _ErrorReason.ValueType  # 61
+    """NOT_FOUND: there is no such type of memory file, or none of it in this directory's layer."""
     ERROR_REASON_AGENT_SLUG_CONFLICT: _ErrorReason.ValueType  # 70
     """ALREADY_EXISTS: the slug is taken."""
     ERROR_REASON_LOGIN_CONFLICT: _ErrorReason.ValueType  # 71
     """ALREADY_EXISTS: the login is taken."""
     ERROR_REASON_SITE_SLUG_CONFLICT: _ErrorReason.ValueType  # 72
     """ALREADY_EXISTS: the site's slug is taken."""
+    ERROR_REASON_AGENT_DIRECTORY_CONFLICT: _ErrorReason.ValueType  # 73
+    """ALREADY_EXISTS: a directory that is nobody's has the place of the agent's. An operator has to look
+    at it.
+    """
     ERROR_REASON_SLUG_RESERVED: _ErrorReason.ValueType  # 80
     """FAILED_PRECONDITION: the slug was released and is kept for its former owner."""
     ERROR_REASON_CANNOT_REVOKE_OWNER: _ErrorReason.ValueType  # 81
@@ -118,6 +136,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the scope holds too many agents to list; name one."""
     ERROR_REASON_ALREADY_OWNER: _ErrorReason.ValueType  # 88
     """FAILED_PRECONDITION: the new owner is the owner already."""
+    ERROR_REASON_FILE_READ_ONLY: _ErrorReason.ValueType  # 89
+    """FAILED_PRECONDITION: files of this type are not written by calls."""
+    ERROR_REASON_MANIFEST_OWNED: _ErrorReason.ValueType  # 90
+    """FAILED_PRECONDITION: the definition comes from a manifest, a package or the server itself, and
+    can be suppressed but not unregistered.
+    """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 100
     """ABORTED: the resource has changed; read it again."""
     ERROR_REASON_TOKEN_ALREADY_ROTATED: _ErrorReason.ValueType  # 101
@@ -126,6 +150,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED: this request was carried out before, and its secret was shown then."""
     ERROR_REASON_CONTENTION: _ErrorReason.ValueType  # 103
     """ABORTED: other writers kept winning; try again."""
+    ERROR_REASON_REQUEST_IN_DOUBT: _ErrorReason.ValueType  # 104
+    """ABORTED: an earlier attempt of this request is under way or was broken off. It may have been
+    carried out: look before you send it under a new request_id.
+    """
     ERROR_REASON_AGENT_LIMIT_REACHED: _ErrorReason.ValueType  # 120
     """RESOURCE_EXHAUSTED: the owner has as many agents as they may have."""
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 121
@@ -135,11 +163,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_METADATA_TOO_LARGE: _ErrorReason.ValueType  # 123
     """RESOURCE_EXHAUSTED: the request's metadata is larger than 8 KiB."""
     ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 124
-    """RESOURCE_EXHAUSTED: the store's disk is full. Reading and checking go on."""
+    """RESOURCE_EXHAUSTED: a disk of the store is full. Reading and checking go on."""
+    ERROR_REASON_FILE_TOO_LARGE: _ErrorReason.ValueType  # 126
+    """RESOURCE_EXHAUSTED: the file would be larger than a file may be."""
+    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 127
+    """RESOURCE_EXHAUSTED: the directory has as many files or bytes as it may have."""
+    ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 128
+    """RESOURCE_EXHAUSTED: the request is larger than this call takes."""
     ERROR_REASON_DEADLINE_TOO_SHORT: _ErrorReason.ValueType  # 125
     """DEADLINE_EXCEEDED: too little of the caller's deadline was left to begin."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 140
     """UNAVAILABLE: the database does not answer. Nothing is known to have been written."""
+    ERROR_REASON_FILES_UNAVAILABLE: _ErrorReason.ValueType  # 141
+    """UNAVAILABLE: the disk with the files does not answer or takes no writes. Tokens and agents are
+    not touched by that.
+    """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 150
     """INTERNAL: a bug. The server's log has it under the request id."""
 
@@ -171,6 +209,10 @@ ERROR_REASON_CONSISTENCY_TOKEN_INVALID: ErrorReason.ValueType  # 9
 """INVALID_ARGUMENT: the consistency token is not of this store."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 10
 """INVALID_ARGUMENT: this request_id was used for another request."""
+ERROR_REASON_PATH_INVALID: ErrorReason.ValueType  # 11
+"""INVALID_ARGUMENT: the path is not one that a file may have, or what is there is no plain file."""
+ERROR_REASON_INVALID_MEMORY_DATE: ErrorReason.ValueType  # 12
+"""INVALID_ARGUMENT: the date is not a day of the calendar, written YYYY-MM-DD."""
 ERROR_REASON_TOKEN_MISSING: ErrorReason.ValueType  # 20
 """UNAUTHENTICATED: the call carries no credential."""
 ERROR_REASON_TOKEN_MALFORMED: ErrorReason.ValueType  # 21
@@ -203,6 +245,10 @@ ERROR_REASON_AGENT_USER_SCOPE_FORBIDDEN: ErrorReason.ValueType  # 38
 """PERMISSION_DENIED: another user's agents need manage_agents."""
 ERROR_REASON_TOKEN_ACCESS_DENIED: ErrorReason.ValueType  # 39
 """PERMISSION_DENIED: the token is not one that the caller may see, or there is none."""
+ERROR_REASON_DAILY_MEMORY_DISABLED: ErrorReason.ValueType  # 40
+"""PERMISSION_DENIED: the server is set to keep no journals; they can be read."""
+ERROR_REASON_DIRECTORY_ACCESS_DENIED: ErrorReason.ValueType  # 41
+"""PERMISSION_DENIED: the directory belongs to another user, or to the operators."""
 ERROR_REASON_AGENT_NOT_FOUND: ErrorReason.ValueType  # 50
 """NOT_FOUND: there is no such agent."""
 ERROR_REASON_AGENT_OWNER_NOT_FOUND: ErrorReason.ValueType  # 51
@@ -221,12 +267,22 @@ ERROR_REASON_NO_AGENT: ErrorReason.ValueType  # 57
 """NOT_FOUND: the user has no agent."""
 ERROR_REASON_METHOD_UNKNOWN: ErrorReason.ValueType  # 58
 """UNIMPLEMENTED: the server has no such method."""
+ERROR_REASON_FILE_NOT_FOUND: ErrorReason.ValueType  # 59
+"""NOT_FOUND: there is no such file."""
+ERROR_REASON_DEFINITION_NOT_FOUND: ErrorReason.ValueType  # 60
+"""NOT_FOUND: there is no definition of this slug, or none from this source."""
+ERROR_REASON_MEMORY_FILE_TYPE_NOT_FOUND: ErrorReason.ValueType  # 61
+"""NOT_FOUND: there is no such type of memory file, or none of it in this directory's layer."""
 ERROR_REASON_AGENT_SLUG_CONFLICT: ErrorReason.ValueType  # 70
 """ALREADY_EXISTS: the slug is taken."""
 ERROR_REASON_LOGIN_CONFLICT: ErrorReason.ValueType  # 71
 """ALREADY_EXISTS: the login is taken."""
 ERROR_REASON_SITE_SLUG_CONFLICT: ErrorReason.ValueType  # 72
 """ALREADY_EXISTS: the site's slug is taken."""
+ERROR_REASON_AGENT_DIRECTORY_CONFLICT: ErrorReason.ValueType  # 73
+"""ALREADY_EXISTS: a directory that is nobody's has the place of the agent's. An operator has to look
+at it.
+"""
 ERROR_REASON_SLUG_RESERVED: ErrorReason.ValueType  # 80
 """FAILED_PRECONDITION: the slug was released and is kept for its former owner."""
 ERROR_REASON_CANNOT_REVOKE_OWNER: ErrorReason.ValueType  # 81
@@ -245,6 +301,12 @@ ERROR_REASON_SCOPE_TOO_WIDE: ErrorReason.ValueType  # 87
 """FAILED_PRECONDITION: the scope holds too many agents to list; name one."""
 ERROR_REASON_ALREADY_OWNER: ErrorReason.ValueType  # 88
 """FAILED_PRECONDITION: the new owner is the owner already."""
+ERROR_REASON_FILE_READ_ONLY: ErrorReason.ValueType  # 89
+"""FAILED_PRECONDITION: files of this type are not written by calls."""
+ERROR_REASON_MANIFEST_OWNED: ErrorReason.ValueType  # 90
+"""FAILED_PRECONDITION: the definition comes from a manifest, a package or the server itself, and
+can be suppressed but not unregistered.
+"""
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 100
 """ABORTED: the resource has changed; read it again."""
 ERROR_REASON_TOKEN_ALREADY_ROTATED: ErrorReason.ValueType  # 101
@@ -253,6 +315,10 @@ ERROR_REASON_SECRET_ALREADY_SHOWN: ErrorReason.ValueType  # 102
 """ABORTED: this request was carried out before, and its secret was shown then."""
 ERROR_REASON_CONTENTION: ErrorReason.ValueType  # 103
 """ABORTED: other writers kept winning; try again."""
+ERROR_REASON_REQUEST_IN_DOUBT: ErrorReason.ValueType  # 104
+"""ABORTED: an earlier attempt of this request is under way or was broken off. It may have been
+carried out: look before you send it under a new request_id.
+"""
 ERROR_REASON_AGENT_LIMIT_REACHED: ErrorReason.ValueType  # 120
 """RESOURCE_EXHAUSTED: the owner has as many agents as they may have."""
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 121
@@ -262,11 +328,21 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 122
 ERROR_REASON_METADATA_TOO_LARGE: ErrorReason.ValueType  # 123
 """RESOURCE_EXHAUSTED: the request's metadata is larger than 8 KiB."""
 ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 124
-"""RESOURCE_EXHAUSTED: the store's disk is full. Reading and checking go on."""
+"""RESOURCE_EXHAUSTED: a disk of the store is full. Reading and checking go on."""
+ERROR_REASON_FILE_TOO_LARGE: ErrorReason.ValueType  # 126
+"""RESOURCE_EXHAUSTED: the file would be larger than a file may be."""
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 127
+"""RESOURCE_EXHAUSTED: the directory has as many files or bytes as it may have."""
+ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 128
+"""RESOURCE_EXHAUSTED: the request is larger than this call takes."""
 ERROR_REASON_DEADLINE_TOO_SHORT: ErrorReason.ValueType  # 125
 """DEADLINE_EXCEEDED: too little of the caller's deadline was left to begin."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 140
 """UNAVAILABLE: the database does not answer. Nothing is known to have been written."""
+ERROR_REASON_FILES_UNAVAILABLE: ErrorReason.ValueType  # 141
+"""UNAVAILABLE: the disk with the files does not answer or takes no writes. Tokens and agents are
+not touched by that.
+"""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 150
 """INTERNAL: a bug. The server's log has it under the request id."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

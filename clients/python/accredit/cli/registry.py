@@ -1,0 +1,203 @@
+"""`accredit registry`: declared agents, and what servers know of memory files."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from accredit.cli.applying import apply_manifests
+from accredit.cli.cells import Column, cell_at, columns
+from accredit.cli.content import SEED, write_content
+from accredit.cli.definitions import (
+    OUTCOME,
+    definition_columns,
+    detail_columns,
+    reconciled,
+    what_became,
+)
+from accredit.cli.documents import DOCUMENT, struct
+from accredit.cli.escapes import printable
+from accredit.cli.failures import ExitCode, warn
+from accredit.cli.file_types import file_types
+from accredit.cli.listing import listed, paged
+from accredit.cli.options import Group, dry_run
+from accredit.cli.output import show, show_list, write
+from accredit.cli.progress import progress
+from accredit.cli.references import user_ref
+from accredit.cli.session import Session, pass_session
+
+_LISTED = (*definition_columns(), *columns("description"))
+_DEFINITION = detail_columns("definition")
+_RECONCILED = (
+    *columns("agent_slug", "outcome", "agent_id"),
+    Column("what", what_became),
+)
+
+
+@click.group(cls=Group)
+def registry() -> None:
+    """Declare agents that should exist, and create those that do not."""
+
+
+@registry.command("list")
+@paged
+@pass_session
+def list_definitions(session: Session, limit: int | None) -> None:
+    """List the definitions that count, and what is wrong with the server's own manifests."""
+
+    def iterate(**fields: Any) -> Iterator[Any]:
+        call = session.client.registry.list_agent_definitions
+        page = call(**fields)
+        for notice in page.notices:
+            warn(notice)
+        yield from page.definitions
+        while page.next_page_token:
+            page = call(**fields, page_token=page.next_page_token)
+            yield from page.definitions
+
+    show_list(session, listed(iterate, limit), _LISTED)
+
+
+@registry.command("show")
+@click.argument("slug")
+@click.option("--seeds", is_flag=True, help="With the texts that its files begin with.")
+@pass_session
+def show_definition(session: Session, slug: str, seeds: bool) -> None:
+    """Show the definition of a slug, and what would become of it now.
+
+    JSON and YAML have in full where it and the agent that there is differ.
+    """
+    answer = session.client.registry.get_agent_definition(agent_slug=slug, include_seeds=seeds)
+    show(session, answer, (*_DEFINITION, *OUTCOME))
+    if seeds and session.format == "table":
+        for seed in answer.definition.memory_seeds:
+            write(f"\n==> {printable(seed.filename)} <==\n")
+            write_content(session, [seed.text.encode(), b"" if seed.text.endswith("\n") else b"\n"])
+
+
+@registry.command("apply")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option(
+    "--source",
+    metavar="NAME",
+    default="apply",
+    show_default=True,
+    help="Who declares them: of one source, the later definition of a slug replaces the earlier.",
+)
+@click.option("--no-reconcile", is_flag=True, help="Declare them, and create nothing.")
+@dry_run
+@pass_session
+def apply(
+    session: Session, paths: tuple[str, ...], source: str, no_reconcile: bool, dry_run: bool
+) -> int:
+    """Declare the agents of manifests, files or folders of them, and create those that are missing.
+
+    A bad file or definition does not stop the others. Agents that exist are not touched. Exit
+    code 1: a file has errors, or an agent could not be created.
+    """
+    return apply_manifests(
+        session, paths, source=source, validate_only=dry_run, reconcile=not no_reconcile
+    )
+
+
+@registry.command("reconcile")
+@click.argument("slugs", metavar="[SLUG]...", nargs=-1)
+@dry_run
+@pass_session
+def reconcile(session: Session, slugs: tuple[str, ...], dry_run: bool) -> int:
+    """Create the declared agents that do not exist: all, or those of the slugs.
+
+    What exists is not touched; where it differs from its definition is said as drift, and JSON
+    and YAML have both values. Exit code 1: one could not be created.
+    """
+    counted: Counter[str] = Counter()
+
+    def results() -> Iterator[Any]:
+        with progress("reconciling", shown=session.format == "table") as tell:
+            done = 0
+            for answer in reconciled(session, slugs, validate_only=dry_run):
+                for result in answer.results:
+                    is_meant = result.reason == "SUPPRESSED"
+                    counted["suppressed" if is_meant else cell_at(result, "outcome")] += 1
+                    yield result
+                done += len(answer.results)
+                tell(done, answer.total)
+
+    show_list(session, results(), _RECONCILED)
+    return ExitCode.NO if counted["skipped"] else ExitCode.OK
+
+
+@registry.command("suppress")
+@click.argument("name")
+@click.option("--lift", is_flag=True, help="Let them count again.")
+@pass_session
+def suppress(session: Session, name: str, lift: bool) -> None:
+    """Keep definitions from counting: those of a slug, or of a source.
+
+    Agents that exist stay.
+    """
+    answer = session.client.registry.suppress_agent(name=name, lift=lift)
+    show(session, answer, columns("changed", "agent_slugs"))
+
+
+@registry.command("register")
+@click.argument("slug")
+@click.option("--label", help="A name for people to read. Default: the slug.")
+@click.option("--description", help="One or two sentences.")
+@click.option("--owner", metavar="USER", help="Who is to own it. Default: the server's default.")
+@click.option("--owner-resolver", metavar="NAME", help="Which resolver of the server finds them.")
+@click.option("--config", type=DOCUMENT, help="A JSON object, or @ and the file that it is in.")
+@click.option(
+    "--seed",
+    "seeds",
+    type=SEED,
+    multiple=True,
+    help="What a file of the agent begins with. Repeat it for more.",
+)
+@click.option("--priority", type=click.IntRange(-1000, 1000), help="The higher wins. Default: 10.")
+@click.option("--source", metavar="NAME", help="Who declares it. Default: your login.")
+@dry_run
+@pass_session
+def register(
+    session: Session,
+    slug: str,
+    label: str | None,
+    description: str | None,
+    owner: str | None,
+    owner_resolver: str | None,
+    config: dict[str, Any] | None,
+    seeds: tuple[tuple[str, str], ...],
+    priority: int | None,
+    source: str | None,
+    dry_run: bool,
+) -> None:
+    """Declare an agent, or declare it anew. `accredit registry reconcile SLUG` creates it."""
+    answer = session.client.registry.register_agent(
+        agent_slug=slug,
+        label=label,
+        description=description,
+        owner=None if owner is None else user_ref(session, owner),
+        owner_resolver=owner_resolver,
+        default_config=struct(config),
+        memory_seeds=dict(seeds),
+        priority=priority,
+        source=source,
+        validate_only=dry_run,
+    )
+    show(session, answer, (*_DEFINITION, *columns("changed"), *OUTCOME))
+    for notice in answer.notices:
+        warn(notice)
+
+
+@registry.command("unregister")
+@click.argument("slug")
+@click.option("--source", metavar="NAME", help="Who declared it. Default: your login.")
+@pass_session
+def unregister(session: Session, slug: str, source: str | None) -> None:
+    """Take a definition back. An agent that exists stays."""
+    answer = session.client.registry.unregister_agent(agent_slug=slug, source=source)
+    show(session, answer, _DEFINITION)
+
+
+registry.add_command(file_types)

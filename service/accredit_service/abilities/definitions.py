@@ -1,0 +1,143 @@
+"""Which agents are declared, by all origins together, and which definition of a slug wins."""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from accredit_storage.records import StoredDefinition, User
+from accredit_storage.store import Transaction
+
+from . import slugs
+from .app import App
+from .declarations import Definition, Origin
+
+#: The source of the default administrator's agent, by which it is suppressed.
+DEFAULT_AGENT = "default-agent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A slug's definition that wins, and the sources of those over which it does.
+
+    ``suppressed``: no definition of the slug may contribute; this is the one that would win.
+    ``place`` is where the slug was first declared, by which lists are ordered: no two have one.
+    """
+
+    definition: Definition
+    suppressed: bool
+    overrides: Sequence[str]
+    place: tuple[int, int, int]
+
+
+def merged(definitions: Iterable[Definition], suppressed: Set[str]) -> list[Standing]:
+    """The definitions that win, in the order in which their slugs were first declared."""
+    by_slug: dict[str, list[Definition]] = {}
+    for definition in definitions:
+        by_slug.setdefault(definition.slug, []).append(definition)
+    found = [_standing(each, suppressed) for each in by_slug.values()]
+    return sorted(found, key=lambda standing: standing.place)
+
+
+def all_standings(app: App, tx: Transaction) -> list[Standing]:
+    """What wins of all there are; registered ones without their memory seeds."""
+    return merged(all_definitions(app, tx), suppressed_names(app, tx))
+
+
+def all_definitions(app: App, tx: Transaction) -> list[Definition]:
+    """Every definition there is; registered ones without their memory seeds, often megabytes."""
+    return [*map(from_store, tx.definitions.all(seeds=False)), *_of_server(app, tx)]
+
+
+def standing_of(app: App, tx: Transaction, slug: str) -> Standing | None:
+    """That of one slug, with its memory seeds; None if nobody declares it."""
+    found = [*map(from_store, tx.definitions.of_slug(slug)), *declared_here(app, tx, slug)]
+    return _standing(found, suppressed_names(app, tx)) if found else None
+
+
+def winning(app: App, tx: Transaction, slug: str) -> Definition | None:
+    """The definition of a slug that contributes, with its memory seeds."""
+    standing = standing_of(app, tx, slug)
+    return None if standing is None or standing.suppressed else standing.definition
+
+
+def seeds_of(app: App, tx: Transaction, slug: str) -> Mapping[str, str]:
+    """What files of the slug's agent are to begin with, by filename."""
+    definition = winning(app, tx, slug)
+    return {} if definition is None else definition.memory_seeds
+
+
+def declared_here(app: App, tx: Transaction, slug: str) -> list[Definition]:
+    """The slug's definitions of this server's own: of packages, manifests and the default agent."""
+    return [definition for definition in _of_server(app, tx) if definition.slug == slug]
+
+
+def suppressed_names(app: App, tx: Transaction) -> Set[str]:
+    """The slugs and sources that may not contribute."""
+    return app.declarations.suppressed | {one.name for one in tx.suppressions.all()}
+
+
+def is_suppressed(definition: Definition, names: Set[str]) -> bool:
+    """Whether one of the names is the definition's slug or its source."""
+    return definition.slug in names or definition.source in names
+
+
+def default_owner(app: App, tx: Transaction) -> User | None:
+    """Who owns agents that say nothing of it: the user who is set, else the first administrator."""
+    login = app.declarations.default_owner
+    user = tx.users.find_by_login(login) if login else None
+    return user if user is not None and user.active else tx.users.first_administrator()
+
+
+def default_agent(app: App, tx: Transaction) -> Definition | None:
+    """The definition of the default owner's own agent, if it is switched on and has an owner."""
+    user = default_owner(app, tx) if app.declarations.default_agent else None
+    slug = "" if user is None else slugs.clean(user.login)
+    if user is None or not slug or slugs.is_numeric(slug):
+        return None
+    return Definition(
+        slug=slug,
+        label=user.display_name or user.login,
+        description="Default site administrator agent.",
+        memory_seeds={},
+        owner=user.user_id,
+        default_config={},
+        meta={},
+        origin=Origin.SERVER,
+        source=DEFAULT_AGENT,
+    )
+
+
+def from_store(stored: StoredDefinition) -> Definition:
+    """A registered definition."""
+    return Definition(
+        slug=stored.agent_slug,
+        label=stored.label,
+        description=stored.description,
+        memory_seeds=stored.memory_seeds,
+        owner=stored.owner_id or stored.owner_login or None,
+        owner_resolver=stored.owner_resolver,
+        default_config=stored.default_config,
+        meta=stored.meta,
+        priority=stored.priority,
+        origin=Origin.REGISTERED,
+        source=stored.source,
+        updated_at=stored.updated_at,
+        place=stored.definition_id,
+        turn=stored.turn,
+    )
+
+
+def _of_server(app: App, tx: Transaction) -> list[Definition]:
+    default = default_agent(app, tx)
+    return [*app.declarations.definitions, *([] if default is None else [default])]
+
+
+def _standing(of_slug: Sequence[Definition], suppressed: Set[str]) -> Standing:
+    left = [definition for definition in of_slug if not is_suppressed(definition, suppressed)]
+    among = left or of_slug
+    *others, wins = sorted(among, key=lambda one: (one.priority, one.origin.value, one.turn))
+    return Standing(
+        definition=wins,
+        suppressed=not left,
+        overrides=[other.source for other in others],
+        place=min((one.priority, one.origin.value, one.place) for one in among),
+    )

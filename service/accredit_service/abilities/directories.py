@@ -1,0 +1,243 @@
+"""Which directory is meant, and whether the caller may read or write there."""
+
+import enum
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from accredit_storage.directory.directories import DirectoryState
+from accredit_storage.directory.places import (
+    LEGACY,
+    NETWORK,
+    SHARED,
+    AgentPlace,
+    Place,
+    UserPlace,
+    shown,
+)
+from accredit_storage.errors import (
+    DirectoryConflict,
+    DirectoryMissing,
+    EtagMismatch,
+    FileMissing,
+    FileTooLarge,
+    PathInvalid,
+    QuotaExceeded,
+)
+from accredit_storage.records import Agent, MemoryLayer, Role, Subject, SubjectKind, User
+from accredit_storage.store import Transaction
+
+from .agent_refs import AgentRef, require_agent
+from .app import App
+from .errors import (
+    Aborted,
+    NotFound,
+    PermissionDenied,
+    Reason,
+    ResourceExhausted,
+    invalid,
+)
+from .moving import directory_conflict
+from .mutations import subject
+from .permissions import Action
+from .reads import Ask, reading
+from .rights import Principal
+
+T = TypeVar("T")
+
+
+class Common(enum.Enum):
+    """A directory that belongs to nobody in particular."""
+
+    SHARED = "shared"
+    NETWORK = "network"
+    LEGACY = "legacy"
+
+
+_COMMON_PLACES = {Common.SHARED: SHARED, Common.NETWORK: NETWORK, Common.LEGACY: LEGACY}
+# The one agent of the time before had its files there.
+_COMMON_LAYERS = {
+    Common.SHARED: MemoryLayer.SHARED,
+    Common.NETWORK: MemoryLayer.NETWORK,
+    Common.LEGACY: MemoryLayer.AGENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDirectory:
+    """An agent's directory, by whatever the agent is named."""
+
+    agent: AgentRef
+
+
+@dataclass(frozen=True, slots=True)
+class UserDirectory:
+    """A user's own directory."""
+
+    user_id: int
+
+
+DirectoryRef = AgentDirectory | UserDirectory | Common
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """A directory that the caller may use: an agent's, a user's or a common one."""
+
+    agent: Agent | None = None
+    user: User | None = None
+    common: Common | None = None
+
+    @property
+    def layer(self) -> MemoryLayer:
+        """Whose types of memory files it has."""
+        if self.common is not None:
+            return _COMMON_LAYERS[self.common]
+        return MemoryLayer.USER if self.agent is None else MemoryLayer.AGENT
+
+    @property
+    def place(self) -> Place:
+        """Where it was when it was looked up; an agent's may have moved since, see ``change``."""
+        if self.agent is not None:
+            return AgentPlace(self.agent.agent_slug, self.agent.agent_id)
+        if self.user is not None:
+            return UserPlace(self.user.user_id)
+        assert self.common is not None  # noqa: S101 - one of the three is set
+        return _COMMON_PLACES[self.common]
+
+    @property
+    def path(self) -> str:
+        """Where it is below the root: "agents/scribe"."""
+        return shown(self.place)
+
+    @property
+    def subject(self) -> Subject:
+        """What a change of one of its files is about."""
+        if self.agent is not None:
+            return subject(SubjectKind.AGENT, self.agent.agent_id)
+        if self.user is not None:
+            return subject(SubjectKind.USER, self.user.user_id)
+        return subject(SubjectKind.DIRECTORY, self.path)
+
+    def change(self, app: App, act: Callable[[Place], T]) -> T:
+        """What ``act`` answers for the place, wherever an agent's is by now, made if it is missing.
+
+        Not to be called within a transaction. Raises what ``act`` does, StoreErrors among it.
+        """
+        if self.agent is not None:
+            return app.directories.reach(self.agent, act)
+        return act(self.place)
+
+    def look(self, app: App, act: Callable[[Place], T], missing: T | None = None) -> T:
+        """The same for who changes nothing; ``missing`` where there is no such directory yet.
+
+        Raises DirectoryMissing where that is None.
+        """
+        try:
+            if self.agent is not None:
+                return app.directories.reach(self.agent, act, make=False)
+            return act(self.place)
+        except DirectoryMissing:
+            if missing is None:
+                raise
+            return missing
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedDirectory:
+    """A directory and what there is of it."""
+
+    directory: Directory
+    state: DirectoryState
+
+
+def require_directory(
+    tx: Transaction, caller: Principal, ref: DirectoryRef, role: Role, now: datetime
+) -> Directory:
+    """The directory meant, if the caller may do there what ``role`` stands for on an agent.
+
+    Raises PermissionDenied; NotFound to a caller who may see every agent, or every user.
+    """
+    if isinstance(ref, AgentDirectory):
+        return Directory(agent=require_agent(tx, caller, ref.agent, role, now))
+    if isinstance(ref, UserDirectory):
+        return Directory(user=_require_user(tx, caller, ref.user_id, role))
+    if role is not Role.VIEWER and Action.MANAGE_SETTINGS not in caller.actions:
+        raise PermissionDenied(
+            Reason.ACTION_MISSING,
+            "to write there takes the action manage_settings",
+            metadata={"actions": Action.MANAGE_SETTINGS.value},
+        )
+    return Directory(common=ref)
+
+
+def resolve_directory(
+    app: App, ask: Ask, ref: AgentRef | None, user_id: int | None
+) -> ResolvedDirectory:
+    """An agent's, else that of a user's own agent, else the user's, else the legacy one."""
+    with reading(app, ask) as (tx, caller, now, _):
+        meant: DirectoryRef = Common.LEGACY
+        if ref is not None:
+            meant = AgentDirectory(ref)
+        elif user_id is not None:
+            # Judged first: which agent is theirs is not everybody's to know.
+            _require_user(tx, caller, user_id, Role.VIEWER)
+            owned = tx.agents.first_owned(user_id)
+            meant = UserDirectory(user_id) if owned is None else AgentDirectory(owned.agent_id)
+        directory = require_directory(tx, caller, meant, Role.VIEWER, now)
+    with refusing(directory):
+        return ResolvedDirectory(directory, app.directories.look(directory.place))
+
+
+@contextmanager
+def refusing(directory: Directory, field: str = "path") -> Generator[None]:
+    """Raise what the store says of a file as refusals; ``field`` is where its path stands."""
+    try:
+        yield
+    except PathInvalid as error:
+        raise invalid(field, str(error), Reason.PATH_INVALID) from None
+    except FileMissing:
+        raise NotFound(
+            Reason.FILE_NOT_FOUND, f"there is no such file in {directory.path}"
+        ) from None
+    except EtagMismatch as error:
+        raise Aborted(
+            Reason.ETAG_MISMATCH,
+            f"{error}: read it again",
+            metadata={"etag": error.etag} if error.etag else None,
+        ) from None
+    except FileTooLarge as error:
+        raise ResourceExhausted(
+            Reason.FILE_TOO_LARGE, str(error), metadata={"limit": str(error.limit)}
+        ) from None
+    except QuotaExceeded as error:
+        raise ResourceExhausted(
+            Reason.QUOTA_EXCEEDED,
+            f"{error}: delete some",
+            metadata={"limit": str(error.limit), "counted": error.counted},
+        ) from None
+    except DirectoryConflict:
+        slug = "" if directory.agent is None else directory.agent.agent_slug
+        raise directory_conflict(slug) from None
+
+
+def _require_user(tx: Transaction, caller: Principal, user_id: int, role: Role) -> User:
+    manages = Action.MANAGE_USERS in caller.actions
+    if not manages and not caller.is_user(user_id):
+        raise PermissionDenied(
+            Reason.DIRECTORY_ACCESS_DENIED,
+            "another user's directory takes the action manage_users",
+            metadata={"actions": Action.MANAGE_USERS.value},
+        )
+    if not manages and caller.max_role < role:
+        raise PermissionDenied(
+            Reason.ROLE_INSUFFICIENT,
+            f"this needs a token of {role.name}, yours is of {caller.max_role.name}",
+            metadata={"required_role": role.name, "role": caller.max_role.name},
+        )
+    user = tx.users.find(user_id)
+    if user is None:
+        raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {user_id}")
+    return user

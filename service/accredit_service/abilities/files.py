@@ -1,0 +1,251 @@
+"""Memory files: listed, read, written, appended to, deleted, scaffolded."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from accredit_storage.directory.contents import FileEntry, OpenFile
+from accredit_storage.directory.files import Files
+from accredit_storage.directory.places import Place
+from accredit_storage.errors import FileMissing, PathInvalid
+from accredit_storage.records import ChangeKind, MemoryFileType, Role
+from accredit_storage.store import Transaction
+
+from . import definitions
+from .app import App
+from .directories import Directory, DirectoryRef, refusing, require_directory
+from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason
+from .file_changes import Judge, change_file
+from .mutations import Call, Effect, Replayed, Written
+from .paging import Cursor, Page, PageRequest
+from .reads import Ask, reading
+from .rights import Principal
+from .scaffolding import (
+    ScaffoldedFile,
+    ScaffoldOutcome,
+    StarterFile,
+    make_missing,
+    starter_files,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteFile:
+    """A file's new content. ``if_match`` "": whatever is there."""
+
+    directory: DirectoryRef
+    path: str
+    content: bytes
+    if_match: str = ""
+    only_new: bool = False
+
+    @property
+    def if_none_match(self) -> Literal["*"] | None:
+        """As the store has it."""
+        return "*" if self.only_new else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteFile:
+    """A file to remove."""
+
+    directory: DirectoryRef
+    path: str
+    if_match: str = ""
+
+
+def list_files(
+    app: App, ask: Ask, ref: DirectoryRef, folder: str, page: PageRequest
+) -> Page[FileEntry]:
+    """One page of a directory's files, by path."""
+    with reading(app, ask) as (tx, caller, now, head):
+        directory = require_directory(tx, caller, ref, Role.VIEWER, now)
+        agent_id = None if directory.agent is None else directory.agent.agent_id
+        cursor = Cursor(page, caller, head.epoch, about=agent_id)
+        after = cursor.after(str)
+    files = app.directories.files
+    start = "" if after is None else after[0]
+
+    def listed(place: Place) -> Page[FileEntry]:
+        paths = [path for path in files.paths(place, folder) if path > start]
+        taken = cursor.page(paths[: cursor.size + 1], lambda path: (path,))
+        return Page(_entries(files, place, taken.items), taken.next_token)
+
+    with refusing(directory, "folder"):
+        return directory.look(app, listed, Page([], ""))
+
+
+def read_file(app: App, ask: Ask, ref: DirectoryRef, path: str) -> OpenFile:
+    """A file that is open, to be read in pieces and closed."""
+    with reading(app, ask) as (tx, caller, now, _):
+        directory = require_directory(tx, caller, ref, Role.VIEWER, now)
+    with refusing(directory):
+        return directory.look(app, lambda place: app.directories.files.open(place, path))
+
+
+def write_file(app: App, call: Call, command: WriteFile) -> Written[FileEntry] | Replayed:
+    """Replace a file's content, or make the file."""
+    return _written(
+        app,
+        call,
+        command,
+        lambda place: app.directories.files.write(
+            place,
+            command.path,
+            command.content,
+            if_match=command.if_match or None,
+            if_none_match=command.if_none_match,
+        ),
+    )
+
+
+def append_file(app: App, call: Call, command: WriteFile) -> Written[FileEntry] | Replayed:
+    """Add to the end of a file, or make the file."""
+    return _written(
+        app,
+        call,
+        command,
+        lambda place: app.directories.files.append(
+            place, command.path, command.content, if_match=command.if_match or None
+        ),
+    )
+
+
+def delete_file(app: App, call: Call, command: DeleteFile) -> Written[None] | Replayed:
+    """Remove a file. One of a protected type takes ADMIN on its agent."""
+
+    def judge(tx: Transaction, caller: Principal, now: datetime) -> Directory:
+        directory = require_directory(tx, caller, command.directory, Role.OPERATOR, now)
+        found = _type_of(tx, directory, command.path)
+        if found is not None and found.protected:
+            require_directory(tx, caller, command.directory, Role.ADMIN, now)
+        return directory
+
+    def act(directory: Directory) -> Effect[None]:
+        with refusing(directory):
+            directory.change(
+                app,
+                lambda place: app.directories.files.delete(
+                    place, command.path, if_match=command.if_match or None
+                ),
+            )
+        return deleted(directory, command.path)
+
+    return change_file(app, call, judge, act)
+
+
+def scaffold_files(
+    app: App, call: Call, ref: DirectoryRef, filename: str
+) -> Written[tuple[ScaffoldedFile, ...]] | Replayed:
+    """Make the starter files of a directory that are missing: all of them, or the one named."""
+    starters: list[StarterFile] = []
+
+    def judge(tx: Transaction, caller: Principal, now: datetime) -> Directory:
+        directory = require_directory(tx, caller, ref, Role.OPERATOR, now)
+        agent = directory.agent
+        found = starter_files(
+            app,
+            tx,
+            directory.layer,
+            agent=agent,
+            user=directory.user,
+            seeds={} if agent is None else definitions.seeds_of(app, tx, agent.agent_slug),
+        )
+        starters[:] = [one for one in found if filename in ("", one.filename)]
+        if filename and not starters:
+            raise NotFound(
+                Reason.MEMORY_FILE_TYPE_NOT_FOUND,
+                f"there is no memory file type {filename!r} in the layer {directory.layer.value}",
+            )
+        return directory
+
+    def act(directory: Directory) -> Effect[tuple[ScaffoldedFile, ...]]:
+        with refusing(directory, "filename"):
+            files = directory.change(app, lambda place: make_missing(app, place, starters))
+        made = [one.path for one in files if one.outcome is ScaffoldOutcome.CREATED]
+        if not made:
+            return Effect(value=files)
+        return Effect(
+            value=files,
+            kind=ChangeKind.FILES_SCAFFOLDED,
+            subjects=(directory.subject,),
+            after={"directory": directory.path, "paths": made},
+        )
+
+    return change_file(app, call, judge, act)
+
+
+def written(directory: Directory, entry: FileEntry) -> Effect[FileEntry]:
+    """What the log says of a file that was written."""
+    return Effect(
+        value=entry,
+        kind=ChangeKind.FILE_WRITTEN,
+        subjects=(directory.subject,),
+        after={
+            "directory": directory.path,
+            "path": entry.path,
+            "size": entry.size,
+            "sha256": entry.etag.strip('"'),
+        },
+    )
+
+
+def deleted(directory: Directory, path: str) -> Effect[None]:
+    """What the log says of a file that was deleted."""
+    return Effect(
+        value=None,
+        kind=ChangeKind.FILE_DELETED,
+        subjects=(directory.subject,),
+        before={"directory": directory.path, "path": path},
+    )
+
+
+def _written(
+    app: App, call: Call, command: WriteFile, write: Callable[[Place], FileEntry]
+) -> Written[FileEntry] | Replayed:
+    def act(directory: Directory) -> Effect[FileEntry]:
+        with refusing(directory):
+            return written(directory, directory.change(app, write))
+
+    return change_file(app, call, _may_write(command), act)
+
+
+def _may_write(command: WriteFile) -> Judge:
+    def judge(tx: Transaction, caller: Principal, now: datetime) -> Directory:
+        directory = require_directory(tx, caller, command.directory, Role.OPERATOR, now)
+        found = _type_of(tx, directory, command.path)
+        if found is not None and not found.editable:
+            raise FailedPrecondition(
+                Reason.FILE_READ_ONLY,
+                f"{found.filename} is not written by calls: ScaffoldFiles makes it",
+            )
+        needed = "" if found is None else found.required_capability
+        if needed and not caller.holds(needed):
+            raise PermissionDenied(
+                Reason.ACTION_MISSING,
+                f"to write {command.path!r} takes {needed}",
+                metadata={"actions": needed},
+            )
+        return directory
+
+    return judge
+
+
+def _type_of(tx: Transaction, directory: Directory, path: str) -> MemoryFileType | None:
+    """The type of a file, by its name in any case: not every file system tells them apart."""
+    folded = path.casefold()
+    for one in tx.memory_file_types.all():
+        if one.layer is directory.layer and one.filename.casefold() == folded:
+            return one
+    return None
+
+
+def _entries(files: Files, place: Place, paths: Sequence[str]) -> list[FileEntry]:
+    entries = []
+    for path in paths:
+        # Gone meanwhile, or replaced by something that is no plain file.
+        with suppress(FileMissing, PathInvalid), files.open(place, path) as file:
+            entries.append(file.entry)
+    return entries

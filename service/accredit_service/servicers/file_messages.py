@@ -1,0 +1,90 @@
+"""Directories and files, from messages and to messages."""
+
+from datetime import date
+
+from accredit.v1 import directory_pb2, types_pb2
+from accredit_storage.directory.contents import FileEntry
+from accredit_storage.directory.daily import DailyMatch
+from accredit_storage.directory.directories import DirectoryState
+
+from ..abilities.directories import (
+    AgentDirectory,
+    Common,
+    Directory,
+    DirectoryRef,
+    UserDirectory,
+)
+from ..abilities.errors import invalid
+from ..abilities.scaffolding import ScaffoldedFile
+from . import fields, messages
+
+
+def asked_directory(path: str, ref: directory_pb2.DirectoryRef) -> DirectoryRef:
+    """The directory that a request names."""
+    which = ref.WhichOneof("ref")
+    if which == "agent":
+        return AgentDirectory(fields.agent_ref(f"{path}.agent", ref.agent))
+    if which == "user_id":
+        return UserDirectory(fields.required_id(f"{path}.user_id", ref.user_id))
+    common = fields.enum_of(
+        f"{path}.common",
+        Common,
+        directory_pb2.CommonDirectory,
+        ref.common,
+        prefix="COMMON_DIRECTORY_",
+    )
+    if common is None:
+        raise invalid(path, "name a directory by agent, by user_id or by common")
+    return common
+
+
+def directory_ref(directory: Directory) -> directory_pb2.DirectoryRef:
+    """What a directory is named by, an agent's by the agent's id."""
+    if directory.agent is not None:
+        agent = types_pb2.AgentRef(agent_id=directory.agent.agent_id)
+        return directory_pb2.DirectoryRef(agent=agent)
+    if directory.user is not None:
+        return directory_pb2.DirectoryRef(user_id=directory.user.user_id)
+    assert directory.common is not None  # noqa: S101 - one of the three is set
+    common = messages.number(directory_pb2.CommonDirectory, "COMMON_DIRECTORY_", directory.common)
+    return directory_pb2.DirectoryRef(common=common)
+
+
+def directory_info(path: str, state: DirectoryState) -> directory_pb2.DirectoryInfo:
+    """Where a directory is and what there is of it."""
+    return directory_pb2.DirectoryInfo(path=path, exists=state.exists, has_files=state.has_files)
+
+
+def file(entry: FileEntry) -> directory_pb2.File:
+    """A file without its content."""
+    return directory_pb2.File(
+        path=entry.path,
+        size=entry.size,
+        etag=entry.etag,
+        update_time=messages.time(entry.modified_at),
+    )
+
+
+def scaffolded_file(value: ScaffoldedFile) -> directory_pb2.ScaffoldedFile:
+    """A starter file."""
+    return directory_pb2.ScaffoldedFile(
+        path=value.path,
+        outcome=messages.number(directory_pb2.ScaffoldOutcome, "SCAFFOLD_OUTCOME_", value.outcome),
+        message=value.message,
+    )
+
+
+def day(value: date, entry: FileEntry) -> directory_pb2.DailyMemory:
+    """A day of a journal."""
+    return directory_pb2.DailyMemory(date=value.isoformat(), file=file(entry))
+
+
+def match(value: DailyMatch) -> directory_pb2.SearchDailyMemoryResponse.Match:
+    """A line that was found."""
+    return directory_pb2.SearchDailyMemoryResponse.Match(
+        date=value.day.isoformat(),
+        line_number=value.number,
+        line=value.line,
+        before=value.before,
+        after=value.after,
+    )

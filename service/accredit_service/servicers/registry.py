@@ -1,0 +1,166 @@
+"""RegistryService."""
+
+from collections.abc import Iterator
+
+import grpc
+
+from accredit.v1 import registry_pb2 as pb
+from accredit.v1.registry_pb2_grpc import RegistryServiceServicer
+from accredit_storage.records import MemoryLayer
+
+from ..abilities import memory_files, reconciling, registering
+from ..abilities.app import App
+from ..abilities.consistency import token_of
+from . import definition_messages, fields
+from .calls import ask, mutation, page_of
+
+
+class RegistryServicer(RegistryServiceServicer):
+    """See the proto for what each call promises."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def RegisterAgent(
+        self, request: pb.RegisterAgentRequest, context: grpc.ServicerContext
+    ) -> pb.RegisterAgentResponse:
+        """See the proto."""
+        command = registering.RegisterAgent(
+            agent_slug=request.agent_slug,
+            label=request.label,
+            description=request.description,
+            memory_seeds=dict(request.memory_seeds),
+            owner=fields.user_ref("owner", request.owner) if request.HasField("owner") else None,
+            owner_resolver=request.owner_resolver,
+            default_config=fields.struct(request.default_config),
+            meta=fields.struct(request.meta),
+            priority=request.priority if request.HasField("priority") else None,
+            source=request.source,
+        )
+        return mutation(
+            request,
+            pb.RegisterAgentResponse,
+            lambda call: registering.register_agent(self._app, call, command),
+            lambda registered: pb.RegisterAgentResponse(
+                definition=definition_messages.definition(registered.definition),
+                changed=registered.changed,
+                outcome=definition_messages.result(registered.outcome),
+                notices=registered.notices,
+            ),
+        )
+
+    def UnregisterAgent(
+        self, request: pb.UnregisterAgentRequest, context: grpc.ServicerContext
+    ) -> pb.UnregisterAgentResponse:
+        """See the proto."""
+        return mutation(
+            request,
+            pb.UnregisterAgentResponse,
+            lambda call: registering.unregister_agent(
+                self._app, call, request.agent_slug, request.source
+            ),
+            lambda gone: pb.UnregisterAgentResponse(
+                definition=definition_messages.definition(gone)
+            ),
+        )
+
+    def SuppressAgent(
+        self, request: pb.SuppressAgentRequest, context: grpc.ServicerContext
+    ) -> pb.SuppressAgentResponse:
+        """See the proto."""
+        return mutation(
+            request,
+            pb.SuppressAgentResponse,
+            lambda call: registering.suppress_agent(
+                self._app, call, request.name, lift=request.lift
+            ),
+            lambda suppressed: pb.SuppressAgentResponse(
+                changed=suppressed.changed, agent_slugs=suppressed.agent_slugs
+            ),
+        )
+
+    def GetAgentDefinition(
+        self, request: pb.GetAgentDefinitionRequest, context: grpc.ServicerContext
+    ) -> pb.GetAgentDefinitionResponse:
+        """See the proto."""
+        standing, outcome = registering.get_definition(
+            self._app, ask(request.consistency), request.agent_slug
+        )
+        return pb.GetAgentDefinitionResponse(
+            definition=definition_messages.definition(standing, with_texts=request.include_seeds),
+            outcome=definition_messages.result(outcome),
+        )
+
+    def ListAgentDefinitions(
+        self, request: pb.ListAgentDefinitionsRequest, context: grpc.ServicerContext
+    ) -> pb.ListAgentDefinitionsResponse:
+        """See the proto."""
+        found = registering.list_definitions(self._app, ask(request.consistency), page_of(request))
+        return pb.ListAgentDefinitionsResponse(
+            definitions=[definition_messages.listed_definition(one) for one in found.page.items],
+            next_page_token=found.page.next_token,
+            notices=found.notices,
+        )
+
+    def ReconcileAgents(
+        self, request: pb.ReconcileAgentsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ReconcileAgentsResponse]:
+        """See the proto."""
+        slugs = fields.at_most(reconciling.MAX_SLUGS, "agent_slugs", request.agent_slugs)
+        command = reconciling.ReconcileAgents(
+            agent_slugs=list(slugs), validate_only=request.validate_only
+        )
+        for chunk in reconciling.reconcile_agents(self._app, ask(), command):
+            yield pb.ReconcileAgentsResponse(
+                results=[definition_messages.result(one) for one in chunk.results],
+                total=chunk.total,
+                consistency_token="" if chunk.head is None else token_of(chunk.head),
+            )
+
+    def RegisterMemoryFileType(
+        self, request: pb.RegisterMemoryFileTypeRequest, context: grpc.ServicerContext
+    ) -> pb.RegisterMemoryFileTypeResponse:
+        """See the proto."""
+        command = memory_files.RegisterMemoryFileType(
+            filename=request.filename,
+            layer=fields.enum_of(
+                "layer", MemoryLayer, pb.MemoryLayer, request.layer, prefix="MEMORY_LAYER_"
+            ),
+            priority=request.priority if request.HasField("priority") else None,
+            protected=request.protected,
+            read_only=request.read_only,
+            required_capability=request.required_capability,
+            label=request.label,
+        )
+        return mutation(
+            request,
+            pb.RegisterMemoryFileTypeResponse,
+            lambda call: memory_files.register_memory_file_type(self._app, call, command),
+            lambda kept: pb.RegisterMemoryFileTypeResponse(
+                type=definition_messages.memory_file_type(kept)
+            ),
+        )
+
+    def DeregisterMemoryFileType(
+        self, request: pb.DeregisterMemoryFileTypeRequest, context: grpc.ServicerContext
+    ) -> pb.DeregisterMemoryFileTypeResponse:
+        """See the proto."""
+        return mutation(
+            request,
+            pb.DeregisterMemoryFileTypeResponse,
+            lambda call: memory_files.deregister_memory_file_type(
+                self._app, call, request.filename
+            ),
+            lambda gone: pb.DeregisterMemoryFileTypeResponse(
+                type=definition_messages.memory_file_type(gone)
+            ),
+        )
+
+    def ListMemoryFileTypes(
+        self, request: pb.ListMemoryFileTypesRequest, context: grpc.ServicerContext
+    ) -> pb.ListMemoryFileTypesResponse:
+        """See the proto."""
+        found = memory_files.list_memory_file_types(self._app, ask(request.consistency))
+        return pb.ListMemoryFileTypesResponse(
+            types=[definition_messages.memory_file_type(one) for one in found]
+        )

@@ -1,0 +1,84 @@
+"""Declaring agents, and what became of them, in few words."""
+
+from pathlib import Path
+from typing import Any
+
+from accredit.v1 import registry_pb2 as pb
+from accredit_service.abilities.declarations import Definition, Origin
+from accredit_service.abilities.declaring import define
+from accredit_storage.changes import ChangeQuery
+from accredit_storage.records import Change, ChangeKind
+from tests.registry import Person, Registry
+
+
+def register(registry: Registry, slug: str, **fields: Any) -> Any:
+    """RegisterAgent, by the administrator."""
+    return registry.admin.call("RegistryService/RegisterAgent", agent_slug=slug, **fields)
+
+
+def reconcile(caller: Person, *slugs: str, validate_only: bool = False) -> list[Any]:
+    """All results of ReconcileAgents."""
+    answers = caller.call(
+        "RegistryService/ReconcileAgents", agent_slugs=slugs, validate_only=validate_only
+    )
+    return [result for answer in answers for result in answer.results]
+
+
+def outcomes(results: list[Any]) -> list[tuple[str, str]]:
+    """Slug and outcome, with the reason of those that were skipped."""
+    return [(result.agent_slug, outcome(result)) for result in results]
+
+
+def outcome(result: Any) -> str:
+    """CREATED, EXISTING, or "SKIPPED why"."""
+    name = pb.ReconcileOutcome.Name(result.outcome).removeprefix("RECONCILE_OUTCOME_")
+    return f"{name} {result.reason}".strip()
+
+
+def listed(registry: Registry) -> list[Any]:
+    """All definitions that win."""
+    answer = registry.admin.call("RegistryService/ListAgentDefinitions", page_size=500)
+    return list(answer.definitions)
+
+
+def agent(registry: Registry, slug: str) -> Any:
+    """The agent of a slug, as the administrator sees it."""
+    answer = registry.admin.call("AgentService/GetAgent", agent={"agent_slug": slug})
+    return answer.agent
+
+
+def declared(slug: str, *, origin: Origin = Origin.MANIFEST, **fields: Any) -> Definition:
+    """A definition of the server's own."""
+    source = fields.pop("source", f"{slug}.yaml")
+    definition, notices = define(slug=slug, origin=origin, source=source, **fields)
+    assert notices == []
+    return definition
+
+
+def declare(registry: Registry, *definitions: Definition) -> None:
+    """Have the server declare exactly these of its own."""
+    registry.app.declarations.replace_manifests(definitions, [])
+
+
+def changes(registry: Registry, kind: ChangeKind) -> list[Change]:
+    """All changes of a kind, as they are stored, oldest first."""
+    with registry.app.store.read() as tx:
+        return tx.changes.page(ChangeQuery(kinds=(kind,)), after=None, limit=1000)
+
+
+def revision(registry: Registry) -> int:
+    """How many changes there were: the same as before if nothing was written."""
+    with registry.app.store.read() as tx:
+        return tx.head().revision
+
+
+def agent_file(registry: Registry, slug: str, name: str) -> Path:
+    """Where a file of an agent is on the disk."""
+    return registry.app.directories.tree.root / "agents" / slug / name
+
+
+def no_agent(registry: Registry, slug: str) -> bool:
+    """Whether there is neither the agent nor a directory of that name."""
+    with registry.app.store.read() as tx:
+        row = tx.agents.find_by_slug(slug)
+    return row is None and not agent_file(registry, slug, "").exists()

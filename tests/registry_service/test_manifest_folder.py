@@ -1,0 +1,174 @@
+"""The folder of manifests: read when it changes, and reconciled."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from accredit_service.manifest_folder import ManifestFolder, Watch
+from tests.registry import Registry
+from tests.registry_service.declaring import agent, agent_file, listed, outcomes, reconcile
+
+ROLE = """---
+name: Code Reviewer
+description: Reads changes.
+model: opus
+---
+You review code.
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the manifests are."""
+    made = tmp_path / "manifests"
+    made.mkdir()
+    return made
+
+
+def folder_of(registry: Registry, folder: Path) -> ManifestFolder:
+    return ManifestFolder(registry.app.declarations, folder)
+
+
+def test_manifests_are_declared_in_the_order_of_their_paths(
+    registry: Registry, folder: Path
+) -> None:
+    (folder / "roles").mkdir()
+    (folder / "roles" / "reviewer.md").write_text(ROLE)
+    (folder / "a.yaml").write_text(
+        "agents:\n- slug: Wiki Gen\n  memory_seeds: {SOUL.md: souls/wiki.md}\n- slug: second\n"
+    )
+    (folder / "souls").mkdir()
+    (folder / "souls" / "wiki.txt").write_text("")
+    assert folder_of(registry, folder).refresh()
+    found = listed(registry)
+    assert [(one.agent_slug, one.source, one.origin) for one in found] == [
+        ("wiki-gen", "a.yaml", 3),
+        ("second", "a.yaml", 3),
+        ("code-reviewer", "roles/reviewer.md", 3),
+    ]
+    assert outcomes(reconcile(registry.admin)) == [
+        ("wiki-gen", "CREATED"),
+        ("second", "CREATED"),
+        ("code-reviewer", "CREATED"),
+    ]
+    made = agent(registry, "code-reviewer")
+    assert (made.agent_name, made.config["model"]) == ("Code Reviewer", "opus")
+    soul = agent_file(registry, "code-reviewer", "SOUL.md")
+    assert soul.read_text() == "You review code.\n"
+
+
+def test_what_is_wrong_is_left_out_and_noticed(registry: Registry, folder: Path) -> None:
+    (folder / "bad.yaml").write_text("slug: [")
+    (folder / "numeric.yaml").write_text("slug: '42'\n")
+    (folder / "good.yaml").write_text("slug: good\nmemory_seeds: {.hidden: {text: x}}\n")
+    folder_of(registry, folder).refresh()
+    answer = registry.admin.call("RegistryService/ListAgentDefinitions")
+    assert [one.agent_slug for one in answer.definitions] == ["good"]
+    assert sorted(notice.split(":")[0] for notice in answer.notices) == [
+        "bad.yaml",
+        "good.yaml",
+        "numeric.yaml",
+    ]
+
+
+def test_a_name_that_is_not_unicode_is_told_of_and_harms_nothing(
+    registry: Registry, folder: Path
+) -> None:
+    (folder / os.fsdecode(b"\xff.yaml")).write_text("slug: scribe\n")
+    folder_of(registry, folder).refresh()
+    answer = registry.admin.call("RegistryService/ListAgentDefinitions")
+    assert list(answer.definitions) == []
+    assert len(answer.notices) == 1
+
+
+def test_nothing_is_read_again_until_something_changes(registry: Registry, folder: Path) -> None:
+    one = folder / "one.yaml"
+    one.write_text("slug: one\n")
+    manifests = folder_of(registry, folder)
+    assert [manifests.refresh(), manifests.refresh()] == [True, False]
+    # A seed beside it, a folder below it, another file, and one that goes.
+    (folder / "below").mkdir()
+    assert manifests.refresh()
+    (folder / "below" / "seed.txt").write_text("x")
+    assert manifests.refresh()
+    (folder / "two.yaml").write_text("slug: two\n")
+    assert manifests.refresh()
+    assert [each.agent_slug for each in listed(registry)] == ["one", "two"]
+    # By an editor that writes a new file and puts it in the place of the old one.
+    new = folder / "new"
+    new.write_text("slug: eno\n")
+    new.rename(one)
+    assert [manifests.refresh(), manifests.refresh()] == [True, False]
+    assert [each.agent_slug for each in listed(registry)] == ["eno", "two"]
+    one.unlink()
+    assert manifests.refresh()
+    assert [each.agent_slug for each in listed(registry)] == ["two"]
+
+
+def test_a_folder_that_is_not_there_is_a_notice_until_it_is(
+    registry: Registry, folder: Path
+) -> None:
+    folder.rmdir()
+    manifests = folder_of(registry, folder)
+    assert manifests.refresh()
+    answer = registry.admin.call("RegistryService/ListAgentDefinitions")
+    (notice,) = answer.notices
+    assert notice == "the folder of manifests cannot be read: No such file or directory"
+    folder.mkdir()
+    (folder / "one.yaml").write_text("slug: one\n")
+    assert manifests.refresh()
+    assert [each.agent_slug for each in listed(registry)] == ["one"]
+
+
+def test_the_watch_reconciles_at_first_and_whenever_manifests_change(
+    registry: Registry, folder: Path
+) -> None:
+    watch = Watch(registry.app, folder_of(registry, folder))
+    registry.admin.call("RegistryService/RegisterAgent", agent_slug="registered")
+    watch.look()
+    assert agent(registry, "registered")
+
+    # To declare alone makes nothing, whoever looks.
+    registry.admin.call("RegistryService/RegisterAgent", agent_slug="later")
+    watch.look()
+    missing = registry.admin.refused("AgentService/GetAgent", agent={"agent_slug": "later"})
+    assert missing.what == "NOT_FOUND AGENT_NOT_FOUND"
+
+    (folder / "one.yaml").write_text("slug: one\n")
+    watch.look()
+    assert agent(registry, "one")
+    assert agent(registry, "later")
+    # The manifest goes; the agent stays.
+    (folder / "one.yaml").unlink()
+    watch.look()
+    assert agent(registry, "one")
+    assert [each.agent_slug for each in listed(registry)] == ["registered", "later"]
+
+
+def test_without_a_folder_the_watch_reconciles_once(registry: Registry) -> None:
+    watch = Watch(registry.app, None)
+    for slug in ("first", "second"):
+        registry.admin.call("RegistryService/RegisterAgent", agent_slug=slug)
+        watch.look()
+    assert agent(registry, "first")
+    missing = registry.admin.refused("AgentService/GetAgent", agent={"agent_slug": "second"})
+    assert missing.what == "NOT_FOUND AGENT_NOT_FOUND"
+
+
+def test_a_reconciliation_that_fails_is_due_again(registry: Registry, folder: Path) -> None:
+    failing = [True]
+
+    def fails_once() -> object:
+        if failing.pop():
+            raise SystemExit
+        return None
+
+    (folder / "one.yaml").write_text("slug: one\nowner_resolver: broken\n")
+    registry.app.declarations.owner_resolvers = {"broken": lambda _: fails_once()}
+    watch = Watch(registry.app, folder_of(registry, folder))
+    with pytest.raises(SystemExit):
+        watch.look()
+    failing.append(False)
+    watch.look()
+    assert agent(registry, "one")

@@ -1,0 +1,422 @@
+"""ReconcileAgents: what is missing is created, what exists is never touched."""
+
+import errno
+import logging
+from typing import Any
+
+import pytest
+
+from accredit_service.abilities import reconciling
+from accredit_service.abilities.consistency import Consistency
+from accredit_service.abilities.errors import Unauthenticated
+from accredit_service.abilities.generators import ContentGenerator, ScaffoldContext
+from accredit_service.abilities.planning import Outcome
+from accredit_service.abilities.reads import Ask
+from accredit_storage.directory.places import AgentPlace
+from accredit_storage.records import ChangeKind
+from tests.registry import Person, RefusedError, Registry
+from tests.registry_service.declaring import (
+    agent,
+    agent_file,
+    changes,
+    declare,
+    declared,
+    no_agent,
+    outcome,
+    outcomes,
+    reconcile,
+    register,
+    revision,
+)
+
+
+def test_what_is_missing_is_created_with_all_that_it_takes(registry: Registry) -> None:
+    owner = registry.user()
+    register(
+        registry,
+        "wiki",
+        label="Wiki",
+        description="Writes articles.",
+        memory_seeds={"SOUL.md": " Be a wiki. \n", "USER.md": "Ann"},
+        owner={"login": owner.login},
+        default_config={"model": "m"},
+    )
+    (result,) = reconcile(registry.admin)
+    assert outcome(result) == "CREATED"
+    made = agent(registry, "wiki")
+    assert (made.agent_id, made.agent_name, made.owner_id) == (
+        result.agent_id,
+        "Wiki",
+        owner.user_id,
+    )
+    assert dict(made.config) == {"model": "m", "description": "Writes articles."}
+    assert not made.HasField("site_scope")
+    grants = registry.admin.call(
+        "AccessService/ListAgentAccess", agent={"agent_slug": "wiki"}
+    ).grants
+    assert [(one.principal.user_id, one.role) for one in grants] == [(owner.user_id, 3)]
+    assert grants[0].granted_by == registry.admin.user_id
+    assert agent_file(registry, "wiki", "SOUL.md").read_text() == "Be a wiki.\n"
+    assert agent_file(registry, "wiki", "USER.md").read_text() == "Ann\n"
+    # Nobody has a seed for this one: the default.
+    assert agent_file(registry, "wiki", "MEMORY.md").read_text()
+    assert [file.path for file in result.files] == ["SOUL.md", "USER.md", "MEMORY.md"]
+    # The directory is the agent's, which only its marker makes it.
+    place = AgentPlace("wiki", made.agent_id)
+    assert registry.app.directories.files.read(place, "SOUL.md").content == b"Be a wiki.\n"
+
+
+def test_a_second_run_creates_nothing_and_writes_nothing(registry: Registry) -> None:
+    for slug in ("a", "b"):
+        register(registry, slug)
+    assert outcomes(reconcile(registry.admin)) == [("a", "CREATED"), ("b", "CREATED")]
+    before = revision(registry)
+    assert outcomes(reconcile(registry.admin)) == [("a", "EXISTING"), ("b", "EXISTING")]
+    assert revision(registry) == before
+
+
+def test_results_are_in_the_order_of_the_list(registry: Registry) -> None:
+    declare(registry, declared("m"), declared("a"))
+    register(registry, "z")
+    register(registry, "b", priority=1)
+    results = reconcile(registry.admin)
+    assert [one.agent_slug for one in results] == ["b", "z", "m", "a"]
+    assert [one.agent_id for one in results] == sorted(one.agent_id for one in results)
+
+
+def test_what_exists_is_never_touched_and_its_drift_is_told(registry: Registry) -> None:
+    other = registry.user()
+    existing = registry.agent(other, "scribe", agent_name="Old", config={"a": 1})
+    registry.admin.call(
+        "AgentService/UpdateAgent",
+        agent={"agent_slug": "scribe"},
+        update={"status": "AGENT_STATUS_ARCHIVED"},
+    )
+    soul = agent_file(registry, "scribe", "SOUL.md")
+    soul.write_text("mine")
+    agent_file(registry, "scribe", "USER.md").unlink()
+    register(
+        registry,
+        "scribe",
+        label="New",
+        description="D",
+        memory_seeds={"SOUL.md": "theirs", "USER.md": "theirs"},
+        owner={"login": "admin"},
+        default_config={"a": 2, "b": "x" * 2000},
+    )
+    before, was = revision(registry), agent(registry, "scribe")
+    (result,) = reconcile(registry.admin)
+    assert (outcome(result), result.agent_id) == ("EXISTING", existing.agent_id)
+    drift = {one.field: (one.agent_value, one.definition_value) for one in result.drift}
+    assert drift["agent_name"] == ('"Old"', '"New"')
+    assert drift["owner_id"] == (str(other.user_id), str(registry.admin.user_id))
+    assert drift["config"][0] == '{"a":1}'
+    assert drift["config"][1].startswith('{"a":2,"b":"xxx')
+    assert len(drift["config"][1]) == 1000
+    assert (revision(registry), agent(registry, "scribe")) == (before, was)
+    assert soul.read_text() == "mine"
+    assert not agent_file(registry, "scribe", "USER.md").exists()
+
+
+def test_what_agrees_does_not_drift(registry: Registry) -> None:
+    register(registry, "scribe", description="D", default_config={"n": 1.0, "t": True})
+    reconcile(registry.admin)
+    assert list(reconcile(registry.admin)[0].drift) == []
+    # True and 1 are not the same, whatever Python thinks.
+    register(registry, "scribe", description="D", default_config={"n": True, "t": 1.0})
+    (drift,) = reconcile(registry.admin)[0].drift
+    assert drift.field == "config"
+
+
+def test_a_description_of_the_configs_own_stays(registry: Registry) -> None:
+    register(registry, "scribe", description="D", default_config={"description": "mine"})
+    reconcile(registry.admin)
+    assert agent(registry, "scribe").config["description"] == "mine"
+
+
+def test_a_config_that_is_too_large_with_its_description_is_skipped(registry: Registry) -> None:
+    answer = register(
+        registry, "scribe", description="d" * 16_000, default_config={"t": "x" * 60_000}
+    )
+    assert outcome(answer.outcome) == "SKIPPED FIELD_INVALID"
+    assert outcomes(reconcile(registry.admin)) == [("scribe", "SKIPPED FIELD_INVALID")]
+
+
+def test_a_stray_directory_is_left_alone_and_costs_its_own_agent_only(registry: Registry) -> None:
+    for slug in ("a", "stray", "z"):
+        register(registry, slug)
+    stray = agent_file(registry, "stray", "notes.md")
+    stray.parent.mkdir()
+    stray.write_text("somebody's")
+    assert outcomes(reconcile(registry.admin)) == [
+        ("a", "CREATED"),
+        ("stray", "SKIPPED AGENT_DIRECTORY_CONFLICT"),
+        ("z", "CREATED"),
+    ]
+    assert [path.name for path in stray.parent.iterdir()] == ["notes.md"]
+
+
+def test_to_validate_tells_the_plan_and_changes_nothing(registry: Registry) -> None:
+    registry.agent(registry.user(), "there")
+    for slug in ("there", "missing"):
+        register(registry, slug)
+    before = revision(registry)
+    answers = registry.admin.call("RegistryService/ReconcileAgents", validate_only=True)
+    (answer,) = answers
+    assert outcomes(answer.results) == [("there", "EXISTING"), ("missing", "CREATED")]
+    assert (answer.consistency_token, answer.total) == ("", 2)
+    assert revision(registry) == before
+    assert no_agent(registry, "missing")
+
+
+def test_only_the_slugs_that_are_named_are_reconciled(registry: Registry) -> None:
+    for slug in ("a", "b", "c"):
+        register(registry, slug)
+    results = reconcile(registry.admin, "C", "nobody", "a", "a")
+    assert outcomes(results) == [
+        ("a", "CREATED"),
+        ("c", "CREATED"),
+        ("nobody", "SKIPPED DEFINITION_NOT_FOUND"),
+    ]
+    assert no_agent(registry, "b")
+
+
+def test_slugs_are_bounded_and_clean(shared_registry: Registry) -> None:
+    admin = shared_registry.admin
+    many = admin.refused("RegistryService/ReconcileAgents", agent_slugs=["a"] * 1001)
+    bad = admin.refused("RegistryService/ReconcileAgents", agent_slugs=["a", "!"])
+    assert (many.fields, bad.fields) == (["agent_slugs"], ["agent_slugs[1]"])
+
+
+def test_with_nothing_declared_the_answer_is_empty_and_has_a_token(registry: Registry) -> None:
+    (answer,) = registry.admin.call("RegistryService/ReconcileAgents")
+    assert (list(answer.results), answer.total) == ([], 0)
+    assert answer.consistency_token
+
+
+def test_many_come_in_chunks_each_a_change_of_its_own(registry: Registry) -> None:
+    declare(registry, *(declared(f"agent-{number:03}") for number in range(120)))
+    answers = registry.admin.call("RegistryService/ReconcileAgents")
+    assert [len(answer.results) for answer in answers] == [50, 50, 20]
+    assert {answer.total for answer in answers} == {120}
+    rows = changes(registry, ChangeKind.DEFINITION_RECONCILED)
+    assert [len(row.after["agents"]) for row in rows if row.after] == [50, 50, 20]
+    assert len({answer.consistency_token for answer in answers}) == 3
+    first = answers[0].results[0]
+    assert [(one.kind.value, one.subject_id) for one in rows[0].subjects[:3]] == [
+        ("agent", str(first.agent_id)),
+        ("user", str(registry.admin.user_id)),
+        ("grant", f"{first.agent_id}:{registry.admin.user_id}"),
+    ]
+    assert rows[0].actor.user_id == registry.admin.user_id
+
+
+def test_a_caller_who_loses_the_right_is_stopped_between_chunks(registry: Registry) -> None:
+    admin = registry.user("ADMINISTRATOR")
+    demoted: list[bool] = []
+
+    def demote() -> object:
+        if not demoted:
+            demoted.append(True)
+            registry.admin.call(
+                "UserService/UpdateUser",
+                user={"user_id": admin.user_id},
+                update={"role": "USER_ROLE_MEMBER"},
+            )
+        return None
+
+    many = [declared(f"agent-{number:03}") for number in range(60)]
+    declare(registry, *many, declared("last", resolve_owner=demote), declared("never"))
+    with pytest.raises(RefusedError) as refused:
+        reconcile(admin)
+    assert refused.value.what == "PERMISSION_DENIED ACTION_MISSING"
+    # What the first chunk told of is done; of the second nothing is.
+    assert agent(registry, "agent-049")
+    assert no_agent(registry, "agent-050")
+    assert no_agent(registry, "never")
+
+
+def test_the_server_reconciles_by_itself_with_nobody_as_actor(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "accredit_service")
+    declare(registry, declared("scribe"), declared("bad", owner="nobody"))
+    counts = reconciling.reconcile_as_server(registry.app)
+    assert counts == {Outcome.CREATED: 1, Outcome.EXISTING: 0, Outcome.SKIPPED: 1}
+    (row,) = changes(registry, ChangeKind.DEFINITION_RECONCILED)
+    assert (row.actor.user_id, row.actor.token_id) == (None, None)
+    with registry.app.store.read() as tx:
+        grant = tx.grants.find(agent(registry, "scribe").agent_id, registry.admin.user_id)
+    assert grant is not None
+    assert grant.granted_by is None
+    told = {one.message: getattr(one, "fields", {}) for one in caplog.records}
+    assert told["declared agent created"]["agent_slug"] == "scribe"
+    assert told["declared agent skipped"]["agent_slug"] == "bad"
+
+
+def test_a_slug_that_is_kept_for_somebody_is_taken_all_the_same(registry: Registry) -> None:
+    former = registry.user()
+    registry.agent(former, "scribe")
+    registry.admin.call("AgentService/DeleteAgent", agent={"agent_slug": "scribe"})
+    register(registry, "scribe")
+    assert outcomes(reconcile(registry.admin)) == [("scribe", "CREATED")]
+    with registry.app.store.read() as tx:
+        assert tx.reservations.find("scribe", registry.clock()) is None
+
+
+def test_a_deleted_agent_comes_back_unless_it_is_suppressed(registry: Registry) -> None:
+    register(registry, "scribe")
+    for expected in ("CREATED", "SKIPPED SUPPRESSED"):
+        assert outcomes(reconcile(registry.admin)) == [("scribe", expected)]
+        if expected == "CREATED":
+            registry.admin.call("AgentService/DeleteAgent", agent={"agent_slug": "scribe"})
+            registry.admin.call("RegistryService/SuppressAgent", name="scribe")
+
+
+def test_the_last_registration_makes_the_agent(registry: Registry) -> None:
+    register(registry, "wiki", label="Plugin", source="p", memory_seeds={"SOUL.md": "plugin"})
+    register(registry, "wiki", label="Mine", source="q", memory_seeds={"SOUL.md": "mine"})
+    reconcile(registry.admin)
+    assert agent(registry, "wiki").agent_name == "Mine"
+    assert agent_file(registry, "wiki", "SOUL.md").read_text() == "mine\n"
+
+
+def test_an_agent_that_somebody_makes_meanwhile_is_theirs(registry: Registry) -> None:
+    other = registry.user()
+
+    def make() -> object:
+        registry.agent(other, "a", agent_name="theirs")
+        return None
+
+    declare(registry, declared("a", label="declared"), declared("b", resolve_owner=make))
+    first, second = reconcile(registry.admin)
+    assert outcomes([first, second]) == [("a", "EXISTING"), ("b", "CREATED")]
+    assert first.agent_id == agent(registry, "a").agent_id
+    assert [one.field for one in first.drift] == ["agent_name"]
+    assert agent(registry, "a").owner_id == other.user_id
+
+
+def test_a_stray_directory_that_comes_in_between_costs_its_own_agent_only(
+    registry: Registry,
+) -> None:
+    def intrude(context: ScaffoldContext, text: str) -> str:
+        assert context.agent is not None
+        if context.agent.agent_slug == "a":
+            agent_file(registry, "a", "theirs").mkdir(parents=True, exist_ok=True)
+        return text
+
+    intruder = ContentGenerator("intruder", 20, intrude)
+    object.__setattr__(registry.app, "generators", [*registry.app.generators, intruder])
+    declare(registry, declared("a"), declared("b"))
+    assert outcomes(reconcile(registry.admin)) == [
+        ("a", "SKIPPED AGENT_DIRECTORY_CONFLICT"),
+        ("b", "CREATED"),
+    ]
+    assert [one.name for one in agent_file(registry, "a", "").iterdir()] == ["theirs"]
+
+
+def test_the_definition_tells_what_reconciling_would_do(registry: Registry) -> None:
+    made = registry.agent(registry.user(), "scribe")
+    register(registry, "scribe", label="Scribe")
+    call = registry.admin.call
+    result = call("RegistryService/GetAgentDefinition", agent_slug="scribe").outcome
+    assert (outcome(result), result.agent_id) == ("EXISTING", made.agent_id)
+    assert [one.field for one in result.drift] == ["agent_name"]
+    call("RegistryService/SuppressAgent", name="scribe")
+    result = call("RegistryService/GetAgentDefinition", agent_slug="scribe").outcome
+    assert (outcome(result), result.agent_id) == ("SKIPPED SUPPRESSED", made.agent_id)
+
+
+def test_a_full_disk_skips_what_it_cannot_hold(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(registry, declared("a"), declared("b"))
+    registry.agent(registry.user(), "b")
+    _fail_writes(monkeypatch, errno.ENOSPC)
+    assert outcomes(reconcile(registry.admin)) == [
+        ("a", "SKIPPED STORAGE_FULL"),
+        ("b", "EXISTING"),
+    ]
+    monkeypatch.undo()
+    assert outcomes(reconcile(registry.admin))[0] == ("a", "CREATED")
+
+
+def test_a_disk_that_takes_no_writes_skips_them(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(registry, declared("a"))
+    _fail_writes(monkeypatch, errno.EROFS)
+    assert outcomes(reconcile(registry.admin)) == [("a", "SKIPPED FILES_UNAVAILABLE")]
+    assert no_agent(registry, "a")
+
+
+def _fail_writes(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Have the operating system refuse to write starter files."""
+
+    def refused(*_arguments: Any, **_named: Any) -> int:
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr("accredit_storage.directory.replacing.os.write", refused)
+
+
+def test_a_generator_of_a_package_has_the_last_word(registry: Registry) -> None:
+    loud = ContentGenerator("loud", 20, lambda context, text: text.upper())
+    object.__setattr__(registry.app, "generators", [*registry.app.generators, loud])
+    register(registry, "scribe", memory_seeds={"SOUL.md": "quiet"})
+    reconcile(registry.admin)
+    assert agent_file(registry, "scribe", "SOUL.md").read_text() == "QUIET\n"
+
+
+def test_an_agent_that_is_created_by_hand_begins_with_its_seeds_too(registry: Registry) -> None:
+    register(registry, "scribe", memory_seeds={"SOUL.md": "seed"})
+    registry.agent(registry.user(), "scribe")
+    assert agent_file(registry, "scribe", "SOUL.md").read_text() == "seed\n"
+    # What is suppressed contributes nothing, not even that.
+    register(registry, "other", memory_seeds={"SOUL.md": "seed"})
+    registry.admin.call("RegistryService/SuppressAgent", name="other")
+    registry.agent(registry.user(), "other")
+    assert agent_file(registry, "other", "SOUL.md").read_text() != "seed\n"
+
+
+def test_the_next_scaffolding_takes_new_seeds_for_missing_files_only(registry: Registry) -> None:
+    register(registry, "scribe", memory_seeds={"SOUL.md": "one", "USER.md": "one"})
+    reconcile(registry.admin)
+    register(registry, "scribe", memory_seeds={"SOUL.md": "two", "USER.md": "two"})
+    agent_file(registry, "scribe", "SOUL.md").unlink()
+    registry.admin.call(
+        "DirectoryService/ScaffoldFiles", directory={"agent": {"agent_slug": "scribe"}}
+    )
+    assert agent_file(registry, "scribe", "SOUL.md").read_text() == "two\n"
+    assert agent_file(registry, "scribe", "USER.md").read_text() == "one\n"
+
+
+def test_a_caller_who_loses_the_token_is_told_no_more(registry: Registry) -> None:
+    declare(registry, *(declared(f"agent-{number:03}") for number in range(60)))
+    reconcile(registry.admin)
+    admin = registry.user("ADMINISTRATOR")
+    everything = reconciling.ReconcileAgents(agent_slugs=[], validate_only=False)
+    chunks = reconciling.reconcile_agents(registry.app, _ask(admin), everything)
+    assert len(next(chunks).results) == 50
+    registry.admin.call("TokenService/RevokeUserTokens", user_id=admin.user_id)
+    # Nothing is to be created any more; what there is to tell is not for them either.
+    with pytest.raises(Unauthenticated):
+        next(chunks)
+
+
+def test_a_call_that_is_broken_off_keeps_what_it_told_of(registry: Registry) -> None:
+    declare(registry, *(declared(f"agent-{number:03}") for number in range(60)))
+    chunks = reconciling.reconcile_agents(
+        registry.app,
+        _ask(registry.admin),
+        reconciling.ReconcileAgents(agent_slugs=[], validate_only=False),
+    )
+    assert len(next(iter(chunks)).results) == 50
+    assert agent(registry, "agent-049")
+    assert no_agent(registry, "agent-050")
+
+
+def _ask(person: Person) -> Ask:
+    with person.registry.app.store.read() as tx:
+        token_id = tx.tokens.for_user(person.user_id)[0]
+    method = "RegistryService/ReconcileAgents"
+    return Ask(method=method, token_id=token_id, consistency=Consistency())

@@ -7,19 +7,17 @@ from pathlib import Path
 
 from accredit.manifests import Definition as Manifest
 from accredit.manifests import read_folder
+from accredit.manifests.folder import MAX_DEPTH, MAX_ENTRIES
 
 from . import logs
 from .abilities.app import App
-from .abilities.declarations import Declarations, Definition, Origin
-from .abilities.declaring import define
 from .abilities.errors import InvalidArgument
-from .abilities.reconciling import reconcile_as_server
+from .abilities.registry.declarations import Declarations, Definition, Origin
+from .abilities.registry.declaring import define
+from .abilities.registry.reconciling import reconcile_as_server
 
 log = logging.getLogger(__name__)
 
-# As far as ``accredit.manifests`` looks, so that nothing it reads changes unseen.
-_DEPTH = 8
-_MOST = 10_000
 # The rest can be listed.
 _LOGGED = 20
 
@@ -41,7 +39,7 @@ class ManifestFolder:
         What cannot be read is left out and noticed. The agents of manifests that have gone stay.
         """
         # Taken first: what changes while it is read is seen the next time.
-        signature = tuple(_look(self._folder, "", 1))[:_MOST]
+        signature = tuple(_look(self._folder, "", 1))[:MAX_ENTRIES]
         if signature == self._seen:
             return False
         definitions, notices = _read(self._folder)
@@ -130,5 +128,5 @@ def _look(folder: Path, prefix: str, depth: int) -> Iterator[tuple[str, int, int
             continue
         path = f"{prefix}{entry.name}"
         yield path, status.st_ino, status.st_size, status.st_mtime_ns
-        if entry.is_dir(follow_symlinks=False) and depth < _DEPTH:
+        if entry.is_dir(follow_symlinks=False) and depth < MAX_DEPTH:
             yield from _look(Path(entry.path), f"{path}/", depth + 1)

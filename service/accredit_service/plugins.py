@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from . import logs
-from .abilities.declarations import DEFAULT_PRIORITY, Definition, Origin, OwnerResolver
-from .abilities.declaring import MAX_SEED_BYTES, define
 from .abilities.errors import InvalidArgument
 from .abilities.generators import OVERRIDES, ContentGenerator
+from .abilities.registry.declarations import DEFAULT_PRIORITY, Definition, Origin, OwnerResolver
+from .abilities.registry.declaring import MAX_SEED_BYTES, define
 
 log = logging.getLogger(__name__)
 

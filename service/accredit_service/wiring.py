@@ -11,7 +11,7 @@ from accredit_storage.store import Store
 
 from . import plugins
 from .abilities.app import App, Limits
-from .abilities.declarations import Declarations
+from .abilities.registry.declarations import Declarations
 from .background import Beginning
 from .manifest_folder import ManifestFolder, Watch
 from .settings import Settings, SettingsError

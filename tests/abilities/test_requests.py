@@ -212,6 +212,8 @@ LISTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "UserService/ListUsers": ({}, {"text": "e"}),
     "SiteService/ListSites": ({}, {}),
     "ChangeService/ListChanges": ({}, {"newest_first": True}),
+    "DirectoryService/ListFiles": ({}, {"folder": "daily"}),
+    "RegistryService/ListAgentDefinitions": ({}, {}),
 }
 
 
@@ -222,6 +224,8 @@ def _list(scene: Scene, method: str) -> dict[str, Any]:
     registry.agent_token(scene.owner, scene.agent_id)
     other = registry.agent(scene.owner).agent_id
     registry.grant(other, heir)
+    for _ in range(2):
+        registry.admin.call("RegistryService/RegisterAgent", agent_slug=registry.name("declared"))
     return {**_fields(scene, method), **LISTS[method][0], "page_size": 1}
 
 

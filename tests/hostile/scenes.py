@@ -56,6 +56,29 @@ class Scene:
     def own_user(self) -> dict[str, Any]:
         return {"user_id": self.registry.user().user_id}
 
+    def own_file(self, path: str = "NOTES.md") -> dict[str, Any]:
+        """A file that is there again each time, in the directory of the agent."""
+        with self.registry.app.store.read() as tx:
+            agent = tx.agents.find(self.agent_id)
+        assert agent is not None
+        directories = self.registry.app.directories
+        directories.reach(agent, lambda place: directories.files.write(place, path, b"A line.\n"))
+        return {"directory": {"agent": _ref(self)}, "path": path}
+
+    def own_day(self) -> dict[str, Any]:
+        self.own_file("daily/2026/02/28.md")
+        return {"agent": _ref(self), "date": "2026-02-28"}
+
+    def own_definition(self) -> dict[str, Any]:
+        made = {"agent_slug": self.registry.name("declared"), "source": "scene"}
+        self.registry.admin.call("RegistryService/RegisterAgent", **made)
+        return made
+
+    def own_memory_file_type(self) -> dict[str, Any]:
+        filename = f"{self.registry.name('type')}.md"
+        self.registry.admin.call("RegistryService/RegisterMemoryFileType", filename=filename)
+        return {"filename": filename}
+
     def _agent(self, owner: Person) -> int:
         return int(self.registry.agent(owner, self.registry.name("agent")).agent_id)
 
@@ -172,4 +195,37 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     },
     "ChangeService/ListChanges": lambda s: {"agent_id": s.agent_id},
     "ChangeService/VerifyChanges": lambda s: {},
+    "DirectoryService/ResolveDirectory": lambda s: {"agent": _ref(s)},
+    "DirectoryService/ListFiles": lambda s: {"directory": {"agent": _ref(s)}, "page_size": 1},
+    "DirectoryService/ReadFile": lambda s: s.own_file(),
+    "DirectoryService/WriteFile": lambda s: {**s.own_file(), "content": b"Another line."},
+    "DirectoryService/AppendFile": lambda s: {**s.own_file(), "content": b"Another line."},
+    "DirectoryService/DeleteFile": lambda s: s.own_file(),
+    "DirectoryService/ScaffoldFiles": lambda s: {"directory": {"agent": _ref(s)}},
+    "DirectoryService/AppendDailyMemory": lambda s: {**s.own_day(), "text": "Another line."},
+    "DirectoryService/ReadDailyMemory": lambda s: s.own_day(),
+    "DirectoryService/WriteDailyMemory": lambda s: {**s.own_day(), "content": b"Another line."},
+    "DirectoryService/DeleteDailyMemory": lambda s: s.own_day(),
+    "DirectoryService/ListDailyMemory": lambda s: {"agent": _ref(s)},
+    "DirectoryService/SearchDailyMemory": lambda s: {"agent": _ref(s), "text": "line"},
+    "RegistryService/RegisterAgent": lambda s: {
+        "agent_slug": s.registry.name("declared"),
+        "label": "Declared",
+        "memory_seeds": {"SOUL.md": "Of some use."},
+        "default_config": {"model": "large"},
+    },
+    "RegistryService/UnregisterAgent": lambda s: s.own_definition(),
+    "RegistryService/SuppressAgent": lambda s: {"name": s.registry.name("declared")},
+    "RegistryService/GetAgentDefinition": lambda s: {
+        "agent_slug": s.own_definition()["agent_slug"]
+    },
+    "RegistryService/ListAgentDefinitions": lambda s: {"page_size": 1},
+    "RegistryService/ReconcileAgents": lambda s: {
+        "agent_slugs": [s.own_definition()["agent_slug"]]
+    },
+    "RegistryService/RegisterMemoryFileType": lambda s: {
+        "filename": f"{s.registry.name('type')}.md"
+    },
+    "RegistryService/DeregisterMemoryFileType": lambda s: s.own_memory_file_type(),
+    "RegistryService/ListMemoryFileTypes": lambda s: {},
 }

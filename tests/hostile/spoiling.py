@@ -143,6 +143,10 @@ def _put(message: Any, name: str, value: Any, repeated: bool) -> None:
         setattr(message, name, value)
         return
     field = getattr(message, name)
+    if isinstance(value, dict) and not isinstance(field, Struct):
+        field.clear()
+        field.update(value)
+        return
     field.SetInParent()
     if isinstance(field, Struct):
         field.Clear()
@@ -158,11 +162,21 @@ def spoils(message: Descriptor, way: tuple[str, ...] = ()) -> Iterator[Spoilt]:
     """All of them, for every field of a message and of those inside it."""
     for one in message.fields:
         path = (*way, one.name)
+        if _is_map(one):
+            for why, text in TEXTS.items():
+                yield Spoilt(path, f"key-{why}", {text: "text"})
+                yield Spoilt(path, f"value-{why}", {"SOUL.md": text})
+            yield Spoilt(path, "many", {f"{number}.md": "text" for number in range(20_000)})
+            continue
         for why, value in _values(one):
             yield Spoilt(path, why, value, repeated=one.is_repeated)
         inside = one.message_type
         if inside is not None and inside.full_name.startswith("accredit."):
             yield from spoils(inside, (*path, "0") if one.is_repeated else path)
+
+
+def _is_map(one: FieldDescriptor) -> bool:
+    return one.message_type is not None and one.message_type.GetOptions().map_entry
 
 
 def _values(one: FieldDescriptor) -> Sequence[tuple[str, Any]]:

@@ -35,6 +35,10 @@ def lists(scene: Scene) -> Iterator[List]:
     yield List("UserService/ListUsers", {}, {"active": True})
     yield List("SiteService/ListSites", {}, {"consistency": {"fully_consistent": True}})
     yield List("ChangeService/ListChanges", {}, {"newest_first": True})
+    directory = {"directory": {"agent": agent}}
+    yield List("DirectoryService/ListFiles", directory, {**directory, "folder": "daily"})
+    freshest = {"consistency": {"fully_consistent": True}}
+    yield List("RegistryService/ListAgentDefinitions", {}, freshest)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,7 @@ def all_lists(scene: Scene) -> dict[str, List]:
         scene.registry.grant(agent_id, scene.guest)
         scene.registry.agent_token(scene.member, scene.agent_id)
         scene._site()
+        scene.own_definition()
     return {one.method: one for one in lists(scene)}
 
 

@@ -123,10 +123,12 @@ class Eavesdropper:
         if outcome.code != "OK":
             self.replies.append((method, repr(outcome).encode()))
             return
-        if outcome.reply.DESCRIPTOR.fields_by_name.get("secret"):
-            self.secrets.add(outcome.reply.secret)
-            outcome.reply.ClearField("secret")
-        self.replies.append((method, outcome.reply.SerializeToString()))
+        replies = outcome.reply if isinstance(outcome.reply, list) else [outcome.reply]
+        for reply in replies:
+            if reply.DESCRIPTOR.fields_by_name.get("secret"):
+                self.secrets.add(reply.secret)
+                reply.ClearField("secret")
+            self.replies.append((method, reply.SerializeToString()))
         self.wire.keep_in()
 
     def call_by_name_of_a_secret(self) -> None:

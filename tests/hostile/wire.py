@@ -69,14 +69,16 @@ class Wire:
         descriptor = self.registry.methods[method]
         path = f"/{descriptor.containing_service.full_name}/{descriptor.name}"
         reply = GetMessageClass(descriptor.output_type)
-        invoke: Any = self.registry.channel.unary_unary(
+        channel, streams = self.registry.channel, descriptor.server_streaming
+        invoke: Any = (channel.unary_stream if streams else channel.unary_unary)(
             path, response_deserializer=reply.FromString
         )
         sent = list(metadata)
         if text := self.registry.admin.token if token is None else token:
             sent.append(("authorization", f"Bearer {text}"))
         try:
-            return Outcome("OK", reply=invoke(body, metadata=sent, timeout=60))
+            answer = invoke(body, metadata=sent, timeout=60)
+            return Outcome("OK", reply=list(answer) if streams else answer)
         except grpc.RpcError as error:
             return outcome_of(error)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from accredit.v1 import registry_pb2 as pb
-from accredit_service.abilities.declarations import Definition, Origin
-from accredit_service.abilities.declaring import define
+from accredit_service.abilities.registry.declarations import Definition, Origin
+from accredit_service.abilities.registry.declaring import define
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.records import Change, ChangeKind
 from tests.registry import Person, Registry

@@ -9,9 +9,9 @@ import pytest
 
 from accredit_service.abilities import bootstrap
 from accredit_service.abilities.app import App
-from accredit_service.abilities.declarations import Declarations
-from accredit_service.abilities.planning import Outcome
-from accredit_service.abilities.reconciling import reconcile_as_server
+from accredit_service.abilities.registry.declarations import Declarations
+from accredit_service.abilities.registry.planning import Outcome
+from accredit_service.abilities.registry.reconciling import reconcile_as_server
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.directory.directories import Directories
 from accredit_storage.records import ChangeKind

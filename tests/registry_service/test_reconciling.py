@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-from accredit_service.abilities import reconciling
+from accredit.v1 import change_pb2 as pb
 from accredit_service.abilities.consistency import Consistency
 from accredit_service.abilities.errors import Unauthenticated
 from accredit_service.abilities.generators import ContentGenerator, ScaffoldContext
-from accredit_service.abilities.planning import Outcome
 from accredit_service.abilities.reads import Ask
+from accredit_service.abilities.registry import reconciling
+from accredit_service.abilities.registry.planning import Outcome
 from accredit_storage.directory.places import AgentPlace
 from accredit_storage.records import ChangeKind
+from tests.abilities.asking import pages
 from tests.registry import Person, RefusedError, Registry
 from tests.registry_service.declaring import (
     agent,
@@ -148,11 +150,14 @@ def test_a_stray_directory_is_left_alone_and_costs_its_own_agent_only(registry: 
     stray = agent_file(registry, "stray", "notes.md")
     stray.parent.mkdir()
     stray.write_text("somebody's")
-    assert outcomes(reconcile(registry.admin)) == [
+    foretold = registry.admin.call("RegistryService/ReconcileAgents", validate_only=True)
+    became = outcomes(reconcile(registry.admin))
+    assert became == [
         ("a", "CREATED"),
         ("stray", "SKIPPED AGENT_DIRECTORY_CONFLICT"),
         ("z", "CREATED"),
     ]
+    assert outcomes(foretold[0].results) == became
     assert [path.name for path in stray.parent.iterdir()] == ["notes.md"]
 
 
@@ -209,6 +214,17 @@ def test_many_come_in_chunks_each_a_change_of_its_own(registry: Registry) -> Non
         ("grant", f"{first.agent_id}:{registry.admin.user_id}"),
     ]
     assert rows[0].actor.user_id == registry.admin.user_id
+
+
+def test_the_change_of_a_chunk_can_be_read_however_large_configs_are(registry: Registry) -> None:
+    # Many small values are what takes the most room in a message.
+    large = {"values": [[0]] * 2400, "text": "x" * 50_000}
+    declare(registry, *(declared(f"agent-{n:02}", default_config=large) for n in range(40)))
+    answers = registry.admin.call("RegistryService/ReconcileAgents")
+    assert [len(answer.results) for answer in answers] == [8] * 5
+    found = pages(registry.admin, "ChangeService/ListChanges", "changes", page_size=500)
+    kinds = [change.kind for page in found for change in page]
+    assert kinds.count(pb.CHANGE_KIND_DEFINITION_RECONCILED) == 5
 
 
 def test_a_caller_who_loses_the_right_is_stopped_between_chunks(registry: Registry) -> None:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 
-from .declarations import Declarations
 from .generators import DEFAULT_GENERATORS, ContentGenerator
+from .registry.declarations import Declarations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from accredit_storage.errors import FileMissing, PathInvalid
 from accredit_storage.records import ChangeKind, MemoryFileType, Role
 from accredit_storage.store import Transaction
 
-from . import definitions
 from .app import App
 from .directories import Directory, DirectoryRef, refusing, require_directory
 from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason
@@ -21,6 +20,7 @@ from .file_changes import Judge, change_file
 from .mutations import Call, Effect, Replayed, Written
 from .paging import Cursor, Page, PageRequest
 from .reads import Ask, reading
+from .registry import definitions
 from .rights import Principal
 from .scaffolding import (
     ScaffoldedFile,

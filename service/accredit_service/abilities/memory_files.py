@@ -8,10 +8,10 @@ from accredit_storage.records import ChangeKind, MemoryFileType, MemoryLayer, Su
 
 from . import snapshots, texts
 from .app import App
-from .declaring import last_part
 from .errors import NotFound, Reason, invalid
 from .mutations import Call, Effect, Mutation, Replayed, Written, mutate, subject
 from .reads import Ask, reading
+from .registry.declaring import last_part
 
 DEFAULT_PRIORITY = 50
 MAX_PRIORITY = 1000

@@ -16,10 +16,10 @@ from accredit_storage.errors import Conflict, DirectoryConflict, SlugTaken
 from accredit_storage.records import Agent, MemoryLayer
 from accredit_storage.store import WriteTransaction
 
-from . import definitions
 from .app import App
 from .errors import Aborted, AlreadyExists, Reason
 from .mutations import Call, Effect, Mutation, Replayed, Written, mutate
+from .registry import definitions
 from .scaffolding import ScaffoldedFile, StarterFile, foreseen, make_missing, starter_files
 
 T = TypeVar("T")

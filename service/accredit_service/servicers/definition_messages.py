@@ -6,9 +6,9 @@ from accredit.v1 import registry_pb2 as pb
 from accredit.v1 import types_pb2
 from accredit_storage.records import MemoryFileType
 
-from ..abilities.definitions import Standing
-from ..abilities.planning import Drift, Result
-from ..abilities.registering import Listed, sizes
+from ..abilities.registry.definitions import Standing
+from ..abilities.registry.planning import Drift, Result
+from ..abilities.registry.registering import Listed, sizes
 from . import file_messages, messages
 
 

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from accredit.v1.change_pb2 import Change, VerifyChangesResponse
 
 _HASH_LENGTH = 32
+# Of what one change touched; JSON and YAML have all of it.
+_SHOWN = 6
 
 
 def _subjects(change: "Change") -> str:
-    return " ".join(
-        f"{cell_at(subject, 'kind')}:{subject.subject_id}" for subject in change.subjects
-    )
+    shown = [
+        f"{cell_at(subject, 'kind')}:{subject.subject_id}" for subject in change.subjects[:_SHOWN]
+    ]
+    more = len(change.subjects) - len(shown)
+    return " ".join([*shown, *([f"and {more} more"] if more else [])])
 
 
 def _head(answer: "VerifyChangesResponse") -> str:

@@ -4,6 +4,7 @@ It goes in chunks, each a transaction and a change of its own: so nobody waits l
 writers' lock however many there are, and what was told of stays done.
 """
 
+import json
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -13,19 +14,20 @@ from typing import NamedTuple, Protocol
 from accredit_storage.records import Actor, Draft, Head
 from accredit_storage.store import Transaction
 
-from .agent_refs import clean_slug
-from .app import App
-from .declared_creation import Making, Results, create_declared
+from ..agent_refs import clean_slug
+from ..app import App
+from ..errors import Reason
+from ..mutations import Call, Effect, Written, mutate
+from ..reads import Ask, reading
+from .creating import Making, Results, create_declared, foreseen_strays
 from .definitions import Standing, all_standings
-from .errors import Reason
-from .mutations import Call, Effect, Written, mutate
-from .planning import SUPPRESSED, Outcome, Result, plan, skipped
-from .reads import Ask, reading
+from .planning import SUPPRESSED, Outcome, Result, described, plan, skipped
 
 log = logging.getLogger(__name__)
 
-#: Definitions in a chunk.
+#: Definitions in a chunk, and bytes of their configs as JSON: its change must fit into a message.
 CHUNK = 50
+CHUNK_BYTES = 512 * 1024
 MAX_SLUGS = 1000
 
 
@@ -155,13 +157,26 @@ def _chunks(
             if slug not in known
         ]
     total = len(standings) + len(unknown)
-    for start in range(0, len(standings), CHUNK):
-        results, head = _reconcile(
-            app, speaker, standings[start : start + CHUNK], validate_only=validate_only
-        )
+    for some in _portions(standings):
+        results, head = _reconcile(app, speaker, some, validate_only=validate_only)
         yield Chunk(results, total, None if validate_only else head)
     if unknown or not standings:
         yield Chunk(unknown, total, None if validate_only else head)
+
+
+def _portions(standings: Sequence[Standing]) -> Iterator[Sequence[Standing]]:
+    """The same in portions that are no more than a chunk may be."""
+    portion: list[Standing] = []
+    size = 0
+    for standing in standings:
+        config = len(json.dumps(described(standing.definition)))
+        if portion and (len(portion) == CHUNK or size + config > CHUNK_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(standing)
+        size += config
+    if portion:
+        yield portion
 
 
 def _reconcile(
@@ -179,7 +194,9 @@ def _reconcile(
         for one in standings
         if results[one.definition.slug].outcome is Outcome.CREATED
     ]
-    if missing and not validate_only:
+    if validate_only:
+        results |= foreseen_strays(app, missing)
+    elif missing:
         created, after = create_declared(app, speaker.write, missing)
         results |= created
         head = after or head

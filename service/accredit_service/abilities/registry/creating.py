@@ -25,16 +25,16 @@ from accredit_storage.records import (
 )
 from accredit_storage.store import WriteTransaction
 
-from . import snapshots
-from .agent_creation import NewAgent, add_agent
-from .app import App
+from .. import snapshots
+from ..agent_creation import NewAgent, add_agent
+from ..app import App
+from ..errors import Aborted, Reason
+from ..mutations import Effect, Written, subject
+from ..scaffolding import ScaffoldedFile, make_missing, starter_files
 from .declarations import Definition
 from .declaring import MAX_ID
 from .definitions import seeds_of
-from .errors import Aborted, Reason
-from .mutations import Effect, Written, subject
 from .planning import Outcome, Result, existing, find_owner, initial_config, skipped, without_owner
-from .scaffolding import ScaffoldedFile, make_missing, starter_files
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +106,25 @@ def create_declared(
     raise Aborted(Reason.CONTENTION, "others kept coming in between: try again")
 
 
+def foreseen_strays(app: App, missing: Sequence[Definition]) -> Results:
+    """Which of these agents could not be created, for a stray directory has their place."""
+    found = {}
+    for slug in (definition.slug for definition in missing):
+        try:
+            app.directories.moves.homes.require_free(slug)
+        except DirectoryConflict:
+            found[slug] = _in_the_way(slug)
+        except FilesUnavailable:
+            # What it looks like there will be seen when the disk answers.
+            break
+    return found
+
+
+def _in_the_way(slug: str) -> Result:
+    stray = f"there is a directory agents/{slug} that belongs to no agent"
+    return skipped(slug, Reason.AGENT_DIRECTORY_CONFLICT, stray)
+
+
 def _create_staged(
     app: App, write: Write, wanted: Sequence[_Wanted]
 ) -> tuple[Results, Head | None]:
@@ -139,8 +158,7 @@ def _directories(
             elif isinstance(creation, SlugTaken):
                 refused[slug] = _taken(app, definition)
             else:
-                stray = f"there is a directory agents/{slug} that belongs to no agent"
-                refused[slug] = skipped(slug, Reason.AGENT_DIRECTORY_CONFLICT, stray)
+                refused[slug] = _in_the_way(slug)
         yield staged, refused
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from accredit_storage.records import Agent, User
 from accredit_storage.store import Transaction
 
-from . import configs
-from .app import App
+from .. import configs
+from ..app import App
+from ..errors import InvalidArgument, Reason
+from ..scaffolding import ScaffoldedFile
 from .declarations import Definition
 from .definitions import Standing, default_owner
-from .errors import InvalidArgument, Reason
-from .scaffolding import ScaffoldedFile
 
 #: The reason of a result that is not the store's: somebody wants no such agent.
 SUPPRESSED = "SUPPRESSED"
@@ -88,7 +88,7 @@ def existing(tx: Transaction, definition: Definition, agent: Agent) -> Result:
         owner = _find(tx, definition.owner)
         wanted = definition.owner if owner is None else owner.user_id
         drift.append(_drift("owner_id", agent.owner_id, wanted))
-    drift.append(_drift("config", agent.config, _described(definition)))
+    drift.append(_drift("config", agent.config, described(definition)))
     return Result(
         agent_slug=definition.slug,
         outcome=Outcome.EXISTING,
@@ -116,10 +116,11 @@ def find_owner(app: App, tx: Transaction, wanted: int | str | None) -> User | No
 
 def initial_config(definition: Definition) -> Mapping[str, Any]:
     """The new agent's config. Raises InvalidArgument if that is larger than a config may be."""
-    return configs.checked("default_config", _described(definition))
+    return configs.checked("default_config", described(definition))
 
 
-def _described(definition: Definition) -> Mapping[str, Any]:
+def described(definition: Definition) -> Mapping[str, Any]:
+    """The definition's config, with its description where the config has none."""
     config = definition.default_config
     if definition.description and "description" not in config:
         return {**config, "description": definition.description}

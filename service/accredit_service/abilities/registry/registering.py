@@ -7,17 +7,18 @@ from typing import Any
 from accredit_storage.records import ChangeKind, StoredDefinition, SubjectKind
 from accredit_storage.store import Transaction
 
-from . import definitions, snapshots, texts
-from .agent_refs import clean_slug
-from .app import App
+from .. import snapshots, texts
+from ..agent_refs import clean_slug
+from ..app import App
+from ..errors import FailedPrecondition, NotFound, Reason
+from ..mutations import Call, Effect, Mutation, Replayed, Written, mutate, subject
+from ..paging import Cursor, Page, PageRequest
+from ..reads import Ask, reading
+from . import definitions
 from .declarations import DEFAULT_PRIORITY, Definition, Origin
 from .declaring import MAX_SOURCE, define
 from .definitions import Standing
-from .errors import FailedPrecondition, NotFound, Reason
-from .mutations import Call, Effect, Mutation, Replayed, Written, mutate, subject
-from .paging import Cursor, Page, PageRequest
 from .planning import Result, plan
-from .reads import Ask, reading
 
 MAX_SHOWN = 100
 # Held by whoever changes definitions: of two that are registered at once, one is the later.

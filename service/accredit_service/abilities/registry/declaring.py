@@ -7,10 +7,10 @@ from typing import Any
 
 from accredit_storage.directory import paths
 
-from . import configs, texts
-from .agent_refs import clean_slug
+from .. import configs, texts
+from ..agent_refs import clean_slug
+from ..errors import invalid
 from .declarations import DEFAULT_PRIORITY, Definition, Origin
-from .errors import invalid
 
 MAX_DESCRIPTION = 16 * 1024
 MAX_SOURCE = 100

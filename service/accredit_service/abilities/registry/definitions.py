@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from accredit_storage.records import StoredDefinition, User
 from accredit_storage.store import Transaction
 
-from . import slugs
-from .app import App
+from .. import slugs
+from ..app import App
 from .declarations import Definition, Origin
 
 #: The source of the default administrator's agent, by which it is suppressed.

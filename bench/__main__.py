@@ -8,6 +8,7 @@ of its own; so is the server. Read the ratios: the absolute figures are the mach
 
 import argparse
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from accredit.v1 import (
     agent_pb2_grpc,
     auth_pb2,
     auth_pb2_grpc,
+    directory_pb2,
+    directory_pb2_grpc,
     token_pb2,
     token_pb2_grpc,
     types_pb2,
@@ -36,6 +39,15 @@ from tests.postgres import running_postgres
 
 _CALLERS = 8
 _AGENTS = 1000
+_FILE_BYTES = 4096
+# A fifth of the calls is enough for them.
+_SLOW = {
+    "UpdateAgent",
+    "CreateToken",
+    "CreateAgent",
+    "WriteFile of 4 KiB",
+    "BatchCheckAccess of 100",
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +80,7 @@ def _measure(url: str, folder: Path, calls: int) -> list[Figures]:
         metadata = [("authorization", f"Bearer {secret}")]
         figures = [_figures("echo", _echo(echo, metadata), calls)]
         for name, call in _calls(address, metadata):
-            slow = name in ("UpdateAgent", "CreateToken", "BatchCheckAccess of 100")
+            slow = name in _SLOW
             figures.append(_figures(name, call, calls // 5 if slow else calls))
     return figures
 
@@ -119,6 +131,24 @@ def _calls(address: str, metadata: Any) -> Iterator[tuple[str, Callable[[], obje
     yield "CheckAccess", lambda: access.CheckAccess(single, metadata=metadata)
     yield "BatchCheckAccess of 100", lambda: access.BatchCheckAccess(batch, metadata=metadata)
     yield "ListAgents of 50", lambda: agents.ListAgents(listing, metadata=metadata)
+    directories = directory_pb2_grpc.DirectoryServiceStub(channel)
+    place = directory_pb2.DirectoryRef(agent=one)
+    write = directory_pb2.WriteFileRequest(
+        directory=place, path="MEMORY.md", content=b"x" * _FILE_BYTES
+    )
+    read = directory_pb2.ReadFileRequest(directory=place, path="MEMORY.md")
+    get = agent_pb2.GetAgentRequest(agent=one)
+    numbers = itertools.count()
+    yield "GetAgent", lambda: agents.GetAgent(get, metadata=metadata)
+    yield "WriteFile of 4 KiB", lambda: directories.WriteFile(write, metadata=metadata)
+    yield "ReadFile of 4 KiB", lambda: list(directories.ReadFile(read, metadata=metadata))
+    yield (
+        "CreateAgent",
+        lambda: agents.CreateAgent(
+            agent_pb2.CreateAgentRequest(agent_slug=f"new-{next(numbers)}", owner_id=1),
+            metadata=metadata,
+        ),
+    )
     yield "UpdateAgent", lambda: agents.UpdateAgent(update, metadata=metadata)
     yield "CreateToken", lambda: tokens.CreateToken(mint, metadata=metadata)
 

@@ -95,6 +95,7 @@ class _Lanes:
     """The threads, by kind of call, and the wait for the requests of each kind."""
 
     calls: Arrivals
+    files: Arrivals
     streams: Arrivals
     health: Arrivals
     watchers: Arrivals
@@ -108,6 +109,7 @@ class _Lanes:
 
         return cls(
             calls=lane("calls", threads, WAITING * threads, REQUEST_PATIENCE),
+            files=lane("files", threads, WAITING * threads, REQUEST_PATIENCE),
             streams=lane("streams", STREAMS, 0, REQUEST_PATIENCE),
             health=lane("health", 64, 256, HEALTH_PATIENCE),
             watchers=lane("watchers", HEALTH_WATCHERS, 0, HEALTH_PATIENCE),
@@ -116,7 +118,14 @@ class _Lanes:
         )
 
     def arrivals(self) -> Sequence[Arrivals]:
-        return (self.calls, self.streams, self.health, self.watchers, self.refusals)
+        return (
+            self.calls,
+            self.files,
+            self.streams,
+            self.health,
+            self.watchers,
+            self.refusals,
+        )
 
     def all(self) -> Sequence[Lane]:
         return [one.lane for one in self.arrivals()]
@@ -333,18 +342,35 @@ _WITH_FILE = frozenset(
 )
 
 
+#: The calls of other services that wait for the disk with the files. They get threads of their own,
+#: so that a disk that hangs keeps nobody's token from being judged or revoked.
+_ON_DISK = frozenset(
+    {
+        "AgentService/CreateAgent",
+        "AgentService/BatchCreateAgents",
+        "AgentService/GetAgent",
+        "AgentService/RenameAgent",
+        "AgentService/DeleteAgent",
+        "AgentService/ProvisionAgent",
+    }
+)
+
+
 def _largest_request(settings: Settings) -> int:
     return max(MESSAGE_LIMIT, settings.max_file_bytes + BESIDE_FILE)
 
 
 def _route(lanes: _Lanes, steps: _Steps, largest: int, method: str, streams: bool) -> Route:
-    """Which threads and steps a method gets. Health must answer when nothing else does."""
+    """Which threads, steps and size a method gets. Health must answer when nothing else does."""
     if method.startswith(f"{SERVICE}/"):
         if streams:
             return Route(lanes.watchers, steps.watchers)
         return Route(lanes.health, steps.health)
     limit = largest if method in _WITH_FILE else MESSAGE_LIMIT
-    return Route(lanes.streams if streams else lanes.calls, steps.calls, limit)
+    if streams:
+        return Route(lanes.streams, steps.calls, limit)
+    waits_for_disk = method in _ON_DISK or method.startswith("DirectoryService/")
+    return Route(lanes.files if waits_for_disk else lanes.calls, steps.calls, limit)
 
 
 def _options(settings: Settings) -> Sequence[tuple[str, object]]:

@@ -201,7 +201,11 @@ class Settings:
         default=8, metadata=_knob(_whole(1, 1000), "Database connections at most.")
     )
     threads: int = field(
-        default=16, metadata=_knob(_whole(1, 1000), "Calls that are worked on at once.")
+        default=16,
+        metadata=_knob(
+            _whole(1, 1000),
+            "Calls that are worked on at once, and as many again that wait for the agents' files.",
+        ),
     )
     tls_certificate: Path | None = field(
         default=None,

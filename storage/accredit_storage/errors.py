@@ -5,6 +5,7 @@
   + StoreBusy        no connection, lock or answer within the bound; nothing was written
   + StoreUnavailable the database cannot be reached, or went away
     + FilesUnavailable  the disk with the files does not answer or takes no writes
+      + WriteInDoubt     it failed in the very last step: the new content may be there
   + StoreFull        the disk or a quota is full; nothing was written
   + SchemaMismatch   the database is older or newer than this server can serve
   + SlugTaken        another agent has the slug that an update asks for; the transaction goes on
@@ -47,6 +48,10 @@ class StoreUnavailable(StoreError):
 
 class FilesUnavailable(StoreUnavailable):
     """The disk with the files does not answer or takes no writes; the database is not meant."""
+
+
+class WriteInDoubt(FilesUnavailable):
+    """A file was replaced, and the disk failed before it said so: the old content may come back."""
 
 
 class StoreFull(StoreError):

@@ -4,6 +4,7 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -34,7 +35,7 @@ def test_writers_that_wait_keep_no_token_from_being_judged(
     with running_registry(database_url, tmp_path, threads=THREADS) as registry:
         admin, directories = registry.admin, registry.app.directories
         guest = registry.user("GUEST")
-        write = {
+        write: dict[str, Any] = {
             "directory": {"common": "COMMON_DIRECTORY_SHARED"},
             "path": "NOTES.md",
             "content": b"A line.\n",

@@ -70,7 +70,7 @@ class Scene:
         return {"agent": _ref(self), "date": "2026-02-28"}
 
     def own_definition(self) -> dict[str, Any]:
-        made = {"agent_slug": self.registry.name("declared"), "source": "scene"}
+        made: dict[str, Any] = {"agent_slug": self.registry.name("declared"), "source": "scene"}
         self.registry.admin.call("RegistryService/RegisterAgent", **made)
         return made
 

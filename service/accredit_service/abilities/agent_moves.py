@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from accredit_storage.directory.moves import Move
-from accredit_storage.directory.places import AGENTS, AgentPlace
+from accredit_storage.directory.places import AGENTS
 from accredit_storage.errors import SlugTaken
 from accredit_storage.records import Agent, ChangeKind, Role
 
@@ -20,6 +20,7 @@ from .agents import (
     token_subjects,
 )
 from .app import App
+from .directories import Directory
 from .errors import Reason, invalid
 from .moving import OutdatedError, moved, mutate_and_move, require_free
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag
@@ -82,7 +83,7 @@ def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed]
         agent, old, new = planned.agent, planned.old_slug, planned.agent.agent_slug
         if call.validate_only:
             require_free(app, new)
-            would = app.directories.look(AgentPlace(old, agent.agent_id)).exists
+            would = Directory(agent=replace(agent, agent_slug=old)).state(app).exists
             yield lambda mutation: decide(mutation, None, would)
             return
         with moved(app.directories.moves.rename(agent.agent_id, old, new), new) as move:
@@ -126,7 +127,7 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
     def announce(planned: Deleted) -> Generator[Callable[[Mutation], Effect[Deleted]]]:
         agent, moves = planned.agent, app.directories.moves
         if call.validate_only:
-            would = app.directories.look(AgentPlace(agent.agent_slug, agent.agent_id)).exists
+            would = Directory(agent=agent).state(app).exists
             yield lambda mutation: decide(mutation, None, would and command.delete_files)
             return
         with moved(

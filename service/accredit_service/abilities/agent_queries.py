@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from accredit_storage.agents import AgentQuery, ListedAgent
 from accredit_storage.directory.directories import DirectoryState
-from accredit_storage.directory.places import AgentPlace, shown
 from accredit_storage.errors import StoreError
 from accredit_storage.records import Agent, AgentStatus, Grant, Role, User
 from accredit_storage.store import Transaction
@@ -22,6 +21,7 @@ from .agent_refs import (
     shown_holders,
 )
 from .app import App
+from .directories import Directory
 from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason
 from .facts import AgentFacts
 from .paging import Cursor, Page, PageRequest
@@ -76,15 +76,15 @@ def get_agent(app: App, ask: Ask, ref: AgentRef) -> AgentView:
             grants = shown_holders(
                 caller, tx.grants.page_for_agent(agent.agent_id, after=None, limit=_MAX_GRANTS)
             )
-    place = AgentPlace(agent.agent_slug, agent.agent_id)
+    directory = Directory(agent=agent)
     state = None
     with suppress(StoreError):
-        state = app.directories.look(place)
+        state = directory.state(app)
     return AgentView(
         agent=agent,
         caller_role=role,
         grants=grants,
-        directory_path=shown(place),
+        directory_path=directory.path,
         directory=state,
     )
 

@@ -13,9 +13,9 @@ from accredit_storage.store import Transaction
 from .agent_refs import AgentRef
 from .app import App
 from .directories import AgentDirectory, Directory, refusing, require_directory
-from .errors import PermissionDenied, Reason, invalid
+from .errors import Reason, invalid
 from .file_changes import change_file
-from .files import deleted, written
+from .files import deleted, require_journals, written
 from .mutations import Call, Effect, Replayed, Written
 from .reads import Ask, reading
 from .rights import Principal
@@ -110,6 +110,7 @@ def delete_day(
             directory.change(
                 app,
                 lambda place: app.directories.daily.delete(place, meant, if_match=if_match or None),
+                make=False,
             )
         return deleted(directory, path_of(meant))
 
@@ -172,10 +173,7 @@ def _write(
 def _judge(app: App, agent: AgentRef) -> Callable[[Transaction, Principal, datetime], Directory]:
     def judge(tx: Transaction, caller: Principal, now: datetime) -> Directory:
         directory = require_directory(tx, caller, AgentDirectory(agent), Role.OPERATOR, now)
-        if not app.daily_memory:
-            raise PermissionDenied(
-                Reason.DAILY_MEMORY_DISABLED, "this server is set to keep no journals"
-            )
+        require_journals(app)
         return directory
 
     return judge

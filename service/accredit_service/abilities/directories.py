@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from accredit_storage.directory.directories import DirectoryState
+from accredit_storage.directory.directories import NOTHING_THERE, DirectoryState
 from accredit_storage.directory.places import (
     LEGACY,
     NETWORK,
@@ -121,13 +121,14 @@ class Directory:
             return subject(SubjectKind.USER, self.user.user_id)
         return subject(SubjectKind.DIRECTORY, self.path)
 
-    def change(self, app: App, act: Callable[[Place], T]) -> T:
+    def change(self, app: App, act: Callable[[Place], T], *, make: bool = True) -> T:
         """What ``act`` answers for the place, wherever an agent's is by now, made if it is missing.
 
-        Not to be called within a transaction. Raises what ``act`` does, StoreErrors among it.
+        Not to be called within a transaction. Raises what ``act`` does, StoreErrors among it, and
+        DirectoryMissing where the directory is missing and not to be made.
         """
         if self.agent is not None:
-            return app.directories.reach(self.agent, act)
+            return app.directories.reach(self.agent, act, make=make)
         return act(self.place)
 
     def look(self, app: App, act: Callable[[Place], T], missing: T | None = None) -> T:
@@ -136,13 +137,15 @@ class Directory:
         Raises DirectoryMissing where that is None.
         """
         try:
-            if self.agent is not None:
-                return app.directories.reach(self.agent, act, make=False)
-            return act(self.place)
+            return self.change(app, act, make=False)
         except DirectoryMissing:
             if missing is None:
                 raise
             return missing
+
+    def state(self, app: App) -> DirectoryState:
+        """Whether it is there, and whether there is a file in it."""
+        return self.look(app, app.directories.look, NOTHING_THERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +191,7 @@ def resolve_directory(
             meant = UserDirectory(user_id) if owned is None else AgentDirectory(owned.agent_id)
         directory = require_directory(tx, caller, meant, Role.VIEWER, now)
     with refusing(directory):
-        return ResolvedDirectory(directory, app.directories.look(directory.place))
+        return ResolvedDirectory(directory, directory.state(app))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
-from accredit_storage.errors import Conflict, StoreError
+from accredit_storage.errors import Conflict, StoreError, WriteInDoubt
 from accredit_storage.store import Transaction
 
 from .app import App
@@ -51,6 +51,8 @@ def change_file(
         return judged
     try:
         effect = act(judged.directory)
+    except WriteInDoubt:
+        raise
     except BaseException:
         _release(app, call)
         raise

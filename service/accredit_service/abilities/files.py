@@ -26,7 +26,7 @@ from .scaffolding import (
     ScaffoldedFile,
     ScaffoldOutcome,
     StarterFile,
-    make_missing,
+    make_what_can_be,
     starter_files,
 )
 
@@ -114,12 +114,12 @@ def append_file(app: App, call: Call, command: WriteFile) -> Written[FileEntry] 
 
 
 def delete_file(app: App, call: Call, command: DeleteFile) -> Written[None] | Replayed:
-    """Remove a file. One of a protected type takes ADMIN on its agent."""
+    """Remove a file. One of a type that is protected or read-only takes ADMIN on its agent."""
 
     def judge(tx: Transaction, caller: Principal, now: datetime) -> Directory:
         directory = require_directory(tx, caller, command.directory, Role.OPERATOR, now)
-        found = _type_of(tx, directory, command.path)
-        if found is not None and found.protected:
+        found = _type_for(app, tx, caller, directory, command.path)
+        if found is not None and (found.protected or not found.editable):
             require_directory(tx, caller, command.directory, Role.ADMIN, now)
         return directory
 
@@ -130,6 +130,7 @@ def delete_file(app: App, call: Call, command: DeleteFile) -> Written[None] | Re
                 lambda place: app.directories.files.delete(
                     place, command.path, if_match=command.if_match or None
                 ),
+                make=False,
             )
         return deleted(directory, command.path)
 
@@ -163,7 +164,7 @@ def scaffold_files(
 
     def act(directory: Directory) -> Effect[tuple[ScaffoldedFile, ...]]:
         with refusing(directory, "filename"):
-            files = directory.change(app, lambda place: make_missing(app, place, starters))
+            files = directory.change(app, lambda place: make_what_can_be(app, place, starters))
         made = [one.path for one in files if one.outcome is ScaffoldOutcome.CREATED]
         if not made:
             return Effect(value=files)
@@ -209,28 +210,46 @@ def _written(
         with refusing(directory):
             return written(directory, directory.change(app, write))
 
-    return change_file(app, call, _may_write(command), act)
+    return change_file(app, call, _may_write(app, command), act)
 
 
-def _may_write(command: WriteFile) -> Judge:
+def _may_write(app: App, command: WriteFile) -> Judge:
     def judge(tx: Transaction, caller: Principal, now: datetime) -> Directory:
         directory = require_directory(tx, caller, command.directory, Role.OPERATOR, now)
-        found = _type_of(tx, directory, command.path)
+        found = _type_for(app, tx, caller, directory, command.path)
         if found is not None and not found.editable:
             raise FailedPrecondition(
                 Reason.FILE_READ_ONLY,
                 f"{found.filename} is not written by calls: ScaffoldFiles makes it",
             )
-        needed = "" if found is None else found.required_capability
-        if needed and not caller.holds(needed):
-            raise PermissionDenied(
-                Reason.ACTION_MISSING,
-                f"to write {command.path!r} takes {needed}",
-                metadata={"actions": needed},
-            )
         return directory
 
     return judge
+
+
+def require_journals(app: App) -> None:
+    """Raise PermissionDenied where journals are not to be written."""
+    if not app.daily_memory:
+        raise PermissionDenied(
+            Reason.DAILY_MEMORY_DISABLED, "this server is set to keep no journals"
+        )
+
+
+def _type_for(
+    app: App, tx: Transaction, caller: Principal, directory: Directory, path: str
+) -> MemoryFileType | None:
+    """The type of a file that is to be changed. Raises PermissionDenied if that takes more."""
+    if directory.agent is not None and path.casefold().startswith("daily/"):
+        require_journals(app)
+    found = _type_of(tx, directory, path)
+    needed = "" if found is None else found.required_capability
+    if needed and not caller.holds(needed):
+        raise PermissionDenied(
+            Reason.ACTION_MISSING,
+            f"to change {path!r} takes {needed}",
+            metadata={"actions": needed},
+        )
+    return found
 
 
 def _type_of(tx: Transaction, directory: Directory, path: str) -> MemoryFileType | None:

@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from accredit_storage.directory.places import Place
-from accredit_storage.errors import EtagMismatch, FileTooLarge, PathInvalid, QuotaExceeded
+from accredit_storage.errors import (
+    EtagMismatch,
+    FilesUnavailable,
+    FileTooLarge,
+    PathInvalid,
+    QuotaExceeded,
+    StoreFull,
+)
 from accredit_storage.records import Agent, MemoryLayer, User
 from accredit_storage.store import Transaction
 
@@ -76,6 +83,23 @@ def make_missing(
 ) -> tuple[ScaffoldedFile, ...]:
     """Make those files that are not there. Raises what the disk refuses, as StoreErrors."""
     return tuple(_make(app, place, starter) for starter in starters)
+
+
+def make_what_can_be(
+    app: App, place: Place, starters: Sequence[StarterFile]
+) -> tuple[ScaffoldedFile, ...]:
+    """The same, but where the disk refuses after some were made, the rest have FAILED."""
+    files: list[ScaffoldedFile] = []
+    for number, starter in enumerate(starters):
+        try:
+            files.append(_make(app, place, starter))
+        except (StoreFull, FilesUnavailable) as error:
+            if all(one.outcome is not ScaffoldOutcome.CREATED for one in files):
+                raise
+            left = [one.filename for one in starters[number:]]
+            files += [ScaffoldedFile(name, ScaffoldOutcome.FAILED, str(error)) for name in left]
+            break
+    return tuple(files)
 
 
 def foreseen(starters: Sequence[StarterFile]) -> tuple[ScaffoldedFile, ...]:

@@ -23,6 +23,7 @@ from accredit_storage.errors import (
     StoreError,
     StoreFull,
     StoreUnavailable,
+    WriteInDoubt,
 )
 
 from ..abilities.errors import (
@@ -107,6 +108,11 @@ STORE_FAILURES: Mapping[type[StoreError], Failure] = {
         Reason.FILES_UNAVAILABLE,
         "the disk with the files does not answer or takes no writes: an operator has to look at it",
         retry_after=timedelta(seconds=1),
+    ),
+    WriteInDoubt: Failure(
+        grpc.StatusCode.UNAVAILABLE,
+        Reason.FILES_UNAVAILABLE,
+        "the disk failed in the last step of the write: look whether it was carried out",
     ),
     StoreFull: Failure(
         grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +38,10 @@ class DirectoryState:
 
     exists: bool
     has_files: bool
+
+
+#: What there is where there is no directory.
+NOTHING_THERE = DirectoryState(exists=False, has_files=False)
 
 
 class Directories:
@@ -84,10 +87,9 @@ class Directories:
         return act(place)
 
     def look(self, place: Place) -> DirectoryState:
-        """Whether the directory of a place is there, and whether there is a file in it."""
-        with translated(), suppress(DirectoryMissing), self.tree.opened(place) as home:
+        """Whether there is a file in the directory of a place. Raises DirectoryMissing."""
+        with translated(), self.tree.opened(place) as home:
             return DirectoryState(exists=True, has_files=any(True for _ in walk(home)))
-        return DirectoryState(exists=False, has_files=False)
 
     def adopt(self, agent_id: int) -> bool:
         """Make a directory that was put there by hand the agent's; False if it is so already.

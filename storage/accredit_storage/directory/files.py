@@ -43,8 +43,8 @@ class Files:
     """The files of every place. Threads and processes may share a tree.
 
     Each call raises PathInvalid for its path, DirectoryMissing where the place is not there, and
-    FilesUnavailable, StoreFull or StoreBusy for the disk; then the old content is there. Only a
-    disk that fails in the last step of a write may leave the new one.
+    FilesUnavailable, StoreFull or StoreBusy for the disk; then the old content is there. Only
+    WriteInDoubt leaves that open.
     """
 
     def __init__(self, tree: DirectoryTree, limits: FileLimits | None = None) -> None:

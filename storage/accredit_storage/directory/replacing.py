@@ -5,6 +5,7 @@ import secrets
 from contextlib import suppress
 
 from accredit_storage.directory.folders import Folder
+from accredit_storage.errors import WriteInDoubt
 
 #: How the names of files begin that are still being written. A reader cannot ask for such a name.
 UNFINISHED = ".unfinished-"
@@ -14,8 +15,8 @@ def replace_content(folder: Folder, name: str, content: bytes, *, only_new: bool
     """Put ``content`` under the name, on disk when this returns: when it was, in nanoseconds.
 
     Whoever reads meanwhile, or after a crash, finds the old content or the new. Where this raises,
-    the old one is there, unless it was the very last step that failed. FileExistsError where it was
-    to be ``only_new`` and is not.
+    the old one is there; only WriteInDoubt leaves that open. FileExistsError where it was to be
+    ``only_new`` and is not.
     """
     unfinished = UNFINISHED + secrets.token_hex(8)
     try:
@@ -31,7 +32,10 @@ def replace_content(folder: Folder, name: str, content: bytes, *, only_new: bool
         with suppress(OSError):
             folder.remove(unfinished)
         raise
-    folder.sync()
+    try:
+        folder.sync()
+    except OSError as error:
+        raise WriteInDoubt("the disk failed in the last step of a write") from error
     return written_at
 
 

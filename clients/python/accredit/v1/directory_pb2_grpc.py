@@ -33,7 +33,7 @@ class DirectoryServiceStub(object):
     directory is INVALID_ARGUMENT, PATH_INVALID. No link is followed.
 
     An agent's directory is read with VIEWER on the agent and written with OPERATOR; to delete a file
-    whose type is protected takes ADMIN. A user's directory is its user's, or takes manage_users. The
+    whose type is protected or read-only takes ADMIN. A user's directory is its user's, or takes manage_users. The
     common ones may be read with any token, and written with manage_settings.
     """
 
@@ -118,7 +118,7 @@ class DirectoryServiceServicer(object):
     directory is INVALID_ARGUMENT, PATH_INVALID. No link is followed.
 
     An agent's directory is read with VIEWER on the agent and written with OPERATOR; to delete a file
-    whose type is protected takes ADMIN. A user's directory is its user's, or takes manage_users. The
+    whose type is protected or read-only takes ADMIN. A user's directory is its user's, or takes manage_users. The
     common ones may be read with any token, and written with manage_settings.
     """
 
@@ -162,7 +162,7 @@ class DirectoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteFile(self, request, context):
-        """DeleteFile removes a file.
+        """DeleteFile removes a file. One whose type is protected or read-only takes ADMIN on the agent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,7 +186,8 @@ class DirectoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReadDailyMemory(self, request, context):
-        """ReadDailyMemory returns a day of an agent's journal. Needs VIEWER on the agent.
+        """ReadDailyMemory returns a day of an agent's journal, in one message: a client has to take as much
+        as a file may have, 4 MiB by default, and a little more. Needs VIEWER on the agent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -306,7 +307,7 @@ class DirectoryService(object):
     directory is INVALID_ARGUMENT, PATH_INVALID. No link is followed.
 
     An agent's directory is read with VIEWER on the agent and written with OPERATOR; to delete a file
-    whose type is protected takes ADMIN. A user's directory is its user's, or takes manage_users. The
+    whose type is protected or read-only takes ADMIN. A user's directory is its user's, or takes manage_users. The
     common ones may be read with any token, and written with manage_settings.
     """
 

@@ -34,7 +34,7 @@ class DirectoryServiceStub:
     directory is INVALID_ARGUMENT, PATH_INVALID. No link is followed.
 
     An agent's directory is read with VIEWER on the agent and written with OPERATOR; to delete a file
-    whose type is protected takes ADMIN. A user's directory is its user's, or takes manage_users. The
+    whose type is protected or read-only takes ADMIN. A user's directory is its user's, or takes manage_users. The
     common ones may be read with any token, and written with manage_settings.
     """
 
@@ -60,7 +60,7 @@ class DirectoryServiceStub:
     AppendFile: _grpc.UnaryUnaryMultiCallable[_directory_pb2.AppendFileRequest, _directory_pb2.AppendFileResponse]
     """AppendFile adds to the end of a file, or makes it. Nothing of another writer comes in between."""
     DeleteFile: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteFileRequest, _directory_pb2.DeleteFileResponse]
-    """DeleteFile removes a file."""
+    """DeleteFile removes a file. One whose type is protected or read-only takes ADMIN on the agent."""
     ScaffoldFiles: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ScaffoldFilesRequest, _directory_pb2.ScaffoldFilesResponse]
     """ScaffoldFiles makes the starter files that are missing and never touches one that is there,
     even an empty one. Their content comes from the agent's definition, else from the defaults, and
@@ -71,7 +71,9 @@ class DirectoryServiceStub:
     heading. Needs OPERATOR on the agent.
     """
     ReadDailyMemory: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ReadDailyMemoryRequest, _directory_pb2.ReadDailyMemoryResponse]
-    """ReadDailyMemory returns a day of an agent's journal. Needs VIEWER on the agent."""
+    """ReadDailyMemory returns a day of an agent's journal, in one message: a client has to take as much
+    as a file may have, 4 MiB by default, and a little more. Needs VIEWER on the agent.
+    """
     WriteDailyMemory: _grpc.UnaryUnaryMultiCallable[_directory_pb2.WriteDailyMemoryRequest, _directory_pb2.WriteDailyMemoryResponse]
     """WriteDailyMemory replaces a whole day. Needs OPERATOR on the agent."""
     DeleteDailyMemory: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteDailyMemoryRequest, _directory_pb2.DeleteDailyMemoryResponse]
@@ -94,7 +96,7 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     directory is INVALID_ARGUMENT, PATH_INVALID. No link is followed.
 
     An agent's directory is read with VIEWER on the agent and written with OPERATOR; to delete a file
-    whose type is protected takes ADMIN. A user's directory is its user's, or takes manage_users. The
+    whose type is protected or read-only takes ADMIN. A user's directory is its user's, or takes manage_users. The
     common ones may be read with any token, and written with manage_settings.
     """
 
@@ -117,7 +119,7 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     AppendFile: _aio.UnaryUnaryMultiCallable[_directory_pb2.AppendFileRequest, _directory_pb2.AppendFileResponse]  # type: ignore[assignment]
     """AppendFile adds to the end of a file, or makes it. Nothing of another writer comes in between."""
     DeleteFile: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteFileRequest, _directory_pb2.DeleteFileResponse]  # type: ignore[assignment]
-    """DeleteFile removes a file."""
+    """DeleteFile removes a file. One whose type is protected or read-only takes ADMIN on the agent."""
     ScaffoldFiles: _aio.UnaryUnaryMultiCallable[_directory_pb2.ScaffoldFilesRequest, _directory_pb2.ScaffoldFilesResponse]  # type: ignore[assignment]
     """ScaffoldFiles makes the starter files that are missing and never touches one that is there,
     even an empty one. Their content comes from the agent's definition, else from the defaults, and
@@ -128,7 +130,9 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     heading. Needs OPERATOR on the agent.
     """
     ReadDailyMemory: _aio.UnaryUnaryMultiCallable[_directory_pb2.ReadDailyMemoryRequest, _directory_pb2.ReadDailyMemoryResponse]  # type: ignore[assignment]
-    """ReadDailyMemory returns a day of an agent's journal. Needs VIEWER on the agent."""
+    """ReadDailyMemory returns a day of an agent's journal, in one message: a client has to take as much
+    as a file may have, 4 MiB by default, and a little more. Needs VIEWER on the agent.
+    """
     WriteDailyMemory: _aio.UnaryUnaryMultiCallable[_directory_pb2.WriteDailyMemoryRequest, _directory_pb2.WriteDailyMemoryResponse]  # type: ignore[assignment]
     """WriteDailyMemory replaces a whole day. Needs OPERATOR on the agent."""
     DeleteDailyMemory: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteDailyMemoryRequest, _directory_pb2.DeleteDailyMemoryResponse]  # type: ignore[assignment]
@@ -150,7 +154,7 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
     directory is INVALID_ARGUMENT, PATH_INVALID. No link is followed.
 
     An agent's directory is read with VIEWER on the agent and written with OPERATOR; to delete a file
-    whose type is protected takes ADMIN. A user's directory is its user's, or takes manage_users. The
+    whose type is protected or read-only takes ADMIN. A user's directory is its user's, or takes manage_users. The
     common ones may be read with any token, and written with manage_settings.
     """
 
@@ -207,7 +211,7 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _directory_pb2.DeleteFileRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_directory_pb2.DeleteFileResponse, _abc.Awaitable[_directory_pb2.DeleteFileResponse]]:
-        """DeleteFile removes a file."""
+        """DeleteFile removes a file. One whose type is protected or read-only takes ADMIN on the agent."""
 
     @_abc_1.abstractmethod
     def ScaffoldFiles(
@@ -236,7 +240,9 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _directory_pb2.ReadDailyMemoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_directory_pb2.ReadDailyMemoryResponse, _abc.Awaitable[_directory_pb2.ReadDailyMemoryResponse]]:
-        """ReadDailyMemory returns a day of an agent's journal. Needs VIEWER on the agent."""
+        """ReadDailyMemory returns a day of an agent's journal, in one message: a client has to take as much
+        as a file may have, 4 MiB by default, and a little more. Needs VIEWER on the agent.
+        """
 
     @_abc_1.abstractmethod
     def WriteDailyMemory(

@@ -508,7 +508,7 @@ class GetAgentDefinitionRequest(_message.Message):
     agent_slug: _builtins.str
     """Cleaned as in CreateAgent."""
     include_seeds: _builtins.bool
-    """True: with the texts of its seeds."""
+    """True: with the texts of its seeds, 4 MiB at most, in one message."""
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
         """How fresh."""
@@ -791,7 +791,7 @@ class MemoryFileType(_message.Message):
     editable: _builtins.bool
     """False: it is not written by calls, only made by ScaffoldFiles."""
     required_capability: _builtins.str
-    """The action or capability that writing it takes besides. Empty: none."""
+    """The action or capability that writing or deleting it takes besides. Empty: none."""
     label: _builtins.str
     """For people to read."""
     @_builtins.property

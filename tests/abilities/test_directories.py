@@ -1,0 +1,290 @@
+"""Which directory is meant, who may read there, who may write there, and what else is refused."""
+
+from typing import Any
+
+import pytest
+
+from tests.abilities.filing import (
+    LEGACY,
+    NETWORK,
+    SHARED,
+    Fields,
+    get,
+    of_agent,
+    of_user,
+    on_disk,
+    paths,
+    put,
+    root_away,
+)
+from tests.directory.making import snapshot
+from tests.registry import Person, Registry
+
+NEVER_GIVEN = 2**40
+
+
+def resolved(person: Person, **fields: Any) -> tuple[Any, str, bool, bool]:
+    """What the directory is named by, where it is, whether it is there and has files."""
+    answer = person.call("DirectoryService/ResolveDirectory", **fields)
+    return answer.directory, answer.info.path, answer.info.exists, answer.info.has_files
+
+
+def test_an_agent_that_is_named_goes_first_by_id_or_slug(registry: Registry) -> None:
+    owner = registry.user()
+    registry.agent(owner)
+    second = registry.agent(owner)
+    for ref in ({"agent_id": second.agent_id}, {"agent_slug": f" {second.agent_slug.upper()} "}):
+        for user_id in (0, owner.user_id, NEVER_GIVEN):
+            directory, path, exists, has_files = resolved(owner, agent=ref, user_id=user_id)
+            assert directory.agent.agent_id == second.agent_id
+            assert (path, exists, has_files) == (f"agents/{second.agent_slug}", True, True)
+
+
+def test_of_a_users_agents_it_is_the_one_with_the_lowest_id(registry: Registry) -> None:
+    owner, other = registry.user(), registry.user()
+    # One that was given to them goes before those of their own making, and one granted never does.
+    granted, given = registry.agent(other), registry.agent(other)
+    registry.grant(granted.agent_id, owner, "ADMIN")
+    own = registry.agent(owner)
+    assert resolved(owner, user_id=owner.user_id)[1] == f"agents/{own.agent_slug}"
+    registry.admin.call(
+        "AgentService/TransferAgent",
+        agent={"agent_id": given.agent_id},
+        new_owner={"user_id": owner.user_id},
+    )
+    directory, path, *_ = resolved(owner, user_id=owner.user_id)
+    assert (directory.agent.agent_id, path) == (given.agent_id, f"agents/{given.agent_slug}")
+
+
+def test_a_user_without_an_agent_has_a_directory_of_their_own(registry: Registry) -> None:
+    user = registry.user()
+    directory, path, exists, has_files = resolved(user, user_id=user.user_id)
+    assert directory.user_id == user.user_id
+    assert (path, exists, has_files) == (f"users/{user.user_id}", False, False)
+    put(user, of_user(user), "notes.md", b"mine")
+    assert resolved(user, user_id=user.user_id)[2:] == (True, True)
+    # With an agent they mean the agent's, and still have their own.
+    agent = registry.agent(user)
+    assert resolved(user, user_id=user.user_id)[1] == f"agents/{agent.agent_slug}"
+    assert get(user, of_user(user), "notes.md") == b"mine"
+
+
+def test_where_nobody_is_named_it_is_the_legacy_one(registry: Registry) -> None:
+    guest = registry.user("GUEST")
+    directory, path, exists, _ = resolved(guest)
+    assert (directory.common, path, exists) == (3, "agent", True)
+
+
+def test_to_resolve_makes_nothing(registry: Registry) -> None:
+    user = registry.user()
+    agent = registry.agent(user)
+    on_disk(registry, "agents", agent.agent_slug).rename(on_disk(registry, "agents", ".away"))
+    before = snapshot(on_disk(registry))
+    assert resolved(user, agent={"agent_id": agent.agent_id})[2:] == (False, False)
+    assert resolved(user, user_id=user.user_id)[2:] == (False, False)
+    assert resolved(registry.admin, user_id=registry.user().user_id)[2:] == (False, False)
+    resolved(user)
+    assert snapshot(on_disk(registry)) == before
+
+
+def test_to_read_where_there_is_no_directory_makes_none(registry: Registry) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner)
+    ref: Fields = {"agent": {"agent_id": agent.agent_id}}
+    on_disk(registry, "agents", agent.agent_slug).rename(on_disk(registry, "agents", ".gone"))
+    before = snapshot(on_disk(registry))
+    for directory in (of_agent(agent), of_user(owner)):
+        assert paths(owner, directory) == []
+        refusal = owner.refused("DirectoryService/ReadFile", directory=directory, path="SOUL.md")
+        assert refusal.what == "NOT_FOUND FILE_NOT_FOUND"
+    assert not owner.call("DirectoryService/ListDailyMemory", **ref).months
+    assert not owner.call("DirectoryService/SearchDailyMemory", **ref, text="x").match_count
+    refusal = owner.refused("DirectoryService/ReadDailyMemory", **ref)
+    assert refusal.what == "NOT_FOUND FILE_NOT_FOUND"
+    assert snapshot(on_disk(registry)) == before
+
+
+def test_a_directory_with_folders_only_has_no_files(registry: Registry) -> None:
+    user = registry.user()
+    put(user, of_user(user), "a/b.md")
+    on_disk(registry, "users", str(user.user_id), "a", "b.md").unlink()
+    assert resolved(user, user_id=user.user_id)[2:] == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("directory", "field"),
+    [
+        ({}, "directory"),
+        ({"agent": {}}, "directory.agent"),
+        ({"agent": {"agent_id": -1}}, "directory.agent.agent_id"),
+        ({"user_id": 0}, "directory.user_id"),
+        ({"user_id": -1}, "directory.user_id"),
+        ({"common": 0}, "directory"),
+        ({"common": 4}, "directory.common"),
+    ],
+)
+def test_a_directory_that_nobody_can_mean_is_refused(
+    registry: Registry, directory: Any, field: str
+) -> None:
+    for method in ("ListFiles", "ReadFile", "WriteFile", "DeleteFile", "ScaffoldFiles"):
+        more = {} if method in ("ListFiles", "ScaffoldFiles") else {"path": "a.md"}
+        refusal = registry.admin.refused(f"DirectoryService/{method}", directory=directory, **more)
+        assert (refusal.what, list(refusal.fields)) == ("INVALID_ARGUMENT FIELD_INVALID", [field])
+
+
+def test_an_agents_directory_is_read_with_viewer_and_written_with_operator(
+    registry: Registry,
+) -> None:
+    owner, viewer, operator, other = (registry.user() for _ in range(4))
+    agent = registry.agent(owner)
+    registry.grant(agent.agent_id, viewer, "VIEWER")
+    registry.grant(agent.agent_id, operator, "OPERATOR")
+    put(operator, of_agent(agent), "notes.md", b"read this")
+    for reader in (owner, viewer, operator, registry.admin):
+        assert get(reader, of_agent(agent), "notes.md") == b"read this"
+        assert "notes.md" in paths(reader, of_agent(agent))
+    file = {"directory": of_agent(agent), "path": "notes.md"}
+    for method, more in (
+        ("WriteFile", {}),
+        ("AppendFile", {"content": b"x"}),
+        ("DeleteFile", {}),
+    ):
+        refusal = viewer.refused(f"DirectoryService/{method}", **file, **more)
+        assert refusal.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
+        assert refusal.metadata == {"required_role": "OPERATOR", "role": "VIEWER"}
+    scaffolding = viewer.refused("DirectoryService/ScaffoldFiles", directory=of_agent(agent))
+    assert scaffolding.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
+    for method in ("ReadFile", "WriteFile", "DeleteFile"):
+        hidden = other.refused(f"DirectoryService/{method}", **file)
+        assert hidden.what == "PERMISSION_DENIED AGENT_ACCESS_DENIED"
+        # In the same words whether the agent exists or not.
+        missing = other.refused(
+            f"DirectoryService/{method}", directory=of_agent(NEVER_GIVEN), path="notes.md"
+        )
+        assert missing.message.replace(str(NEVER_GIVEN), str(agent.agent_id)) == hidden.message
+    unknown = registry.admin.refused("DirectoryService/ListFiles", directory=of_agent(NEVER_GIVEN))
+    assert unknown.what == "NOT_FOUND AGENT_NOT_FOUND"
+
+
+def test_a_users_directory_is_their_own(registry: Registry) -> None:
+    user, other = registry.user("GUEST"), registry.user()
+    put(user, of_user(user), "notes.md", b"mine")
+    assert paths(user, of_user(user)) == ["notes.md"]
+    # Not even the agents of a user get at it, unless they were made to speak as the user.
+    agent = registry.agent(user)
+    token = registry.agent_token(registry.admin, agent.agent_id)
+    for stranger in (other, token):
+        for method in ("ListFiles", "ReadFile", "WriteFile", "DeleteFile"):
+            more = {} if method == "ListFiles" else {"path": "notes.md"}
+            refusal = stranger.refused(
+                f"DirectoryService/{method}", directory=of_user(user), **more
+            )
+            assert refusal.what == "PERMISSION_DENIED DIRECTORY_ACCESS_DENIED"
+            assert refusal.metadata == {"actions": "manage_users"}
+        # Which agent is theirs is not everybody's to know, nor whether there is such a user.
+        for user_id in (user.user_id, NEVER_GIVEN):
+            refusal = stranger.refused("DirectoryService/ResolveDirectory", user_id=user_id)
+            assert refusal.what == "PERMISSION_DENIED DIRECTORY_ACCESS_DENIED"
+    assert get(registry.admin, of_user(user), "notes.md") == b"mine"
+    for method in ("ResolveDirectory", "ListFiles", "WriteFile"):
+        named: dict[str, Any] = {"user_id": NEVER_GIVEN}
+        fields = named if method == "ResolveDirectory" else {"directory": named}
+        more = {"path": "notes.md"} if method == "WriteFile" else {}
+        refusal = registry.admin.refused(f"DirectoryService/{method}", **fields, **more)
+        assert refusal.what == "NOT_FOUND USER_NOT_FOUND"
+    assert not on_disk(registry, "users", str(NEVER_GIVEN)).exists()
+
+
+def test_a_token_that_may_view_only_writes_to_no_directory_of_its_user(registry: Registry) -> None:
+    user = registry.user()
+    put(user, of_user(user), "notes.md", b"mine")
+    minted = registry.admin.call(
+        "TokenService/CreateToken", user_id=user.user_id, ceiling={"max_role": "ROLE_VIEWER"}
+    )
+    weak = Person(registry, minted.secret, user_id=user.user_id)
+    assert get(weak, of_user(user), "notes.md") == b"mine"
+    refusal = weak.refused("DirectoryService/WriteFile", directory=of_user(user), path="notes.md")
+    assert refusal.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
+    assert refusal.metadata == {"required_role": "OPERATOR", "role": "VIEWER"}
+
+
+@pytest.mark.parametrize(
+    ("directory", "path"), [(SHARED, "shared"), (NETWORK, "network"), (LEGACY, "agent")]
+)
+def test_a_common_directory_is_everybodys_to_read_and_the_operators_to_write(
+    registry: Registry, directory: Any, path: str
+) -> None:
+    name = f"{registry.name('notes')}.md"
+    put(registry.admin, directory, name, b"for all")
+    assert on_disk(registry, path, name).read_bytes() == b"for all"
+    guest = registry.user("GUEST")
+    agent = registry.agent(guest)
+    for reader in (guest, registry.agent_token(registry.admin, agent.agent_id)):
+        assert get(reader, directory, name) == b"for all"
+        assert name in paths(reader, directory)
+        for method, more in (
+            ("WriteFile", {"path": name}),
+            ("AppendFile", {"path": name, "content": b"x"}),
+            ("DeleteFile", {"path": name}),
+            ("ScaffoldFiles", {}),
+        ):
+            refusal = reader.refused(f"DirectoryService/{method}", directory=directory, **more)
+            assert refusal.what == "PERMISSION_DENIED ACTION_MISSING"
+            assert refusal.metadata == {"actions": "manage_settings"}
+
+
+def test_a_stray_directory_is_not_taken_for_an_agents(registry: Registry) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner)
+    home = on_disk(registry, "agents", agent.agent_slug)
+    home.rename(on_disk(registry, "agents", f".{agent.agent_slug}"))
+    home.mkdir()
+    (home / "secret.md").write_bytes(b"of nobody")
+    file = {"directory": of_agent(agent), "path": "secret.md"}
+    refusal = owner.refused("DirectoryService/WriteFile", **file)
+    assert refusal.what == "ALREADY_EXISTS AGENT_DIRECTORY_CONFLICT"
+    assert refusal.metadata == {"agent_slug": agent.agent_slug}
+    # To whoever would make none, the agent has no directory.
+    for method in ("ReadFile", "DeleteFile"):
+        assert owner.refused(f"DirectoryService/{method}", **file).reason == "FILE_NOT_FOUND"
+    assert paths(owner, of_agent(agent)) == []
+    assert snapshot(home) == {"secret.md": b"of nobody"}
+
+
+def test_while_the_root_is_away_files_are_unavailable_and_the_rest_answers(
+    own_registry: Registry,
+) -> None:
+    registry = own_registry
+    owner = registry.user()
+    agent = registry.agent(owner)
+    ref: Fields = {"agent": {"agent_id": agent.agent_id}}
+    put(owner, of_agent(agent), "notes.md", b"still here")
+    with root_away(registry):
+        for method, fields in (
+            ("ResolveDirectory", ref),
+            ("ListFiles", {"directory": ref}),
+            ("ReadFile", {"directory": ref, "path": "notes.md"}),
+            ("WriteFile", {"directory": ref, "path": "notes.md"}),
+            ("DeleteFile", {"directory": ref, "path": "notes.md"}),
+            ("ScaffoldFiles", {"directory": ref}),
+            ("AppendDailyMemory", {**ref, "text": "A day."}),
+            ("ListDailyMemory", ref),
+        ):
+            refusal = owner.refused(f"DirectoryService/{method}", **fields)
+            assert refusal.what == "UNAVAILABLE FILES_UNAVAILABLE", method
+            assert refusal.retry_after
+        shown = owner.call("AgentService/GetAgent", **ref)
+        assert (shown.agent.agent_id, shown.HasField("directory")) == (agent.agent_id, False)
+        slug = registry.name("new")
+        for method, more in (
+            ("CreateAgent", {"agent_slug": slug, "owner_id": owner.user_id}),
+            ("RenameAgent", {**ref, "new_slug": slug}),
+            ("DeleteAgent", ref),
+        ):
+            refusal = registry.admin.refused(f"AgentService/{method}", **more)
+            assert refusal.what == "UNAVAILABLE FILES_UNAVAILABLE", method
+        # Nothing was made in its place, where it would hide what comes back.
+        assert not on_disk(registry).exists()
+    assert get(owner, of_agent(agent), "notes.md") == b"still here"
+    assert owner.call("AgentService/GetAgent", **ref).directory.has_files
+    assert registry.agent(owner, slug).agent_slug == slug

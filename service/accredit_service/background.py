@@ -63,7 +63,8 @@ def attempt(name: str, work: Callable[[], object]) -> None:
         work()
     except StoreError as error:
         log.warning("put off", extra=logs.fields(work=name, why=str(error)))
-    except Exception:
+    except (Exception, SystemExit):
+        # A package's code may ask the interpreter to end; that is not for a thread to do.
         log.exception("failed in the background", extra=logs.fields(work=name))
 
 
@@ -88,9 +89,18 @@ class Beginning:
         self._app = app
         self._then = then
         self._has_begun = False
+        self._looking = threading.Lock()
 
     def look(self) -> None:
-        """Do what is to be done."""
+        """Do what is to be done, unless another thread is at it."""
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._look()
+        finally:
+            self._looking.release()
+
+    def _look(self) -> None:
         if not self._has_begun:
             recovered = self._app.directories.start()
             for intent_id, error in recovered.failed.items():
@@ -123,13 +133,19 @@ class Housekeeping:
             requests = tx.requests.sweep(now - limits.request_retention)
         with store.write() as tx:
             reservations = tx.reservations.sweep(now)
-        self._app.directories.sweep()
         changes = 0
         while pruned := self._prune(now - limits.changes_retention):
             changes += pruned
+        # Last: what a disk refuses must not keep the log from being pruned.
+        unfinished = self._app.directories.sweep()
         log.debug(
             "swept",
-            extra=logs.fields(requests=requests, reservations=reservations, changes=changes),
+            extra=logs.fields(
+                requests=requests,
+                reservations=reservations,
+                changes=changes,
+                unfinished=unfinished,
+            ),
         )
 
     def _prune(self, before: datetime) -> int:

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 SETTINGS_EXIT = 2
 FAILURE_EXIT = 1
 
+#: Seconds that a server waits at most, before it listens, for its files and declared agents.
+_BEGINNING_PATIENCE = 5.0
+
 _DATABASE = ("database_url", "database_url_file", "data_dir", "log_level", "log_format")
 
 
@@ -123,7 +126,7 @@ def serve(migrate: bool, config: Path | None, **flags: object) -> None:
     """
     settings = _settings(config, flags)
     settings.check_serving()
-    from .background import attempt
+    from .background import attempt_within
     from .server import build, serve_until_signalled
     from .servicers import services
     from .wiring import make_app, make_beginning, open_store, prepare_schema, with_plugins
@@ -134,7 +137,8 @@ def serve(migrate: bool, config: Path | None, **flags: object) -> None:
     app = with_plugins(settings, make_app(settings, store))
     _bootstrap_if_new(settings, app)
     beginning = make_beginning(settings, app)
-    attempt("beginning", beginning.look)
+    # Where that takes long, it goes on while calls are answered.
+    attempt_within("beginning", _BEGINNING_PATIENCE, beginning.look)
     server = build(settings, app, services(app), upkeep=beginning.look)
     code = serve_until_signalled(server, lambda: click.echo(f"listening on {server.address}"))
     if code or not server.is_idle:

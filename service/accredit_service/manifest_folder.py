@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 # The rest can be listed.
 _LOGGED = 20
+# After so many looks it is tried again what the disk has refused.
+_RETRY_LOOKS = 30
 
 #: What a folder looks like from outside: path, inode, size and time of each thing in it.
 _Signature = tuple[tuple[str, int, int, int], ...]
@@ -32,15 +34,21 @@ class ManifestFolder:
         self._declarations = declarations
         self._folder = folder
         self._seen: _Signature | None = None
+        self._changed: _Signature | None = None
 
     def refresh(self) -> bool:
         """Read all manifests, if anything in the folder has changed; whether it had.
 
-        What cannot be read is left out and noticed. The agents of manifests that have gone stay.
+        Only what looks the same at two looks is read, but for the first time: a file that is still
+        being written would become half an agent, and stay one. What cannot be read is left out and
+        noticed. The agents of manifests that have gone stay.
         """
         # Taken first: what changes while it is read is seen the next time.
         signature = tuple(_look(self._folder, "", 1))[:MAX_ENTRIES]
         if signature == self._seen:
+            return False
+        if self._seen is not None and signature != self._changed:
+            self._changed = signature
             return False
         definitions, notices = _read(self._folder)
         self._declarations.replace_manifests(definitions, notices)
@@ -51,27 +59,34 @@ class ManifestFolder:
         )
         for notice in notices[:_LOGGED]:
             log.warning("manifest", extra=logs.fields(why=notice))
+        if len(notices) > _LOGGED:
+            log.warning("more of manifests", extra=logs.fields(notices=len(notices) - _LOGGED))
         return True
 
 
 class Watch:
     """Reconciles once at first, and again whenever the manifests have changed.
 
-    What fails is due again at the next look.
+    What fails is due again at the next look; where it was the disk that refused, after a while.
     """
 
     def __init__(self, app: App, folder: ManifestFolder | None) -> None:
         self._app = app
         self._folder = folder
         self._due = True
+        self._looks_to_wait = 0
 
     def look(self) -> None:
         """Reconcile if it is due."""
         if self._folder is not None and self._folder.refresh():
             self._due = True
+        if self._looks_to_wait:
+            self._looks_to_wait -= 1
+            self._due = self._due or not self._looks_to_wait
         if self._due:
-            counts = reconcile_as_server(self._app)
+            counts, is_refused = reconcile_as_server(self._app)
             self._due = False
+            self._looks_to_wait = _RETRY_LOOKS if is_refused else 0
             shown = {outcome.value: count for outcome, count in counts.items()}
             log.info("declared agents reconciled", extra=logs.fields(**shown))
 
@@ -82,7 +97,8 @@ def _read(folder: Path) -> tuple[list[Definition], list[str]]:
     except OSError as error:
         return [], [f"the folder of manifests cannot be read: {error.strerror}"]
     definitions = []
-    notices = [str(problem) for problem in manifests.problems]
+    # What costs an agent stands before what does not.
+    notices = [str(problem) for problem in (*manifests.errors, *manifests.notices)]
     for manifest in manifests.definitions:
         where = f"{manifest.file}:{manifest.line}"
         try:

@@ -127,12 +127,14 @@ def load(suppressed: Collection[str] = ()) -> Plugins:
         registrar = AgentRegistrar(name, priority)
         try:
             declare(registrar)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.exception("entry point failed", extra=logs.fields(group=AGENTS, name=name))
             notices.append(f"{name}: failed, and declares nothing: {error!r}")
             continue
         definitions += registrar.definitions
         notices += registrar.notices
+    for notice in notices:
+        log.warning("package", extra=logs.fields(why=notice))
     generators = [
         ContentGenerator(name, _priority(name, generate, OVERRIDES, notices), generate)
         for name, generate in _loaded(SCAFFOLD, notices)
@@ -163,7 +165,7 @@ def _loaded(
             if not callable(target):
                 raise TypeError("it cannot be called")
             found.append((point.name, target))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.exception("entry point failed", extra=logs.fields(group=group, name=point.name))
             notices.append(f"{point.name}: cannot be loaded: {error!r}")
     return found

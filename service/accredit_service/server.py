@@ -42,6 +42,7 @@ from .interceptors.limits import (
     limit_metadata,
     receive_limit,
     share_among_sources,
+    share_among_users,
 )
 from .interceptors.pipeline import Pipeline, Route
 from .interceptors.telemetry import log_calls
@@ -56,6 +57,10 @@ log = logging.getLogger(__name__)
 WAITING = 16
 #: Streams at a time; each holds a thread of its own while it lasts.
 STREAMS = 64
+#: Files that are being read at a time: all of them, and those of one user. Whoever reads slowly
+#: holds a thread for as long as a call may take.
+DOWNLOADS = 64
+DOWNLOADS_OF_ONE = 8
 #: Watchers of the server's health at a time, likewise: all of them, and those of one address.
 HEALTH_WATCHERS = 256
 WATCHERS_OF_ONE = 16
@@ -96,6 +101,7 @@ class _Lanes:
 
     calls: Arrivals
     files: Arrivals
+    downloads: Arrivals
     streams: Arrivals
     health: Arrivals
     watchers: Arrivals
@@ -110,6 +116,7 @@ class _Lanes:
         return cls(
             calls=lane("calls", threads, WAITING * threads, REQUEST_PATIENCE),
             files=lane("files", threads, WAITING * threads, REQUEST_PATIENCE),
+            downloads=lane("downloads", DOWNLOADS, 0, REQUEST_PATIENCE),
             streams=lane("streams", STREAMS, 0, REQUEST_PATIENCE),
             health=lane("health", 64, 256, HEALTH_PATIENCE),
             watchers=lane("watchers", HEALTH_WATCHERS, 0, HEALTH_PATIENCE),
@@ -121,6 +128,7 @@ class _Lanes:
         return (
             self.calls,
             self.files,
+            self.downloads,
             self.streams,
             self.health,
             self.watchers,
@@ -271,6 +279,7 @@ class _Steps:
     """What each call goes through, by kind of call, outermost first."""
 
     calls: Sequence[Step]
+    downloads: Sequence[Step]
     health: Sequence[Step]
     watchers: Sequence[Step]
 
@@ -294,20 +303,22 @@ class _Steps:
         guard = Guard(
             settings.failed_credentials_per_minute, patient=settings.threads // 2, clock=clock
         )
-        return cls(
-            calls=(
-                log_calls(clock),
-                answer_failures,
-                limit_metadata,
-                deadlines.limit,
-                authenticate(
-                    partial(auth.identify, app),
-                    guard,
-                    is_open=is_open.__contains__,
-                    trusted_proxies=settings.trusted_proxies,
-                ),
-                check_access({**permissions, **_COMPANION_PERMISSIONS}),
+        calls = (
+            log_calls(clock),
+            answer_failures,
+            limit_metadata,
+            deadlines.limit,
+            authenticate(
+                partial(auth.identify, app),
+                guard,
+                is_open=is_open.__contains__,
+                trusted_proxies=settings.trusted_proxies,
             ),
+            check_access({**permissions, **_COMPANION_PERMISSIONS}),
+        )
+        return cls(
+            calls=calls,
+            downloads=(*calls, share_among_users(DOWNLOADS_OF_ONE)),
             # Not logged, open to everybody; a watcher stays for as long as it likes.
             health=(answer_failures, deadlines.limit),
             watchers=(
@@ -367,6 +378,8 @@ def _route(lanes: _Lanes, steps: _Steps, largest: int, method: str, streams: boo
             return Route(lanes.watchers, steps.watchers)
         return Route(lanes.health, steps.health)
     limit = largest if method in _WITH_FILE else MESSAGE_LIMIT
+    if method == "DirectoryService/ReadFile":
+        return Route(lanes.downloads, steps.downloads)
     if streams:
         return Route(lanes.streams, steps.calls, limit)
     waits_for_disk = method in _ON_DISK or method.startswith("DirectoryService/")

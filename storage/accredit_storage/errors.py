@@ -111,4 +111,11 @@ class QuotaExceeded(StoreError):
 
 
 class DirectoryConflict(StoreError):
-    """The place is taken by a directory that is not this agent's; it is never adopted."""
+    """The place is taken by a directory that is not this agent's; it is never adopted.
+
+    ``name`` is what it is called there.
+    """
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name

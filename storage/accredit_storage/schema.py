@@ -321,3 +321,12 @@ store_state = Table(
     Column("oldest_server", Integer, nullable=False),
     CheckConstraint("row_id = 1", name="row_id"),
 )
+
+# One row at most: which tree of files belongs to this store, from their first start together.
+file_trees = Table(
+    "file_trees",
+    metadata,
+    Column("row_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("files_id", PlainText, nullable=False),
+    CheckConstraint("row_id = 1", name="row_id"),
+)

@@ -23,11 +23,15 @@ from accredit_storage.memory_files import MemoryFileTypes
 from accredit_storage.records import Draft, Head
 from accredit_storage.requests import Requests
 from accredit_storage.reservations import Reservations
-from accredit_storage.schema import store_state
+from accredit_storage.schema import file_trees, store_state
 from accredit_storage.sites import Sites
+from accredit_storage.statements import by_dialect
 from accredit_storage.tokens import Tokens
 from accredit_storage.users import Users
 
+_claim_files = by_dialect(
+    lambda insert: insert(file_trees).on_conflict_do_nothing(index_elements=["row_id"])
+)
 _head = select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash)
 
 
@@ -54,6 +58,11 @@ class Transaction:
         """Where the log stands in this view."""
         epoch, revision, hash_ = self.connection.execute(_head).one()
         return Head(epoch=epoch, revision=revision, hash=hash_)
+
+    def files_id(self) -> str | None:
+        """Which tree of files belongs to this store; None before one does."""
+        found: str | None = self.connection.scalar(select(file_trees.c.files_id))
+        return found
 
 
 class WriteTransaction(Transaction):
@@ -91,6 +100,12 @@ class WriteTransaction(Transaction):
         """
         if self.connection.dialect.name == "postgresql":
             self.connection.execute(select(func.pg_advisory_xact_lock_shared(advisory_key(name))))
+
+    def claim_files(self, files_id: str) -> str:
+        """Take a tree of files for this store's, unless another is: the one that is then."""
+        statement = _claim_files[self.connection.dialect.name]
+        self.connection.execute(statement, {"row_id": 1, "files_id": files_id})
+        return self.files_id() or files_id
 
     def renew_epoch(self) -> str:
         """Declare void what anybody remembers of this store, as after a restore: the new epoch."""

@@ -90,6 +90,13 @@ def _file(scene: Scene, path: str = "NOTES.md") -> Fields:
     return {**_directory(scene), "path": path}
 
 
+def _unscaffolded(scene: Scene) -> Fields:
+    """The agent's directory without one of its starter files."""
+    _file(scene, "MEMORY.md")
+    scene.registry.admin.call("DirectoryService/DeleteFile", **_directory(scene), path="MEMORY.md")
+    return _directory(scene)
+
+
 def _day(scene: Scene) -> Fields:
     _file(scene, "daily/2026/02/28.md")
     return {**scene.agent, "date": "2026-02-28"}
@@ -237,7 +244,7 @@ REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
     "DirectoryService/AppendFile": lambda s, _: {**_file(s), "content": b"Another line.\n"},
     "DirectoryService/DeleteFile": lambda s, _: _file(s),
     "DirectoryService/DeleteFile protected": lambda s, _: _file(s, "SOUL.md"),
-    "DirectoryService/ScaffoldFiles": lambda s, _: _directory(s),
+    "DirectoryService/ScaffoldFiles": lambda s, _: _unscaffolded(s),
     "DirectoryService/AppendDailyMemory": lambda s, _: {**_day(s), "text": "Another line."},
     "DirectoryService/ReadDailyMemory": lambda s, _: _day(s),
     "DirectoryService/WriteDailyMemory": lambda s, _: {**_day(s), "content": b"Another line.\n"},

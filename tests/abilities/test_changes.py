@@ -37,7 +37,30 @@ LOGGED: Mapping[str, tuple[str, str]] = {
     "UserService/DeleteUser": ("USER_DELETED", "GRANT TOKEN USER"),
     "SiteService/CreateSite": ("SITE_CREATED", "SITE"),
     "SiteService/DeleteSite": ("SITE_DELETED", "SITE"),
+    "DirectoryService/WriteFile": ("FILE_WRITTEN", "AGENT"),
+    "DirectoryService/AppendFile": ("FILE_WRITTEN", "AGENT"),
+    "DirectoryService/DeleteFile": ("FILE_DELETED", "AGENT"),
+    "DirectoryService/ScaffoldFiles": ("FILES_SCAFFOLDED", "AGENT"),
+    "DirectoryService/AppendDailyMemory": ("FILE_WRITTEN", "AGENT"),
+    "DirectoryService/WriteDailyMemory": ("FILE_WRITTEN", "AGENT"),
+    "DirectoryService/DeleteDailyMemory": ("FILE_DELETED", "AGENT"),
+    "RegistryService/RegisterAgent": ("DEFINITION_REGISTERED", "DEFINITION"),
+    "RegistryService/UnregisterAgent": ("DEFINITION_UNREGISTERED", "DEFINITION"),
+    "RegistryService/SuppressAgent": ("DEFINITION_SUPPRESSED", "DEFINITION"),
+    "RegistryService/ReconcileAgents": ("DEFINITION_RECONCILED", "AGENT GRANT USER"),
+    "RegistryService/RegisterMemoryFileType": ("MEMORY_FILE_TYPE_CHANGED", "MEMORY_FILE_TYPE"),
+    "RegistryService/DeregisterMemoryFileType": ("MEMORY_FILE_TYPE_CHANGED", "MEMORY_FILE_TYPE"),
 }
+#: How the kinds end of changes that make something, and of those that end something.
+MAKE = (
+    "CREATED",
+    "BULK",
+    "WRITTEN",
+    "SCAFFOLDED",
+    "N_REGISTERED",
+    "RECONCILED",
+)
+END = ("DELETED", "GRANT_REVOKED", "UNREGISTERED")
 
 
 @pytest.fixture
@@ -77,7 +100,11 @@ def test_a_call_logs_one_change_that_says_who_did_what_to_what(scene: Scene, met
     fields = REQUESTS[method](scene, admin)
     (last,) = _newest(scene.registry)
 
-    admin.call(method, **fields, request_id=id_)
+    if method == "RegistryService/ReconcileAgents":
+        id_ = ""
+        admin.call(method, **fields)
+    else:
+        admin.call(method, **fields, request_id=id_)
 
     change, before = _newest(scene.registry, 2)
     kind, subjects = LOGGED[method]
@@ -91,15 +118,15 @@ def test_a_call_logs_one_change_that_says_who_did_what_to_what(scene: Scene, met
         sorted(
             {
                 name
-                for name in ("AGENT", "GRANT", "SITE", "TOKEN", "USER")
-                if _subjects(change, name)
+                for each in change_pb2.SubjectKind.keys()  # noqa: SIM118
+                if _subjects(change, name := each.removeprefix("SUBJECT_KIND_"))
             }
         )
         == subjects.split()
     )
     assert len(change.hash) == 32
-    made = kind.endswith("CREATED") or kind == "BULK"
-    ended = kind.endswith("DELETED") or kind == "GRANT_REVOKED"
+    made = kind.endswith(MAKE) or method.endswith("RegisterMemoryFileType")
+    ended = kind.endswith(END) or method.endswith("DeregisterMemoryFileType")
     several = method in ("TokenService/RevokeAgentTokens", "TokenService/RevokeUserTokens")
     assert change.HasField("before") is not (made or several)
     assert change.HasField("after") is not ended

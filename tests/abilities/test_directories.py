@@ -288,3 +288,20 @@ def test_while_the_root_is_away_files_are_unavailable_and_the_rest_answers(
     assert get(owner, of_agent(agent), "notes.md") == b"still here"
     assert owner.call("AgentService/GetAgent", **ref).directory.has_files
     assert registry.agent(owner, slug).agent_slug == slug
+
+
+def test_a_token_that_is_held_to_viewer_writes_nowhere(registry: Registry) -> None:
+    heir = registry.user()
+    minted = registry.admin.call(
+        "TokenService/CreateToken",
+        ceiling={
+            "max_role": "ROLE_VIEWER",
+            "capabilities": ["manage_settings", "manage_users", "manage_agents"],
+        },
+    )
+    held = Person(registry, minted.secret, user_id=registry.admin.user_id)
+    agent = registry.agent(heir)
+    for directory in (SHARED, of_user(heir), of_user(held), of_agent(agent)):
+        refusal = held.refused("DirectoryService/WriteFile", directory=directory, path="a.md")
+        assert refusal.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
+        assert paths(held, directory) == paths(registry.admin, directory)

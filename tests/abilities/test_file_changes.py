@@ -3,10 +3,13 @@
 import errno
 import hashlib
 import os
+import sqlite3
 import stat
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -327,3 +330,22 @@ def test_of_those_who_have_seen_the_same_state_one_writes(
     assert get(owner, home, "a.md") == f"{place}".encode()
     home_on_disk = on_disk(registry, "agents", agent.agent_slug)
     assert not list(home_on_disk.glob(".unfinished*"))
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_what_was_done_and_could_not_be_logged_is_not_to_be_sent_again(
+    own_registry: Registry, tmp_path: Path
+) -> None:
+    registry = own_registry
+    owner = registry.user()
+    home = of_agent(registry.agent(owner))
+    fields: Fields = {"directory": home, "path": "a.md", "content": b"x"}
+    with closing(sqlite3.connect(tmp_path / "accredit.db", isolation_level=None)) as database:
+        database.execute(
+            "CREATE TRIGGER no_log BEFORE INSERT ON changes BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+        refusal = owner.refused("DirectoryService/AppendFile", **fields)
+        database.execute("DROP TRIGGER no_log")
+    assert refusal.what == "ABORTED REQUEST_IN_DOUBT"
+    assert refusal.retry_after is None
+    assert get(owner, home, "a.md") == b"x"

@@ -1,5 +1,6 @@
 """Starter files: what they begin with, and that what is there is never touched."""
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,33 @@ def test_a_plugin_may_override_and_one_with_a_bug_is_passed_over(
         memory = get(owner, of_agent(answer.agent), "MEMORY.md").decode()
         assert memory.startswith("# Memory\n")
         assert memory.endswith("by MEMORY.md\n")
+
+
+def test_generators_keep_no_writer_waiting(database_url: str, tmp_path: Path) -> None:
+    """Other people's code, which may take long, or call us."""
+    calling: list[Registry] = []
+
+    def calls_us(context: object, text: str) -> str:
+        (registry,) = calling
+        registry.admin.call("SiteService/CreateSite", site_slug=registry.name("made"))
+        return text + "And a line."
+
+    generators = (*DEFAULT_GENERATORS, ContentGenerator("calls-us", 30, calls_us))
+    with running_registry(database_url, tmp_path, more={"generators": generators}) as registry:
+        calling.append(registry)
+        owner = registry.user()
+        agent = registry.agent(owner)
+        assert get(owner, of_agent(agent), "SOUL.md").endswith(b"And a line.\n")
+        owner.call("DirectoryService/DeleteFile", directory=of_agent(agent), path="SOUL.md")
+        owner.call(
+            "DirectoryService/ScaffoldFiles",
+            directory=of_agent(agent),
+            filename="SOUL.md",
+            request_id=str(uuid.uuid4()),
+        )
+        assert get(owner, of_agent(agent), "SOUL.md").endswith(b"And a line.\n")
+        registry.admin.call("RegistryService/RegisterAgent", agent_slug="declared")
+        registry.admin.call("RegistryService/ReconcileAgents")
+        made = registry.admin.call("SiteService/ListSites", page_size=500).sites
+    # For each file of the two new agents, and for the one that was made again.
+    assert len(made) == 2 * len(STARTERS) + 1

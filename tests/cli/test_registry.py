@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from accredit_storage.directory.limits import FileLimits
 from tests.cli.conftest import Cli
 from tests.cli.processes import on_terminal
 from tests.registry import Person, Registry
@@ -186,6 +187,82 @@ def test_slugs_that_the_server_finds_the_same_are_the_same(cli: Cli, tmp_path: P
     assert cli.json("agents", "get", "my-agent")["agent"]["agentName"] == "Mine"
 
 
+def test_manifests_that_spell_one_slug_differently_are_written_once(
+    cli: Cli, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, names in ((first, ("C++", "Café", "a.b.c")), (second, ("C#", "cafe", "a b c"))):
+        folder.mkdir()
+        for number, name in enumerate(names):
+            (folder / f"{number}.md").write_text(ROLE.format(name=f"'{name}'"))
+    words = ("registry", "apply", str(first), str(second))
+    applied = cli.done(*words)
+    assert [row[:3] for row in applied.rows[1:]] == [
+        ["c", "created", f"{second}/0.md"],
+        ["cafe", "created", f"{second}/1.md"],
+        ["a-b-c", "created", f"{second}/2.md"],
+    ]
+    line = f"notice: {first}/0.md:1: replaced by {second}/0.md:1, which has the same slug c"
+    assert line in applied.err.splitlines()
+    counts = "3 created, 0 existing, 0 skipped, 3 replaced, 0 files with errors"
+    assert last_line(applied.err) == counts
+    assert "I am 'C#'." in cli.done("files", "cat", "SOUL.md", "--agent", "c").out
+    before = revision(cli)
+    assert last_line(cli.done(*words).err) == counts.replace("3 created, 0", "0 created, 3")
+    assert revision(cli) == before
+
+
+def test_paths_that_overlap_replace_nothing(cli: Cli, ada: Person, roles: Path) -> None:
+    applied = cli.done("registry", "apply", str(roles), str(roles / "a.md"))
+    assert last_line(applied.err) == "3 created, 0 existing, 0 skipped, 0 files with errors"
+
+
+def test_a_manifest_that_the_server_refuses_replaces_no_other(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "1.yaml").write_text("slug: one\nlabel: First\n")
+    (tmp_path / "2.yaml").write_text("slug: ONE!\nmemory_seeds: {SOUL.md: seed, USER.md: seed}\n")
+    (tmp_path / "seed").write_text("x" * (3 << 20))
+    applied = cli.run("registry", "apply", str(tmp_path))
+    assert (applied.code, applied.rows[1]) == (1, ["one", "created", f"{tmp_path}/1.yaml"])
+    assert f"error: {tmp_path}/2.yaml:1: " in applied.err
+    assert last_line(applied.err) == "1 created, 0 existing, 0 skipped, 1 file with errors"
+    assert cli.json("agents", "get", "one")["agent"]["agentName"] == "First"
+
+
+def test_an_agent_without_one_of_its_files_is_no_success(
+    cli: Cli, registry: Registry, tmp_path: Path
+) -> None:
+    registry.app.directories.files.limits = FileLimits(file_bytes=1000)
+    file = tmp_path / "one.md"
+    file.write_text(ROLE.format(name="one") + "x" * 1000)
+    applied = cli.run("registry", "apply", str(file))
+    assert (applied.code, applied.rows[1][:2]) == (1, ["one", "created"])
+    [error] = [line for line in applied.err.splitlines() if line.startswith("error: ")]
+    assert re.fullmatch("error: one: SOUL.md: .*1000.*", error)
+
+
+def test_what_another_source_declares_instead_is_said(cli: Cli, tmp_path: Path) -> None:
+    cli.done("registry", "register", "one", "--source", "stronger", "--priority", "20")
+    cli.done("registry", "register", "two", "--source", "weaker", "--priority", "5")
+    file = tmp_path / "both.yaml"
+    file.write_text("slug: one\n---\nslug: two\n")
+    for options in ((), ("--no-reconcile",)):
+        made = cli.json("registry", "apply", str(file), *options)
+        assert [each["overriddenBy"] for each in made] == ["stronger", ""]
+    one, two = cli.done("registry", "apply", str(file)).out.splitlines()[1:]
+    assert "overridden by stronger" in one
+    assert "overridden" not in two
+
+
+@pytest.mark.parametrize("source", ["", " two   words "])
+def test_a_source_that_the_server_cleans_does_not_override_itself(
+    cli: Cli, tmp_path: Path, source: str
+) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text("slug: one\n")
+    [made] = cli.json("registry", "apply", str(file), "--source", source)
+    assert (made["outcome"], made["overriddenBy"]) == ("RECONCILE_OUTCOME_CREATED", "")
+
+
 def test_the_report_is_the_same_in_every_format(cli: Cli, ada: Person, roles: Path) -> None:
     cli.done("registry", "apply", str(roles))
     as_json = cli.json("registry", "apply", str(roles))
@@ -199,6 +276,7 @@ def test_the_report_is_the_same_in_every_format(cli: Cli, ada: Person, roles: Pa
         "files": [],
         "file": str(roles / "a.md"),
         "inPlaceOf": [],
+        "overriddenBy": "",
     }
     as_yaml = cli.done("registry", "apply", str(roles), "--format", "yaml").out
     assert YAML(typ="safe").load(as_yaml) == as_json

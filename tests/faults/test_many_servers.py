@@ -42,8 +42,11 @@ def test_those_that_start_together_make_one_administrator(
             users = other.admin.call("UserService/ListUsers").users
             other.close()
             assert [(user.login, user.active) for user in users] == [("admin", True)]
+        # And one agent of the administrator's, which each of them declares.
+        agents = registry.admin.call("AgentService/ListAgents", scope="LIST_SCOPE_ALL").agents
+        assert [agent.agent_slug for agent in agents] == ["admin"]
         changes = registry.admin.call("ChangeService/ListChanges").changes
-        assert [change.revision for change in changes] == [1]
+        assert [change.revision for change in changes] == [1, 2]
 
 
 def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(pair: Pair) -> None:

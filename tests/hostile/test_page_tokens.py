@@ -29,7 +29,7 @@ def lists(scene: Scene) -> Iterator[List]:
     agent = {"agent_id": scene.agent_id}
     guest = scene.guest.user_id
     yield List("AgentService/ListAgents", {"scope": 2}, {"scope": 2, "text": "agent"})
-    yield List("AccessService/ListAgentAccess", {"agent": agent}, {"agent": {"agent_id": 2}})
+    yield List("AccessService/ListAgentAccess", {"agent": agent}, {"agent": scene.own_agent()})
     yield List("AccessService/ListUserAccess", {"user_id": guest}, {"user_id": guest + 1})
     yield List("TokenService/ListTokens", {"agent": agent}, {"agent": agent, "show_inactive": True})
     yield List("UserService/ListUsers", {}, {"active": True})

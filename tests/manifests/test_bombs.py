@@ -4,7 +4,7 @@ import pytest
 
 from accredit.manifests import read_text
 from accredit.manifests.decoding import MAX_BYTES
-from accredit.manifests.front_matter import MAX_KEYS, MAX_LENGTH
+from accredit.manifests.front_matter import MAX_KEYS, MAX_LENGTH, MAX_TEXT
 from accredit.manifests.nodes import MAX_LEVELS, MAX_NODES
 from tests.manifests.reading import markdown, only, yaml
 
@@ -63,24 +63,35 @@ def test_a_long_word_after_an_exclamation_mark_is_text() -> None:
     assert only(yaml(f"slug: a\ndescription: {text}")).description == text
 
 
-def test_what_yaml_refuses_is_not_let_in_by_a_careless_front_matter() -> None:
-    for value in (
-        "&x 1",
-        "*x",
-        "!!python/object:os.system x",
-        "[" * 50 + "]" * 50,
-        "!" + "a" * 2000,
-    ):
+def test_what_yaml_refuses_is_text_in_front_matter_and_means_nothing() -> None:
+    for value in ("&x 1", "*x", "!!python/object:os.system x", "[" * 50 + "]" * 50):
         for above in ("", "description: when: this\n"):
             manifests = markdown(f"---\nname: a\n{above}x: {value}\n---\nbody\n")
-            assert manifests.definitions == ()
-            assert manifests.errors
+            assert only(manifests).default_config == {"x": value}
+            assert manifests.notices[-1].field == "x"
+
+
+@pytest.mark.parametrize("above", ["", "description: when: this\n"])
+@pytest.mark.parametrize("value", ["&x ", "!", "[" * 50 + "]" * 50])
+def test_refused_values_are_kept_as_text_only_if_they_are_short(above: str, value: str) -> None:
+    manifests = markdown(f"---\nname: a\n{above}x: {value + 'a' * MAX_TEXT}\n---\nbody\n")
+    assert only(manifests).default_config == {}
+    assert manifests.notices[-1].field == "x"
+    assert manifests.notices[-1].message.endswith("left out")
+
+
+def test_a_billion_laughs_are_text_in_front_matter() -> None:
+    manifests = markdown(f"---\nname: z\n{LAUGHS}---\nbody\n")
+    config = only(manifests).default_config
+    assert config["a"] == "&a [x, x]"
+    assert config["i"] == "&i [*h, *h]"
+    assert [one.field for one in manifests.notices] == list("abcdefghi")
 
 
 def test_a_front_matter_is_bounded_and_a_body_is_not() -> None:
     body = "a b " * 500_000
     assert only(markdown(f"---\nname: a\n---\n{body}")).memory_seeds == {"SOUL.md": body}
-    (error,) = markdown("---\n" + "a" * MAX_LENGTH + "\n---\nbody").errors
+    (error,) = markdown("---\nx: " + "a" * MAX_LENGTH + "\n---\nbody").errors
     assert error.message == f"a front matter of at most {MAX_LENGTH} characters"
     keys = "".join(f"k{number}: a: b\n" for number in range(MAX_KEYS))
     assert only(markdown(f"---\n{keys}---\nbody")).default_config["k7"] == "a: b"

@@ -5,7 +5,7 @@ import pytest
 
 from accredit.manifests import read_folder
 from accredit.manifests.decoding import MAX_BYTES
-from accredit.manifests.folder import MAX_DEPTH, MAX_ENTRIES
+from accredit.manifests.folder import MAX_DEPTH, MAX_ENTRIES, MAX_MANIFESTS
 from tests.manifests.reading import only, said
 
 
@@ -51,7 +51,7 @@ def test_hidden_names_and_links_are_passed_over(tmp_path: Path) -> None:
 def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
     declare(tmp_path / "a.yaml")
     (tmp_path / "b.yaml").write_bytes(b"slug: \xff")
-    (tmp_path / "c.md").write_text("---\nname: c\n")
+    (tmp_path / "c.md").write_bytes(b"---\nname: c\n---\n\0")
     (tmp_path / "d.yaml").write_bytes(b"#" * (MAX_BYTES + 1))
     (tmp_path / "e.yaml").write_text("slug: [")
     declare(tmp_path / "f.yaml")
@@ -59,7 +59,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [one.slug for one in manifests.definitions] == ["a", "f"]
     assert [(one.file, one.line) for one in manifests.errors] == [
         ("b.yaml", 1),
-        ("c.md", 1),
+        ("c.md", 4),
         ("d.yaml", 0),
         ("e.yaml", 1),
     ]
@@ -114,7 +114,7 @@ def test_folders_are_bounded_in_depth(tmp_path: Path) -> None:
 
 def test_folders_are_bounded_in_number(tmp_path: Path) -> None:
     for number in range(MAX_ENTRIES - 2):
-        (tmp_path / f"{number}.txt").touch()
+        os.mknod(tmp_path / f"{number}.txt")
     declare(tmp_path / "below/a.yaml")
     assert only(read_folder(tmp_path)).slug == "a"
     (tmp_path / ".hidden").touch()
@@ -122,8 +122,20 @@ def test_folders_are_bounded_in_number(tmp_path: Path) -> None:
     (tmp_path / "below/one-more").touch()
     manifests = read_folder(tmp_path)
     assert manifests.definitions == ()
-    assert said(manifests) == [".: at most 10000 files and folders"]
-    assert manifests.errors
+    assert said(manifests) == [".: at most 100000 files and folders"]
+    assert manifests.errors[0].file == "."
+
+
+def test_manifests_are_bounded_in_number_and_other_files_are_none(tmp_path: Path) -> None:
+    for number in range(MAX_MANIFESTS):
+        (tmp_path / f"{number}.yaml").write_text(f"slug: s{number}\n")
+    (tmp_path / "seed.txt").touch()
+    assert len(read_folder(tmp_path).definitions) == MAX_MANIFESTS
+    (tmp_path / "one-more.md").touch()
+    manifests = read_folder(tmp_path)
+    assert manifests.definitions == ()
+    assert said(manifests) == [".: at most 10000 manifests"]
+    assert manifests.errors[0].file == "."
 
 
 def test_names_that_are_not_utf_8_are_shown_as_far_as_they_can_be(tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def test_it_explains_each_key_once() -> None:
 def test_its_bounds_are_those_of_the_code() -> None:
     said = " ".join(" ".join(row) for row in rows(PAGE))
     for bound in (
-        f"{folder.MAX_ENTRIES // 1000} 000, or nothing",
+        f"manifests in a folder {folder.MAX_MANIFESTS // 1000} 000, or nothing",
+        f"not counted {folder.MAX_ENTRIES // 1000} 000, or nothing",
         f"names in a path {folder.MAX_DEPTH}",
         f"{decoding.MAX_BYTES >> 20} MiB of UTF-8",
         f"{nodes.MAX_NODES // 1000} 000 in {nodes.MAX_LEVELS} levels",

@@ -1,11 +1,13 @@
 """The folder of manifests: read when it changes, and reconciled."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from accredit_service.manifest_folder import ManifestFolder, Watch
+from tests.abilities.filing import root_away
 from tests.registry import Registry
 from tests.registry_service.declaring import agent, agent_file, listed, outcomes, reconcile
 
@@ -24,6 +26,11 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "manifests"
     made.mkdir()
     return made
+
+
+def is_read(manifests: ManifestFolder) -> bool:
+    """Whether a change is read when it was seen twice, and not before."""
+    return [manifests.refresh(), manifests.refresh()] == [False, True]
 
 
 def folder_of(registry: Registry, folder: Path) -> ManifestFolder:
@@ -89,21 +96,38 @@ def test_nothing_is_read_again_until_something_changes(registry: Registry, folde
     assert [manifests.refresh(), manifests.refresh()] == [True, False]
     # A seed beside it, a folder below it, another file, and one that goes.
     (folder / "below").mkdir()
-    assert manifests.refresh()
+    assert is_read(manifests)
     (folder / "below" / "seed.txt").write_text("x")
-    assert manifests.refresh()
+    assert is_read(manifests)
     (folder / "two.yaml").write_text("slug: two\n")
-    assert manifests.refresh()
+    assert is_read(manifests)
     assert [each.agent_slug for each in listed(registry)] == ["one", "two"]
     # By an editor that writes a new file and puts it in the place of the old one.
     new = folder / "new"
     new.write_text("slug: eno\n")
     new.rename(one)
-    assert [manifests.refresh(), manifests.refresh()] == [True, False]
+    assert is_read(manifests)
+    assert not manifests.refresh()
     assert [each.agent_slug for each in listed(registry)] == ["eno", "two"]
     one.unlink()
-    assert manifests.refresh()
+    assert is_read(manifests)
     assert [each.agent_slug for each in listed(registry)] == ["two"]
+
+
+def test_what_is_still_being_written_is_not_read(registry: Registry, folder: Path) -> None:
+    manifests = folder_of(registry, folder)
+    assert manifests.refresh()
+    half = folder / "half.md"
+    half.write_text(ROLE)
+    assert not manifests.refresh()
+    with half.open("a") as file:
+        file.write("And you are kind.\n")
+    assert not manifests.refresh()
+    assert listed(registry) == []
+    assert manifests.refresh()
+    reconcile(registry.admin)
+    soul = agent_file(registry, "code-reviewer", "SOUL.md")
+    assert soul.read_text() == "You review code.\nAnd you are kind.\n"
 
 
 def test_a_folder_that_is_not_there_is_a_notice_until_it_is(
@@ -117,7 +141,7 @@ def test_a_folder_that_is_not_there_is_a_notice_until_it_is(
     assert notice == "the folder of manifests cannot be read: No such file or directory"
     folder.mkdir()
     (folder / "one.yaml").write_text("slug: one\n")
-    assert manifests.refresh()
+    assert is_read(manifests)
     assert [each.agent_slug for each in listed(registry)] == ["one"]
 
 
@@ -137,10 +161,12 @@ def test_the_watch_reconciles_at_first_and_whenever_manifests_change(
 
     (folder / "one.yaml").write_text("slug: one\n")
     watch.look()
+    watch.look()
     assert agent(registry, "one")
     assert agent(registry, "later")
     # The manifest goes; the agent stays.
     (folder / "one.yaml").unlink()
+    watch.look()
     watch.look()
     assert agent(registry, "one")
     assert [each.agent_slug for each in listed(registry)] == ["registered", "later"]
@@ -156,19 +182,28 @@ def test_without_a_folder_the_watch_reconciles_once(registry: Registry) -> None:
     assert missing.what == "NOT_FOUND AGENT_NOT_FOUND"
 
 
-def test_a_reconciliation_that_fails_is_due_again(registry: Registry, folder: Path) -> None:
-    failing = [True]
-
-    def fails_once() -> object:
-        if failing.pop():
-            raise SystemExit
-        return None
-
-    (folder / "one.yaml").write_text("slug: one\nowner_resolver: broken\n")
-    registry.app.declarations.owner_resolvers = {"broken": lambda _: fails_once()}
+def test_what_the_disk_refuses_is_tried_again_after_a_while(
+    registry: Registry, folder: Path
+) -> None:
+    (folder / "one.yaml").write_text("slug: one\n")
     watch = Watch(registry.app, folder_of(registry, folder))
-    with pytest.raises(SystemExit):
+    with root_away(registry):
         watch.look()
-    failing.append(False)
-    watch.look()
+        for _ in range(40):
+            watch.look()
+    missing = registry.admin.refused("AgentService/GetAgent", agent={"agent_slug": "one"})
+    assert missing.what == "NOT_FOUND AGENT_NOT_FOUND"
+    for _ in range(40):
+        watch.look()
     assert agent(registry, "one")
+
+
+def test_a_package_that_ends_the_interpreter_costs_its_own_agent(
+    registry: Registry, folder: Path
+) -> None:
+    (folder / "bad.yaml").write_text("slug: bad\nowner_resolver: broken\n")
+    (folder / "good.yaml").write_text("slug: good\n")
+    registry.app.declarations.owner_resolvers = {"broken": sys.exit}
+    Watch(registry.app, folder_of(registry, folder)).look()
+    assert agent(registry, "good")
+    assert outcomes(reconcile(registry.admin, "bad")) == [("bad", "SKIPPED AGENT_OWNER_NOT_FOUND")]

@@ -43,7 +43,7 @@ def serve(database_url: str, folder: Path, server: str, together: Barrier) -> No
     """Reconcile at the same moment as the others, and leave the counts in a file."""
     app = app_on(database_url, folder, server=server)
     together.wait()
-    counts = reconcile_as_server(app)
+    counts, _ = reconcile_as_server(app)
     (folder / server).write_text(" ".join(str(counts[outcome]) for outcome in Outcome))
 
 

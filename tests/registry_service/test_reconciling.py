@@ -257,7 +257,7 @@ def test_the_server_reconciles_by_itself_with_nobody_as_actor(
 ) -> None:
     caplog.set_level(logging.INFO, "accredit_service")
     declare(registry, declared("scribe"), declared("bad", owner="nobody"))
-    counts = reconciling.reconcile_as_server(registry.app)
+    counts, _ = reconciling.reconcile_as_server(registry.app)
     assert counts == {Outcome.CREATED: 1, Outcome.EXISTING: 0, Outcome.SKIPPED: 1}
     (row,) = changes(registry, ChangeKind.DEFINITION_RECONCILED)
     assert (row.actor.user_id, row.actor.token_id) == (None, None)

@@ -354,3 +354,22 @@ def test_it_is_for_administrators(
 ) -> None:
     refusal = shared_registry.user().refused(f"RegistryService/{method}", **fields)
     assert refusal.what == "PERMISSION_DENIED ACTION_MISSING"
+
+
+def test_a_declared_slug_is_nobody_elses_to_take(registry: Registry) -> None:
+    ann, bob = registry.user(login="ann"), registry.user(login="bob")
+    seeds = {"SOUL.md": "for ann's eyes"}
+    register(registry, "scribe", memory_seeds=seeds, owner={"login": "ann"})
+    register(registry, "bob", memory_seeds=seeds)
+    create, rename = "AgentService/CreateAgent", "AgentService/RenameAgent"
+    taken = bob.refused(create, agent_slug="scribe")
+    assert taken.what == "FAILED_PRECONDITION SLUG_RESERVED"
+    # Nor by a login that happens to be the same.
+    own = bob.call("AgentService/ProvisionAgent").agent
+    assert own.agent_slug == "bob-2"
+    refusal = bob.refused(rename, agent={"agent_id": own.agent_id}, new_slug="Scribe")
+    assert refusal.what == "FAILED_PRECONDITION SLUG_RESERVED"
+    # Whoever it is for may, and has its seeds; so may anybody once it is declared no longer.
+    assert ann.call(create, agent_slug="scribe").created
+    registry.admin.call("RegistryService/SuppressAgent", name="bob")
+    bob.call(rename, agent={"agent_id": own.agent_id}, new_slug="bob")

@@ -24,6 +24,7 @@ from .errors import (
 from .moving import NewDirectories, Rehearsed, mutate_and_move, staged
 from .mutations import Call, Effect, Mutation, Replayed, Written, subject
 from .permissions import Action
+from .registry import definitions
 
 _PROVISION_ATTEMPTS = 100
 
@@ -151,11 +152,16 @@ def hold_place(mutation: Mutation, owner_id: int) -> None:
 
 def admit(mutation: Mutation, slug: str, owner_id: int, *, path: str) -> None:
     """Raise FailedPrecondition if a slug is kept for somebody else. Administrators may override."""
-    if not mutation.caller.manages_agents and _is_reserved(mutation, slug, owner_id):
+    if mutation.caller.manages_agents:
+        return
+    why = ""
+    if _is_reserved(mutation, slug, owner_id):
+        why = "was released lately and is kept for its former owner"
+    elif definitions.is_for_another(mutation.app, mutation.tx, slug, owner_id):
+        why = "is declared, for another owner"
+    if why:
         raise FailedPrecondition(
-            Reason.SLUG_RESERVED,
-            f"{path}: {slug!r} was released lately and is kept for its former owner",
-            metadata={"agent_slug": slug},
+            Reason.SLUG_RESERVED, f"{path}: {slug!r} {why}", metadata={"agent_slug": slug}
         )
 
 
@@ -186,6 +192,8 @@ def _provision(mutation: Mutation, user_id: int | None, directories: NewDirector
         require_room(mutation, user)
     for slug in _login_slugs(user.login):
         if _is_reserved(mutation, slug, user.user_id):
+            continue
+        if definitions.is_for_another(mutation.app, mutation.tx, slug, user.user_id):
             continue
         new = NewAgent(
             agent_slug=slug,

@@ -173,6 +173,7 @@ def require_directory(
             "to write there takes the action manage_settings",
             metadata={"actions": Action.MANAGE_SETTINGS.value},
         )
+    _require_reach(caller, role)
     return Directory(common=ref)
 
 
@@ -226,6 +227,16 @@ def refusing(directory: Directory, field: str = "path") -> Generator[None]:
         raise directory_conflict(slug) from None
 
 
+def _require_reach(caller: Principal, role: Role) -> None:
+    """Raise PermissionDenied where the caller's token is held to less than this role."""
+    if caller.max_role < role:
+        raise PermissionDenied(
+            Reason.ROLE_INSUFFICIENT,
+            f"this needs a token of {role.name}, yours is of {caller.max_role.name}",
+            metadata={"required_role": role.name, "role": caller.max_role.name},
+        )
+
+
 def _require_user(tx: Transaction, caller: Principal, user_id: int, role: Role) -> User:
     manages = Action.MANAGE_USERS in caller.actions
     if not manages and not caller.is_user(user_id):
@@ -234,12 +245,7 @@ def _require_user(tx: Transaction, caller: Principal, user_id: int, role: Role) 
             "another user's directory takes the action manage_users",
             metadata={"actions": Action.MANAGE_USERS.value},
         )
-    if not manages and caller.max_role < role:
-        raise PermissionDenied(
-            Reason.ROLE_INSUFFICIENT,
-            f"this needs a token of {role.name}, yours is of {caller.max_role.name}",
-            metadata={"required_role": role.name, "role": caller.max_role.name},
-        )
+    _require_reach(caller, role)
     user = tx.users.find(user_id)
     if user is None:
         raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {user_id}")

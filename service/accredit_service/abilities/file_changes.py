@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
-from accredit_storage.errors import Conflict, StoreError, WriteInDoubt
+from accredit_storage.errors import Conflict, StoreBusy, StoreError, WriteInDoubt
 from accredit_storage.store import Transaction
 
 from .app import App
@@ -29,6 +29,8 @@ from .rights import Principal
 T = TypeVar("T")
 
 _ATTEMPTS = 8
+# Each waits for as long as a lock is waited for.
+_LOG_ATTEMPTS = 2
 
 Judge = Callable[[Transaction, Principal, datetime], Directory]
 
@@ -86,8 +88,18 @@ def _release(app: App, call: Call) -> None:
 
 
 def _log(app: App, call: Call, caller: Principal, effect: Effect[T]) -> Written[T]:
-    for _ in range(_ATTEMPTS):
-        with suppress(Conflict), app.store.write() as tx:
-            head = conclude(tx, call, caller, effect, app.now())
+    """Log what was done. Whatever keeps it from that, the caller must not simply try again."""
+    for _ in range(_LOG_ATTEMPTS):
+        try:
+            with app.store.write() as tx:
+                head = conclude(tx, call, caller, effect, app.now())
             return Written(value=effect.value, head=head)
-    raise Aborted(Reason.CONTENTION, "the file was changed, but not logged: read it again")
+        except (Conflict, StoreBusy):
+            continue
+        except StoreError:
+            break
+    raise Aborted(
+        Reason.REQUEST_IN_DOUBT,
+        "the file may have been changed, but that could not be logged: look before you send it "
+        "again",
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -20,12 +20,13 @@ from .file_changes import Judge, change_file
 from .mutations import Call, Effect, Replayed, Written
 from .paging import Cursor, Page, PageRequest
 from .reads import Ask, reading
-from .registry import definitions
 from .rights import Principal
 from .scaffolding import (
+    Scaffold,
     ScaffoldedFile,
     ScaffoldOutcome,
-    StarterFile,
+    agent_scaffold,
+    filenames_of,
     make_what_can_be,
     starter_files,
 )
@@ -141,21 +142,14 @@ def scaffold_files(
     app: App, call: Call, ref: DirectoryRef, filename: str
 ) -> Written[tuple[ScaffoldedFile, ...]] | Replayed:
     """Make the starter files of a directory that are missing: all of them, or the one named."""
-    starters: list[StarterFile] = []
+    scaffolds: list[Scaffold] = []
 
     def judge(tx: Transaction, caller: Principal, now: datetime) -> Directory:
         directory = require_directory(tx, caller, ref, Role.OPERATOR, now)
-        agent = directory.agent
-        found = starter_files(
-            app,
-            tx,
-            directory.layer,
-            agent=agent,
-            user=directory.user,
-            seeds={} if agent is None else definitions.seeds_of(app, tx, agent.agent_slug),
-        )
-        starters[:] = [one for one in found if filename in ("", one.filename)]
-        if filename and not starters:
+        found = _scaffold_of(app, tx, directory)
+        wanted = [one for one in found.filenames if filename in ("", one)]
+        scaffolds[:] = [replace(found, filenames=wanted)]
+        if filename and not wanted:
             raise NotFound(
                 Reason.MEMORY_FILE_TYPE_NOT_FOUND,
                 f"there is no memory file type {filename!r} in the layer {directory.layer.value}",
@@ -163,6 +157,7 @@ def scaffold_files(
         return directory
 
     def act(directory: Directory) -> Effect[tuple[ScaffoldedFile, ...]]:
+        starters = starter_files(app, scaffolds[0])
         with refusing(directory, "filename"):
             files = directory.change(app, lambda place: make_what_can_be(app, place, starters))
         made = [one.path for one in files if one.outcome is ScaffoldOutcome.CREATED]
@@ -225,6 +220,17 @@ def _may_write(app: App, command: WriteFile) -> Judge:
         return directory
 
     return judge
+
+
+def _scaffold_of(app: App, tx: Transaction, directory: Directory) -> Scaffold:
+    if directory.agent is not None:
+        return agent_scaffold(app, tx, directory.agent)
+    return Scaffold(
+        layer=directory.layer,
+        filenames=filenames_of(tx, directory.layer),
+        user=directory.user,
+        seeds={},
+    )
 
 
 def require_journals(app: App) -> None:

@@ -50,7 +50,7 @@ def content(generators: Iterable[ContentGenerator], context: ScaffoldContext) ->
     for generator in sorted(generators, key=lambda one: (one.priority, one.name)):
         try:
             made = generator.generate(context, text)
-        except Exception:
+        except (Exception, SystemExit):
             log.exception("generator failed", extra={"fields": {"generator": generator.name}})
             continue
         if isinstance(made, str):

@@ -6,21 +6,27 @@ moved; then the move is announced, and the change made for good. Where that one 
 otherwise than they were in the rehearsal, all of it is done again.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from accredit_storage.directory.moves import Creation, Move
 from accredit_storage.errors import Conflict, DirectoryConflict, SlugTaken
-from accredit_storage.records import Agent, MemoryLayer
+from accredit_storage.records import Agent
 from accredit_storage.store import WriteTransaction
 
 from .app import App
 from .errors import Aborted, AlreadyExists, Reason
 from .mutations import Call, Effect, Mutation, Replayed, Written, mutate
-from .registry import definitions
-from .scaffolding import ScaffoldedFile, StarterFile, foreseen, make_missing, starter_files
+from .scaffolding import (
+    ScaffoldedFile,
+    StarterFile,
+    agent_scaffold,
+    foreseen,
+    make_missing,
+    starter_files,
+)
 
 T = TypeVar("T")
 
@@ -130,8 +136,8 @@ def moved(move: AbstractContextManager[Move], slug: str) -> Generator[Move]:
     try:
         with move as announced:
             yield announced
-    except DirectoryConflict:
-        raise directory_conflict(slug) from None
+    except DirectoryConflict as error:
+        raise directory_conflict(error.name or slug) from None
 
 
 def require_free(app: App, slug: str) -> None:
@@ -179,7 +185,7 @@ def _stray(app: App, slug: str) -> AlreadyExists | None:
     return None
 
 
-def _starters(app: App, agent: Agent) -> list[StarterFile]:
+def _starters(app: App, agent: Agent) -> Sequence[StarterFile]:
     with app.store.read() as tx:
-        seeds = definitions.seeds_of(app, tx, agent.agent_slug)
-        return list(starter_files(app, tx, MemoryLayer.AGENT, agent=agent, seeds=seeds))
+        scaffold = agent_scaffold(app, tx, agent)
+    return starter_files(app, scaffold)

@@ -18,6 +18,7 @@ from accredit_storage.store import Transaction
 
 from .app import App
 from .generators import ScaffoldContext, content
+from .registry import definitions
 
 _NOTHING = "nobody has anything to put in it"
 _THERE = "it is there and was left as it is"
@@ -49,32 +50,53 @@ class StarterFile:
     text: str
 
 
-def starter_files(
-    app: App,
-    tx: Transaction,
-    layer: MemoryLayer,
-    *,
-    agent: Agent | None = None,
-    user: User | None = None,
-    seeds: Mapping[str, str] | None = None,
-) -> Sequence[StarterFile]:
-    """The starter files of a layer, by the priorities of their types."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaffold:
+    """Which starter files there are to be, for whom, and the seeds for them."""
+
+    layer: MemoryLayer
+    filenames: Sequence[str]
+    agent: Agent | None = None
+    user: User | None = None
+    seeds: Mapping[str, str]
+
+
+def agent_scaffold(app: App, tx: Transaction, agent: Agent) -> Scaffold:
+    """That of an agent's directory."""
+    layer = MemoryLayer.AGENT
+    return Scaffold(
+        layer=layer,
+        filenames=filenames_of(tx, layer),
+        agent=agent,
+        seeds=definitions.seeds_of(app, tx, agent.agent_slug),
+    )
+
+
+def filenames_of(tx: Transaction, layer: MemoryLayer) -> Sequence[str]:
+    """The names of a layer's memory files, by the priorities of their types."""
+    return [one.filename for one in tx.memory_file_types.all() if one.layer is layer]
+
+
+def starter_files(app: App, scaffold: Scaffold) -> Sequence[StarterFile]:
+    """What the files are to begin with.
+
+    Not to be called within a transaction: generators are other people's code, and may take long.
+    """
     return [
         StarterFile(
-            one.filename,
+            filename,
             content(
                 app.generators,
                 ScaffoldContext(
-                    filename=one.filename,
-                    layer=layer,
-                    agent=agent,
-                    user=user,
-                    seeds=seeds or {},
+                    filename=filename,
+                    layer=scaffold.layer,
+                    agent=scaffold.agent,
+                    user=scaffold.user,
+                    seeds=scaffold.seeds,
                 ),
             ),
         )
-        for one in tx.memory_file_types.all()
-        if one.layer is layer
+        for filename in scaffold.filenames
     ]
 
 

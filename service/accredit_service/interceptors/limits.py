@@ -36,7 +36,7 @@ def receive_limit(largest: int) -> tuple[str, int]:
 
     Above it, so that whoever sends a little too much is told why by us.
     """
-    return ("grpc.max_receive_message_length", 2 * largest)
+    return ("grpc.max_receive_message_length", largest + MESSAGE_LIMIT)
 
 
 @contextmanager
@@ -103,26 +103,42 @@ class Deadlines:
 
 def share_among_sources(most: int, trusted_proxies: Sequence[Network] = ()) -> Step:
     """A step that lets each source have so many calls at a time, for those that last."""
+
+    def source(call: Call) -> str:
+        return source_of(call.peer, call.metadata("x-forwarded-for"), trusted_proxies)
+
+    return _share(most, source, "from one address")
+
+
+def share_among_users(most: int) -> Step:
+    """A step that lets each user, with their agents, have so many calls at a time.
+
+    It stands inside of the one that finds out who calls.
+    """
+    return _share(most, lambda call: str(call.caller.user.user_id), "of one user")
+
+
+def _share(most: int, whose: Callable[[Call], str], said: str) -> Step:
     lock = threading.Lock()
     running: Counter[str] = Counter()
 
     @contextmanager
     def step(call: Call) -> Generator[None]:
-        source = source_of(call.peer, call.metadata("x-forwarded-for"), trusted_proxies)
+        key = whose(call)
         with lock:
-            if running[source] >= most:
+            if running[key] >= most:
                 raise ResourceExhausted(
                     Reason.OVERLOADED,
-                    f"at most {most} of these calls at a time from one address: end some first",
+                    f"at most {most} of these calls {said} at a time: end some first",
                     retry_after=_SHARE_RETRY,
                 )
-            running[source] += 1
+            running[key] += 1
         try:
             yield
         finally:
             with lock:
-                running[source] -= 1
-                if not running[source]:
-                    del running[source]
+                running[key] -= 1
+                if not running[key]:
+                    del running[key]
 
     return step

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from accredit_storage.directory.belonging import begin
 from accredit_storage.directory.daily import DailyMemory
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.limits import FileLimits
@@ -62,12 +63,16 @@ class Directories:
         self.moves = Moves(store, self.tree, now=now)
 
     def start(self) -> Recovered:
-        """Make what is missing of the tree and undo the moves that were broken off."""
-        self.tree.prepare()
+        """Make what is missing of the tree and undo the moves that were broken off.
+
+        Raises FilesUnavailable where the tree that is there is not the database's.
+        """
+        begin(self._store, self.tree)
         return self.moves.recovery.run()
 
     def sweep(self) -> int:
-        """Remove what writers that died have left half-written; see ``sweeping``."""
+        """Remove what writers that died have left half-written, and what moves have left."""
+        self.moves.recovery.sweep()
         return sweep_unfinished(self.tree)
 
     def reach(self, agent: Agent, act: Callable[[AgentPlace], T], *, make: bool = True) -> T:

@@ -33,6 +33,7 @@ from accredit_storage.errors import (
     FileMissing,
     FileTooLarge,
     PathInvalid,
+    WriteInDoubt,
 )
 
 #: The lock that the writers in one directory take, a file in it.
@@ -159,7 +160,7 @@ class Files:
             _require_match(home, names, size, if_match)
             with home.descend(names[:-1]) as folder:
                 folder.remove(names[-1])
-                folder.sync()
+                _sync(folder)
             _prune(home, names[:-1])
 
     def _walk(self, place: Place, under: str) -> Generator[Found]:
@@ -184,6 +185,13 @@ class Files:
     def _require_size(self, size: int) -> None:
         if size > self.limits.file_bytes:
             raise FileTooLarge(self.limits.file_bytes)
+
+
+def _sync(folder: Folder) -> None:
+    try:
+        folder.sync()
+    except OSError as error:
+        raise WriteInDoubt("the disk failed in the last step of a removal") from error
 
 
 def _size(home: Folder, names: Names) -> int | None:

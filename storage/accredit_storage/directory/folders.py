@@ -89,11 +89,11 @@ class Folder:
         finally:
             os.close(here.descriptor)
 
-    def open_file(self, name: str) -> FileIO:
+    def open_file(self, name: str, *, only_name: bool = True) -> FileIO:
         """The plain file of that name, for reading.
 
-        Raises PathInvalid for a link, a pipe or a directory, and for a file that has a second name:
-        that one may be outside.
+        Raises PathInvalid for a link, a pipe or a directory, and for a file that has a second name,
+        which may be outside, unless this need not be its ``only_name``.
         """
         try:
             descriptor = os.open(name, _READ, dir_fd=self.descriptor)
@@ -105,7 +105,7 @@ class Folder:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise PathInvalid(f"{name!a}: a plain file")
-            if found.st_nlink > 1:
+            if only_name and found.st_nlink > 1:
                 raise PathInvalid(f"{name!a}: a file with one name, not hard links")
             return open(descriptor, "rb", buffering=0)
         except BaseException:

@@ -5,14 +5,19 @@ A slug never begins with a dot, so that no agent can get hold of what is on the 
 """
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from accredit_storage.directory.folders import Folder
 from accredit_storage.directory.markers import Marker, read_marker, write_marker
-from accredit_storage.directory.places import AGENTS
+from accredit_storage.directory.places import AGENTS, KEPT, NEW, TRASH
 from accredit_storage.directory.refusals import translated
 from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.errors import DirectoryConflict, DirectoryMissing, StoreError
+from accredit_storage.errors import (
+    DirectoryConflict,
+    DirectoryMissing,
+    FilesUnavailable,
+    StoreError,
+)
 from accredit_storage.records import Intent, IntentKind
 
 
@@ -26,7 +31,9 @@ class Homes:
         """Raise DirectoryConflict if there is anything by that name, whosever it is."""
         with translated(), self._beside(name) as (folder, last):
             if folder.stat(last) is not None:
-                raise DirectoryConflict(f"there is a directory {name!r} already, and no agent's")
+                raise DirectoryConflict(
+                    f"there is a directory {name!r} already, and no agent's", name
+                )
 
     def all(self) -> Mapping[str, int | None]:
         """Whose every directory is that has the place of an agent's, None where it is nobody's."""
@@ -68,7 +75,7 @@ class Homes:
                 if found is None:
                     write_marker(home, marker)
                 elif found.agent_id != marker.agent_id:
-                    raise DirectoryConflict(f"the directory {name!r} is another agent's")
+                    raise DirectoryConflict(f"the directory {name!r} is another agent's", name)
                 return found is None
 
     def locate(self, intent: Intent) -> str | None:
@@ -100,23 +107,42 @@ class Homes:
                 old.move(old_name, new, new_name)
             except FileExistsError as error:
                 raise DirectoryConflict(
-                    f"there is a directory {target!r} already, and not this agent's"
+                    f"there is a directory {target!r} already, and not this agent's", target
                 ) from error
             new.sync()
             old.sync()
 
     def discard(self, name: str) -> None:
         """Remove a directory as far as that goes; recovery tries again."""
-        with suppress(OSError, StoreError), self._beside(name) as (folder, last):
-            folder.remove_tree(last)
+        # Twice, as somebody who was writing may have put another file there.
+        for _ in range(2):
+            with (
+                suppress(OSError, StoreError, RecursionError),
+                self._beside(name) as (folder, last),
+            ):
+                folder.remove_tree(last)
+                return
+
+    def find(self, agent_id: int) -> str | None:
+        """The directory that is the agent's, wherever it is; None if there is none.
+
+        It looks at every directory there is: for what should never be.
+        """
+        with translated(), self._tree.top(AGENTS) as agents:
+            slugs = [entry.name for entry in agents.entries() if not entry.name.startswith(".")]
+        for name in (*slugs, *self.on(TRASH), *self.on(KEPT), *self.on(NEW)):
+            if self.is_of(agent_id, name):
+                return name
+        return None
+
+    def owner(self, name: str) -> int:
+        """Whose a directory is, 0 for nobody's."""
+        marker = self._marker(name)
+        return 0 if marker is None else marker.agent_id
 
     def on(self, shelf: str) -> list[str]:
         """The names of all that is on a shelf."""
-        with (
-            translated(),
-            self._tree.top(AGENTS) as agents,
-            agents.descend([shelf], make=True) as folder,
-        ):
+        with translated(), self._beside(f"{shelf}/") as (folder, _):
             return [f"{shelf}/{entry.name}" for entry in folder.entries()]
 
     def _marker(self, name: str) -> Marker | None:
@@ -133,8 +159,10 @@ class Homes:
     def _beside(self, name: str) -> Generator[tuple[Folder, str]]:
         """The folder that a name is in, and the name there."""
         *shelf, last = name.split("/")
-        with (
-            self._tree.top(AGENTS) as agents,
-            agents.descend(shelf, make=True) as folder,
-        ):
+        with self._tree.top(AGENTS) as agents, ExitStack() as stack:
+            try:
+                folder = stack.enter_context(agents.descend(shelf, make=True))
+            except NotADirectoryError as error:
+                # Nobody's path is wrong, but the tree.
+                raise FilesUnavailable("a shelf of the tree is no folder") from error
             yield folder, last

@@ -31,7 +31,8 @@ class Marker:
 def read_marker(folder: Folder) -> Marker | None:
     """The marker of a directory, None without one that we wrote."""
     try:
-        with folder.open_file(_NAME) as file:
+        # A backup may have given it a second name; ours are where nobody else can put one.
+        with folder.open_file(_NAME, only_name=False) as file:
             found = _CONTENT.fullmatch(file.read(_LONGEST) or b"")
     except (FileNotFoundError, PathInvalid):
         return None

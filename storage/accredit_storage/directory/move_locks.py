@@ -21,8 +21,9 @@ from accredit_storage.errors import StoreBusy
 from accredit_storage.failures import translated as database_translated
 from accredit_storage.store import Store, WriteTransaction, advisory_key
 
-#: How many moves one process makes at a time on PostgreSQL: each takes a connection of its own.
-AT_A_TIME = 8
+#: How many moves one process makes at a time on PostgreSQL, and never more than half as many as it
+#: may have connections: each takes one of its own, and waits for a disk inside its transaction.
+AT_A_TIME = 4
 
 
 class MoveLocks(Protocol):
@@ -54,7 +55,8 @@ class _AdvisoryLocks:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._sessions = store.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._room = threading.BoundedSemaphore(AT_A_TIME)
+        most = max(1, store.engine.pool.size() // 2)  # type: ignore[attr-defined]
+        self._room = threading.BoundedSemaphore(min(AT_A_TIME, most))
 
     @contextmanager
     def held(self, holder: str) -> Generator[None]:

@@ -22,9 +22,13 @@ may be repeated from anywhere, and is: the directory is looked for by its marker
 
 Whoever meets the intent of another asks for its lock. While that is taken the move is being made,
 and they wait; a second server that starts meanwhile leaves it alone. Even if a lock were lost in
-mid-move, as when PostgreSQL ends its session, nothing would break: recovery locks the row of the
-intent before it touches the directory, ``settle()`` removes that row before it does, so that one of
-the two comes second, sees that the intent has gone, and gives up.
+mid-move, as when PostgreSQL ends its session, recovery locks the row of the intent before it
+touches the directory, ``settle()`` removes that row before it does, so that one of the two comes
+second, sees that the intent has gone, and gives up. Where all sessions of a process end while it
+stands still in the very rename, another may have withdrawn the intent before the directory moves:
+then whoever made the move puts the directory back when its transaction fails, and if it does not
+live to do so, the directory is looked for by its marker when the agent misses it. Nothing that has
+a living agent's marker is ever removed.
 
 An agent whose row has no directory gets one in the same way (``ensure``), but for this: where that
 is broken off after 5 the directory stays where it is, since it is what the row wants.
@@ -37,7 +41,7 @@ import logging
 import secrets
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from accredit_storage.directory.homes import Homes
@@ -135,6 +139,7 @@ class _Holding:
 
     holder: str
     ended: bool = False
+    announced: list[Intent] = field(default_factory=list)
 
 
 class Moves:
@@ -199,6 +204,7 @@ class Moves:
         require_slug(new_slug)
         with self._holding() as holding:
             intent = self._intent(holding.holder, IntentKind.RENAME, agent_id, old_slug, new_slug)
+            holding.announced.append(intent)
             self._record(intent)
             self.homes.require_free(new_slug)
             yield Move(self.homes, intent, self._watch)
@@ -213,6 +219,7 @@ class Moves:
             kept = f"{KEPT}/{slug}.{agent_id}.{self._now():%Y%m%dT%H%M%SZ}"
             target = "" if with_files else kept
             intent = self._intent(holding.holder, IntentKind.DELETE, agent_id, slug, target)
+            holding.announced.append(intent)
             self._record(intent)
             move = Move(self.homes, intent, self._watch)
             yield move
@@ -220,11 +227,15 @@ class Moves:
             self.homes.discard(intent.target)
 
     def ensure(self, agent_id: int, slug: str) -> None:
-        """Make the directory of an agent that has none.
+        """Make the directory of an agent that has none; one that was lost is brought back.
 
         Raises Conflict if the agent does not have the slug any more, DirectoryConflict if there is
         a stray directory, StoreBusy.
         """
+        lost = self.homes.find(agent_id)
+        if lost is not None:
+            self._bring_back(agent_id, lost, slug)
+            return
         with self._holding() as holding:
             try:
                 creation = self._stage(holding.holder, slug, agent_id)
@@ -241,6 +252,24 @@ class Moves:
         self.recovery.wait(None, [slug])
         self.homes.require_free(slug)
 
+    def _bring_back(self, agent_id: int, lost: str, slug: str) -> None:
+        """Move the directory of an agent that is in a wrong place to its own."""
+        if lost == slug:
+            return
+        with self._store.write() as tx:
+            tx.exclusive("moves of directories")
+            agent = tx.agents.find(agent_id, lock=True)
+            if agent is None or agent.agent_slug != slug:
+                raise Conflict("the agent was renamed or deleted at the same time")
+            if tx.intents.touching(agent_id, (lost, slug)):
+                raise Conflict("another call is moving the agent's directory")
+            if self.homes.is_of(agent_id, slug):
+                return
+            if not self.homes.is_of(agent_id, lost):
+                raise Conflict("another call has moved the agent's directory")
+            self.homes.move(lost, slug)
+        log.warning("lost directory found", extra={"fields": {"agent": agent_id, "place": lost}})
+
     @contextmanager
     def _holding(self) -> Generator[_Holding]:
         holding = _Holding(secrets.token_hex(16))
@@ -248,14 +277,22 @@ class Moves:
             self._watch("locked")
             try:
                 yield holding
-            finally:
-                try:
-                    self.recovery.finish(holding.holder)
-                    holding.ended = True
-                except StoreError as error:
-                    # Neither the caller's success nor its failure is any different for it.
-                    log.warning("move left to recovery", extra={"fields": {"why": str(error)}})
-                self._watch("finished")
+            except BaseException:
+                self._finish(holding, failed=True)
+                raise
+            self._finish(holding, failed=False)
+
+    def _finish(self, holding: _Holding, *, failed: bool) -> None:
+        try:
+            self.recovery.finish(holding.holder)
+            if failed:
+                for intent in holding.announced:
+                    self.recovery.agree(intent)
+            holding.ended = True
+        except StoreError as error:
+            # Neither the caller's success nor its failure is any different for it.
+            log.warning("move left to recovery", extra={"fields": {"why": str(error)}})
+        self._watch("finished")
 
     def _intent(
         self, holder: str, kind: IntentKind, agent_id: int | None, source: str, target: str

@@ -101,7 +101,7 @@ class Recovery:
                 under_way += theirs
             else:
                 undone += settled
-        self._sweep()
+        self.sweep()
         return Recovered(undone=tuple(undone), under_way=tuple(under_way), failed=failed)
 
     def _undo(self, tx: WriteTransaction, holder: str) -> tuple[Intent, ...]:
@@ -119,12 +119,37 @@ class Recovery:
             self._watch("withdrawn")
         return tuple(intents)
 
+    def _is_of_somebody(self, name: str) -> bool:
+        agent_id = self._homes.owner(name)
+        if not agent_id:
+            return False
+        with self._store.read(one_statement=True) as tx:
+            return tx.agents.find(agent_id) is not None
+
     def _clear_away(self, undone: Collection[Intent]) -> None:
         for intent in undone:
             if intent.kind is IntentKind.CREATE:
                 self._homes.discard(intent.source)
 
-    def _sweep(self) -> None:
+    def agree(self, intent: Intent) -> None:
+        """Put an agent's directory back where its row says, after a move that has failed.
+
+        Another server may have withdrawn the intent before the directory moved: where all sessions
+        of a process ended while it stood still.
+        """
+        assert intent.agent_id is not None  # noqa: S101 - that of an agent that there was
+        names = (intent.source, intent.target)
+        with self._store.write() as tx:
+            agent = tx.agents.find(intent.agent_id, lock=True)
+            if agent is None or agent.agent_slug != intent.source:
+                return
+            if tx.intents.touching(intent.agent_id, names):
+                return
+            if self._homes.locate(intent) == intent.target:
+                self._homes.move(intent.target, intent.source)
+                log.warning("lost directory found", extra={"fields": {"agent": intent.agent_id}})
+
+    def sweep(self) -> None:
         """Remove directories that were never taken into use, and those of deleted agents."""
         # Seen before the intents are read: an intent is recorded before its directory comes there,
         # and when it has gone the directory has been moved away, or is there for good.
@@ -133,6 +158,8 @@ class Recovery:
             intents = tx.intents.all()
         in_use = {name for intent in intents for name in (intent.source, intent.target)}
         for name in seen:
-            if name not in in_use:
+            # One of a living agent's came here by a move that was undone too late: it is found
+            # when the agent misses it.
+            if name not in in_use and not self._is_of_somebody(name):
                 self._homes.discard(name)
         self._locks.sweep({intent.holder for intent in intents})

@@ -3,6 +3,7 @@
 from accredit_storage.directory.files import WRITERS
 from accredit_storage.directory.folders import Folder
 from accredit_storage.directory.locks import locked
+from accredit_storage.directory.paths import MAX_DEPTH
 from accredit_storage.directory.places import AGENTS, LEGACY, NETWORK, SHARED, USERS
 from accredit_storage.directory.refusals import translated
 from accredit_storage.directory.replacing import UNFINISHED
@@ -45,18 +46,19 @@ def _sweep_place(home: Folder) -> int:
         return 0
 
 
-def _unfinished(folder: Folder, *, remove: bool) -> int:
+def _unfinished(folder: Folder, *, remove: bool, depth: int = 1) -> int:
     found = 0
     for entry in folder.entries():
-        if entry.name.startswith(UNFINISHED):
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if entry.name.startswith(UNFINISHED) and not is_folder:
             found += 1
             if remove:
                 folder.remove(entry.name)
-        elif entry.is_dir(follow_symlinks=False):
+        elif is_folder and depth < MAX_DEPTH:
             try:
                 below = folder.enter(entry.name)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             with below:
-                found += _unfinished(below, remove=remove)
+                found += _unfinished(below, remove=remove, depth=depth + 1)
     return found

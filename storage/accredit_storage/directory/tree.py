@@ -11,9 +11,12 @@ from accredit_storage.directory.folders import FOLDER_MODE, Folder
 from accredit_storage.directory.markers import read_marker
 from accredit_storage.directory.places import (
     AGENTS,
+    KEPT,
     LEGACY,
     NETWORK,
+    NEW,
     SHARED,
+    TRASH,
     USERS,
     AgentPlace,
     Place,
@@ -26,6 +29,8 @@ from accredit_storage.errors import DirectoryMissing, FilesUnavailable
 #: Where the lock files of moves are, directly below the root; see ``move_locks``.
 MOVE_LOCKS = ".locks"
 
+# Made beforehand, so that deleting on a full disk needs no new folder.
+_SHELVES = {AGENTS: (NEW, KEPT, TRASH)}
 _TOP = (SHARED.name, AGENTS, USERS, NETWORK.name, LEGACY.name, MOVE_LOCKS)
 
 
@@ -34,6 +39,8 @@ class DirectoryTree:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        #: Why it is not to be used, "" if it is; see ``belonging``.
+        self.refused = ""
 
     def prepare(self) -> None:
         """Make what is missing of the tree, for our eyes only; what is there is left as it is.
@@ -47,7 +54,9 @@ class DirectoryTree:
                     os.close(parent.make(self.root.name).descriptor)
             with Folder.at(self.root) as root:
                 for name in _TOP:
-                    os.close(root.make(name).descriptor)
+                    with root.make(name) as folder:
+                        for shelf in _SHELVES.get(name, ()):
+                            os.close(folder.make(shelf).descriptor)
 
     def check(self) -> list[str]:
         """What is wrong with who owns the tree and who may enter it: sentences for the operator."""
@@ -114,6 +123,8 @@ class DirectoryTree:
 
     @contextmanager
     def _root(self) -> Generator[Folder]:
+        if self.refused:
+            raise FilesUnavailable(self.refused)
         try:
             root = Folder.at(self.root)
         except (FileNotFoundError, NotADirectoryError) as error:

@@ -5,13 +5,13 @@ became of the others is the command's output, in the order of the manifests.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accredit.cli.cells import Column, cell_at
-from accredit.cli.definitions import reconciled, what_became
+from accredit.cli.definitions import reconciled, unmade, what_became
 from accredit.cli.documents import struct
 from accredit.cli.failures import ExitCode, note
 from accredit.cli.json_form import json_form
@@ -22,7 +22,7 @@ from accredit.cli.session import Session
 if TYPE_CHECKING:
     from accredit import AccreditError
     from accredit.manifests import Definition, Problem
-    from accredit.v1.registry_pb2 import ReconcileResult
+    from accredit.v1.registry_pb2 import ReconcileResult, RegisterAgentResponse
 
 # Of whom one definition is not to blame: the next one would end in the same way.
 _OF_THE_CALL = {
@@ -41,17 +41,26 @@ class Applied:
 
     definition: "Definition"
     replaced: list[str]
+    source: str
+    """Who declares it, as the server cleaned that."""
     result: "ReconcileResult"
+    overridden_by: str = ""
+    """The source whose definition of the slug counts instead; empty: this one does."""
 
     @property
     def what(self) -> str:
         """What there is to say of it, in a line."""
         instead = f"in place of {', '.join(self.replaced)}" if self.replaced else ""
-        return "; ".join(filter(None, (what_became(self.result), instead)))
+        over = f"overridden by {self.overridden_by}" if self.overridden_by else ""
+        return "; ".join(filter(None, (what_became(self.result), over, instead)))
 
     def form(self) -> dict[str, Any]:
-        """The result in its JSON form, and where it came from."""
-        own = {"file": self.definition.file, "inPlaceOf": self.replaced}
+        """The result in its JSON form, where it came from, and which source counts instead."""
+        own = {
+            "file": self.definition.file,
+            "inPlaceOf": self.replaced,
+            "overriddenBy": self.overridden_by,
+        }
         return {**json_form(self.result), **own}
 
 
@@ -70,24 +79,22 @@ class _Run:
     session: Session
     source: str
     validate_only: bool
+    total: int
+    """How many definitions the manifests have."""
     applied: dict[str, Applied] = field(default_factory=dict)
     """By slug, as the server cleaned it, in the order of the manifests."""
     complaints: list[str] = field(default_factory=list)
     bad_files: set[str] = field(default_factory=set)
 
-    def register(self, declared: "Sequence[tuple[Definition, list[str]]]") -> None:
-        """Declare each; raises AccreditError for what would refuse all others too."""
-        from accredit import AccreditError
+    def register(self, definitions: "Sequence[Definition]") -> None:
+        """Of each slug, declare the last definition that the server takes.
 
-        with progress("declaring", len(declared)) as tell:
-            for number, (definition, replaced) in enumerate(declared, 1):
-                try:
-                    self._register(definition, replaced)
-                except AccreditError as error:
-                    if error.code.name in _OF_THE_CALL:
-                        error.add_note(f"{number - 1} of {len(declared)} definitions were declared")
-                        raise
-                    self._complain(definition, _rules(error))
+        Raises AccreditError for what would refuse all others too.
+        """
+        alike = self._by_slug(definitions)
+        with progress("declaring", len(alike)) as tell:
+            for number, (slug, of_slug) in enumerate(alike.items(), 1):
+                self._register(slug, of_slug)
                 tell(number, None)
 
     def reconcile(self) -> None:
@@ -103,20 +110,67 @@ class _Run:
                 done += len(answer.results)
                 tell(done, None)
 
-    def _register(self, definition: "Definition", replaced: list[str]) -> None:
-        answer = self.session.client.registry.register_agent(
-            **_request(definition), source=self.source, validate_only=self.validate_only
-        )
-        slug = answer.definition.agent_slug
-        if before := self.applied.pop(slug, None):
-            replaced = [*before.replaced, place(before.definition), *replaced]
-        self.applied[slug] = Applied(definition, replaced, answer.outcome)
-        at = place(definition)
-        self.complaints += [f"notice: {at}: {text}" for text in answer.notices]
+    def find_overriding(self) -> None:
+        """Keep by which source each is overridden, if by any."""
+        from accredit.v1.registry_pb2 import DEFINITION_ORIGIN_REGISTERED
 
-    def _complain(self, definition: "Definition", rules: Sequence[str]) -> None:
-        self.bad_files.add(definition.file)
-        self.complaints += [f"error: {place(definition)}: {rule}" for rule in rules]
+        for wins in self.session.client.registry.iterate_agent_definitions(page_size=500):
+            applied = self.applied.get(wins.agent_slug)
+            if applied is None:
+                continue
+            if (wins.origin, wins.source) != (DEFINITION_ORIGIN_REGISTERED, applied.source):
+                applied.overridden_by = wins.source
+
+    def _by_slug(self, definitions: "Sequence[Definition]") -> "dict[str, list[Definition]]":
+        """The definitions of each slug, in the order of the last of each.
+
+        What slug a text becomes only the server knows, so it is asked before anything is written:
+        of two definitions that are both written, each would replace the other at every run.
+        """
+        alike: dict[str, list[Definition]] = {}
+        with progress("comparing", len(definitions)) as tell:
+            for number, definition in enumerate(definitions, 1):
+                answer = self._ask(definition, {"agent_slug": definition.slug}, validate_only=True)
+                if answer is not None:
+                    slug = answer.definition.agent_slug
+                    # The same again is what paths that overlap lead to, and replaces nothing.
+                    before = [each for each in alike.pop(slug, ()) if each != definition]
+                    alike[slug] = [*before, definition]
+                tell(number, None)
+        return alike
+
+    def _register(self, slug: str, of_slug: "Sequence[Definition]") -> None:
+        for last in reversed(range(len(of_slug))):
+            definition = of_slug[last]
+            answer = self._ask(definition, _request(definition), validate_only=self.validate_only)
+            if answer is None:
+                continue
+            at, replaced = place(definition), [place(each) for each in of_slug[:last]]
+            kept_as = answer.definition.source
+            self.applied[slug] = Applied(definition, replaced, kept_as, answer.outcome)
+            self.complaints += [f"notice: {at}: {text}" for text in answer.notices]
+            same = f"replaced by {at}, which has the same slug {slug}"
+            self.complaints += [f"notice: {each}: {same}" for each in replaced]
+            return
+
+    def _ask(
+        self, definition: "Definition", request: Mapping[str, Any], *, validate_only: bool
+    ) -> "RegisterAgentResponse | None":
+        """What the server answers; None, and a complaint, if it refuses this definition."""
+        from accredit import AccreditError
+
+        try:
+            return self.session.client.registry.register_agent(
+                **request, source=self.source, validate_only=validate_only
+            )
+        except AccreditError as error:
+            if error.code.name in _OF_THE_CALL:
+                error.add_note(f"{len(self.applied)} of {self.total} definitions were declared")
+                raise
+            self.bad_files.add(definition.file)
+            at = place(definition)
+            self.complaints += [f"error: {at}: {rule}" for rule in _rules(error)]
+            return None
 
 
 def apply_manifests(
@@ -132,26 +186,31 @@ def apply_manifests(
     Raises AccreditError if the server refuses the caller or is not there.
     """
     definitions, problems = _read(paths)
-    run = _Run(session, source, validate_only)
+    run = _Run(session, source, validate_only, total=len(definitions))
     run.bad_files.update(problem.file for problem in problems if problem.is_error)
     for problem in problems:
         note(f"{'error' if problem.is_error else 'notice'}: {problem}")
     try:
-        run.register(_last_of_each(definitions))
+        run.register(definitions)
     finally:
         for complaint in run.complaints:
             note(complaint)
     try:
         # No slug at all would mean every definition that there is.
-        if reconcile and not validate_only and run.applied:
-            run.reconcile()
+        if run.applied and not validate_only:
+            if reconcile:
+                run.reconcile()
+            run.find_overriding()
     finally:
         told = [applied for applied in run.applied.values() if applied.result.outcome]
         show_list(session, told, _COLUMNS, form=Applied.form)
+    failed = [f"{each.result.agent_slug}: {why}" for each in told for why in unmade(each.result)]
+    for failure in failed:
+        note(f"error: {failure}")
     counted = Counter(cell_at(applied.result, "outcome") for applied in told)
     note(_summary(run, counted, is_plan=validate_only or not reconcile))
-    is_done = not run.bad_files and counted["skipped"] == 0 and len(told) == len(run.applied)
-    return ExitCode.OK if is_done else ExitCode.NO
+    is_done = not (run.bad_files or failed or counted["skipped"])
+    return ExitCode.OK if is_done and len(told) == len(run.applied) else ExitCode.NO
 
 
 def place(definition: "Definition") -> str:
@@ -176,23 +235,6 @@ def _read(paths: Sequence[str]) -> "tuple[list[Definition], list[Problem]]":
         definitions += [replace(each, file=str(folder / each.file)) for each in found.definitions]
         problems += [replace(each, file=str(folder / each.file)) for each in found.problems]
     return definitions, problems
-
-
-def _last_of_each(
-    definitions: "Sequence[Definition]",
-) -> "Sequence[tuple[Definition, list[str]]]":
-    """The definitions that count, each with the places of those that it replaces.
-
-    Only those that are spelt alike are told apart here, so that applying them again changes
-    nothing; of others only the server knows that they have the same slug.
-    """
-    last: dict[str, tuple[Definition, list[str]]] = {}
-    for definition in definitions:
-        key = definition.slug.strip().casefold()
-        before = last.pop(key, None)
-        replaced = [] if before is None else [*before[1], place(before[0])]
-        last[key] = (definition, replaced)
-    return list(last.values())
 
 
 def _request(definition: "Definition") -> dict[str, Any]:
@@ -227,6 +269,8 @@ def _rules(error: "AccreditError") -> Sequence[str]:
 def _summary(run: _Run, counted: "Counter[str]", *, is_plan: bool) -> str:
     bad = len(run.bad_files)
     counts = [f"{counted[outcome]} {outcome}" for outcome in ("created", "existing", "skipped")]
+    if replaced := sum(len(applied.replaced) for applied in run.applied.values()):
+        counts.append(f"{replaced} replaced")
     said = ", ".join([*counts, f"{bad} file{'' if bad == 1 else 's'} with errors"])
     if run.validate_only:
         return f"nothing was changed; it would be: {said}"

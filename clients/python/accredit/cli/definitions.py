@@ -56,18 +56,23 @@ OUTCOME = (
 
 def what_became(result: "ReconcileResult") -> str:
     """In a line: why it was skipped, where its agent differs, which of its files are missing."""
-    from accredit.v1.directory_pb2 import SCAFFOLD_OUTCOME_FAILED
-
     why = ": ".join(filter(None, (result.reason, result.message)))
     drift = ", ".join(drift.field for drift in result.drift)
-    failed = ", ".join(
-        f"{file.path}: {file.message}"
-        for file in result.files
-        if file.outcome == SCAFFOLD_OUTCOME_FAILED
-    )
+    failed = ", ".join(unmade(result))
     return "; ".join(
         filter(None, (why, f"drift: {drift}" if drift else "", f"failed: {failed}" * bool(failed)))
     )
+
+
+def unmade(result: "ReconcileResult") -> list[str]:
+    """Which of a new agent's files could not be made, and why, a line each."""
+    from accredit.v1.directory_pb2 import SCAFFOLD_OUTCOME_FAILED
+
+    return [
+        f"{file.path}: {file.message}"
+        for file in result.files
+        if file.outcome == SCAFFOLD_OUTCOME_FAILED
+    ]
 
 
 def _owner(definition: "AgentDefinition") -> str:

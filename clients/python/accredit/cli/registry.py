@@ -94,7 +94,7 @@ def apply(
     """Declare the agents of manifests, files or folders of them, and create those that are missing.
 
     A bad file or definition does not stop the others. Agents that exist are not touched. Exit
-    code 1: a file has errors, or an agent could not be created.
+    code 1: a file has errors, or an agent or one of its files could not be created.
     """
     return apply_manifests(
         session, paths, source=source, validate_only=dry_run, reconcile=not no_reconcile

@@ -64,6 +64,11 @@ def plain(node: Node, path: str, level: int = 1) -> Any:
     return node.value
 
 
+def measured(value: Mapping[str, Any]) -> tuple[int, int]:
+    """How many values a map has, itself among them, and how many bytes as JSON."""
+    return _count(value), len(json.dumps(value, separators=(",", ":")))
+
+
 def _within(rule: Mapping[str, Any], value: Any) -> bool:
     if isinstance(value, str):
         fits = len(value) <= rule["maxLength"]
@@ -84,10 +89,9 @@ def _in_words(rule: Mapping[str, Any], types: list[str]) -> str:
 
 
 def _check_size(node: Node, key: str, value: dict[str, Any]) -> None:
-    count = _count(value)
+    count, size = measured(value)
     if count > MAX_MAP_VALUES:
         raise Invalid(node.line, key, f"at most {MAX_MAP_VALUES} values, this has {count}")
-    size = len(json.dumps(value, separators=(",", ":")))
     if size > MAX_MAP_BYTES:
         raise Invalid(node.line, key, f"at most {MAX_MAP_BYTES} bytes as JSON, this is {size}")
 

@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from accredit.manifests.decoding import MAX_BYTES
 from accredit.manifests.problems import Findings, Problem
 
-#: Files and folders in it and below, and the names in a path.
-MAX_ENTRIES = 10_000
+#: Manifests in it and below, all files and folders that are looked at, and the names in a path.
+MAX_MANIFESTS = 10_000
+MAX_ENTRIES = 100_000
 MAX_DEPTH = 8
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -117,6 +118,8 @@ class _Walk:
         elif entry.is_symlink():
             self._notice(path, "a link, which is not followed")
         elif entry.is_file(follow_symlinks=False):
+            if len(self.found) == MAX_MANIFESTS:
+                raise TooMany(f"at most {MAX_MANIFESTS} manifests")
             self.found.append(path)
         else:
             self._notice(path, "not a file")

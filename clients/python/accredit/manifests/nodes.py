@@ -54,7 +54,7 @@ class Node:
 
     line: int
     value: Value
-    #: A scalar as it was written, without quotes.
+    #: A scalar as it was written, without quotes; of front matter a list or a map as well.
     text: str = ""
     #: The rule that it breaks; it has no value then, and what is around it still has.
     refused: str = ""

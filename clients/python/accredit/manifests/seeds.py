@@ -17,6 +17,14 @@ _RULE = f"the path of a file, or a map with {_TEXT}"
 Reader = Callable[[str], bytes]
 
 
+def is_seed(node: Node) -> bool:
+    """Whether it has the type of a seed: a path, a map with a text, or nothing."""
+    if isinstance(node.value, dict):
+        node = node.value.get(_TEXT, Node(node.line, {}))
+        return isinstance(node.value, str)
+    return isinstance(node.value, str | None)
+
+
 class Seeds:
     """The seeds of one manifest."""
 

@@ -119,7 +119,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     at it.
     """
     ERROR_REASON_SLUG_RESERVED: _ErrorReason.ValueType  # 80
-    """FAILED_PRECONDITION: the slug was released and is kept for its former owner."""
+    """FAILED_PRECONDITION: the slug was released and is kept for its former owner, or is declared for
+    another owner.
+    """
     ERROR_REASON_CANNOT_REVOKE_OWNER: _ErrorReason.ValueType  # 81
     """FAILED_PRECONDITION: the owner's grant stays until the agent is transferred."""
     ERROR_REASON_LAST_ADMIN: _ErrorReason.ValueType  # 82
@@ -151,8 +153,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CONTENTION: _ErrorReason.ValueType  # 103
     """ABORTED: other writers kept winning; try again."""
     ERROR_REASON_REQUEST_IN_DOUBT: _ErrorReason.ValueType  # 104
-    """ABORTED: an earlier attempt of this request is under way or was broken off. It may have been
-    carried out: look before you send it under a new request_id.
+    """ABORTED: an attempt of this request is under way or was broken off, or could not be logged. It
+    may have been carried out: look before you send it under a new request_id.
     """
     ERROR_REASON_AGENT_LIMIT_REACHED: _ErrorReason.ValueType  # 120
     """RESOURCE_EXHAUSTED: the owner has as many agents as they may have."""
@@ -284,7 +286,9 @@ ERROR_REASON_AGENT_DIRECTORY_CONFLICT: ErrorReason.ValueType  # 73
 at it.
 """
 ERROR_REASON_SLUG_RESERVED: ErrorReason.ValueType  # 80
-"""FAILED_PRECONDITION: the slug was released and is kept for its former owner."""
+"""FAILED_PRECONDITION: the slug was released and is kept for its former owner, or is declared for
+another owner.
+"""
 ERROR_REASON_CANNOT_REVOKE_OWNER: ErrorReason.ValueType  # 81
 """FAILED_PRECONDITION: the owner's grant stays until the agent is transferred."""
 ERROR_REASON_LAST_ADMIN: ErrorReason.ValueType  # 82
@@ -316,8 +320,8 @@ ERROR_REASON_SECRET_ALREADY_SHOWN: ErrorReason.ValueType  # 102
 ERROR_REASON_CONTENTION: ErrorReason.ValueType  # 103
 """ABORTED: other writers kept winning; try again."""
 ERROR_REASON_REQUEST_IN_DOUBT: ErrorReason.ValueType  # 104
-"""ABORTED: an earlier attempt of this request is under way or was broken off. It may have been
-carried out: look before you send it under a new request_id.
+"""ABORTED: an attempt of this request is under way or was broken off, or could not be logged. It
+may have been carried out: look before you send it under a new request_id.
 """
 ERROR_REASON_AGENT_LIMIT_REACHED: ErrorReason.ValueType  # 120
 """RESOURCE_EXHAUSTED: the owner has as many agents as they may have."""

@@ -19,7 +19,6 @@ from accredit_storage.records import (
     AgentStatus,
     ChangeKind,
     Head,
-    MemoryLayer,
     Subject,
     SubjectKind,
 )
@@ -30,10 +29,9 @@ from ..agent_creation import NewAgent, add_agent
 from ..app import App
 from ..errors import Aborted, Reason
 from ..mutations import Effect, Written, subject
-from ..scaffolding import ScaffoldedFile, make_missing, starter_files
+from ..scaffolding import ScaffoldedFile, agent_scaffold, make_missing, starter_files
 from .declarations import Definition
 from .declaring import MAX_ID
-from .definitions import seeds_of
 from .planning import Outcome, Result, existing, find_owner, initial_config, skipped, without_owner
 
 log = logging.getLogger(__name__)
@@ -151,9 +149,8 @@ def _directories(
             if isinstance(creation, Creation):
                 # One after the other, since all the seeds of a chunk may be a lot.
                 with app.store.read() as tx:
-                    seeds = seeds_of(app, tx, slug)
-                    starters = starter_files(app, tx, MemoryLayer.AGENT, agent=agent, seeds=seeds)
-                files = make_missing(app, creation.place, starters)
+                    scaffold = agent_scaffold(app, tx, agent)
+                files = make_missing(app, creation.place, starter_files(app, scaffold))
                 staged.append(_Staged(definition, agent, creation, files))
             elif isinstance(creation, SlugTaken):
                 refused[slug] = _taken(app, definition)
@@ -198,7 +195,7 @@ def _agent_to_be(app: App, definition: Definition) -> Agent | Result:
     if definition.asks_for_owner:
         try:
             answer = _resolve(app, definition)
-        except Exception:
+        except (Exception, SystemExit):
             extra = {"fields": {"agent_slug": slug, "source": definition.source}}
             log.warning("owner resolver failed", exc_info=True, extra=extra)
             return skipped(slug, Reason.AGENT_OWNER_NOT_FOUND, "its owner resolver failed")

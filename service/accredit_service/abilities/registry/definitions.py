@@ -65,6 +65,23 @@ def seeds_of(app: App, tx: Transaction, slug: str) -> Mapping[str, str]:
     return {} if definition is None else definition.memory_seeds
 
 
+def is_for_another(app: App, tx: Transaction, slug: str, user_id: int) -> bool:
+    """Whether the slug is declared, and not for this user: then it is not theirs to take."""
+    definition = winning(app, tx, slug)
+    if definition is None:
+        return False
+    if definition.asks_for_owner:
+        return True
+    owner: User | None = None
+    if definition.owner is None:
+        owner = default_owner(app, tx)
+    elif isinstance(definition.owner, str):
+        owner = tx.users.find_by_login(definition.owner)
+    else:
+        return definition.owner != user_id
+    return owner is None or owner.user_id != user_id
+
+
 def declared_here(app: App, tx: Transaction, slug: str) -> list[Definition]:
     """The slug's definitions of this server's own: of packages, manifests and the default agent."""
     return [definition for definition in _of_server(app, tx) if definition.slug == slug]

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 CHUNK = 50
 CHUNK_BYTES = 512 * 1024
 MAX_SLUGS = 1000
+_DISK = (Reason.STORAGE_FULL, Reason.FILES_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +60,21 @@ def reconcile_agents(app: App, ask: Ask, command: ReconcileAgents) -> Iterator[C
     return _chunks(app, _AsCaller(app, ask), slugs, validate_only=command.validate_only)
 
 
-def reconcile_as_server(app: App) -> Mapping[Outcome, int]:
-    """Create what is missing, as the server itself: how many definitions came to which outcome."""
+def reconcile_as_server(app: App) -> tuple[Mapping[Outcome, int], bool]:
+    """Create what is missing, as the server itself: how many definitions came to which outcome.
+
+    And whether the disk has refused some, which may be created when it does no longer.
+    """
     counts = dict.fromkeys(Outcome, 0)
+    is_refused = False
     for chunk in _chunks(app, _AsServer(app), [], validate_only=False):
         for result in chunk.results:
             counts[result.outcome] += 1
+            is_refused = is_refused or result.reason in _DISK
             if result.outcome is Outcome.SKIPPED and result.reason != SUPPRESSED:
                 fields = {"agent_slug": result.agent_slug, "why": result.message}
                 log.warning("declared agent skipped", extra={"fields": fields})
-    return counts
+    return counts, is_refused
 
 
 class _Snapshot(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 from accredit_storage.records import ChangeKind, StoredDefinition, SubjectKind
 from accredit_storage.store import Transaction
 
-from .. import snapshots, texts
+from .. import slugs, snapshots, texts
 from ..agent_refs import clean_slug
 from ..app import App
 from ..errors import FailedPrecondition, NotFound, Reason
@@ -159,11 +159,12 @@ def suppress_agent(
     app: App, call: Call, name: str, *, lift: bool
 ) -> Written[Suppressed] | Replayed:
     """Keep definitions of a slug or of a source from contributing, or let them again."""
-    cleaned = texts.name("name", name)
+    given = texts.name("name", name)
 
     def decide(mutation: Mutation) -> Effect[Suppressed]:
         tx = mutation.tx
         tx.exclusive(_DEFINITIONS)
+        cleaned = _meant(app, tx, given)
         if lift:
             changed = tx.suppressions.remove(cleaned)
         else:
@@ -186,6 +187,15 @@ def suppress_agent(
         )
 
     return mutate(app, call, decide, takes_nothing=True)
+
+
+def _meant(app: App, tx: Transaction, name: str) -> str:
+    """The name itself, unless it is only known as it is cleaned: "Wiki Gen" as wiki-gen."""
+    known = {
+        part for one in definitions.all_definitions(app, tx) for part in (one.slug, one.source)
+    }
+    slug = slugs.clean(name)
+    return slug if name not in known and slug in known else name
 
 
 def get_definition(app: App, ask: Ask, agent_slug: str) -> tuple[Standing, Result]:

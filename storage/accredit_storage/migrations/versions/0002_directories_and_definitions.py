@@ -31,6 +31,13 @@ def upgrade() -> None:
     _make_intents()
     _make_definitions()
     _make_memory_file_types()
+    op.create_table(
+        "file_trees",
+        sa.Column("row_id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("files_id", _TEXT, nullable=False),
+        sa.CheckConstraint("row_id = 1", name=op.f("ck_file_trees_row_id")),
+        sa.PrimaryKeyConstraint("row_id", name=op.f("pk_file_trees")),
+    )
 
 
 def _make_intents() -> None:
@@ -134,5 +141,5 @@ def _make_memory_file_types() -> None:
 
 def downgrade() -> None:
     """Drop them."""
-    for table in ("memory_file_types", "suppressions", "definitions", "intents"):
+    for table in ("file_trees", "memory_file_types", "suppressions", "definitions", "intents"):
         op.drop_table(table)

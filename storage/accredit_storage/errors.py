@@ -51,7 +51,7 @@ class FilesUnavailable(StoreUnavailable):
 
 
 class WriteInDoubt(FilesUnavailable):
-    """A file was replaced, and the disk failed before it said so: the old content may come back."""
+    """A file was replaced or removed, and the disk failed before it said so: it may come back."""
 
 
 class StoreFull(StoreError):
@@ -113,9 +113,9 @@ class QuotaExceeded(StoreError):
 class DirectoryConflict(StoreError):
     """The place is taken by a directory that is not this agent's; it is never adopted.
 
-    ``name`` is what it is called there.
+    ``name`` is what it is called there, "" if that is not known.
     """
 
-    def __init__(self, message: str, name: str) -> None:
+    def __init__(self, message: str, name: str = "") -> None:
         super().__init__(message)
         self.name = name

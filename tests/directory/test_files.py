@@ -1,5 +1,6 @@
 """Files: listed, read, written, appended to and deleted."""
 
+import errno
 import hashlib
 import os
 import socket
@@ -20,6 +21,7 @@ from accredit_storage.errors import (
     FileTooLarge,
     PathInvalid,
     StoreError,
+    WriteInDoubt,
 )
 from tests.directory.making import files_in, snapshot
 
@@ -378,3 +380,17 @@ def test_a_replaced_file_is_for_its_owner_alone(
     (folder / "notes.md").chmod(0o666)
     files.append(place, "notes.md", b"!")
     assert stat.S_IMODE((folder / "notes.md").stat().st_mode) == 0o600
+
+
+def test_a_delete_that_the_disk_does_not_confirm_is_in_doubt(
+    files: Files, place: AgentPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    files.write(place, "notes.md", b"mine")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(WriteInDoubt):
+            files.delete(place, "notes.md")
+    assert not files.exists(place, "notes.md")

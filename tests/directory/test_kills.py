@@ -1,7 +1,9 @@
 """Writers that are killed: the file is the old one or the new one, and nothing stays behind."""
 
 import itertools
+import os
 import random
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,30 @@ def test_a_sweep_leaves_the_file_that_somebody_is_writing(
         assert sweep_unfinished(tree) == 0
         assert (home / ".unfinished-1").exists()
     assert sweep_unfinished(tree) == 1
+
+
+def test_a_sweep_goes_on_past_what_is_odd(
+    tree: DirectoryTree, files: Files, place: AgentPlace
+) -> None:
+    odd = tree.root / "agents" / "odd"
+    (odd / ".unfinished-folder").mkdir(parents=True)
+    (odd / ".unfinished-link").symlink_to(tree.root)
+    (tree.root / "users" / "1" / ".lock").mkdir(parents=True)
+    (tree.root / "users" / "1" / ".unfinished-1").write_bytes(b"half")
+    here = os.open(odd, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    half = []
+    for each in (place, UserPlace(3), SHARED):
+        files.write(each, "a/b/c/d/e/f/g/notes.md", b"kept")
+        half.append(tree.root.joinpath(*each.names, *"abcdefg", ".unfinished-1"))
+        half[-1].write_bytes(b"half")
+    assert sweep_unfinished(tree) == 3
+    assert not any(path.exists() for path in half)
+    assert (odd / ".unfinished-folder").is_dir()
+    # Or what clears the test's folder away meets it.
+    subprocess.run(["rm", "-rf", str(odd)], check=True)

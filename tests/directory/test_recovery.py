@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from accredit_storage.directory.directories import Directories
-from accredit_storage.errors import Conflict, DirectoryConflict
+from accredit_storage.directory.move_locks import AT_A_TIME, move_locks
+from accredit_storage.directory.tree import DirectoryTree
+from accredit_storage.errors import Conflict, DirectoryConflict, StoreBusy
 from accredit_storage.records import Agent
 from accredit_storage.store import Store
 from tests.directory.agreeing import (
@@ -224,3 +226,23 @@ def test_a_move_whose_end_could_not_be_told_is_left_to_recovery(
     stray.rmdir()
     assert len(directories.start().undone) == 1
     assert_agree(store, directories)
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("connections", "moves"), [(1, 1), (4, 2), (40, AT_A_TIME)])
+def test_moves_leave_half_of_the_connections_to_others(
+    database_url: str,
+    tree: DirectoryTree,
+    connections: int,
+    moves: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store.open(database_url, pool_size=connections)
+    locks = move_locks(store, tree)
+    with ExitStack() as stack:
+        for number in range(moves):
+            stack.enter_context(locks.held(str(number)))
+        monkeypatch.setattr("accredit_storage.directory.move_locks.LOCK_WAIT", 0.02)
+        with pytest.raises(StoreBusy):
+            stack.enter_context(locks.held("one more"))
+    store.close()

@@ -282,7 +282,7 @@ def test_while_it_hangs_every_call_ends_by_its_deadline(
     }
     assert reasons(again) == []
     # Nothing stays behind: the pool's eight, the one that readiness asks over, and those of moves,
-    # eight at a time, which the database takes a moment to end.
+    # four at a time, which the database takes a moment to end.
     with connected(doomed) as connection:
         (count,) = connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'accredit'"

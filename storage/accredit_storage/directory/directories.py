@@ -72,8 +72,9 @@ class Directories:
 
     def sweep(self) -> int:
         """Remove what writers that died have left half-written, and what moves have left."""
+        unfinished = sweep_unfinished(self.tree)
         self.moves.recovery.sweep()
-        return sweep_unfinished(self.tree)
+        return unfinished
 
     def reach(self, agent: Agent, act: Callable[[AgentPlace], T], *, make: bool = True) -> T:
         """What ``act`` answers for the agent's directory, wherever it is by now.

@@ -8,7 +8,7 @@ from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
 from accredit_storage.directory.folders import Folder
-from accredit_storage.directory.markers import Marker, read_marker, write_marker
+from accredit_storage.directory.markers import Marker, read_marker, remove_marker, write_marker
 from accredit_storage.directory.places import AGENTS, KEPT, NEW, TRASH
 from accredit_storage.directory.refusals import translated
 from accredit_storage.directory.tree import DirectoryTree
@@ -59,6 +59,11 @@ class Homes:
         """Mark a directory that is there anew."""
         with translated(), self._beside(name) as (folder, last), folder.enter(last) as home:
             write_marker(home, marker)
+
+    def unmark(self, name: str) -> None:
+        """Make a directory that is there nobody's."""
+        with translated(), self._beside(name) as (folder, last), folder.enter(last) as home:
+            remove_marker(home)
 
     def adopt(self, name: str, marker: Marker) -> bool:
         """Mark a directory that nobody has marked; False if it is the agent's already.
@@ -121,18 +126,22 @@ class Homes:
                 self._beside(name) as (folder, last),
             ):
                 folder.remove_tree(last)
-                return
+                if folder.stat(last) is None:
+                    return
 
     def find(self, agent_id: int) -> str | None:
         """The directory that is the agent's, wherever it is; None if there is none.
 
         It looks at every directory there is: for what should never be.
         """
-        with translated(), self._tree.top(AGENTS) as agents:
-            slugs = [entry.name for entry in agents.entries() if not entry.name.startswith(".")]
-        for name in (*slugs, *self.on(TRASH), *self.on(KEPT), *self.on(NEW)):
-            if self.is_of(agent_id, name):
-                return name
+        for shelf in ("", TRASH, KEPT, NEW):
+            with translated(), self._beside(f"{shelf}/".lstrip("/")) as (folder, _):
+                for entry in folder.entries():
+                    # What we may not enter we did not make.
+                    with suppress(PermissionError):
+                        marker = _marker_in(folder, entry.name)
+                        if marker is not None and marker.agent_id == agent_id:
+                            return f"{shelf}/{entry.name}".lstrip("/")
         return None
 
     def owner(self, name: str) -> int:
@@ -148,12 +157,7 @@ class Homes:
     def _marker(self, name: str) -> Marker | None:
         """The marker of a directory, None if it has none or is not there."""
         with translated(), self._beside(name) as (folder, last):
-            try:
-                home = folder.enter(last)
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            with home:
-                return read_marker(home)
+            return _marker_in(folder, last)
 
     @contextmanager
     def _beside(self, name: str) -> Generator[tuple[Folder, str]]:
@@ -166,3 +170,13 @@ class Homes:
                 # Nobody's path is wrong, but the tree.
                 raise FilesUnavailable("a shelf of the tree is no folder") from error
             yield folder, last
+
+
+def _marker_in(folder: Folder, name: str) -> Marker | None:
+    """The marker of a directory in a folder, None if it has none or is not there."""
+    try:
+        home = folder.enter(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with home:
+        return read_marker(home)

@@ -9,6 +9,7 @@ its name, and moves with it, so that
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from accredit_storage.directory.folders import Folder
@@ -37,6 +38,13 @@ def read_marker(folder: Folder) -> Marker | None:
     except (FileNotFoundError, PathInvalid):
         return None
     return None if found is None else Marker(int(found[1]), found[2].decode())
+
+
+def remove_marker(folder: Folder) -> None:
+    """Make a directory nobody's, which takes no room on the disk."""
+    with suppress(FileNotFoundError):
+        folder.remove(_NAME)
+    folder.sync()
 
 
 def write_marker(folder: Folder, marker: Marker) -> None:

@@ -204,8 +204,8 @@ class Moves:
         require_slug(new_slug)
         with self._holding() as holding:
             intent = self._intent(holding.holder, IntentKind.RENAME, agent_id, old_slug, new_slug)
-            holding.announced.append(intent)
             self._record(intent)
+            holding.announced.append(intent)
             self.homes.require_free(new_slug)
             yield Move(self.homes, intent, self._watch)
 
@@ -219,8 +219,8 @@ class Moves:
             kept = f"{KEPT}/{slug}.{agent_id}.{self._now():%Y%m%dT%H%M%SZ}"
             target = "" if with_files else kept
             intent = self._intent(holding.holder, IntentKind.DELETE, agent_id, slug, target)
-            holding.announced.append(intent)
             self._record(intent)
+            holding.announced.append(intent)
             move = Move(self.homes, intent, self._watch)
             yield move
         if with_files and move.moved and holding.ended:
@@ -257,8 +257,9 @@ class Moves:
         if lost == slug:
             return
         with self._store.write() as tx:
-            tx.exclusive("moves of directories")
+            # In this order: whoever has the row's lock may be waiting for a disk.
             agent = tx.agents.find(agent_id, lock=True)
+            tx.exclusive("moves of directories")
             if agent is None or agent.agent_slug != slug:
                 raise Conflict("the agent was renamed or deleted at the same time")
             if tx.intents.touching(agent_id, (lost, slug)):
@@ -277,22 +278,16 @@ class Moves:
             self._watch("locked")
             try:
                 yield holding
-            except BaseException:
-                self._finish(holding, failed=True)
-                raise
-            self._finish(holding, failed=False)
-
-    def _finish(self, holding: _Holding, *, failed: bool) -> None:
-        try:
-            self.recovery.finish(holding.holder)
-            if failed:
-                for intent in holding.announced:
-                    self.recovery.agree(intent)
-            holding.ended = True
-        except StoreError as error:
-            # Neither the caller's success nor its failure is any different for it.
-            log.warning("move left to recovery", extra={"fields": {"why": str(error)}})
-        self._watch("finished")
+            finally:
+                try:
+                    self.recovery.finish(holding.holder)
+                    for intent in holding.announced:
+                        self.recovery.agree(intent)
+                    holding.ended = True
+                except StoreError as error:
+                    # Neither the caller's success nor its failure is any different for it.
+                    log.warning("move left to recovery", extra={"fields": {"why": str(error)}})
+                self._watch("finished")
 
     def _intent(
         self, holder: str, kind: IntentKind, agent_id: int | None, source: str, target: str

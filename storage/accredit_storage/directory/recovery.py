@@ -112,8 +112,13 @@ class Recovery:
             # The directory that an agent was missing stays: the agent has found it by its marker as
             # soon as it was there, and may have written to it.
             is_for_agent = intent.kind is IntentKind.CREATE and intent.agent_id is not None
-            if not is_for_agent and self._homes.locate(intent) == intent.target:
+            found = self._homes.locate(intent)
+            if not is_for_agent and found == intent.target:
                 self._homes.move(intent.target, intent.source)
+                found = intent.source
+            if intent.kind is IntentKind.CREATE and found == intent.source:
+                # The id that it was to have may become another agent's.
+                self._homes.unmark(found)
             self._watch("moved back")
             tx.intents.remove(intent.intent_id)
             self._watch("withdrawn")
@@ -137,13 +142,19 @@ class Recovery:
         Another server may have withdrawn the intent before the directory moved: where all sessions
         of a process ended while it stood still.
         """
-        assert intent.agent_id is not None  # noqa: S101 - that of an agent that there was
-        names = (intent.source, intent.target)
+        if intent.agent_id is None:
+            return
+        with self._store.read(one_statement=True) as tx:
+            agent = tx.agents.find(intent.agent_id)
+        if agent is None or agent.agent_slug != intent.source:
+            # It was committed, or the row was changed since.
+            return
         with self._store.write() as tx:
             agent = tx.agents.find(intent.agent_id, lock=True)
+            tx.exclusive("moves of directories")
             if agent is None or agent.agent_slug != intent.source:
                 return
-            if tx.intents.touching(intent.agent_id, names):
+            if tx.intents.touching(intent.agent_id, (intent.source, intent.target)):
                 return
             if self._homes.locate(intent) == intent.target:
                 self._homes.move(intent.target, intent.source)

@@ -1,5 +1,7 @@
 """Removing what writers that died have left half-written."""
 
+from contextlib import suppress
+
 from accredit_storage.directory.files import WRITERS
 from accredit_storage.directory.folders import Folder
 from accredit_storage.directory.locks import locked
@@ -8,13 +10,17 @@ from accredit_storage.directory.places import AGENTS, LEGACY, NETWORK, SHARED, U
 from accredit_storage.directory.refusals import translated
 from accredit_storage.directory.replacing import UNFINISHED
 from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.errors import StoreBusy
+from accredit_storage.errors import PathInvalid, StoreBusy
+
+# Gone meanwhile, or nothing that we have made.
+_ODD = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 
 def sweep_unfinished(tree: DirectoryTree) -> int:
     """Remove the unfinished files of every place where nobody is writing: how many there were.
 
-    Raises StoreErrors for the disk. It reads the whole tree, so it is for the background.
+    What is odd in one place keeps no other from being swept. Raises StoreErrors for the disk. It
+    reads the whole tree, so it is for the background.
     """
     removed = 0
     with translated():
@@ -26,39 +32,32 @@ def sweep_unfinished(tree: DirectoryTree) -> int:
                 for entry in homes.entries():
                     if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
                         continue
-                    try:
-                        home = homes.enter(entry.name)
-                    except (FileNotFoundError, NotADirectoryError):
-                        continue
-                    with home:
+                    with suppress(*_ODD), homes.enter(entry.name) as home:
                         removed += _sweep_place(home)
     return removed
 
 
 def _sweep_place(home: Folder) -> int:
-    if not _unfinished(home, remove=False):
-        return 0
-    try:
+    # PathInvalid: the lock is no plain file.
+    with suppress(StoreBusy, PathInvalid), translated(), suppress(*_ODD):
         # Whoever writes has the lock, so that what is unfinished now will never be finished.
-        with locked(home, WRITERS, wait=0):
-            return _unfinished(home, remove=True)
-    except StoreBusy:
-        return 0
+        if _unfinished(home, remove=False):
+            with locked(home, WRITERS, wait=0):
+                return _unfinished(home, remove=True)
+    return 0
 
 
 def _unfinished(folder: Folder, *, remove: bool, depth: int = 1) -> int:
     found = 0
     for entry in folder.entries():
-        is_folder = entry.is_dir(follow_symlinks=False)
-        if entry.name.startswith(UNFINISHED) and not is_folder:
-            found += 1
+        if entry.is_dir(follow_symlinks=False):
+            # One deeper than where files are, for what somebody else has put there.
+            if depth > MAX_DEPTH:
+                continue
+            with suppress(*_ODD), folder.enter(entry.name) as below:
+                found += _unfinished(below, remove=remove, depth=depth + 1)
+        elif entry.name.startswith(UNFINISHED) and entry.is_file(follow_symlinks=False):
             if remove:
                 folder.remove(entry.name)
-        elif is_folder and depth < MAX_DEPTH:
-            try:
-                below = folder.enter(entry.name)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            with below:
-                found += _unfinished(below, remove=remove, depth=depth + 1)
+            found += 1
     return found

@@ -53,10 +53,13 @@ class DirectoryTree:
                 if parent.stat(self.root.name) is None:
                     os.close(parent.make(self.root.name).descriptor)
             with Folder.at(self.root) as root:
-                for name in _TOP:
-                    with root.make(name) as folder:
-                        for shelf in _SHELVES.get(name, ()):
-                            os.close(folder.make(shelf).descriptor)
+                try:
+                    for name in _TOP:
+                        with root.make(name) as folder:
+                            for shelf in _SHELVES.get(name, ()):
+                                os.close(folder.make(shelf).descriptor)
+                except NotADirectoryError as error:
+                    raise FilesUnavailable("a part of the tree is no folder") from error
 
     def check(self) -> list[str]:
         """What is wrong with who owns the tree and who may enter it: sentences for the operator."""

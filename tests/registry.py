@@ -249,15 +249,19 @@ def running_registry(
     data_dir: Path,
     *,
     limits: Limits | None = None,
+    files: Path | None = None,
     more: Mapping[str, Any] = MappingProxyType({}),
     **settings: Any,
 ) -> Generator[Registry]:
-    """A server on a migrated database, with its first administrator. ``more`` fields of its App."""
+    """A server on a migrated database, with its first administrator.
+
+    ``files`` is the root of its files where several share it, ``more`` are fields of its App.
+    """
     clock = Clock()
     store = Store.open(database_url)
     app = App(
         store=store,
-        directories=Directories(store, data_dir / "files", now=clock),
+        directories=Directories(store, files or data_dir / "files", now=clock),
         limits=limits or Limits(agents_per_user=100),
         now=clock,
         **more,

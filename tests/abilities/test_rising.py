@@ -357,8 +357,8 @@ def test_a_revoked_token_that_mints_once_more_from_another_process(
     for folder in folders:
         folder.mkdir()
     with (
-        running_registry(database_url, folders[0]) as one,
-        running_registry(database_url, folders[1]) as other,
+        running_registry(database_url, folders[0], files=tmp_path / "files") as one,
+        running_registry(database_url, folders[1], files=tmp_path / "files") as other,
     ):
         member = one.user()
         agent: dict[str, Any] = {"agent": {"agent_id": one.agent(member).agent_id}}

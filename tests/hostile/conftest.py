@@ -38,3 +38,10 @@ def scene(besieged: Registry) -> Scene:
 def wire(besieged: Registry) -> Wire:
     """The administrator's connection."""
     return Wire(besieged)
+
+
+@pytest.fixture(autouse=True)
+def _whole_scene(request: pytest.FixtureRequest) -> None:
+    if "scene" in request.fixturenames:
+        request.getfixturevalue("wire").keep_in()
+        request.getfixturevalue("scene").mend()

@@ -7,7 +7,9 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 
-from tests.registry import Person, Registry
+from tests.registry import Person, RefusedError, Registry
+
+_WHOLE = ("AgentService/GetAgent", "AccessService/GetAccess", "SiteService/GetSite")
 
 
 class Scene:
@@ -18,6 +20,10 @@ class Scene:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
+        self._make()
+
+    def _make(self) -> None:
+        registry = self.registry
         self.member = registry.user()
         self.guest = registry.user()
         self.agent_id = self._agent(self.member)
@@ -25,6 +31,25 @@ class Scene:
         self.agent_token = registry.agent_token(self.member, self.agent_id)
         self.site_id = self._site()
         self._ready: dict[str, Message] = {}
+
+    def mend(self) -> None:
+        """Make it anew if a request has hit it: a bit of an id may do."""
+        self._ready = {}
+        admin = self.registry.admin
+        try:
+            for method in (
+                "AgentService/GetAgent",
+                "AccessService/GetAccess",
+                "SiteService/GetSite",
+            ):
+                admin.call(method, **BASELINES[method](self))
+            admin.call("TokenService/ListTokens", user_id=self.member.user_id)
+            held = admin.call("AuthService/Authenticate", token=self.agent_token.token)
+        except RefusedError:
+            self._make()
+            return
+        if held.WhichOneof("outcome") != "principal":
+            self._make()
 
     def request(self, method: str) -> Any:
         """A copy of a valid request."""

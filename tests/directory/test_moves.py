@@ -549,22 +549,18 @@ class TestReaching:
             directories.reach(scribe, directories.files.list)
         assert_agree(store, directories)
 
-    def test_a_stray_directory_is_refused_until_it_is_adopted(
+    def test_a_stray_directory_is_refused_until_it_is_moved_away(
         self, store: Store, directories: Directories
     ) -> None:
         with store.write() as tx:
             bare = agent(tx, user(tx), "bare")
-        with pytest.raises(DirectoryMissing):
-            directories.adopt(bare.agent_id)
         stray = directories.tree.root / "agents" / "bare"
         stray.mkdir(mode=0o700)
-        (stray / "SOUL.md").write_bytes(b"from the old system")
+        (stray / "SOUL.md").write_bytes(b"nobody's")
         with pytest.raises(DirectoryConflict):
             directories.reach(bare, directories.files.list)
-        assert directories.adopt(bare.agent_id)
-        assert not directories.adopt(bare.agent_id)
-        (entry,) = directories.reach(bare, directories.files.list)
-        assert entry.path == "SOUL.md"
+        stray.rename(directories.tree.root.with_name("aside"))
+        assert directories.reach(bare, directories.files.list) == []
         assert_agree(store, directories)
 
     def test_another_agents_directory_is_never_adopted(
@@ -576,12 +572,8 @@ class TestReaching:
             bare = agent(tx, owner, "bare")
         agents_ = directories.tree.root / "agents"
         shutil.copytree(agents_ / "scribe", agents_ / "bare")
-        for act in (
-            lambda: directories.adopt(bare.agent_id),
-            lambda: directories.reach(bare, directories.files.list),
-        ):
-            with pytest.raises(DirectoryConflict):
-                act()
+        with pytest.raises(DirectoryConflict):
+            directories.reach(bare, directories.files.list)
 
     def test_what_is_missing_there_is_missing(
         self, directories: Directories, scribe: Agent

@@ -151,7 +151,7 @@ def directory_conflict(slug: str) -> AlreadyExists:
     return AlreadyExists(
         Reason.AGENT_DIRECTORY_CONFLICT,
         f"there is a directory agents/{slug} that belongs to no agent: an operator has to move it "
-        "away or to give it to an agent",
+        "away",
         metadata={"agent_slug": slug},
     )
 

@@ -1,6 +1,5 @@
 """Everything about directories in one value, as the abilities hold it."""
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +10,6 @@ from accredit_storage.directory.belonging import begin
 from accredit_storage.directory.daily import DailyMemory
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.limits import FileLimits
-from accredit_storage.directory.markers import Marker
 from accredit_storage.directory.moves import Moves
 from accredit_storage.directory.places import AgentPlace, Place
 from accredit_storage.directory.recovery import Recovered
@@ -96,21 +94,6 @@ class Directories:
         """Whether there is a file in the directory of a place. Raises DirectoryMissing."""
         with translated(), self.tree.opened(place) as home:
             return DirectoryState(exists=True, has_files=any(True for _ in walk(home)))
-
-    def adopt(self, agent_id: int) -> bool:
-        """Make a directory that was put there by hand the agent's; False if it is so already.
-
-        For an import, or for an operator who knows that the files are the agent's. Raises
-        DirectoryMissing, or DirectoryConflict if it is another agent's.
-        """
-        self.moves.recovery.wait(agent_id)
-        with self._store.write() as tx:
-            # Locked: whoever renames it meanwhile waits with that for us.
-            agent = tx.agents.find(agent_id, lock=True)
-            if agent is None:
-                raise DirectoryMissing("there is no such agent")
-            marker = Marker(agent_id, secrets.token_hex(16))
-            return self.moves.homes.adopt(agent.agent_slug, marker)
 
     def strays(self) -> Sequence[str]:
         """The names below ``agents/`` that no agent has, or that another's directory has: sorted.

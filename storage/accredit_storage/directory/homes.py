@@ -14,7 +14,6 @@ from accredit_storage.directory.refusals import translated
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import (
     DirectoryConflict,
-    DirectoryMissing,
     FilesUnavailable,
     StoreError,
 )
@@ -64,24 +63,6 @@ class Homes:
         """Make a directory that is there nobody's."""
         with translated(), self._beside(name) as (folder, last), folder.enter(last) as home:
             remove_marker(home)
-
-    def adopt(self, name: str, marker: Marker) -> bool:
-        """Mark a directory that nobody has marked; False if it is the agent's already.
-
-        Raises DirectoryMissing if it is not there, DirectoryConflict if it is another agent's.
-        """
-        with translated(), self._beside(name) as (folder, last):
-            try:
-                home = folder.enter(last)
-            except (FileNotFoundError, NotADirectoryError) as error:
-                raise DirectoryMissing(f"there is no directory {name!r}") from error
-            with home:
-                found = read_marker(home)
-                if found is None:
-                    write_marker(home, marker)
-                elif found.agent_id != marker.agent_id:
-                    raise DirectoryConflict(f"the directory {name!r} is another agent's", name)
-                return found is None
 
     def locate(self, intent: Intent) -> str | None:
         """Where the directory of an intent is: its source, its target, None for neither."""

@@ -28,13 +28,14 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61\x63\x63redit/v1/access.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x03\n\x0b\x41\x63\x63\x65ssGrant\x12\x1d\n\x08\x61gent_id\x18\x01 \x01(\x03\x42\x02\x30\x01R\x07\x61gentId\x12\x37\n\tprincipal\x18\x02 \x01(\x0b\x32\x19.accredit.v1.PrincipalRefR\tprincipal\x12%\n\x04role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleR\x04role\x12\x39\n\ngrant_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tgrantTime\x12!\n\ngranted_by\x18\x05 \x01(\x03\x42\x02\x30\x01R\tgrantedBy\x12;\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12!\n\x0c\x64isplay_name\x18\x07 \x01(\tR\x0b\x64isplayName\x12\x14\n\x05\x65mail\x18\x08 \x01(\tR\x05\x65mail\x12\x12\n\x04\x65tag\x18\t \x01(\tR\x04\x65tag\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\xb5\x02\n\x12GrantAccessRequest\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12=\n\tprincipal\x18\x02 \x01(\x0b\x32\x19.accredit.v1.PrincipalRefB\x04\xe2\x41\x01\x02R\tprincipal\x12+\n\x04role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x01R\x04role\x12\x41\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01R\nexpireTime\x12\x18\n\x04\x65tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12#\n\nrequest_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"r\n\x13GrantAccessResponse\x12.\n\x05grant\x18\x01 \x01(\x0b\x32\x18.accredit.v1.AccessGrantR\x05grant\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\xc6\x01\n\x13RevokeAccessRequest\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12=\n\tprincipal\x18\x02 \x01(\x0b\x32\x19.accredit.v1.PrincipalRefB\x04\xe2\x41\x01\x02R\tprincipal\x12\x18\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"\x9a\x01\n\x14RevokeAccessResponse\x12.\n\x05grant\x18\x01 \x01(\x0b\x32\x18.accredit.v1.AccessGrantR\x05grant\x12%\n\x0etokens_revoked\x18\x02 \x01(\x05R\rtokensRevoked\x12+\n\x11\x63onsistency_token\x18\x03 \x01(\tR\x10\x63onsistencyToken\"\xc6\x01\n\x10GetAccessRequest\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12=\n\tprincipal\x18\x02 \x01(\x0b\x32\x19.accredit.v1.PrincipalRefB\x04\xe2\x41\x01\x01R\tprincipal\x12@\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"C\n\x11GetAccessResponse\x12.\n\x05grant\x18\x01 \x01(\x0b\x32\x18.accredit.v1.AccessGrantR\x05grant\"\xd5\x01\n\x16ListAgentAccessRequest\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x04 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"s\n\x17ListAgentAccessResponse\x12\x30\n\x06grants\x18\x01 \x03(\x0b\x32\x18.accredit.v1.AccessGrantR\x06grants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfe\x01\n\x15ListUserAccessRequest\x12\x1f\n\x07user_id\x18\x01 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06userId\x12:\n\x0cminimum_role\x18\x02 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x01R\x0bminimumRole\x12!\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"r\n\x16ListUserAccessResponse\x12\x30\n\x06grants\x18\x01 \x03(\x0b\x32\x18.accredit.v1.AccessGrantR\x06grants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x89\x02\n\x0b\x41\x63\x63\x65ssCheck\x12=\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.accredit.v1.PrincipalRefB\x04\xe2\x41\x01\x01R\tprincipal\x12\x31\n\x05\x61gent\x18\x02 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12:\n\x0cminimum_role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x01R\x0bminimumRole\x12\x1f\n\x07site_id\x18\x04 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06siteId\x12+\n\x0erequire_active\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01R\rrequireActive\"\x8c\x01\n\x12\x43heckAccessRequest\x12\x34\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x18.accredit.v1.AccessCheckB\x04\xe2\x41\x01\x02R\x05\x63heck\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"\x92\x02\n\x13\x43heckAccessResponse\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x16.accredit.v1.PrincipalH\x00R\tprincipal\x12-\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DenialH\x00R\x06\x64\x65nial\x12%\n\x04role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleR\x04role\x12\x38\n\x0brole_source\x18\x04 \x01(\x0e\x32\x17.accredit.v1.RoleSourceR\nroleSource\x12(\n\x05\x62\x61sis\x18\x05 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sisB\t\n\x07outcome\"\x93\x01\n\x17\x42\x61tchCheckAccessRequest\x12\x36\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x18.accredit.v1.AccessCheckB\x04\xe2\x41\x01\x02R\x06\x63hecks\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"y\n\x18\x42\x61tchCheckAccessResponse\x12\x33\n\tdecisions\x18\x01 \x03(\x0e\x32\x15.accredit.v1.DecisionR\tdecisions\x12(\n\x05\x62\x61sis\x18\x02 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sis2\xa1\t\n\rAccessService\x12\xaf\x01\n\x0bGrantAccess\x12\x1f.accredit.v1.GrantAccessRequest\x1a .accredit.v1.GrantAccessResponse\"]\x82\xd3\xe4\x93\x02W\"\"/v1/agents/{agent.agent_id}/access:\x01*Z.\")/v1/agents/slug/{agent.agent_slug}/access:\x01*\x12\xd4\x01\n\x0cRevokeAccess\x12 .accredit.v1.RevokeAccessRequest\x1a!.accredit.v1.RevokeAccessResponse\"\x7f\x82\xd3\xe4\x93\x02y*6/v1/agents/{agent.agent_id}/access/{principal.user_id}Z?*=/v1/agents/slug/{agent.agent_slug}/access/{principal.user_id}\x12\xcf\x01\n\tGetAccess\x12\x1d.accredit.v1.GetAccessRequest\x1a\x1e.accredit.v1.GetAccessResponse\"\x82\x01\x90\x02\x01\x82\xd3\xe4\x93\x02y\x12\x36/v1/agents/{agent.agent_id}/access/{principal.user_id}Z?\x12=/v1/agents/slug/{agent.agent_slug}/access/{principal.user_id}\x12\xb8\x01\n\x0fListAgentAccess\x12#.accredit.v1.ListAgentAccessRequest\x1a$.accredit.v1.ListAgentAccessResponse\"Z\x90\x02\x01\x82\xd3\xe4\x93\x02Q\x12\"/v1/agents/{agent.agent_id}/accessZ+\x12)/v1/agents/slug/{agent.agent_slug}/access\x12\x80\x01\n\x0eListUserAccess\x12\".accredit.v1.ListUserAccessRequest\x1a#.accredit.v1.ListUserAccessResponse\"%\x90\x02\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/users/{user_id}/access\x12p\n\x0b\x43heckAccess\x12\x1f.accredit.v1.CheckAccessRequest\x1a .accredit.v1.CheckAccessResponse\"\x1e\x90\x02\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/access:check:\x01*\x12\x84\x01\n\x10\x42\x61tchCheckAccess\x12$.accredit.v1.BatchCheckAccessRequest\x1a%.accredit.v1.BatchCheckAccessResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/access:batchCheck:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61\x63\x63redit/v1/access.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\x03\n\x0b\x41\x63\x63\x65ssGrant\x12\x1d\n\x08\x61gent_id\x18\x01 \x01(\x03\x42\x02\x30\x01R\x07\x61gentId\x12\x37\n\tprincipal\x18\x02 \x01(\x0b\x32\x19.accredit.v1.PrincipalRefR\tprincipal\x12%\n\x04role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleR\x04role\x12\x39\n\ngrant_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tgrantTime\x12!\n\ngranted_by\x18\x05 \x01(\x03\x42\x02\x30\x01R\tgrantedBy\x12;\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12!\n\x0c\x64isplay_name\x18\x07 \x01(\tR\x0b\x64isplayName\x12\x14\n\x05\x65mail\x18\x08 \x01(\tR\x05\x65mail\x12\x12\n\x04\x65tag\x18\t \x01(\tR\x04\x65tag\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x14\n\x05login\x18\x0b \x01(\tR\x05login\"\xe1\x02\n\x12GrantAccessRequest\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12=\n\tprincipal\x18\x02 \x01(\x0b\x32\x19.accredit.v1.PrincipalRefB\x04\xe2\x41\x01\x02R\tprincipal\x12+\n\x04role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x02R\x04role\x12\x41\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01R\nexpireTime\x12\x18\n\x04\x65tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12#\n\nrequest_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\x12*\n\x0eonly_if_absent\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0conlyIfAbsent\"\x8c\x01\n\x13GrantAccessResponse\x12.\n\x05grant\x18\x01 \x01(\x0b\x32\x18.accredit.v1.AccessGrantR\x05grant\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\x12\x18\n\x07\x63hanged\x18\x03 \x01(\x08R\x07\x63hanged\"\xc6\x01\n\x13RevokeAccessRequest\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12=\n\tprincipal\x18\x02 \x01(\x0b\x32\x19.accredit.v1.PrincipalRefB\x04\xe2\x41\x01\x02R\tprincipal\x12\x18\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"\x9a\x01\n\x14RevokeAccessResponse\x12.\n\x05grant\x18\x01 \x01(\x0b\x32\x18.accredit.v1.AccessGrantR\x05grant\x12%\n\x0etokens_revoked\x18\x02 \x01(\x05R\rtokensRevoked\x12+\n\x11\x63onsistency_token\x18\x03 \x01(\tR\x10\x63onsistencyToken\"\xc6\x01\n\x10GetAccessRequest\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12=\n\tprincipal\x18\x02 \x01(\x0b\x32\x19.accredit.v1.PrincipalRefB\x04\xe2\x41\x01\x01R\tprincipal\x12@\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"C\n\x11GetAccessResponse\x12.\n\x05grant\x18\x01 \x01(\x0b\x32\x18.accredit.v1.AccessGrantR\x05grant\"\xd5\x01\n\x16ListAgentAccessRequest\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12!\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x04 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"s\n\x17ListAgentAccessResponse\x12\x30\n\x06grants\x18\x01 \x03(\x0b\x32\x18.accredit.v1.AccessGrantR\x06grants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8d\x02\n\x15ListUserAccessRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x01R\x04user\x12:\n\x0cminimum_role\x18\x02 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x01R\x0bminimumRole\x12!\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"r\n\x16ListUserAccessResponse\x12\x30\n\x06grants\x18\x01 \x03(\x0b\x32\x18.accredit.v1.AccessGrantR\x06grants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaa\x02\n\x0b\x41\x63\x63\x65ssCheck\x12\x39\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.accredit.v1.PrincipalRefH\x00R\tprincipal\x12\x18\n\x06\x63\x61ller\x18\x06 \x01(\x08H\x00R\x06\x63\x61ller\x12\x31\n\x05\x61gent\x18\x02 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12:\n\x0cminimum_role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x02R\x0bminimumRole\x12\x1f\n\x07site_id\x18\x04 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06siteId\x12+\n\x0erequire_active\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01R\rrequireActiveB\t\n\x07subject\"\x8c\x01\n\x12\x43heckAccessRequest\x12\x34\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x18.accredit.v1.AccessCheckB\x04\xe2\x41\x01\x02R\x05\x63heck\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"\x92\x02\n\x13\x43heckAccessResponse\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x16.accredit.v1.PrincipalH\x00R\tprincipal\x12-\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DenialH\x00R\x06\x64\x65nial\x12%\n\x04role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleR\x04role\x12\x38\n\x0brole_source\x18\x04 \x01(\x0e\x32\x17.accredit.v1.RoleSourceR\nroleSource\x12(\n\x05\x62\x61sis\x18\x05 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sisB\t\n\x07outcome\"\xbe\x01\n\x17\x42\x61tchCheckAccessRequest\x12\x36\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x18.accredit.v1.AccessCheckB\x04\xe2\x41\x01\x02R\x06\x63hecks\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\x12)\n\rinclude_basis\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cincludeBasis\"y\n\x18\x42\x61tchCheckAccessResponse\x12\x33\n\tdecisions\x18\x01 \x03(\x0e\x32\x15.accredit.v1.DecisionR\tdecisions\x12(\n\x05\x62\x61sis\x18\x02 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sis2\xe6\x0b\n\rAccessService\x12\xaf\x01\n\x0bGrantAccess\x12\x1f.accredit.v1.GrantAccessRequest\x1a .accredit.v1.GrantAccessResponse\"]\x82\xd3\xe4\x93\x02W\"\"/v1/agents/{agent.agent_id}/access:\x01*Z.\")/v1/agent-slugs/{agent.agent_slug}/access:\x01*\x12\xdb\x02\n\x0cRevokeAccess\x12 .accredit.v1.RevokeAccessRequest\x1a!.accredit.v1.RevokeAccessResponse\"\x85\x02\x82\xd3\xe4\x93\x02\xfe\x01*6/v1/agents/{agent.agent_id}/access/{principal.user_id}Z=*;/v1/agents/{agent.agent_id}/access-logins/{principal.login}Z?*=/v1/agent-slugs/{agent.agent_slug}/access/{principal.user_id}ZD*B/v1/agent-slugs/{agent.agent_slug}/access-logins/{principal.login}\x12\xd5\x02\n\tGetAccess\x12\x1d.accredit.v1.GetAccessRequest\x1a\x1e.accredit.v1.GetAccessResponse\"\x88\x02\x90\x02\x01\x82\xd3\xe4\x93\x02\xfe\x01\x12\x36/v1/agents/{agent.agent_id}/access/{principal.user_id}Z=\x12;/v1/agents/{agent.agent_id}/access-logins/{principal.login}Z?\x12=/v1/agent-slugs/{agent.agent_slug}/access/{principal.user_id}ZD\x12\x42/v1/agent-slugs/{agent.agent_slug}/access-logins/{principal.login}\x12\xb8\x01\n\x0fListAgentAccess\x12#.accredit.v1.ListAgentAccessRequest\x1a$.accredit.v1.ListAgentAccessResponse\"Z\x90\x02\x01\x82\xd3\xe4\x93\x02Q\x12\"/v1/agents/{agent.agent_id}/accessZ+\x12)/v1/agent-slugs/{agent.agent_slug}/access\x12\xb8\x01\n\x0eListUserAccess\x12\".accredit.v1.ListUserAccessRequest\x1a#.accredit.v1.ListUserAccessResponse\"]\x90\x02\x01\x82\xd3\xe4\x93\x02T\x12\x1f/v1/users/{user.user_id}/accessZ \x12\x1e/v1/logins/{user.login}/accessZ\x0f\x12\r/v1/me/access\x12p\n\x0b\x43heckAccess\x12\x1f.accredit.v1.CheckAccessRequest\x1a .accredit.v1.CheckAccessResponse\"\x1e\x90\x02\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/access:check:\x01*\x12\x84\x01\n\x10\x42\x61tchCheckAccess\x12$.accredit.v1.BatchCheckAccessRequest\x1a%.accredit.v1.BatchCheckAccessResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/access:batchCheck:\x01*B\xb7\x01\n\x1dio.github.accreditregistry.v1B\x0b\x41\x63\x63\x65ssProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'accredit.v1.access_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\035io.github.accreditregistry.v1B\013AccessProtoP\001ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\252\002\013Accredit.V1\312\002\013Accredit\\V1\342\002\024Accredit\\V1\\Metadata\352\002\014Accredit::V1'
   _globals['_ACCESSGRANT'].fields_by_name['agent_id']._loaded_options = None
   _globals['_ACCESSGRANT'].fields_by_name['agent_id']._serialized_options = b'0\001'
   _globals['_ACCESSGRANT'].fields_by_name['granted_by']._loaded_options = None
@@ -44,13 +45,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GRANTACCESSREQUEST'].fields_by_name['principal']._loaded_options = None
   _globals['_GRANTACCESSREQUEST'].fields_by_name['principal']._serialized_options = b'\342A\001\002'
   _globals['_GRANTACCESSREQUEST'].fields_by_name['role']._loaded_options = None
-  _globals['_GRANTACCESSREQUEST'].fields_by_name['role']._serialized_options = b'\342A\001\001'
+  _globals['_GRANTACCESSREQUEST'].fields_by_name['role']._serialized_options = b'\342A\001\002'
   _globals['_GRANTACCESSREQUEST'].fields_by_name['expire_time']._loaded_options = None
   _globals['_GRANTACCESSREQUEST'].fields_by_name['expire_time']._serialized_options = b'\342A\001\001'
   _globals['_GRANTACCESSREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_GRANTACCESSREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_GRANTACCESSREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_GRANTACCESSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_GRANTACCESSREQUEST'].fields_by_name['only_if_absent']._loaded_options = None
+  _globals['_GRANTACCESSREQUEST'].fields_by_name['only_if_absent']._serialized_options = b'\342A\001\001'
   _globals['_REVOKEACCESSREQUEST'].fields_by_name['agent']._loaded_options = None
   _globals['_REVOKEACCESSREQUEST'].fields_by_name['agent']._serialized_options = b'\342A\001\002'
   _globals['_REVOKEACCESSREQUEST'].fields_by_name['principal']._loaded_options = None
@@ -73,8 +76,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTAGENTACCESSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
   _globals['_LISTAGENTACCESSREQUEST'].fields_by_name['consistency']._loaded_options = None
   _globals['_LISTAGENTACCESSREQUEST'].fields_by_name['consistency']._serialized_options = b'\342A\001\001'
-  _globals['_LISTUSERACCESSREQUEST'].fields_by_name['user_id']._loaded_options = None
-  _globals['_LISTUSERACCESSREQUEST'].fields_by_name['user_id']._serialized_options = b'0\001\342A\001\001'
+  _globals['_LISTUSERACCESSREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_LISTUSERACCESSREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\001'
   _globals['_LISTUSERACCESSREQUEST'].fields_by_name['minimum_role']._loaded_options = None
   _globals['_LISTUSERACCESSREQUEST'].fields_by_name['minimum_role']._serialized_options = b'\342A\001\001'
   _globals['_LISTUSERACCESSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -83,12 +86,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTUSERACCESSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
   _globals['_LISTUSERACCESSREQUEST'].fields_by_name['consistency']._loaded_options = None
   _globals['_LISTUSERACCESSREQUEST'].fields_by_name['consistency']._serialized_options = b'\342A\001\001'
-  _globals['_ACCESSCHECK'].fields_by_name['principal']._loaded_options = None
-  _globals['_ACCESSCHECK'].fields_by_name['principal']._serialized_options = b'\342A\001\001'
   _globals['_ACCESSCHECK'].fields_by_name['agent']._loaded_options = None
   _globals['_ACCESSCHECK'].fields_by_name['agent']._serialized_options = b'\342A\001\002'
   _globals['_ACCESSCHECK'].fields_by_name['minimum_role']._loaded_options = None
-  _globals['_ACCESSCHECK'].fields_by_name['minimum_role']._serialized_options = b'\342A\001\001'
+  _globals['_ACCESSCHECK'].fields_by_name['minimum_role']._serialized_options = b'\342A\001\002'
   _globals['_ACCESSCHECK'].fields_by_name['site_id']._loaded_options = None
   _globals['_ACCESSCHECK'].fields_by_name['site_id']._serialized_options = b'0\001\342A\001\001'
   _globals['_ACCESSCHECK'].fields_by_name['require_active']._loaded_options = None
@@ -101,52 +102,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHCHECKACCESSREQUEST'].fields_by_name['checks']._serialized_options = b'\342A\001\002'
   _globals['_BATCHCHECKACCESSREQUEST'].fields_by_name['consistency']._loaded_options = None
   _globals['_BATCHCHECKACCESSREQUEST'].fields_by_name['consistency']._serialized_options = b'\342A\001\001'
+  _globals['_BATCHCHECKACCESSREQUEST'].fields_by_name['include_basis']._loaded_options = None
+  _globals['_BATCHCHECKACCESSREQUEST'].fields_by_name['include_basis']._serialized_options = b'\342A\001\001'
   _globals['_ACCESSSERVICE'].methods_by_name['GrantAccess']._loaded_options = None
-  _globals['_ACCESSSERVICE'].methods_by_name['GrantAccess']._serialized_options = b'\202\323\344\223\002W\"\"/v1/agents/{agent.agent_id}/access:\001*Z.\")/v1/agents/slug/{agent.agent_slug}/access:\001*'
+  _globals['_ACCESSSERVICE'].methods_by_name['GrantAccess']._serialized_options = b'\202\323\344\223\002W\"\"/v1/agents/{agent.agent_id}/access:\001*Z.\")/v1/agent-slugs/{agent.agent_slug}/access:\001*'
   _globals['_ACCESSSERVICE'].methods_by_name['RevokeAccess']._loaded_options = None
-  _globals['_ACCESSSERVICE'].methods_by_name['RevokeAccess']._serialized_options = b'\202\323\344\223\002y*6/v1/agents/{agent.agent_id}/access/{principal.user_id}Z?*=/v1/agents/slug/{agent.agent_slug}/access/{principal.user_id}'
+  _globals['_ACCESSSERVICE'].methods_by_name['RevokeAccess']._serialized_options = b'\202\323\344\223\002\376\001*6/v1/agents/{agent.agent_id}/access/{principal.user_id}Z=*;/v1/agents/{agent.agent_id}/access-logins/{principal.login}Z?*=/v1/agent-slugs/{agent.agent_slug}/access/{principal.user_id}ZD*B/v1/agent-slugs/{agent.agent_slug}/access-logins/{principal.login}'
   _globals['_ACCESSSERVICE'].methods_by_name['GetAccess']._loaded_options = None
-  _globals['_ACCESSSERVICE'].methods_by_name['GetAccess']._serialized_options = b'\220\002\001\202\323\344\223\002y\0226/v1/agents/{agent.agent_id}/access/{principal.user_id}Z?\022=/v1/agents/slug/{agent.agent_slug}/access/{principal.user_id}'
+  _globals['_ACCESSSERVICE'].methods_by_name['GetAccess']._serialized_options = b'\220\002\001\202\323\344\223\002\376\001\0226/v1/agents/{agent.agent_id}/access/{principal.user_id}Z=\022;/v1/agents/{agent.agent_id}/access-logins/{principal.login}Z?\022=/v1/agent-slugs/{agent.agent_slug}/access/{principal.user_id}ZD\022B/v1/agent-slugs/{agent.agent_slug}/access-logins/{principal.login}'
   _globals['_ACCESSSERVICE'].methods_by_name['ListAgentAccess']._loaded_options = None
-  _globals['_ACCESSSERVICE'].methods_by_name['ListAgentAccess']._serialized_options = b'\220\002\001\202\323\344\223\002Q\022\"/v1/agents/{agent.agent_id}/accessZ+\022)/v1/agents/slug/{agent.agent_slug}/access'
+  _globals['_ACCESSSERVICE'].methods_by_name['ListAgentAccess']._serialized_options = b'\220\002\001\202\323\344\223\002Q\022\"/v1/agents/{agent.agent_id}/accessZ+\022)/v1/agent-slugs/{agent.agent_slug}/access'
   _globals['_ACCESSSERVICE'].methods_by_name['ListUserAccess']._loaded_options = None
-  _globals['_ACCESSSERVICE'].methods_by_name['ListUserAccess']._serialized_options = b'\220\002\001\202\323\344\223\002\034\022\032/v1/users/{user_id}/access'
+  _globals['_ACCESSSERVICE'].methods_by_name['ListUserAccess']._serialized_options = b'\220\002\001\202\323\344\223\002T\022\037/v1/users/{user.user_id}/accessZ \022\036/v1/logins/{user.login}/accessZ\017\022\r/v1/me/access'
   _globals['_ACCESSSERVICE'].methods_by_name['CheckAccess']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['CheckAccess']._serialized_options = b'\220\002\001\202\323\344\223\002\025\"\020/v1/access:check:\001*'
   _globals['_ACCESSSERVICE'].methods_by_name['BatchCheckAccess']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['BatchCheckAccess']._serialized_options = b'\220\002\001\202\323\344\223\002\032\"\025/v1/access:batchCheck:\001*'
   _globals['_ACCESSGRANT']._serialized_start=163
-  _globals['_ACCESSGRANT']._serialized_end=596
-  _globals['_GRANTACCESSREQUEST']._serialized_start=599
-  _globals['_GRANTACCESSREQUEST']._serialized_end=908
-  _globals['_GRANTACCESSRESPONSE']._serialized_start=910
-  _globals['_GRANTACCESSRESPONSE']._serialized_end=1024
-  _globals['_REVOKEACCESSREQUEST']._serialized_start=1027
-  _globals['_REVOKEACCESSREQUEST']._serialized_end=1225
-  _globals['_REVOKEACCESSRESPONSE']._serialized_start=1228
-  _globals['_REVOKEACCESSRESPONSE']._serialized_end=1382
-  _globals['_GETACCESSREQUEST']._serialized_start=1385
-  _globals['_GETACCESSREQUEST']._serialized_end=1583
-  _globals['_GETACCESSRESPONSE']._serialized_start=1585
-  _globals['_GETACCESSRESPONSE']._serialized_end=1652
-  _globals['_LISTAGENTACCESSREQUEST']._serialized_start=1655
-  _globals['_LISTAGENTACCESSREQUEST']._serialized_end=1868
-  _globals['_LISTAGENTACCESSRESPONSE']._serialized_start=1870
-  _globals['_LISTAGENTACCESSRESPONSE']._serialized_end=1985
-  _globals['_LISTUSERACCESSREQUEST']._serialized_start=1988
-  _globals['_LISTUSERACCESSREQUEST']._serialized_end=2242
-  _globals['_LISTUSERACCESSRESPONSE']._serialized_start=2244
-  _globals['_LISTUSERACCESSRESPONSE']._serialized_end=2358
-  _globals['_ACCESSCHECK']._serialized_start=2361
-  _globals['_ACCESSCHECK']._serialized_end=2626
-  _globals['_CHECKACCESSREQUEST']._serialized_start=2629
-  _globals['_CHECKACCESSREQUEST']._serialized_end=2769
-  _globals['_CHECKACCESSRESPONSE']._serialized_start=2772
-  _globals['_CHECKACCESSRESPONSE']._serialized_end=3046
-  _globals['_BATCHCHECKACCESSREQUEST']._serialized_start=3049
-  _globals['_BATCHCHECKACCESSREQUEST']._serialized_end=3196
-  _globals['_BATCHCHECKACCESSRESPONSE']._serialized_start=3198
-  _globals['_BATCHCHECKACCESSRESPONSE']._serialized_end=3319
-  _globals['_ACCESSSERVICE']._serialized_start=3322
-  _globals['_ACCESSSERVICE']._serialized_end=4507
+  _globals['_ACCESSGRANT']._serialized_end=618
+  _globals['_GRANTACCESSREQUEST']._serialized_start=621
+  _globals['_GRANTACCESSREQUEST']._serialized_end=974
+  _globals['_GRANTACCESSRESPONSE']._serialized_start=977
+  _globals['_GRANTACCESSRESPONSE']._serialized_end=1117
+  _globals['_REVOKEACCESSREQUEST']._serialized_start=1120
+  _globals['_REVOKEACCESSREQUEST']._serialized_end=1318
+  _globals['_REVOKEACCESSRESPONSE']._serialized_start=1321
+  _globals['_REVOKEACCESSRESPONSE']._serialized_end=1475
+  _globals['_GETACCESSREQUEST']._serialized_start=1478
+  _globals['_GETACCESSREQUEST']._serialized_end=1676
+  _globals['_GETACCESSRESPONSE']._serialized_start=1678
+  _globals['_GETACCESSRESPONSE']._serialized_end=1745
+  _globals['_LISTAGENTACCESSREQUEST']._serialized_start=1748
+  _globals['_LISTAGENTACCESSREQUEST']._serialized_end=1961
+  _globals['_LISTAGENTACCESSRESPONSE']._serialized_start=1963
+  _globals['_LISTAGENTACCESSRESPONSE']._serialized_end=2078
+  _globals['_LISTUSERACCESSREQUEST']._serialized_start=2081
+  _globals['_LISTUSERACCESSREQUEST']._serialized_end=2350
+  _globals['_LISTUSERACCESSRESPONSE']._serialized_start=2352
+  _globals['_LISTUSERACCESSRESPONSE']._serialized_end=2466
+  _globals['_ACCESSCHECK']._serialized_start=2469
+  _globals['_ACCESSCHECK']._serialized_end=2767
+  _globals['_CHECKACCESSREQUEST']._serialized_start=2770
+  _globals['_CHECKACCESSREQUEST']._serialized_end=2910
+  _globals['_CHECKACCESSRESPONSE']._serialized_start=2913
+  _globals['_CHECKACCESSRESPONSE']._serialized_end=3187
+  _globals['_BATCHCHECKACCESSREQUEST']._serialized_start=3190
+  _globals['_BATCHCHECKACCESSREQUEST']._serialized_end=3380
+  _globals['_BATCHCHECKACCESSRESPONSE']._serialized_start=3382
+  _globals['_BATCHCHECKACCESSRESPONSE']._serialized_end=3503
+  _globals['_ACCESSSERVICE']._serialized_start=3506
+  _globals['_ACCESSSERVICE']._serialized_end=5016
 # @@protoc_insertion_point(module_scope)

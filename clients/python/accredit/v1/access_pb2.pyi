@@ -36,6 +36,7 @@ class AccessGrant(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    LOGIN_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.int
     """The agent."""
     role: _types_pb2.Role.ValueType
@@ -48,9 +49,11 @@ class AccessGrant(_message.Message):
     """The user's e-mail. Only in lists, for a caller with manage_users."""
     etag: _builtins.str
     """Changes whenever the grant does."""
+    login: _builtins.str
+    """The login of the user who has the role."""
     @_builtins.property
     def principal(self) -> _types_pb2.PrincipalRef:
-        """Who has the role."""
+        """Who has the role, by id."""
 
     @_builtins.property
     def grant_time(self) -> _timestamp_pb2.Timestamp:
@@ -77,10 +80,11 @@ class AccessGrant(_message.Message):
         email: _builtins.str = ...,
         etag: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        login: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "grant_time", b"grant_time", "principal", b"principal", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "display_name", b"display_name", "email", b"email", "etag", b"etag", "expire_time", b"expire_time", "grant_time", b"grant_time", "granted_by", b"granted_by", "principal", b"principal", "role", b"role", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "display_name", b"display_name", "email", b"email", "etag", b"etag", "expire_time", b"expire_time", "grant_time", b"grant_time", "granted_by", b"granted_by", "login", b"login", "principal", b"principal", "role", b"role", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -98,12 +102,17 @@ class GrantAccessRequest(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ONLY_IF_ABSENT_FIELD_NUMBER: _builtins.int
     role: _types_pb2.Role.ValueType
-    """Which role. Unset: VIEWER."""
+    """Which role."""
     etag: _builtins.str
     """Change an existing grant only if it still has this etag. Empty: no guard."""
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""
+    only_if_absent: _builtins.bool
+    """True: a grant that the principal has already and that has not ended is left alone, whatever its
+    role, and changed says so. For callers that grant a role which nobody named. Excludes etag.
+    """
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """The agent."""
@@ -125,10 +134,11 @@ class GrantAccessRequest(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        only_if_absent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "expire_time", b"expire_time", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "etag", b"etag", "expire_time", b"expire_time", "principal", b"principal", "request_id", b"request_id", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "etag", b"etag", "expire_time", b"expire_time", "only_if_absent", b"only_if_absent", "principal", b"principal", "request_id", b"request_id", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -142,8 +152,11 @@ class GrantAccessResponse(_message.Message):
 
     GRANT_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """The state of the store after this call."""
+    changed: _builtins.bool
+    """False: there was a grant, only_if_absent left it alone, and nothing was written."""
     @_builtins.property
     def grant(self) -> Global___AccessGrant:
         """The grant."""
@@ -153,10 +166,11 @@ class GrantAccessResponse(_message.Message):
         *,
         grant: Global___AccessGrant | None = ...,
         consistency_token: _builtins.str = ...,
+        changed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "grant", b"grant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "consistency_token", b"consistency_token", "grant", b"grant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,7 +356,7 @@ class ListAgentAccessResponse(_message.Message):
     """Where the next page begins. Empty: this was the last."""
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessGrant]:
-        """Oldest first, with names and e-mails; expired ones too."""
+        """Oldest first, with names; expired ones too."""
 
     def __init__(
         self,
@@ -364,13 +378,11 @@ class ListUserAccessRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     MINIMUM_ROLE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    """The user. 0: the acting user."""
     minimum_role: _types_pb2.Role.ValueType
     """Only grants of this role or a higher one. Unset: all."""
     page_size: _builtins.int
@@ -378,21 +390,25 @@ class ListUserAccessRequest(_message.Message):
     page_token: _builtins.str
     """next_page_token of the page before."""
     @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """The user. Unset: the acting user."""
+
+    @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
         """How fresh."""
 
     def __init__(
         self,
         *,
-        user_id: _builtins.int = ...,
+        user: _types_pb2.UserRef | None = ...,
         minimum_role: _types_pb2.Role.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "minimum_role", b"minimum_role", "page_size", b"page_size", "page_token", b"page_token", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "minimum_role", b"minimum_role", "page_size", b"page_size", "page_token", b"page_token", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -433,19 +449,22 @@ class AccessCheck(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRINCIPAL_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
     MINIMUM_ROLE_FIELD_NUMBER: _builtins.int
     SITE_ID_FIELD_NUMBER: _builtins.int
     REQUIRE_ACTIVE_FIELD_NUMBER: _builtins.int
+    caller: _builtins.bool
+    """The caller, within the ceiling of its token. Must be true if set."""
     minimum_role: _types_pb2.Role.ValueType
-    """The least role that will do. Unset: VIEWER."""
+    """The least role that will do."""
     site_id: _builtins.int
     """On which site. 0: the site of the accredit-site metadata, else none is stated."""
     require_active: _builtins.bool
     """True: an agent that is not ACTIVE is denied. False: its status does not matter."""
     @_builtins.property
     def principal(self) -> _types_pb2.PrincipalRef:
-        """Who. Unset: the caller, within the ceiling of its token."""
+        """This user in person, without any token's ceiling."""
 
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
@@ -455,16 +474,19 @@ class AccessCheck(_message.Message):
         self,
         *,
         principal: _types_pb2.PrincipalRef | None = ...,
+        caller: _builtins.bool = ...,
         agent: _types_pb2.AgentRef | None = ...,
         minimum_role: _types_pb2.Role.ValueType = ...,
         site_id: _builtins.int = ...,
         require_active: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "principal", b"principal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "caller", b"caller", "principal", b"principal", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "minimum_role", b"minimum_role", "principal", b"principal", "require_active", b"require_active", "site_id", b"site_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "caller", b"caller", "minimum_role", b"minimum_role", "principal", b"principal", "require_active", b"require_active", "site_id", b"site_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["principal", "caller"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
 Global___AccessCheck: _TypeAlias = AccessCheck  # noqa: Y015
 
@@ -552,9 +574,12 @@ class BatchCheckAccessRequest(_message.Message):
 
     CHECKS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    INCLUDE_BASIS_FIELD_NUMBER: _builtins.int
+    include_basis: _builtins.bool
+    """True: say what the answers rest on."""
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessCheck]:
-        """At most 1 000."""
+        """1 to 1 000."""
 
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
@@ -565,10 +590,11 @@ class BatchCheckAccessRequest(_message.Message):
         *,
         checks: _abc.Iterable[Global___AccessCheck] | None = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        include_basis: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "consistency", b"consistency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "consistency", b"consistency", "include_basis", b"include_basis"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -588,7 +614,7 @@ class BatchCheckAccessResponse(_message.Message):
 
     @_builtins.property
     def basis(self) -> _types_pb2.Basis:
-        """What the answers together rest on."""
+        """What the answers together rest on. Unset unless include_basis."""
 
     def __init__(
         self,

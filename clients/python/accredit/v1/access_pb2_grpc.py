@@ -28,6 +28,9 @@ if _version_not_supported:
 class AccessServiceStub(object):
     """AccessService says who may use which agent.
 
+    Users are named by id or by login. Whoever has ADMIN on an agent may name its users by login and sees
+    their logins: an owner shares an agent without being an administrator.
+
     The owner's grant can be neither revoked, lowered nor given an end, by any road, until the
     agent is transferred.
     """
@@ -78,6 +81,9 @@ class AccessServiceStub(object):
 class AccessServiceServicer(object):
     """AccessService says who may use which agent.
 
+    Users are named by id or by login. Whoever has ADMIN on an agent may name its users by login and sees
+    their logins: an owner shares an agent without being an administrator.
+
     The owner's grant can be neither revoked, lowered nor given an end, by any road, until the
     agent is transferred.
     """
@@ -86,7 +92,8 @@ class AccessServiceServicer(object):
         """GrantAccess gives a principal a role on an agent, or changes the one it has: there is one
         grant for a principal and an agent, and it keeps its grant_time. Needs ADMIN on the agent
         and a user's token, or one that acts as the owner. A caller whose own role comes from a grant
-        that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED.
+        that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED. With
+        only_if_absent it never changes a grant that counts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,15 +132,17 @@ class AccessServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CheckAccess(self, request, context):
-        """CheckAccess answers whether a principal may act on an agent. A "no" is an answer, not an
-        error. One's own needs nothing; another's the action authenticate.
+        """CheckAccess answers whether a principal may act on an agent. A "no" is an answer, not an error,
+        also for a user whom nobody knows: USER_INACTIVE. One's own access needs nothing; another user's
+        ADMIN on the agent, or the action authenticate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchCheckAccess(self, request, context):
-        """BatchCheckAccess answers up to 1 000 such questions, each as CheckAccess would.
+        """BatchCheckAccess answers up to 1 000 such questions, each as CheckAccess would. If one of them is
+        not the caller's to ask, the call is refused as a whole.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +196,9 @@ def add_AccessServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccessService(object):
     """AccessService says who may use which agent.
+
+    Users are named by id or by login. Whoever has ADMIN on an agent may name its users by login and sees
+    their logins: an owner shares an agent without being an administrator.
 
     The owner's grant can be neither revoked, lowered nor given an end, by any road, until the
     agent is transferred.

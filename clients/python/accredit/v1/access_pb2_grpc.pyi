@@ -29,6 +29,9 @@ GRPC_VERSION: str
 class AccessServiceStub:
     """AccessService says who may use which agent.
 
+    Users are named by id or by login. Whoever has ADMIN on an agent may name its users by login and sees
+    their logins: an owner shares an agent without being an administrator.
+
     The owner's grant can be neither revoked, lowered nor given an end, by any road, until the
     agent is transferred.
     """
@@ -41,7 +44,8 @@ class AccessServiceStub:
     """GrantAccess gives a principal a role on an agent, or changes the one it has: there is one
     grant for a principal and an agent, and it keeps its grant_time. Needs ADMIN on the agent
     and a user's token, or one that acts as the owner. A caller whose own role comes from a grant
-    that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED.
+    that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED. With
+    only_if_absent it never changes a grant that counts.
     """
     RevokeAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.RevokeAccessRequest, _access_pb2.RevokeAccessResponse]
     """RevokeAccess takes a principal's grant away, and revokes the tokens that it minted for this
@@ -59,15 +63,21 @@ class AccessServiceStub:
     another user's manage_agents.
     """
     CheckAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.CheckAccessRequest, _access_pb2.CheckAccessResponse]
-    """CheckAccess answers whether a principal may act on an agent. A "no" is an answer, not an
-    error. One's own needs nothing; another's the action authenticate.
+    """CheckAccess answers whether a principal may act on an agent. A "no" is an answer, not an error,
+    also for a user whom nobody knows: USER_INACTIVE. One's own access needs nothing; another user's
+    ADMIN on the agent, or the action authenticate.
     """
     BatchCheckAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.BatchCheckAccessRequest, _access_pb2.BatchCheckAccessResponse]
-    """BatchCheckAccess answers up to 1 000 such questions, each as CheckAccess would."""
+    """BatchCheckAccess answers up to 1 000 such questions, each as CheckAccess would. If one of them is
+    not the caller's to ask, the call is refused as a whole.
+    """
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
     """AccessService says who may use which agent.
+
+    Users are named by id or by login. Whoever has ADMIN on an agent may name its users by login and sees
+    their logins: an owner shares an agent without being an administrator.
 
     The owner's grant can be neither revoked, lowered nor given an end, by any road, until the
     agent is transferred.
@@ -78,7 +88,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """GrantAccess gives a principal a role on an agent, or changes the one it has: there is one
     grant for a principal and an agent, and it keeps its grant_time. Needs ADMIN on the agent
     and a user's token, or one that acts as the owner. A caller whose own role comes from a grant
-    that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED.
+    that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED. With
+    only_if_absent it never changes a grant that counts.
     """
     RevokeAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.RevokeAccessRequest, _access_pb2.RevokeAccessResponse]  # type: ignore[assignment]
     """RevokeAccess takes a principal's grant away, and revokes the tokens that it minted for this
@@ -96,14 +107,20 @@ class AccessServiceAsyncStub(AccessServiceStub):
     another user's manage_agents.
     """
     CheckAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.CheckAccessRequest, _access_pb2.CheckAccessResponse]  # type: ignore[assignment]
-    """CheckAccess answers whether a principal may act on an agent. A "no" is an answer, not an
-    error. One's own needs nothing; another's the action authenticate.
+    """CheckAccess answers whether a principal may act on an agent. A "no" is an answer, not an error,
+    also for a user whom nobody knows: USER_INACTIVE. One's own access needs nothing; another user's
+    ADMIN on the agent, or the action authenticate.
     """
     BatchCheckAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.BatchCheckAccessRequest, _access_pb2.BatchCheckAccessResponse]  # type: ignore[assignment]
-    """BatchCheckAccess answers up to 1 000 such questions, each as CheckAccess would."""
+    """BatchCheckAccess answers up to 1 000 such questions, each as CheckAccess would. If one of them is
+    not the caller's to ask, the call is refused as a whole.
+    """
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     """AccessService says who may use which agent.
+
+    Users are named by id or by login. Whoever has ADMIN on an agent may name its users by login and sees
+    their logins: an owner shares an agent without being an administrator.
 
     The owner's grant can be neither revoked, lowered nor given an end, by any road, until the
     agent is transferred.
@@ -118,7 +135,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         """GrantAccess gives a principal a role on an agent, or changes the one it has: there is one
         grant for a principal and an agent, and it keeps its grant_time. Needs ADMIN on the agent
         and a user's token, or one that acts as the owner. A caller whose own role comes from a grant
-        that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED.
+        that ends cannot give one that ends later: PERMISSION_DENIED, CEILING_EXCEEDED. With
+        only_if_absent it never changes a grant that counts.
         """
 
     @_abc_1.abstractmethod
@@ -166,8 +184,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_pb2.CheckAccessRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_pb2.CheckAccessResponse, _abc.Awaitable[_access_pb2.CheckAccessResponse]]:
-        """CheckAccess answers whether a principal may act on an agent. A "no" is an answer, not an
-        error. One's own needs nothing; another's the action authenticate.
+        """CheckAccess answers whether a principal may act on an agent. A "no" is an answer, not an error,
+        also for a user whom nobody knows: USER_INACTIVE. One's own access needs nothing; another user's
+        ADMIN on the agent, or the action authenticate.
         """
 
     @_abc_1.abstractmethod
@@ -176,6 +195,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_pb2.BatchCheckAccessRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_pb2.BatchCheckAccessResponse, _abc.Awaitable[_access_pb2.BatchCheckAccessResponse]]:
-        """BatchCheckAccess answers up to 1 000 such questions, each as CheckAccess would."""
+        """BatchCheckAccess answers up to 1 000 such questions, each as CheckAccess would. If one of them is
+        not the caller's to ask, the call is refused as a whole.
+        """
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

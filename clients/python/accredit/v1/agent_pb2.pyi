@@ -14,6 +14,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -109,6 +110,30 @@ AGENT_STATUS_FILTER_ANY: AgentStatusFilter.ValueType  # 4
 """All of them."""
 Global___AgentStatusFilter: _TypeAlias = AgentStatusFilter  # noqa: Y015
 
+class _OfferDirection:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OfferDirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OfferDirection.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OFFER_DIRECTION_UNSPECIFIED: _OfferDirection.ValueType  # 0
+    """Either side."""
+    OFFER_DIRECTION_RECEIVED: _OfferDirection.ValueType  # 1
+    """The offers that were made to the user."""
+    OFFER_DIRECTION_MADE: _OfferDirection.ValueType  # 2
+    """The offers that the user has made."""
+
+class OfferDirection(_OfferDirection, metaclass=_OfferDirectionEnumTypeWrapper):
+    """OfferDirection is on which side of an offer a user stands."""
+
+OFFER_DIRECTION_UNSPECIFIED: OfferDirection.ValueType  # 0
+"""Either side."""
+OFFER_DIRECTION_RECEIVED: OfferDirection.ValueType  # 1
+"""The offers that were made to the user."""
+OFFER_DIRECTION_MADE: OfferDirection.ValueType  # 2
+"""The offers that the user has made."""
+Global___OfferDirection: _TypeAlias = OfferDirection  # noqa: Y015
+
 @_typing.final
 class Agent(_message.Message):
     """Agent is one identity: something that can hold tokens and that access is granted to."""
@@ -183,7 +208,7 @@ class CreateAgentRequest(_message.Message):
 
     AGENT_SLUG_FIELD_NUMBER: _builtins.int
     AGENT_NAME_FIELD_NUMBER: _builtins.int
-    OWNER_ID_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
     SITE_SCOPE_FIELD_NUMBER: _builtins.int
     CREATE_IF_MISSING_FIELD_NUMBER: _builtins.int
@@ -196,10 +221,6 @@ class CreateAgentRequest(_message.Message):
     """
     agent_name: _builtins.str
     """For people to read; tags stripped, one line, at most 200 characters. Empty: the slug."""
-    owner_id: _builtins.int
-    """Who will own it. A caller with manage_agents must name an active user; any other caller
-    always becomes the owner, whoever is named here.
-    """
     site_scope: _builtins.int
     """The one site where the agent may be used. Unset or 0: on every site."""
     create_if_missing: _builtins.bool
@@ -214,6 +235,13 @@ class CreateAgentRequest(_message.Message):
     Empty: no guard.
     """
     @_builtins.property
+    def owner(self) -> _types_pb2.UserRef:
+        """Who will own it: an active user. A caller with manage_agents must name one, else INVALID_ARGUMENT,
+        INVALID_AGENT_OWNER. Any other caller may leave it unset or name themselves; naming somebody else is
+        PERMISSION_DENIED, ACTION_MISSING.
+        """
+
+    @_builtins.property
     def config(self) -> _struct_pb2.Struct:
         """Stored as it is. At most 64 KiB as JSON, 24 levels, 5 000 values; no integer of 2^53 or more."""
 
@@ -222,16 +250,16 @@ class CreateAgentRequest(_message.Message):
         *,
         agent_slug: _builtins.str = ...,
         agent_name: _builtins.str = ...,
-        owner_id: _builtins.int = ...,
+        owner: _types_pb2.UserRef | None = ...,
         config: _struct_pb2.Struct | None = ...,
         site_scope: _builtins.int = ...,
         create_if_missing: _builtins.bool = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "owner", b"owner"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_name", b"agent_name", "agent_slug", b"agent_slug", "config", b"config", "create_if_missing", b"create_if_missing", "owner_id", b"owner_id", "request_id", b"request_id", "site_scope", b"site_scope", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_name", b"agent_name", "agent_slug", b"agent_slug", "config", b"config", "create_if_missing", b"create_if_missing", "owner", b"owner", "request_id", b"request_id", "site_scope", b"site_scope", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,8 +318,8 @@ class BatchCreateAgentsRequest(_message.Message):
     """Names this attempt. See CreateAgentRequest."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateAgentRequest]:
-        """At most 100. create_if_missing is taken as true; validate_only and request_id must be unset
-        in an item: they are the batch's.
+        """1 to 100. create_if_missing is taken as true; validate_only and request_id must be unset in an
+        item: they are the batch's.
         """
 
     def __init__(
@@ -321,55 +349,33 @@ class BatchCreateAgentsResponse(_message.Message):
 
         DESCRIPTOR: _descriptor.Descriptor
 
-        @_typing.final
-        class Failure(_message.Message):
-            """Why an item was not created."""
-
-            DESCRIPTOR: _descriptor.Descriptor
-
-            REASON_FIELD_NUMBER: _builtins.int
-            MESSAGE_FIELD_NUMBER: _builtins.int
-            reason: _builtins.str
-            """The reason, a name of ErrorReason without its prefix."""
-            message: _builtins.str
-            """For a person to read."""
-            def __init__(
-                self,
-                *,
-                reason: _builtins.str = ...,
-                message: _builtins.str = ...,
-            ) -> None: ...
-            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-            _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason"]  # noqa: Y015
-            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-            def WhichOneof(self, oneof_group: _Never) -> None: ...
-
         AGENT_FIELD_NUMBER: _builtins.int
-        FAILURE_FIELD_NUMBER: _builtins.int
+        ERROR_FIELD_NUMBER: _builtins.int
         CREATED_FIELD_NUMBER: _builtins.int
         created: _builtins.bool
         """True if this call created it."""
         @_builtins.property
         def agent(self) -> Global___Agent:
-            """The agent, new or found."""
+            """The agent, new or found, without its config."""
 
         @_builtins.property
-        def failure(self) -> Global___BatchCreateAgentsResponse.Result.Failure:
-            """Why there is none."""
+        def error(self) -> _status_pb2.Status:
+            """Why there is none, as the error that CreateAgent would have ended with: an ErrorInfo among its
+            details has the reason.
+            """
 
         def __init__(
             self,
             *,
             agent: Global___Agent | None = ...,
-            failure: Global___BatchCreateAgentsResponse.Result.Failure | None = ...,
+            error: _status_pb2.Status | None = ...,
             created: _builtins.bool = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "failure", b"failure", "outcome", b"outcome"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "error", b"error", "outcome", b"outcome"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "created", b"created", "failure", b"failure", "outcome", b"outcome"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "created", b"created", "error", b"error", "outcome", b"outcome"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["agent", "failure"]  # noqa: Y015
+        _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["agent", "error"]  # noqa: Y015
         _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
         def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
@@ -473,9 +479,17 @@ class BatchGetAgentsRequest(_message.Message):
 
     AGENTS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most. 0: 50. More than 500 counts as 500. A page ends early before it is too large for
+    one reply.
+    """
+    page_token: _builtins.str
+    """next_page_token of the page before. All other fields but page_size must be the same."""
     @_builtins.property
     def agents(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.AgentRef]:
-        """At most 100. Repeats count once."""
+        """1 to 100. Repeats count once."""
 
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
@@ -486,10 +500,12 @@ class BatchGetAgentsRequest(_message.Message):
         *,
         agents: _abc.Iterable[_types_pb2.AgentRef] | None = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "consistency", b"consistency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -502,6 +518,9 @@ class BatchGetAgentsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins. Empty: this was the last."""
     @_builtins.property
     def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Agent]:
         """By agent_id, lowest first, whatever the order of the request. Those that do not exist or that
@@ -512,10 +531,11 @@ class BatchGetAgentsResponse(_message.Message):
         self,
         *,
         agents: _abc.Iterable[Global___Agent] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -528,7 +548,7 @@ class ListAgentsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SCOPE_FIELD_NUMBER: _builtins.int
-    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     SITE_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
@@ -538,10 +558,6 @@ class ListAgentsRequest(_message.Message):
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     scope: Global___ListScope.ValueType
     """Whose. Unset: MINE."""
-    user_id: _builtins.int
-    """The user whose agents are listed, and to whom is_owner and user_role relate. Unset or 0: the
-    acting user. Another user needs manage_agents. With scope ALL it does not filter.
-    """
     site_id: _builtins.int
     """Only agents usable on this site: scoped to it, or network-wide. Unset or 0: the site of the
     accredit-site metadata; without that, no filter.
@@ -553,11 +569,19 @@ class ListAgentsRequest(_message.Message):
     characters. Empty: no filter.
     """
     include_role: _builtins.bool
-    """True: say user_role."""
+    """True: say the user's role on each."""
     page_size: _builtins.int
-    """How many at most. 0: 50. More than 500 counts as 500."""
+    """How many at most. 0: 50. More than 500 counts as 500. A page ends early before it is too large for
+    one reply.
+    """
     page_token: _builtins.str
     """next_page_token of the page before. All other fields but page_size must be the same."""
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """The user whose agents are listed. Unset: the acting user. Another user needs manage_agents. With
+        scope ALL it must be unset: all agents are listed, whoever's they are.
+        """
+
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
         """How fresh."""
@@ -566,7 +590,7 @@ class ListAgentsRequest(_message.Message):
         self,
         *,
         scope: Global___ListScope.ValueType = ...,
-        user_id: _builtins.int = ...,
+        user: _types_pb2.UserRef | None = ...,
         site_id: _builtins.int = ...,
         status: Global___AgentStatusFilter.ValueType = ...,
         text: _builtins.str = ...,
@@ -575,9 +599,9 @@ class ListAgentsRequest(_message.Message):
         page_token: _builtins.str = ...,
         consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "include_role", b"include_role", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope", "site_id", b"site_id", "status", b"status", "text", b"text", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "include_role", b"include_role", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope", "site_id", b"site_id", "status", b"status", "text", b"text", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -613,10 +637,10 @@ class ListedAgent(_message.Message):
     description: _builtins.str
     """The text under "description" in its config. Empty if there is none."""
     is_owner: _builtins.bool
-    """Whether the user whose list this is owns it."""
+    """Whether the user whose list this is owns it; with scope ALL, whether the acting user does."""
     user_role: _types_pb2.Role.ValueType
-    """The role of the user whose list this is: ADMIN for the owner, else the grant's. Unset unless
-    include_role, and where there is no grant.
+    """That user's role: ADMIN for the owner, else the grant's. Unset unless include_role, and where there
+    is no grant.
     """
     def __init__(
         self,
@@ -742,8 +766,8 @@ class UpdateAgentRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields of update count. Absent: those that are set. "*": all four, so that what is
-        unset is cleared where it can be. Paths do not reach inside config.
+        """Which fields of update count. Absent: those that are set. "*": all four, so that what is unset is
+        cleared where it can be. A mask without a path is INVALID_ARGUMENT. Paths do not reach inside config.
         """
 
     def __init__(
@@ -790,6 +814,78 @@ class UpdateAgentResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateAgentResponse: _TypeAlias = UpdateAgentResponse  # noqa: Y015
+
+@_typing.final
+class SetAgentStatusRequest(_message.Message):
+    """SetAgentStatusRequest says which status, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    status: Global___AgentStatus.ValueType
+    """The new status."""
+    reason: _builtins.str
+    """Why, for whoever reads the change log. One line, at most 200 characters. Empty: none is given."""
+    etag: _builtins.str
+    """Change it only if it still has this etag. Empty: no guard."""
+    request_id: _builtins.str
+    """Names this attempt. See CreateAgentRequest."""
+    @_builtins.property
+    def agent(self) -> _types_pb2.AgentRef:
+        """Which agent."""
+
+    def __init__(
+        self,
+        *,
+        agent: _types_pb2.AgentRef | None = ...,
+        status: Global___AgentStatus.ValueType = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "etag", b"etag", "reason", b"reason", "request_id", b"request_id", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAgentStatusRequest: _TypeAlias = SetAgentStatusRequest  # noqa: Y015
+
+@_typing.final
+class SetAgentStatusResponse(_message.Message):
+    """SetAgentStatusResponse is the agent as it now stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    changed: _builtins.bool
+    """False: it had this status already, and nothing was written."""
+    consistency_token: _builtins.str
+    """The state of the store after this call."""
+    @_builtins.property
+    def agent(self) -> Global___Agent:
+        """The agent."""
+
+    def __init__(
+        self,
+        *,
+        agent: Global___Agent | None = ...,
+        changed: _builtins.bool = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "changed", b"changed", "consistency_token", b"consistency_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAgentStatusResponse: _TypeAlias = SetAgentStatusResponse  # noqa: Y015
 
 @_typing.final
 class RenameAgentRequest(_message.Message):
@@ -840,19 +936,18 @@ class RenameAgentResponse(_message.Message):
     AGENT_FIELD_NUMBER: _builtins.int
     OLD_SLUG_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
-    DIRECTORY_MOVED_FIELD_NUMBER: _builtins.int
     OLD_PATH_FIELD_NUMBER: _builtins.int
     NEW_PATH_FIELD_NUMBER: _builtins.int
     old_slug: _builtins.str
     """The slug it had."""
     consistency_token: _builtins.str
     """The state of the store after this call. Empty for validate_only."""
-    directory_moved: _builtins.bool
-    """Whether there was a directory to move."""
     old_path: _builtins.str
-    """Where the directory was: "agents/scribe"."""
+    """How people call its directory until now, below the server's root: "agents/scribe". For people to
+    read; calls name a directory by its agent.
+    """
     new_path: _builtins.str
-    """Where it is."""
+    """How they call it from now on."""
     @_builtins.property
     def agent(self) -> Global___Agent:
         """The agent under its new slug."""
@@ -863,13 +958,12 @@ class RenameAgentResponse(_message.Message):
         agent: Global___Agent | None = ...,
         old_slug: _builtins.str = ...,
         consistency_token: _builtins.str = ...,
-        directory_moved: _builtins.bool = ...,
         old_path: _builtins.str = ...,
         new_path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency_token", b"consistency_token", "directory_moved", b"directory_moved", "new_path", b"new_path", "old_path", b"old_path", "old_slug", b"old_slug"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency_token", b"consistency_token", "new_path", b"new_path", "old_path", b"old_path", "old_slug", b"old_slug"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -936,8 +1030,8 @@ class DeleteAgentResponse(_message.Message):
     files_deleted: _builtins.bool
     """Whether there was a directory and it was removed."""
     kept_path: _builtins.str
-    """Where the directory was put aside, below the server's root. Empty: it was removed, or there was
-    none, or the call was to be validated only.
+    """Where the directory was put aside, below the server's root, for an operator to read. Empty: it was
+    removed, or there was none, or the call was to be validated only.
     """
     @_builtins.property
     def agent(self) -> Global___Agent:
@@ -1046,19 +1140,343 @@ class TransferAgentResponse(_message.Message):
 Global___TransferAgentResponse: _TypeAlias = TransferAgentResponse  # noqa: Y015
 
 @_typing.final
+class TransferOffer(_message.Message):
+    """TransferOffer is an agent that one user offers to another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    AGENT_SLUG_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
+    OWNER_LOGIN_FIELD_NUMBER: _builtins.int
+    NEW_OWNER_ID_FIELD_NUMBER: _builtins.int
+    NEW_OWNER_LOGIN_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    offer_id: _builtins.int
+    """Given by the server, from 1 up, never used again."""
+    agent_id: _builtins.int
+    """The agent that is offered."""
+    agent_slug: _builtins.str
+    """Its slug."""
+    owner_id: _builtins.int
+    """The user who offers it, its owner."""
+    owner_login: _builtins.str
+    """Their login."""
+    new_owner_id: _builtins.int
+    """The user to whom it is offered."""
+    new_owner_login: _builtins.str
+    """Their login."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on it cannot be accepted."""
+
+    def __init__(
+        self,
+        *,
+        offer_id: _builtins.int = ...,
+        agent_id: _builtins.int = ...,
+        agent_slug: _builtins.str = ...,
+        owner_id: _builtins.int = ...,
+        owner_login: _builtins.str = ...,
+        new_owner_id: _builtins.int = ...,
+        new_owner_login: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_slug", b"agent_slug", "create_time", b"create_time", "expire_time", b"expire_time", "new_owner_id", b"new_owner_id", "new_owner_login", b"new_owner_login", "offer_id", b"offer_id", "owner_id", b"owner_id", "owner_login", b"owner_login"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferOffer: _TypeAlias = TransferOffer  # noqa: Y015
+
+@_typing.final
+class AcceptTransferRequest(_message.Message):
+    """AcceptTransferRequest names an offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    KEEP_ACCESS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    offer_id: _builtins.int
+    """Which offer. From 1 up."""
+    keep_access: _builtins.bool
+    """True: the former owner keeps a grant of ADMIN. False: their grant goes."""
+    validate_only: _builtins.bool
+    """True: judge and answer as if, but change nothing."""
+    request_id: _builtins.str
+    """Names this attempt. See CreateAgentRequest."""
+    def __init__(
+        self,
+        *,
+        offer_id: _builtins.int = ...,
+        keep_access: _builtins.bool = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep_access", b"keep_access", "offer_id", b"offer_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptTransferRequest: _TypeAlias = AcceptTransferRequest  # noqa: Y015
+
+@_typing.final
+class AcceptTransferResponse(_message.Message):
+    """AcceptTransferResponse says what changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    FORMER_OWNER_ID_FIELD_NUMBER: _builtins.int
+    TOKENS_REVOKED_FIELD_NUMBER: _builtins.int
+    ACCESS_GRANTS_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    former_owner_id: _builtins.int
+    """The user who owned it."""
+    tokens_revoked: _builtins.int
+    """How many live tokens of it were revoked."""
+    consistency_token: _builtins.str
+    """The state of the store after this call. Empty for validate_only."""
+    @_builtins.property
+    def agent(self) -> Global___Agent:
+        """The agent under its new owner."""
+
+    @_builtins.property
+    def access_grants(self) -> _containers.RepeatedCompositeFieldContainer[_access_pb2.AccessGrant]:
+        """The grants on it that stay, oldest first, the first 1 000."""
+
+    def __init__(
+        self,
+        *,
+        agent: Global___Agent | None = ...,
+        former_owner_id: _builtins.int = ...,
+        tokens_revoked: _builtins.int = ...,
+        access_grants: _abc.Iterable[_access_pb2.AccessGrant] | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_grants", b"access_grants", "agent", b"agent", "consistency_token", b"consistency_token", "former_owner_id", b"former_owner_id", "tokens_revoked", b"tokens_revoked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptTransferResponse: _TypeAlias = AcceptTransferResponse  # noqa: Y015
+
+@_typing.final
+class DeclineTransferRequest(_message.Message):
+    """DeclineTransferRequest names an offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    offer_id: _builtins.int
+    """Which offer. From 1 up."""
+    request_id: _builtins.str
+    """Names this attempt. See CreateAgentRequest."""
+    def __init__(
+        self,
+        *,
+        offer_id: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offer_id", b"offer_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclineTransferRequest: _TypeAlias = DeclineTransferRequest  # noqa: Y015
+
+@_typing.final
+class DeclineTransferResponse(_message.Message):
+    """DeclineTransferResponse is the offer that has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """The state of the store after this call."""
+    @_builtins.property
+    def offer(self) -> Global___TransferOffer:
+        """As it last stood."""
+
+    def __init__(
+        self,
+        *,
+        offer: Global___TransferOffer | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["offer", b"offer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "offer", b"offer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclineTransferResponse: _TypeAlias = DeclineTransferResponse  # noqa: Y015
+
+@_typing.final
+class ListTransferOffersRequest(_message.Message):
+    """ListTransferOffersRequest says which offers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    direction: Global___OfferDirection.ValueType
+    """On which side. Unset: either."""
+    page_size: _builtins.int
+    """How many at most. 0: 50. More than 500 counts as 500."""
+    page_token: _builtins.str
+    """next_page_token of the page before. All other fields but page_size must be the same."""
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """The user on either side. Unset: the acting user. Another user needs manage_agents."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """How fresh."""
+
+    def __init__(
+        self,
+        *,
+        user: _types_pb2.UserRef | None = ...,
+        direction: Global___OfferDirection.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "direction", b"direction", "page_size", b"page_size", "page_token", b"page_token", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTransferOffersRequest: _TypeAlias = ListTransferOffersRequest  # noqa: Y015
+
+@_typing.final
+class ListTransferOffersResponse(_message.Message):
+    """ListTransferOffersResponse is one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins. Empty: this was the last."""
+    @_builtins.property
+    def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferOffer]:
+        """By offer_id, lowest first."""
+
+    def __init__(
+        self,
+        *,
+        offers: _abc.Iterable[Global___TransferOffer] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "offers", b"offers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTransferOffersResponse: _TypeAlias = ListTransferOffersResponse  # noqa: Y015
+
+@_typing.final
+class SetDefaultAgentRequest(_message.Message):
+    """SetDefaultAgentRequest says which agent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    NONE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    none: _builtins.bool
+    """No agent any more. Must be true if set."""
+    request_id: _builtins.str
+    """Names this attempt. See CreateAgentRequest."""
+    @_builtins.property
+    def agent(self) -> _types_pb2.AgentRef:
+        """This agent, on which the calling user has VIEWER."""
+
+    def __init__(
+        self,
+        *,
+        agent: _types_pb2.AgentRef | None = ...,
+        none: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "choice", b"choice", "none", b"none"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "choice", b"choice", "none", b"none", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_choice: _TypeAlias = _typing.Literal["agent", "none"]  # noqa: Y015
+    _WhichOneofArgType_choice: _TypeAlias = _typing.Literal["choice", b"choice"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_choice) -> _WhichOneofReturnType_choice | None: ...
+
+Global___SetDefaultAgentRequest: _TypeAlias = SetDefaultAgentRequest  # noqa: Y015
+
+@_typing.final
+class SetDefaultAgentResponse(_message.Message):
+    """SetDefaultAgentResponse is the choice as it now stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """The state of the store after this call."""
+    @_builtins.property
+    def agent(self) -> Global___Agent:
+        """The agent, without its config. Unset: none."""
+
+    def __init__(
+        self,
+        *,
+        agent: Global___Agent | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency_token", b"consistency_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetDefaultAgentResponse: _TypeAlias = SetDefaultAgentResponse  # noqa: Y015
+
+@_typing.final
 class ResolveAgentRequest(_message.Message):
     """ResolveAgentRequest says as much as is known."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENT_FIELD_NUMBER: _builtins.int
-    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    """Whose default agent. Unset or 0: the caller's. Another user needs the action authenticate."""
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """Which agent. Unset: the default one."""
+
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """Whose default agent. Unset: the caller's. Another user needs the action authenticate. With agent it
+        must be unset.
+        """
 
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
@@ -1068,12 +1486,12 @@ class ResolveAgentRequest(_message.Message):
         self,
         *,
         agent: _types_pb2.AgentRef | None = ...,
-        user_id: _builtins.int = ...,
+        user: _types_pb2.UserRef | None = ...,
         consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1109,21 +1527,23 @@ class ProvisionAgentRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    """The user. Unset or 0: the caller."""
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """The user. Unset: the caller."""
+
     def __init__(
         self,
         *,
-        user_id: _builtins.int = ...,
+        user: _types_pb2.UserRef | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -69,6 +69,11 @@ class AgentServiceStub(object):
                 request_serializer=accredit_dot_v1_dot_agent__pb2.UpdateAgentRequest.SerializeToString,
                 response_deserializer=accredit_dot_v1_dot_agent__pb2.UpdateAgentResponse.FromString,
                 _registered_method=True)
+        self.SetAgentStatus = channel.unary_unary(
+                '/accredit.v1.AgentService/SetAgentStatus',
+                request_serializer=accredit_dot_v1_dot_agent__pb2.SetAgentStatusRequest.SerializeToString,
+                response_deserializer=accredit_dot_v1_dot_agent__pb2.SetAgentStatusResponse.FromString,
+                _registered_method=True)
         self.RenameAgent = channel.unary_unary(
                 '/accredit.v1.AgentService/RenameAgent',
                 request_serializer=accredit_dot_v1_dot_agent__pb2.RenameAgentRequest.SerializeToString,
@@ -84,10 +89,30 @@ class AgentServiceStub(object):
                 request_serializer=accredit_dot_v1_dot_agent__pb2.TransferAgentRequest.SerializeToString,
                 response_deserializer=accredit_dot_v1_dot_agent__pb2.TransferAgentResponse.FromString,
                 _registered_method=True)
+        self.AcceptTransfer = channel.unary_unary(
+                '/accredit.v1.AgentService/AcceptTransfer',
+                request_serializer=accredit_dot_v1_dot_agent__pb2.AcceptTransferRequest.SerializeToString,
+                response_deserializer=accredit_dot_v1_dot_agent__pb2.AcceptTransferResponse.FromString,
+                _registered_method=True)
+        self.DeclineTransfer = channel.unary_unary(
+                '/accredit.v1.AgentService/DeclineTransfer',
+                request_serializer=accredit_dot_v1_dot_agent__pb2.DeclineTransferRequest.SerializeToString,
+                response_deserializer=accredit_dot_v1_dot_agent__pb2.DeclineTransferResponse.FromString,
+                _registered_method=True)
+        self.ListTransferOffers = channel.unary_unary(
+                '/accredit.v1.AgentService/ListTransferOffers',
+                request_serializer=accredit_dot_v1_dot_agent__pb2.ListTransferOffersRequest.SerializeToString,
+                response_deserializer=accredit_dot_v1_dot_agent__pb2.ListTransferOffersResponse.FromString,
+                _registered_method=True)
         self.ResolveAgent = channel.unary_unary(
                 '/accredit.v1.AgentService/ResolveAgent',
                 request_serializer=accredit_dot_v1_dot_agent__pb2.ResolveAgentRequest.SerializeToString,
                 response_deserializer=accredit_dot_v1_dot_agent__pb2.ResolveAgentResponse.FromString,
+                _registered_method=True)
+        self.SetDefaultAgent = channel.unary_unary(
+                '/accredit.v1.AgentService/SetDefaultAgent',
+                request_serializer=accredit_dot_v1_dot_agent__pb2.SetDefaultAgentRequest.SerializeToString,
+                response_deserializer=accredit_dot_v1_dot_agent__pb2.SetDefaultAgentResponse.FromString,
                 _registered_method=True)
         self.ProvisionAgent = channel.unary_unary(
                 '/accredit.v1.AgentService/ProvisionAgent',
@@ -110,8 +135,8 @@ class AgentServiceServicer(object):
 
         Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
         taken, unless create_if_missing is set: then any number of racing callers get the one agent.
-        A caller without manage_agents may own a limited number of agents (1 by default): beyond it
-        RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED.
+        A caller without manage_agents becomes the owner and may own a limited number of agents (1 by
+        default): beyond it RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,7 +160,8 @@ class AgentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetAgents(self, request, context):
-        """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view.
+        """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view, in pages:
+        their configs may be more than one reply holds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,8 +170,8 @@ class AgentServiceServicer(object):
     def ListAgents(self, request, context):
         """ListAgents is the one call for listing: the caller's own agents, another user's, or all.
 
-        Needs the action chat. Scope ALL, or another user's agents, need manage_agents. An agent's
-        own token lists its agent only.
+        Needs the action chat. Scope ALL, or another user's agents, need manage_agents. An agent's own token
+        lists its agent only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,18 +179,26 @@ class AgentServiceServicer(object):
 
     def UpdateAgent(self, request, context):
         """UpdateAgent changes name, config, status or site scope. Needs ADMIN on the agent, and
-        manage_agents for the site scope. Setting a status other than ACTIVE stops the agent's
-        tokens at once; setting ACTIVE again restores exactly those.
+        manage_agents for the site scope. Setting a status other than ACTIVE stops the agent's tokens at
+        once; setting ACTIVE again restores exactly those. SetAgentStatus does the same with a reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAgentStatus(self, request, context):
+        """SetAgentStatus makes an agent active, inactive or archived: the call to stop an agent with. Its
+        tokens are refused from then on, and work again once it is active. A status that it has already
+        changes nothing. Needs ADMIN on the agent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RenameAgent(self, request, context):
-        """RenameAgent gives an agent another slug, and its directory with it: a crash at any moment leaves
-        both as they were or both renamed. Its id, owner, grants and tokens stay. The old slug
-        is kept for the owner for 30 days. Needs ADMIN on the agent and a user's token, or one that
-        acts as the owner.
+        """RenameAgent gives an agent another slug. Its id, owner, grants, tokens and files stay, and
+        DirectoryService finds the files under the new slug at once. The old slug is kept for the owner for
+        30 days. Needs ADMIN on the agent and a user's token, or one that acts as the owner.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,8 +214,32 @@ class AgentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def TransferAgent(self, request, context):
-        """TransferAgent gives an agent to another owner and revokes every token of it, in one
-        transaction. Only the owner or a caller with manage_agents may.
+        """TransferAgent gives an agent to another owner and revokes every token of it, in one transaction.
+        Only the owner or a caller with manage_agents may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptTransfer(self, request, context):
+        """AcceptTransfer takes an agent that was offered to the caller. This server makes no offers yet and
+        answers UNIMPLEMENTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclineTransfer(self, request, context):
+        """DeclineTransfer ends an offer without a transfer: the user it was made to declines it, the user who
+        made it withdraws it. This server makes no offers yet and answers UNIMPLEMENTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTransferOffers(self, request, context):
+        """ListTransferOffers lists the open offers that a user has made or been made. This server makes no
+        offers yet and answers UNIMPLEMENTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,7 +251,15 @@ class AgentServiceServicer(object):
         granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
         candidates' slugs.
 
-        Needs VIEWER on the agent, or the action authenticate, which resolves any agent.
+        Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDefaultAgent(self, request, context):
+        """SetDefaultAgent chooses the agent that the calling user means where they name none. This server
+        keeps no choice yet and answers UNIMPLEMENTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,6 +309,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     request_deserializer=accredit_dot_v1_dot_agent__pb2.UpdateAgentRequest.FromString,
                     response_serializer=accredit_dot_v1_dot_agent__pb2.UpdateAgentResponse.SerializeToString,
             ),
+            'SetAgentStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAgentStatus,
+                    request_deserializer=accredit_dot_v1_dot_agent__pb2.SetAgentStatusRequest.FromString,
+                    response_serializer=accredit_dot_v1_dot_agent__pb2.SetAgentStatusResponse.SerializeToString,
+            ),
             'RenameAgent': grpc.unary_unary_rpc_method_handler(
                     servicer.RenameAgent,
                     request_deserializer=accredit_dot_v1_dot_agent__pb2.RenameAgentRequest.FromString,
@@ -258,10 +329,30 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     request_deserializer=accredit_dot_v1_dot_agent__pb2.TransferAgentRequest.FromString,
                     response_serializer=accredit_dot_v1_dot_agent__pb2.TransferAgentResponse.SerializeToString,
             ),
+            'AcceptTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptTransfer,
+                    request_deserializer=accredit_dot_v1_dot_agent__pb2.AcceptTransferRequest.FromString,
+                    response_serializer=accredit_dot_v1_dot_agent__pb2.AcceptTransferResponse.SerializeToString,
+            ),
+            'DeclineTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclineTransfer,
+                    request_deserializer=accredit_dot_v1_dot_agent__pb2.DeclineTransferRequest.FromString,
+                    response_serializer=accredit_dot_v1_dot_agent__pb2.DeclineTransferResponse.SerializeToString,
+            ),
+            'ListTransferOffers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTransferOffers,
+                    request_deserializer=accredit_dot_v1_dot_agent__pb2.ListTransferOffersRequest.FromString,
+                    response_serializer=accredit_dot_v1_dot_agent__pb2.ListTransferOffersResponse.SerializeToString,
+            ),
             'ResolveAgent': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveAgent,
                     request_deserializer=accredit_dot_v1_dot_agent__pb2.ResolveAgentRequest.FromString,
                     response_serializer=accredit_dot_v1_dot_agent__pb2.ResolveAgentResponse.SerializeToString,
+            ),
+            'SetDefaultAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDefaultAgent,
+                    request_deserializer=accredit_dot_v1_dot_agent__pb2.SetDefaultAgentRequest.FromString,
+                    response_serializer=accredit_dot_v1_dot_agent__pb2.SetDefaultAgentResponse.SerializeToString,
             ),
             'ProvisionAgent': grpc.unary_unary_rpc_method_handler(
                     servicer.ProvisionAgent,
@@ -447,6 +538,33 @@ class AgentService(object):
             _registered_method=True)
 
     @staticmethod
+    def SetAgentStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accredit.v1.AgentService/SetAgentStatus',
+            accredit_dot_v1_dot_agent__pb2.SetAgentStatusRequest.SerializeToString,
+            accredit_dot_v1_dot_agent__pb2.SetAgentStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RenameAgent(request,
             target,
             options=(),
@@ -528,6 +646,87 @@ class AgentService(object):
             _registered_method=True)
 
     @staticmethod
+    def AcceptTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accredit.v1.AgentService/AcceptTransfer',
+            accredit_dot_v1_dot_agent__pb2.AcceptTransferRequest.SerializeToString,
+            accredit_dot_v1_dot_agent__pb2.AcceptTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclineTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accredit.v1.AgentService/DeclineTransfer',
+            accredit_dot_v1_dot_agent__pb2.DeclineTransferRequest.SerializeToString,
+            accredit_dot_v1_dot_agent__pb2.DeclineTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTransferOffers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accredit.v1.AgentService/ListTransferOffers',
+            accredit_dot_v1_dot_agent__pb2.ListTransferOffersRequest.SerializeToString,
+            accredit_dot_v1_dot_agent__pb2.ListTransferOffersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ResolveAgent(request,
             target,
             options=(),
@@ -544,6 +743,33 @@ class AgentService(object):
             '/accredit.v1.AgentService/ResolveAgent',
             accredit_dot_v1_dot_agent__pb2.ResolveAgentRequest.SerializeToString,
             accredit_dot_v1_dot_agent__pb2.ResolveAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDefaultAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accredit.v1.AgentService/SetDefaultAgent',
+            accredit_dot_v1_dot_agent__pb2.SetDefaultAgentRequest.SerializeToString,
+            accredit_dot_v1_dot_agent__pb2.SetDefaultAgentResponse.FromString,
             options,
             channel_credentials,
             insecure,

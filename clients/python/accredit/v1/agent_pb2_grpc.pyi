@@ -44,8 +44,8 @@ class AgentServiceStub:
 
     Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
     taken, unless create_if_missing is set: then any number of racing callers get the one agent.
-    A caller without manage_agents may own a limited number of agents (1 by default): beyond it
-    RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED.
+    A caller without manage_agents becomes the owner and may own a limited number of agents (1 by
+    default): beyond it RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED.
     """
     BatchCreateAgents: _grpc.UnaryUnaryMultiCallable[_agent_pb2.BatchCreateAgentsRequest, _agent_pb2.BatchCreateAgentsResponse]
     """BatchCreateAgents creates up to 100 agents in one transaction, with one outcome an item.
@@ -56,23 +56,29 @@ class AgentServiceStub:
     GetAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetAgentRequest, _agent_pb2.GetAgentResponse]
     """GetAgent returns one agent. Needs VIEWER on it."""
     BatchGetAgents: _grpc.UnaryUnaryMultiCallable[_agent_pb2.BatchGetAgentsRequest, _agent_pb2.BatchGetAgentsResponse]
-    """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view."""
+    """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view, in pages:
+    their configs may be more than one reply holds.
+    """
     ListAgents: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ListAgentsRequest, _agent_pb2.ListAgentsResponse]
     """ListAgents is the one call for listing: the caller's own agents, another user's, or all.
 
-    Needs the action chat. Scope ALL, or another user's agents, need manage_agents. An agent's
-    own token lists its agent only.
+    Needs the action chat. Scope ALL, or another user's agents, need manage_agents. An agent's own token
+    lists its agent only.
     """
     UpdateAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.UpdateAgentRequest, _agent_pb2.UpdateAgentResponse]
     """UpdateAgent changes name, config, status or site scope. Needs ADMIN on the agent, and
-    manage_agents for the site scope. Setting a status other than ACTIVE stops the agent's
-    tokens at once; setting ACTIVE again restores exactly those.
+    manage_agents for the site scope. Setting a status other than ACTIVE stops the agent's tokens at
+    once; setting ACTIVE again restores exactly those. SetAgentStatus does the same with a reason.
+    """
+    SetAgentStatus: _grpc.UnaryUnaryMultiCallable[_agent_pb2.SetAgentStatusRequest, _agent_pb2.SetAgentStatusResponse]
+    """SetAgentStatus makes an agent active, inactive or archived: the call to stop an agent with. Its
+    tokens are refused from then on, and work again once it is active. A status that it has already
+    changes nothing. Needs ADMIN on the agent.
     """
     RenameAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.RenameAgentRequest, _agent_pb2.RenameAgentResponse]
-    """RenameAgent gives an agent another slug, and its directory with it: a crash at any moment leaves
-    both as they were or both renamed. Its id, owner, grants and tokens stay. The old slug
-    is kept for the owner for 30 days. Needs ADMIN on the agent and a user's token, or one that
-    acts as the owner.
+    """RenameAgent gives an agent another slug. Its id, owner, grants, tokens and files stay, and
+    DirectoryService finds the files under the new slug at once. The old slug is kept for the owner for
+    30 days. Needs ADMIN on the agent and a user's token, or one that acts as the owner.
     """
     DeleteAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.DeleteAgentRequest, _agent_pb2.DeleteAgentResponse]
     """DeleteAgent removes an agent with its grants and tokens, in one transaction. Its files are put
@@ -80,8 +86,20 @@ class AgentServiceStub:
     or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
     """
     TransferAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.TransferAgentRequest, _agent_pb2.TransferAgentResponse]
-    """TransferAgent gives an agent to another owner and revokes every token of it, in one
-    transaction. Only the owner or a caller with manage_agents may.
+    """TransferAgent gives an agent to another owner and revokes every token of it, in one transaction.
+    Only the owner or a caller with manage_agents may.
+    """
+    AcceptTransfer: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AcceptTransferRequest, _agent_pb2.AcceptTransferResponse]
+    """AcceptTransfer takes an agent that was offered to the caller. This server makes no offers yet and
+    answers UNIMPLEMENTED.
+    """
+    DeclineTransfer: _grpc.UnaryUnaryMultiCallable[_agent_pb2.DeclineTransferRequest, _agent_pb2.DeclineTransferResponse]
+    """DeclineTransfer ends an offer without a transfer: the user it was made to declines it, the user who
+    made it withdraws it. This server makes no offers yet and answers UNIMPLEMENTED.
+    """
+    ListTransferOffers: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ListTransferOffersRequest, _agent_pb2.ListTransferOffersResponse]
+    """ListTransferOffers lists the open offers that a user has made or been made. This server makes no
+    offers yet and answers UNIMPLEMENTED.
     """
     ResolveAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ResolveAgentRequest, _agent_pb2.ResolveAgentResponse]
     """ResolveAgent answers which agent is meant: the one named; else the caller's own agent if an
@@ -89,7 +107,11 @@ class AgentServiceStub:
     granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
     candidates' slugs.
 
-    Needs VIEWER on the agent, or the action authenticate, which resolves any agent.
+    Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's.
+    """
+    SetDefaultAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.SetDefaultAgentRequest, _agent_pb2.SetDefaultAgentResponse]
+    """SetDefaultAgent chooses the agent that the calling user means where they name none. This server
+    keeps no choice yet and answers UNIMPLEMENTED.
     """
     ProvisionAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ProvisionAgentRequest, _agent_pb2.ProvisionAgentResponse]
     """ProvisionAgent returns the user's own agent, the one with the lowest id, or creates one named
@@ -115,8 +137,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
 
     Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
     taken, unless create_if_missing is set: then any number of racing callers get the one agent.
-    A caller without manage_agents may own a limited number of agents (1 by default): beyond it
-    RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED.
+    A caller without manage_agents becomes the owner and may own a limited number of agents (1 by
+    default): beyond it RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED.
     """
     BatchCreateAgents: _aio.UnaryUnaryMultiCallable[_agent_pb2.BatchCreateAgentsRequest, _agent_pb2.BatchCreateAgentsResponse]  # type: ignore[assignment]
     """BatchCreateAgents creates up to 100 agents in one transaction, with one outcome an item.
@@ -127,23 +149,29 @@ class AgentServiceAsyncStub(AgentServiceStub):
     GetAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetAgentRequest, _agent_pb2.GetAgentResponse]  # type: ignore[assignment]
     """GetAgent returns one agent. Needs VIEWER on it."""
     BatchGetAgents: _aio.UnaryUnaryMultiCallable[_agent_pb2.BatchGetAgentsRequest, _agent_pb2.BatchGetAgentsResponse]  # type: ignore[assignment]
-    """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view."""
+    """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view, in pages:
+    their configs may be more than one reply holds.
+    """
     ListAgents: _aio.UnaryUnaryMultiCallable[_agent_pb2.ListAgentsRequest, _agent_pb2.ListAgentsResponse]  # type: ignore[assignment]
     """ListAgents is the one call for listing: the caller's own agents, another user's, or all.
 
-    Needs the action chat. Scope ALL, or another user's agents, need manage_agents. An agent's
-    own token lists its agent only.
+    Needs the action chat. Scope ALL, or another user's agents, need manage_agents. An agent's own token
+    lists its agent only.
     """
     UpdateAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.UpdateAgentRequest, _agent_pb2.UpdateAgentResponse]  # type: ignore[assignment]
     """UpdateAgent changes name, config, status or site scope. Needs ADMIN on the agent, and
-    manage_agents for the site scope. Setting a status other than ACTIVE stops the agent's
-    tokens at once; setting ACTIVE again restores exactly those.
+    manage_agents for the site scope. Setting a status other than ACTIVE stops the agent's tokens at
+    once; setting ACTIVE again restores exactly those. SetAgentStatus does the same with a reason.
+    """
+    SetAgentStatus: _aio.UnaryUnaryMultiCallable[_agent_pb2.SetAgentStatusRequest, _agent_pb2.SetAgentStatusResponse]  # type: ignore[assignment]
+    """SetAgentStatus makes an agent active, inactive or archived: the call to stop an agent with. Its
+    tokens are refused from then on, and work again once it is active. A status that it has already
+    changes nothing. Needs ADMIN on the agent.
     """
     RenameAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.RenameAgentRequest, _agent_pb2.RenameAgentResponse]  # type: ignore[assignment]
-    """RenameAgent gives an agent another slug, and its directory with it: a crash at any moment leaves
-    both as they were or both renamed. Its id, owner, grants and tokens stay. The old slug
-    is kept for the owner for 30 days. Needs ADMIN on the agent and a user's token, or one that
-    acts as the owner.
+    """RenameAgent gives an agent another slug. Its id, owner, grants, tokens and files stay, and
+    DirectoryService finds the files under the new slug at once. The old slug is kept for the owner for
+    30 days. Needs ADMIN on the agent and a user's token, or one that acts as the owner.
     """
     DeleteAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.DeleteAgentRequest, _agent_pb2.DeleteAgentResponse]  # type: ignore[assignment]
     """DeleteAgent removes an agent with its grants and tokens, in one transaction. Its files are put
@@ -151,8 +179,20 @@ class AgentServiceAsyncStub(AgentServiceStub):
     or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
     """
     TransferAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.TransferAgentRequest, _agent_pb2.TransferAgentResponse]  # type: ignore[assignment]
-    """TransferAgent gives an agent to another owner and revokes every token of it, in one
-    transaction. Only the owner or a caller with manage_agents may.
+    """TransferAgent gives an agent to another owner and revokes every token of it, in one transaction.
+    Only the owner or a caller with manage_agents may.
+    """
+    AcceptTransfer: _aio.UnaryUnaryMultiCallable[_agent_pb2.AcceptTransferRequest, _agent_pb2.AcceptTransferResponse]  # type: ignore[assignment]
+    """AcceptTransfer takes an agent that was offered to the caller. This server makes no offers yet and
+    answers UNIMPLEMENTED.
+    """
+    DeclineTransfer: _aio.UnaryUnaryMultiCallable[_agent_pb2.DeclineTransferRequest, _agent_pb2.DeclineTransferResponse]  # type: ignore[assignment]
+    """DeclineTransfer ends an offer without a transfer: the user it was made to declines it, the user who
+    made it withdraws it. This server makes no offers yet and answers UNIMPLEMENTED.
+    """
+    ListTransferOffers: _aio.UnaryUnaryMultiCallable[_agent_pb2.ListTransferOffersRequest, _agent_pb2.ListTransferOffersResponse]  # type: ignore[assignment]
+    """ListTransferOffers lists the open offers that a user has made or been made. This server makes no
+    offers yet and answers UNIMPLEMENTED.
     """
     ResolveAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.ResolveAgentRequest, _agent_pb2.ResolveAgentResponse]  # type: ignore[assignment]
     """ResolveAgent answers which agent is meant: the one named; else the caller's own agent if an
@@ -160,7 +200,11 @@ class AgentServiceAsyncStub(AgentServiceStub):
     granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
     candidates' slugs.
 
-    Needs VIEWER on the agent, or the action authenticate, which resolves any agent.
+    Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's.
+    """
+    SetDefaultAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.SetDefaultAgentRequest, _agent_pb2.SetDefaultAgentResponse]  # type: ignore[assignment]
+    """SetDefaultAgent chooses the agent that the calling user means where they name none. This server
+    keeps no choice yet and answers UNIMPLEMENTED.
     """
     ProvisionAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.ProvisionAgentRequest, _agent_pb2.ProvisionAgentResponse]  # type: ignore[assignment]
     """ProvisionAgent returns the user's own agent, the one with the lowest id, or creates one named
@@ -189,8 +233,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
         taken, unless create_if_missing is set: then any number of racing callers get the one agent.
-        A caller without manage_agents may own a limited number of agents (1 by default): beyond it
-        RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED.
+        A caller without manage_agents becomes the owner and may own a limited number of agents (1 by
+        default): beyond it RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED.
         """
 
     @_abc_1.abstractmethod
@@ -219,7 +263,9 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.BatchGetAgentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.BatchGetAgentsResponse, _abc.Awaitable[_agent_pb2.BatchGetAgentsResponse]]:
-        """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view."""
+        """BatchGetAgents returns those of up to 100 agents that exist and that the caller may view, in pages:
+        their configs may be more than one reply holds.
+        """
 
     @_abc_1.abstractmethod
     def ListAgents(
@@ -229,8 +275,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_agent_pb2.ListAgentsResponse, _abc.Awaitable[_agent_pb2.ListAgentsResponse]]:
         """ListAgents is the one call for listing: the caller's own agents, another user's, or all.
 
-        Needs the action chat. Scope ALL, or another user's agents, need manage_agents. An agent's
-        own token lists its agent only.
+        Needs the action chat. Scope ALL, or another user's agents, need manage_agents. An agent's own token
+        lists its agent only.
         """
 
     @_abc_1.abstractmethod
@@ -240,8 +286,19 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.UpdateAgentResponse, _abc.Awaitable[_agent_pb2.UpdateAgentResponse]]:
         """UpdateAgent changes name, config, status or site scope. Needs ADMIN on the agent, and
-        manage_agents for the site scope. Setting a status other than ACTIVE stops the agent's
-        tokens at once; setting ACTIVE again restores exactly those.
+        manage_agents for the site scope. Setting a status other than ACTIVE stops the agent's tokens at
+        once; setting ACTIVE again restores exactly those. SetAgentStatus does the same with a reason.
+        """
+
+    @_abc_1.abstractmethod
+    def SetAgentStatus(
+        self,
+        request: _agent_pb2.SetAgentStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.SetAgentStatusResponse, _abc.Awaitable[_agent_pb2.SetAgentStatusResponse]]:
+        """SetAgentStatus makes an agent active, inactive or archived: the call to stop an agent with. Its
+        tokens are refused from then on, and work again once it is active. A status that it has already
+        changes nothing. Needs ADMIN on the agent.
         """
 
     @_abc_1.abstractmethod
@@ -250,10 +307,9 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.RenameAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.RenameAgentResponse, _abc.Awaitable[_agent_pb2.RenameAgentResponse]]:
-        """RenameAgent gives an agent another slug, and its directory with it: a crash at any moment leaves
-        both as they were or both renamed. Its id, owner, grants and tokens stay. The old slug
-        is kept for the owner for 30 days. Needs ADMIN on the agent and a user's token, or one that
-        acts as the owner.
+        """RenameAgent gives an agent another slug. Its id, owner, grants, tokens and files stay, and
+        DirectoryService finds the files under the new slug at once. The old slug is kept for the owner for
+        30 days. Needs ADMIN on the agent and a user's token, or one that acts as the owner.
         """
 
     @_abc_1.abstractmethod
@@ -273,8 +329,38 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.TransferAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.TransferAgentResponse, _abc.Awaitable[_agent_pb2.TransferAgentResponse]]:
-        """TransferAgent gives an agent to another owner and revokes every token of it, in one
-        transaction. Only the owner or a caller with manage_agents may.
+        """TransferAgent gives an agent to another owner and revokes every token of it, in one transaction.
+        Only the owner or a caller with manage_agents may.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptTransfer(
+        self,
+        request: _agent_pb2.AcceptTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.AcceptTransferResponse, _abc.Awaitable[_agent_pb2.AcceptTransferResponse]]:
+        """AcceptTransfer takes an agent that was offered to the caller. This server makes no offers yet and
+        answers UNIMPLEMENTED.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclineTransfer(
+        self,
+        request: _agent_pb2.DeclineTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.DeclineTransferResponse, _abc.Awaitable[_agent_pb2.DeclineTransferResponse]]:
+        """DeclineTransfer ends an offer without a transfer: the user it was made to declines it, the user who
+        made it withdraws it. This server makes no offers yet and answers UNIMPLEMENTED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTransferOffers(
+        self,
+        request: _agent_pb2.ListTransferOffersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ListTransferOffersResponse, _abc.Awaitable[_agent_pb2.ListTransferOffersResponse]]:
+        """ListTransferOffers lists the open offers that a user has made or been made. This server makes no
+        offers yet and answers UNIMPLEMENTED.
         """
 
     @_abc_1.abstractmethod
@@ -288,7 +374,17 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
         candidates' slugs.
 
-        Needs VIEWER on the agent, or the action authenticate, which resolves any agent.
+        Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's.
+        """
+
+    @_abc_1.abstractmethod
+    def SetDefaultAgent(
+        self,
+        request: _agent_pb2.SetDefaultAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.SetDefaultAgentResponse, _abc.Awaitable[_agent_pb2.SetDefaultAgentResponse]]:
+        """SetDefaultAgent chooses the agent that the calling user means where they name none. This server
+        keeps no choice yet and answers UNIMPLEMENTED.
         """
 
     @_abc_1.abstractmethod

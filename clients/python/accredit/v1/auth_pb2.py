@@ -30,13 +30,14 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61\x63\x63redit/v1/auth.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/agent.proto\x1a\x17\x61\x63\x63redit/v1/token.proto\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x16\x61\x63\x63redit/v1/user.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"v\n\x13\x41uthenticateRequest\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02R\x05token\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"\xb2\x01\n\x14\x41uthenticateResponse\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x16.accredit.v1.PrincipalH\x00R\tprincipal\x12-\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DenialH\x00R\x06\x64\x65nial\x12(\n\x05\x62\x61sis\x18\x03 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sisB\t\n\x07outcome\"\xbe\x01\n\x06\x44\x65mand\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x01R\x05\x61gent\x12:\n\x0cminimum_role\x18\x02 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x01R\x0bminimumRole\x12\x1f\n\x07site_id\x18\x03 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06siteId\x12$\n\ncapability\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\ncapability\"\xa6\x01\n\x10\x41uthorizeRequest\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02R\x05token\x12\x31\n\x06\x64\x65mand\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DemandB\x04\xe2\x41\x01\x02R\x06\x64\x65mand\x12@\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"\xce\x02\n\x11\x41uthorizeResponse\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x16.accredit.v1.PrincipalH\x00R\tprincipal\x12-\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DenialH\x00R\x06\x64\x65nial\x12%\n\x04role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleR\x04role\x12\x38\n\x0brole_source\x18\x04 \x01(\x0e\x32\x17.accredit.v1.RoleSourceR\nroleSource\x12\x1d\n\x08\x61gent_id\x18\x05 \x01(\x03\x42\x02\x30\x01R\x07\x61gentId\x12\x1d\n\nagent_slug\x18\x06 \x01(\tR\tagentSlug\x12(\n\x05\x62\x61sis\x18\x07 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sisB\t\n\x07outcome\"\xad\x01\n\x15\x42\x61tchAuthorizeRequest\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02R\x05token\x12\x33\n\x07\x64\x65mands\x18\x02 \x03(\x0b\x32\x13.accredit.v1.DemandB\x04\xe2\x41\x01\x02R\x07\x64\x65mands\x12@\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"\xad\x01\n\x16\x42\x61tchAuthorizeResponse\x12\x33\n\tdecisions\x18\x01 \x03(\x0e\x32\x15.accredit.v1.DecisionR\tdecisions\x12\x34\n\tprincipal\x18\x02 \x01(\x0b\x32\x16.accredit.v1.PrincipalR\tprincipal\x12(\n\x05\x62\x61sis\x18\x03 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sis\"\x0f\n\rWhoAmIRequest\"\xc1\x01\n\x0eWhoAmIResponse\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x16.accredit.v1.PrincipalR\tprincipal\x12%\n\x04user\x18\x02 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\x12(\n\x05\x61gent\x18\x03 \x01(\x0b\x32\x12.accredit.v1.AgentR\x05\x61gent\x12(\n\x05token\x18\x04 \x01(\x0b\x32\x12.accredit.v1.TokenR\x05token2\xce\x03\n\x0b\x41uthService\x12x\n\x0c\x41uthenticate\x12 .accredit.v1.AuthenticateRequest\x1a!.accredit.v1.AuthenticateResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth:authenticate:\x01*\x12l\n\tAuthorize\x12\x1d.accredit.v1.AuthorizeRequest\x1a\x1e.accredit.v1.AuthorizeResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/auth:authorize:\x01*\x12\x80\x01\n\x0e\x42\x61tchAuthorize\x12\".accredit.v1.BatchAuthorizeRequest\x1a#.accredit.v1.BatchAuthorizeResponse\"%\x90\x02\x01\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/auth:batchAuthorize:\x01*\x12T\n\x06WhoAmI\x12\x1a.accredit.v1.WhoAmIRequest\x1a\x1b.accredit.v1.WhoAmIResponse\"\x11\x90\x02\x01\x82\xd3\xe4\x93\x02\x08\x12\x06/v1/meb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61\x63\x63redit/v1/auth.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/agent.proto\x1a\x17\x61\x63\x63redit/v1/token.proto\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x16\x61\x63\x63redit/v1/user.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"v\n\x13\x41uthenticateRequest\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02R\x05token\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"\xb2\x01\n\x14\x41uthenticateResponse\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x16.accredit.v1.PrincipalH\x00R\tprincipal\x12-\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DenialH\x00R\x06\x64\x65nial\x12(\n\x05\x62\x61sis\x18\x03 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sisB\t\n\x07outcome\"\xbe\x01\n\x06\x44\x65mand\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x01R\x05\x61gent\x12:\n\x0cminimum_role\x18\x02 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x02R\x0bminimumRole\x12\x1f\n\x07site_id\x18\x03 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06siteId\x12$\n\ncapability\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\ncapability\"\xa6\x01\n\x10\x41uthorizeRequest\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02R\x05token\x12\x31\n\x06\x64\x65mand\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DemandB\x04\xe2\x41\x01\x02R\x06\x64\x65mand\x12@\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"\xce\x02\n\x11\x41uthorizeResponse\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x16.accredit.v1.PrincipalH\x00R\tprincipal\x12-\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DenialH\x00R\x06\x64\x65nial\x12%\n\x04role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleR\x04role\x12\x38\n\x0brole_source\x18\x04 \x01(\x0e\x32\x17.accredit.v1.RoleSourceR\nroleSource\x12\x1d\n\x08\x61gent_id\x18\x05 \x01(\x03\x42\x02\x30\x01R\x07\x61gentId\x12\x1d\n\nagent_slug\x18\x06 \x01(\tR\tagentSlug\x12(\n\x05\x62\x61sis\x18\x07 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sisB\t\n\x07outcome\"\xd8\x01\n\x15\x42\x61tchAuthorizeRequest\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02R\x05token\x12\x33\n\x07\x64\x65mands\x18\x02 \x03(\x0b\x32\x13.accredit.v1.DemandB\x04\xe2\x41\x01\x02R\x07\x64\x65mands\x12@\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\x12)\n\rinclude_basis\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cincludeBasis\"\xad\x01\n\x16\x42\x61tchAuthorizeResponse\x12\x33\n\tdecisions\x18\x01 \x03(\x0e\x32\x15.accredit.v1.DecisionR\tdecisions\x12\x34\n\tprincipal\x18\x02 \x01(\x0b\x32\x16.accredit.v1.PrincipalR\tprincipal\x12(\n\x05\x62\x61sis\x18\x03 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sis\"\x0f\n\rWhoAmIRequest\"\xc1\x01\n\x0eWhoAmIResponse\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x16.accredit.v1.PrincipalR\tprincipal\x12%\n\x04user\x18\x02 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\x12(\n\x05\x61gent\x18\x03 \x01(\x0b\x32\x12.accredit.v1.AgentR\x05\x61gent\x12(\n\x05token\x18\x04 \x01(\x0b\x32\x12.accredit.v1.TokenR\x05token2\xce\x03\n\x0b\x41uthService\x12x\n\x0c\x41uthenticate\x12 .accredit.v1.AuthenticateRequest\x1a!.accredit.v1.AuthenticateResponse\"#\x90\x02\x02\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth:authenticate:\x01*\x12l\n\tAuthorize\x12\x1d.accredit.v1.AuthorizeRequest\x1a\x1e.accredit.v1.AuthorizeResponse\" \x90\x02\x02\x82\xd3\xe4\x93\x02\x17\"\x12/v1/auth:authorize:\x01*\x12\x80\x01\n\x0e\x42\x61tchAuthorize\x12\".accredit.v1.BatchAuthorizeRequest\x1a#.accredit.v1.BatchAuthorizeResponse\"%\x90\x02\x02\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/auth:batchAuthorize:\x01*\x12T\n\x06WhoAmI\x12\x1a.accredit.v1.WhoAmIRequest\x1a\x1b.accredit.v1.WhoAmIResponse\"\x11\x90\x02\x01\x82\xd3\xe4\x93\x02\x08\x12\x06/v1/meB\xb5\x01\n\x1dio.github.accreditregistry.v1B\tAuthProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'accredit.v1.auth_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\035io.github.accreditregistry.v1B\tAuthProtoP\001ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\252\002\013Accredit.V1\312\002\013Accredit\\V1\342\002\024Accredit\\V1\\Metadata\352\002\014Accredit::V1'
   _globals['_AUTHENTICATEREQUEST'].fields_by_name['token']._loaded_options = None
   _globals['_AUTHENTICATEREQUEST'].fields_by_name['token']._serialized_options = b'\200\001\001\342A\001\002'
   _globals['_AUTHENTICATEREQUEST'].fields_by_name['consistency']._loaded_options = None
@@ -44,7 +45,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEMAND'].fields_by_name['agent']._loaded_options = None
   _globals['_DEMAND'].fields_by_name['agent']._serialized_options = b'\342A\001\001'
   _globals['_DEMAND'].fields_by_name['minimum_role']._loaded_options = None
-  _globals['_DEMAND'].fields_by_name['minimum_role']._serialized_options = b'\342A\001\001'
+  _globals['_DEMAND'].fields_by_name['minimum_role']._serialized_options = b'\342A\001\002'
   _globals['_DEMAND'].fields_by_name['site_id']._loaded_options = None
   _globals['_DEMAND'].fields_by_name['site_id']._serialized_options = b'0\001\342A\001\001'
   _globals['_DEMAND'].fields_by_name['capability']._loaded_options = None
@@ -63,12 +64,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHAUTHORIZEREQUEST'].fields_by_name['demands']._serialized_options = b'\342A\001\002'
   _globals['_BATCHAUTHORIZEREQUEST'].fields_by_name['consistency']._loaded_options = None
   _globals['_BATCHAUTHORIZEREQUEST'].fields_by_name['consistency']._serialized_options = b'\342A\001\001'
+  _globals['_BATCHAUTHORIZEREQUEST'].fields_by_name['include_basis']._loaded_options = None
+  _globals['_BATCHAUTHORIZEREQUEST'].fields_by_name['include_basis']._serialized_options = b'\342A\001\001'
   _globals['_AUTHSERVICE'].methods_by_name['Authenticate']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['Authenticate']._serialized_options = b'\220\002\001\202\323\344\223\002\032\"\025/v1/auth:authenticate:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['Authenticate']._serialized_options = b'\220\002\002\202\323\344\223\002\032\"\025/v1/auth:authenticate:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['Authorize']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['Authorize']._serialized_options = b'\220\002\001\202\323\344\223\002\027\"\022/v1/auth:authorize:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['Authorize']._serialized_options = b'\220\002\002\202\323\344\223\002\027\"\022/v1/auth:authorize:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['BatchAuthorize']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['BatchAuthorize']._serialized_options = b'\220\002\001\202\323\344\223\002\034\"\027/v1/auth:batchAuthorize:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['BatchAuthorize']._serialized_options = b'\220\002\002\202\323\344\223\002\034\"\027/v1/auth:batchAuthorize:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['WhoAmI']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['WhoAmI']._serialized_options = b'\220\002\001\202\323\344\223\002\010\022\006/v1/me'
   _globals['_AUTHENTICATEREQUEST']._serialized_start=201
@@ -82,13 +85,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHORIZERESPONSE']._serialized_start=865
   _globals['_AUTHORIZERESPONSE']._serialized_end=1199
   _globals['_BATCHAUTHORIZEREQUEST']._serialized_start=1202
-  _globals['_BATCHAUTHORIZEREQUEST']._serialized_end=1375
-  _globals['_BATCHAUTHORIZERESPONSE']._serialized_start=1378
-  _globals['_BATCHAUTHORIZERESPONSE']._serialized_end=1551
-  _globals['_WHOAMIREQUEST']._serialized_start=1553
-  _globals['_WHOAMIREQUEST']._serialized_end=1568
-  _globals['_WHOAMIRESPONSE']._serialized_start=1571
-  _globals['_WHOAMIRESPONSE']._serialized_end=1764
-  _globals['_AUTHSERVICE']._serialized_start=1767
-  _globals['_AUTHSERVICE']._serialized_end=2229
+  _globals['_BATCHAUTHORIZEREQUEST']._serialized_end=1418
+  _globals['_BATCHAUTHORIZERESPONSE']._serialized_start=1421
+  _globals['_BATCHAUTHORIZERESPONSE']._serialized_end=1594
+  _globals['_WHOAMIREQUEST']._serialized_start=1596
+  _globals['_WHOAMIREQUEST']._serialized_end=1611
+  _globals['_WHOAMIRESPONSE']._serialized_start=1614
+  _globals['_WHOAMIRESPONSE']._serialized_end=1807
+  _globals['_AUTHSERVICE']._serialized_start=1810
+  _globals['_AUTHSERVICE']._serialized_end=2272
 # @@protoc_insertion_point(module_scope)

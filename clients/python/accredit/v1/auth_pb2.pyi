@@ -31,8 +31,8 @@ class AuthenticateRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The whole text that somebody presented, without "Bearer". Anything but a live token of ours is
-    a denial, TOKEN_INVALID. At most 4 096 characters.
+    """The whole text that somebody presented, without "Bearer". Anything but a live token of this store
+    is a denial, TOKEN_INVALID: also an empty text, and one of any length.
     """
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
@@ -101,15 +101,17 @@ class Demand(_message.Message):
     SITE_ID_FIELD_NUMBER: _builtins.int
     CAPABILITY_FIELD_NUMBER: _builtins.int
     minimum_role: _types_pb2.Role.ValueType
-    """The least role that will do. Unset: VIEWER."""
+    """The least role that will do."""
     site_id: _builtins.int
     """On which site. 0: the site of the accredit-site metadata, else none is stated."""
     capability: _builtins.str
-    """One of Accredit's actions, or a capability of the asking service. Empty: none is needed."""
+    """One of Accredit's actions, or a capability of the asking service. Empty: none is needed. 1 to 100
+    of [a-z0-9_.:-].
+    """
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """On which agent. Unset: the token's own agent; for a user's token the default agent, as
-        ResolveAgent finds it.
+        ResolveAgent finds it. Several that could be meant are a denial, AGENT_AMBIGUOUS.
         """
 
     def __init__(
@@ -225,11 +227,14 @@ class BatchAuthorizeRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     DEMANDS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    INCLUDE_BASIS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """The whole text that somebody presented. See AuthenticateRequest."""
+    include_basis: _builtins.bool
+    """True: say what the answers rest on."""
     @_builtins.property
     def demands(self) -> _containers.RepeatedCompositeFieldContainer[Global___Demand]:
-        """At most 1 000."""
+        """1 to 1 000."""
 
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
@@ -241,10 +246,11 @@ class BatchAuthorizeRequest(_message.Message):
         token: _builtins.str = ...,
         demands: _abc.Iterable[Global___Demand] | None = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        include_basis: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "demands", b"demands", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "demands", b"demands", "include_basis", b"include_basis", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -269,7 +275,7 @@ class BatchAuthorizeResponse(_message.Message):
 
     @_builtins.property
     def basis(self) -> _types_pb2.Basis:
-        """What the answers together rest on."""
+        """What the answers together rest on. It is cacheable if each of them is. Unset unless include_basis."""
 
     def __init__(
         self,

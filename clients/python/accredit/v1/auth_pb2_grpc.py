@@ -28,8 +28,12 @@ if _version_not_supported:
 class AuthServiceStub(object):
     """AuthService answers other services: whose token is this, and may its bearer do that?
 
-    Answers about the token asked about are values and come with status OK; errors concern the
-    calling service's own credential. All calls but WhoAmI need the action authenticate.
+    Answers about the token asked about are values and come with status OK, whatever the text is:
+    empty, too long or no token at all is a denial, TOKEN_INVALID. Errors concern the calling service's
+    own credential and the other fields. All calls but WhoAmI need the action authenticate.
+
+    The requests carry secrets. They are IDEMPOTENT and may be repeated, but they are never to be put
+    into a URL.
     """
 
     def __init__(self, channel):
@@ -63,8 +67,12 @@ class AuthServiceStub(object):
 class AuthServiceServicer(object):
     """AuthService answers other services: whose token is this, and may its bearer do that?
 
-    Answers about the token asked about are values and come with status OK; errors concern the
-    calling service's own credential. All calls but WhoAmI need the action authenticate.
+    Answers about the token asked about are values and come with status OK, whatever the text is:
+    empty, too long or no token at all is a denial, TOKEN_INVALID. Errors concern the calling service's
+    own credential and the other fields. All calls but WhoAmI need the action authenticate.
+
+    The requests carry secrets. They are IDEMPOTENT and may be repeated, but they are never to be put
+    into a URL.
     """
 
     def Authenticate(self, request, context):
@@ -130,8 +138,12 @@ def add_AuthServiceServicer_to_server(servicer, server):
 class AuthService(object):
     """AuthService answers other services: whose token is this, and may its bearer do that?
 
-    Answers about the token asked about are values and come with status OK; errors concern the
-    calling service's own credential. All calls but WhoAmI need the action authenticate.
+    Answers about the token asked about are values and come with status OK, whatever the text is:
+    empty, too long or no token at all is a denial, TOKEN_INVALID. Errors concern the calling service's
+    own credential and the other fields. All calls but WhoAmI need the action authenticate.
+
+    The requests carry secrets. They are IDEMPOTENT and may be repeated, but they are never to be put
+    into a URL.
     """
 
     @staticmethod

@@ -29,8 +29,12 @@ GRPC_VERSION: str
 class AuthServiceStub:
     """AuthService answers other services: whose token is this, and may its bearer do that?
 
-    Answers about the token asked about are values and come with status OK; errors concern the
-    calling service's own credential. All calls but WhoAmI need the action authenticate.
+    Answers about the token asked about are values and come with status OK, whatever the text is:
+    empty, too long or no token at all is a denial, TOKEN_INVALID. Errors concern the calling service's
+    own credential and the other fields. All calls but WhoAmI need the action authenticate.
+
+    The requests carry secrets. They are IDEMPOTENT and may be repeated, but they are never to be put
+    into a URL.
     """
 
     @_typing.overload
@@ -52,8 +56,12 @@ class AuthServiceStub:
 class AuthServiceAsyncStub(AuthServiceStub):
     """AuthService answers other services: whose token is this, and may its bearer do that?
 
-    Answers about the token asked about are values and come with status OK; errors concern the
-    calling service's own credential. All calls but WhoAmI need the action authenticate.
+    Answers about the token asked about are values and come with status OK, whatever the text is:
+    empty, too long or no token at all is a denial, TOKEN_INVALID. Errors concern the calling service's
+    own credential and the other fields. All calls but WhoAmI need the action authenticate.
+
+    The requests carry secrets. They are IDEMPOTENT and may be repeated, but they are never to be put
+    into a URL.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -71,8 +79,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """AuthService answers other services: whose token is this, and may its bearer do that?
 
-    Answers about the token asked about are values and come with status OK; errors concern the
-    calling service's own credential. All calls but WhoAmI need the action authenticate.
+    Answers about the token asked about are values and come with status OK, whatever the text is:
+    empty, too long or no token at all is a denial, TOKEN_INVALID. Errors concern the calling service's
+    own credential and the other fields. All calls but WhoAmI need the action authenticate.
+
+    The requests carry secrets. They are IDEMPOTENT and may be repeated, but they are never to be put
+    into a URL.
     """
 
     @_abc_1.abstractmethod

@@ -29,31 +29,40 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61\x63\x63redit/v1/change.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n\x07Subject\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x18.accredit.v1.SubjectKindR\x04kind\x12\x1d\n\nsubject_id\x18\x02 \x01(\tR\tsubjectId\"^\n\x05\x41\x63tor\x12\x1b\n\x07user_id\x18\x01 \x01(\x03\x42\x02\x30\x01R\x06userId\x12\x1d\n\x08\x61gent_id\x18\x02 \x01(\x03\x42\x02\x30\x01R\x07\x61gentId\x12\x19\n\x08token_id\x18\x03 \x01(\tR\x07tokenId\"\x81\x03\n\x06\x43hange\x12\x1e\n\x08revision\x18\x01 \x01(\x03\x42\x02\x30\x01R\x08revision\x12;\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x17.accredit.v1.ChangeKindR\x04kind\x12(\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x12.accredit.v1.ActorR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12\x30\n\x08subjects\x18\x06 \x03(\x0b\x32\x14.accredit.v1.SubjectR\x08subjects\x12/\n\x06\x62\x65\x66ore\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructR\x06\x62\x65\x66ore\x12-\n\x05\x61\x66ter\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructR\x05\x61\x66ter\x12\x12\n\x04hash\x18\t \x01(\x0cR\x04hash\"\xee\x03\n\x12ListChangesRequest\x12!\n\x08\x61gent_id\x18\x01 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x07\x61gentId\x12\x1f\n\x07user_id\x18\x02 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06userId\x12.\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x12.accredit.v1.ActorB\x04\xe2\x41\x01\x01R\x05\x61\x63tor\x12\x33\n\x05kinds\x18\x04 \x03(\x0e\x32\x17.accredit.v1.ChangeKindB\x04\xe2\x41\x01\x01R\x05kinds\x12?\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01R\tstartTime\x12;\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01R\x07\x65ndTime\x12\'\n\x0cnewest_first\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0bnewestFirst\x12!\n\tpage_size\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\t \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\n \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"l\n\x13ListChangesResponse\x12-\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.accredit.v1.ChangeR\x07\x63hanges\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"B\n\x0c\x43hangeAnchor\x12\x1e\n\x08revision\x18\x01 \x01(\x03\x42\x02\x30\x01R\x08revision\x12\x12\n\x04hash\x18\x02 \x01(\x0cR\x04hash\"t\n\x14VerifyChangesRequest\x12\x37\n\x06\x61nchor\x18\x01 \x01(\x0b\x32\x19.accredit.v1.ChangeAnchorB\x04\xe2\x41\x01\x01R\x06\x61nchor\x12#\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\"\x98\x02\n\x15VerifyChangesResponse\x12\x16\n\x06intact\x18\x01 \x01(\x08R\x06intact\x12\x36\n\x15\x66irst_broken_revision\x18\x02 \x01(\x03\x42\x02\x30\x01R\x13\x66irstBrokenRevision\x12\x1c\n\x07\x63hecked\x18\x03 \x01(\x03\x42\x02\x30\x01R\x07\x63hecked\x12-\n\x04head\x18\x04 \x01(\x0b\x32\x19.accredit.v1.ChangeAnchorR\x04head\x12&\n\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\x12:\n\x17verified_after_revision\x18\x06 \x01(\x03\x42\x02\x30\x01R\x15verifiedAfterRevision*\xf5\x06\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43HANGE_KIND_BOOTSTRAPPED\x10\x01\x12\x1c\n\x18\x43HANGE_KIND_USER_CREATED\x10\x02\x12\x1c\n\x18\x43HANGE_KIND_USER_UPDATED\x10\x03\x12 \n\x1c\x43HANGE_KIND_USER_DEACTIVATED\x10\x04\x12\x1c\n\x18\x43HANGE_KIND_USER_DELETED\x10\x05\x12\x1c\n\x18\x43HANGE_KIND_SITE_CREATED\x10\x06\x12\x1c\n\x18\x43HANGE_KIND_SITE_DELETED\x10\x07\x12\x1d\n\x19\x43HANGE_KIND_AGENT_CREATED\x10\x08\x12\x1d\n\x19\x43HANGE_KIND_AGENT_UPDATED\x10\t\x12\x1d\n\x19\x43HANGE_KIND_AGENT_RENAMED\x10\n\x12!\n\x1d\x43HANGE_KIND_AGENT_TRANSFERRED\x10\x0b\x12\x1d\n\x19\x43HANGE_KIND_AGENT_DELETED\x10\x0c\x12\x1d\n\x19\x43HANGE_KIND_GRANT_CHANGED\x10\r\x12\x1d\n\x19\x43HANGE_KIND_GRANT_REVOKED\x10\x0e\x12\x1d\n\x19\x43HANGE_KIND_TOKEN_CREATED\x10\x0f\x12\x1d\n\x19\x43HANGE_KIND_TOKEN_ROTATED\x10\x10\x12\x1d\n\x19\x43HANGE_KIND_TOKEN_REVOKED\x10\x11\x12\x14\n\x10\x43HANGE_KIND_BULK\x10\x12\x12\x1c\n\x18\x43HANGE_KIND_FILE_WRITTEN\x10\x13\x12\x1c\n\x18\x43HANGE_KIND_FILE_DELETED\x10\x14\x12 \n\x1c\x43HANGE_KIND_FILES_SCAFFOLDED\x10\x15\x12%\n!CHANGE_KIND_DEFINITION_REGISTERED\x10\x16\x12\'\n#CHANGE_KIND_DEFINITION_UNREGISTERED\x10\x17\x12%\n!CHANGE_KIND_DEFINITION_SUPPRESSED\x10\x18\x12%\n!CHANGE_KIND_DEFINITION_RECONCILED\x10\x19\x12(\n$CHANGE_KIND_MEMORY_FILE_TYPE_CHANGED\x10\x1a*\xfd\x01\n\x0bSubjectKind\x12\x1c\n\x18SUBJECT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SUBJECT_KIND_AGENT\x10\x01\x12\x15\n\x11SUBJECT_KIND_USER\x10\x02\x12\x16\n\x12SUBJECT_KIND_TOKEN\x10\x03\x12\x15\n\x11SUBJECT_KIND_SITE\x10\x04\x12\x16\n\x12SUBJECT_KIND_GRANT\x10\x05\x12\x1a\n\x16SUBJECT_KIND_DIRECTORY\x10\x06\x12\x1b\n\x17SUBJECT_KIND_DEFINITION\x10\x07\x12!\n\x1dSUBJECT_KIND_MEMORY_FILE_TYPE\x10\x08\x32\xf3\x01\n\rChangeService\x12h\n\x0bListChanges\x12\x1f.accredit.v1.ListChangesRequest\x1a .accredit.v1.ListChangesResponse\"\x16\x90\x02\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/changes\x12x\n\rVerifyChanges\x12!.accredit.v1.VerifyChangesRequest\x1a\".accredit.v1.VerifyChangesResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/changes:verify:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61\x63\x63redit/v1/change.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"^\n\x05\x41\x63tor\x12\x1b\n\x07user_id\x18\x01 \x01(\x03\x42\x02\x30\x01R\x06userId\x12\x1d\n\x08\x61gent_id\x18\x02 \x01(\x03\x42\x02\x30\x01R\x07\x61gentId\x12\x19\n\x08token_id\x18\x03 \x01(\tR\x07tokenId\"\x9b\x04\n\x06\x43hange\x12\x1e\n\x08revision\x18\x01 \x01(\x03\x42\x02\x30\x01R\x08revision\x12;\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x17.accredit.v1.ChangeKindR\x04kind\x12(\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x12.accredit.v1.ActorR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12\x30\n\x08subjects\x18\x06 \x03(\x0b\x32\x14.accredit.v1.SubjectR\x08subjects\x12/\n\x06\x62\x65\x66ore\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructR\x06\x62\x65\x66ore\x12-\n\x05\x61\x66ter\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructR\x05\x61\x66ter\x12\x12\n\x04hash\x18\t \x01(\x0cR\x04hash\x12#\n\rbefore_digest\x18\n \x01(\x0cR\x0c\x62\x65\x66oreDigest\x12!\n\x0c\x61\x66ter_digest\x18\x0b \x01(\x0cR\x0b\x61\x66terDigest\x12#\n\rprevious_hash\x18\x0c \x01(\x0cR\x0cpreviousHash\x12+\n\x04view\x18\r \x01(\x0e\x32\x17.accredit.v1.ChangeViewR\x04view\"\x81\x01\n\x0b\x41\x63torFilter\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x01R\x04user\x12!\n\x08\x61gent_id\x18\x02 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x07\x61gentId\x12\x1f\n\x08token_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\x07tokenId\"\xaf\x02\n\x0c\x43hangeFilter\x12\x33\n\x05kinds\x18\x01 \x03(\x0e\x32\x17.accredit.v1.ChangeKindB\x04\xe2\x41\x01\x01R\x05kinds\x12\x36\n\x08subjects\x18\x02 \x03(\x0b\x32\x14.accredit.v1.SubjectB\x04\xe2\x41\x01\x01R\x08subjects\x12\x34\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x18.accredit.v1.ActorFilterB\x04\xe2\x41\x01\x01R\x05\x61\x63tor\x12?\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01R\tstartTime\x12;\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01R\x07\x65ndTime\"\xaf\x02\n\x12ListChangesRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.accredit.v1.ChangeFilterB\x04\xe2\x41\x01\x01R\x06\x66ilter\x12-\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\rafterRevision\x12\'\n\x0cnewest_first\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0bnewestFirst\x12!\n\tpage_size\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"l\n\x13ListChangesResponse\x12-\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.accredit.v1.ChangeR\x07\x63hanges\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"B\n\x0c\x43hangeAnchor\x12\x1e\n\x08revision\x18\x01 \x01(\x03\x42\x02\x30\x01R\x08revision\x12\x12\n\x04hash\x18\x02 \x01(\x0cR\x04hash\"t\n\x14VerifyChangesRequest\x12\x37\n\x06\x61nchor\x18\x01 \x01(\x0b\x32\x19.accredit.v1.ChangeAnchorB\x04\xe2\x41\x01\x01R\x06\x61nchor\x12#\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\"\x98\x02\n\x15VerifyChangesResponse\x12\x16\n\x06intact\x18\x01 \x01(\x08R\x06intact\x12\x36\n\x15\x66irst_broken_revision\x18\x02 \x01(\x03\x42\x02\x30\x01R\x13\x66irstBrokenRevision\x12\x1c\n\x07\x63hecked\x18\x03 \x01(\x03\x42\x02\x30\x01R\x07\x63hecked\x12-\n\x04head\x18\x04 \x01(\x0b\x32\x19.accredit.v1.ChangeAnchorR\x04head\x12&\n\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\x12:\n\x17verified_after_revision\x18\x06 \x01(\x03\x42\x02\x30\x01R\x15verifiedAfterRevision*\x96\x07\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43HANGE_KIND_BOOTSTRAPPED\x10\x01\x12\x1c\n\x18\x43HANGE_KIND_USER_CREATED\x10\x02\x12\x1c\n\x18\x43HANGE_KIND_USER_UPDATED\x10\x03\x12 \n\x1c\x43HANGE_KIND_USER_DEACTIVATED\x10\x04\x12\x1c\n\x18\x43HANGE_KIND_USER_DELETED\x10\x05\x12\x1c\n\x18\x43HANGE_KIND_SITE_CREATED\x10\x06\x12\x1c\n\x18\x43HANGE_KIND_SITE_DELETED\x10\x07\x12\x1d\n\x19\x43HANGE_KIND_AGENT_CREATED\x10\x08\x12\x1d\n\x19\x43HANGE_KIND_AGENT_UPDATED\x10\t\x12\x1d\n\x19\x43HANGE_KIND_AGENT_RENAMED\x10\n\x12!\n\x1d\x43HANGE_KIND_AGENT_TRANSFERRED\x10\x0b\x12\x1d\n\x19\x43HANGE_KIND_AGENT_DELETED\x10\x0c\x12\x1d\n\x19\x43HANGE_KIND_GRANT_CHANGED\x10\r\x12\x1d\n\x19\x43HANGE_KIND_GRANT_REVOKED\x10\x0e\x12\x1d\n\x19\x43HANGE_KIND_TOKEN_CREATED\x10\x0f\x12\x1d\n\x19\x43HANGE_KIND_TOKEN_ROTATED\x10\x10\x12\x1d\n\x19\x43HANGE_KIND_TOKEN_REVOKED\x10\x11\x12\x14\n\x10\x43HANGE_KIND_BULK\x10\x12\x12\x1c\n\x18\x43HANGE_KIND_FILE_WRITTEN\x10\x13\x12\x1c\n\x18\x43HANGE_KIND_FILE_DELETED\x10\x14\x12 \n\x1c\x43HANGE_KIND_FILES_SCAFFOLDED\x10\x15\x12%\n!CHANGE_KIND_DEFINITION_REGISTERED\x10\x16\x12\'\n#CHANGE_KIND_DEFINITION_UNREGISTERED\x10\x17\x12%\n!CHANGE_KIND_DEFINITION_SUPPRESSED\x10\x18\x12%\n!CHANGE_KIND_DEFINITION_RECONCILED\x10\x19\x12(\n$CHANGE_KIND_MEMORY_FILE_TYPE_CHANGED\x10\x1a\x12\x1f\n\x1b\x43HANGE_KIND_CHANGE_REDACTED\x10\x1b*n\n\nChangeView\x12\x1b\n\x17\x43HANGE_VIEW_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HANGE_VIEW_FULL\x10\x01\x12\x17\n\x13\x43HANGE_VIEW_PARTIAL\x10\x02\x12\x14\n\x10\x43HANGE_VIEW_KEYS\x10\x03\x32\xf3\x01\n\rChangeService\x12h\n\x0bListChanges\x12\x1f.accredit.v1.ListChangesRequest\x1a .accredit.v1.ListChangesResponse\"\x16\x90\x02\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/changes\x12x\n\rVerifyChanges\x12!.accredit.v1.VerifyChangesRequest\x1a\".accredit.v1.VerifyChangesResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/changes:verify:\x01*B\xb7\x01\n\x1dio.github.accreditregistry.v1B\x0b\x43hangeProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'accredit.v1.change_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\035io.github.accreditregistry.v1B\013ChangeProtoP\001ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\252\002\013Accredit.V1\312\002\013Accredit\\V1\342\002\024Accredit\\V1\\Metadata\352\002\014Accredit::V1'
   _globals['_ACTOR'].fields_by_name['user_id']._loaded_options = None
   _globals['_ACTOR'].fields_by_name['user_id']._serialized_options = b'0\001'
   _globals['_ACTOR'].fields_by_name['agent_id']._loaded_options = None
   _globals['_ACTOR'].fields_by_name['agent_id']._serialized_options = b'0\001'
   _globals['_CHANGE'].fields_by_name['revision']._loaded_options = None
   _globals['_CHANGE'].fields_by_name['revision']._serialized_options = b'0\001'
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['agent_id']._loaded_options = None
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['agent_id']._serialized_options = b'0\001\342A\001\001'
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['user_id']._loaded_options = None
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['user_id']._serialized_options = b'0\001\342A\001\001'
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['actor']._loaded_options = None
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['actor']._serialized_options = b'\342A\001\001'
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['kinds']._loaded_options = None
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['kinds']._serialized_options = b'\342A\001\001'
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['start_time']._loaded_options = None
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['start_time']._serialized_options = b'\342A\001\001'
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['end_time']._loaded_options = None
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['end_time']._serialized_options = b'\342A\001\001'
+  _globals['_ACTORFILTER'].fields_by_name['user']._loaded_options = None
+  _globals['_ACTORFILTER'].fields_by_name['user']._serialized_options = b'\342A\001\001'
+  _globals['_ACTORFILTER'].fields_by_name['agent_id']._loaded_options = None
+  _globals['_ACTORFILTER'].fields_by_name['agent_id']._serialized_options = b'0\001\342A\001\001'
+  _globals['_ACTORFILTER'].fields_by_name['token_id']._loaded_options = None
+  _globals['_ACTORFILTER'].fields_by_name['token_id']._serialized_options = b'\342A\001\001'
+  _globals['_CHANGEFILTER'].fields_by_name['kinds']._loaded_options = None
+  _globals['_CHANGEFILTER'].fields_by_name['kinds']._serialized_options = b'\342A\001\001'
+  _globals['_CHANGEFILTER'].fields_by_name['subjects']._loaded_options = None
+  _globals['_CHANGEFILTER'].fields_by_name['subjects']._serialized_options = b'\342A\001\001'
+  _globals['_CHANGEFILTER'].fields_by_name['actor']._loaded_options = None
+  _globals['_CHANGEFILTER'].fields_by_name['actor']._serialized_options = b'\342A\001\001'
+  _globals['_CHANGEFILTER'].fields_by_name['start_time']._loaded_options = None
+  _globals['_CHANGEFILTER'].fields_by_name['start_time']._serialized_options = b'\342A\001\001'
+  _globals['_CHANGEFILTER'].fields_by_name['end_time']._loaded_options = None
+  _globals['_CHANGEFILTER'].fields_by_name['end_time']._serialized_options = b'\342A\001\001'
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\001'
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['after_revision']._loaded_options = None
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['after_revision']._serialized_options = b'0\001\342A\001\001'
   _globals['_LISTCHANGESREQUEST'].fields_by_name['newest_first']._loaded_options = None
   _globals['_LISTCHANGESREQUEST'].fields_by_name['newest_first']._serialized_options = b'\342A\001\001'
   _globals['_LISTCHANGESREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -78,26 +87,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGESERVICE'].methods_by_name['ListChanges']._serialized_options = b'\220\002\001\202\323\344\223\002\r\022\013/v1/changes'
   _globals['_CHANGESERVICE'].methods_by_name['VerifyChanges']._loaded_options = None
   _globals['_CHANGESERVICE'].methods_by_name['VerifyChanges']._serialized_options = b'\220\002\001\202\323\344\223\002\027\"\022/v1/changes:verify:\001*'
-  _globals['_CHANGEKIND']._serialized_start=1841
-  _globals['_CHANGEKIND']._serialized_end=2726
-  _globals['_SUBJECTKIND']._serialized_start=2729
-  _globals['_SUBJECTKIND']._serialized_end=2982
-  _globals['_SUBJECT']._serialized_start=192
-  _globals['_SUBJECT']._serialized_end=278
-  _globals['_ACTOR']._serialized_start=280
-  _globals['_ACTOR']._serialized_end=374
-  _globals['_CHANGE']._serialized_start=377
-  _globals['_CHANGE']._serialized_end=762
-  _globals['_LISTCHANGESREQUEST']._serialized_start=765
-  _globals['_LISTCHANGESREQUEST']._serialized_end=1259
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=1261
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=1369
-  _globals['_CHANGEANCHOR']._serialized_start=1371
-  _globals['_CHANGEANCHOR']._serialized_end=1437
-  _globals['_VERIFYCHANGESREQUEST']._serialized_start=1439
-  _globals['_VERIFYCHANGESREQUEST']._serialized_end=1555
-  _globals['_VERIFYCHANGESRESPONSE']._serialized_start=1558
-  _globals['_VERIFYCHANGESRESPONSE']._serialized_end=1838
-  _globals['_CHANGESERVICE']._serialized_start=2985
-  _globals['_CHANGESERVICE']._serialized_end=3228
+  _globals['_CHANGEKIND']._serialized_start=2154
+  _globals['_CHANGEKIND']._serialized_end=3072
+  _globals['_CHANGEVIEW']._serialized_start=3074
+  _globals['_CHANGEVIEW']._serialized_end=3184
+  _globals['_ACTOR']._serialized_start=192
+  _globals['_ACTOR']._serialized_end=286
+  _globals['_CHANGE']._serialized_start=289
+  _globals['_CHANGE']._serialized_end=828
+  _globals['_ACTORFILTER']._serialized_start=831
+  _globals['_ACTORFILTER']._serialized_end=960
+  _globals['_CHANGEFILTER']._serialized_start=963
+  _globals['_CHANGEFILTER']._serialized_end=1266
+  _globals['_LISTCHANGESREQUEST']._serialized_start=1269
+  _globals['_LISTCHANGESREQUEST']._serialized_end=1572
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=1574
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=1682
+  _globals['_CHANGEANCHOR']._serialized_start=1684
+  _globals['_CHANGEANCHOR']._serialized_end=1750
+  _globals['_VERIFYCHANGESREQUEST']._serialized_start=1752
+  _globals['_VERIFYCHANGESREQUEST']._serialized_end=1868
+  _globals['_VERIFYCHANGESRESPONSE']._serialized_start=1871
+  _globals['_VERIFYCHANGESRESPONSE']._serialized_end=2151
+  _globals['_CHANGESERVICE']._serialized_start=3187
+  _globals['_CHANGESERVICE']._serialized_end=3430
 # @@protoc_insertion_point(module_scope)

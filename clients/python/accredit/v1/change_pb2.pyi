@@ -81,7 +81,9 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     CHANGE_KIND_DEFINITION_RECONCILED: _ChangeKind.ValueType  # 25
     """Declared agents were created, with their owners' grants."""
     CHANGE_KIND_MEMORY_FILE_TYPE_CHANGED: _ChangeKind.ValueType  # 26
-    """A type of memory file was registered, changed or deregistered."""
+    """A type of memory file was registered, changed or unregistered."""
+    CHANGE_KIND_CHANGE_REDACTED: _ChangeKind.ValueType  # 27
+    """An operator took the payloads out of an earlier change."""
 
 class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
     """ChangeKind is what a change did."""
@@ -139,82 +141,46 @@ CHANGE_KIND_DEFINITION_SUPPRESSED: ChangeKind.ValueType  # 24
 CHANGE_KIND_DEFINITION_RECONCILED: ChangeKind.ValueType  # 25
 """Declared agents were created, with their owners' grants."""
 CHANGE_KIND_MEMORY_FILE_TYPE_CHANGED: ChangeKind.ValueType  # 26
-"""A type of memory file was registered, changed or deregistered."""
+"""A type of memory file was registered, changed or unregistered."""
+CHANGE_KIND_CHANGE_REDACTED: ChangeKind.ValueType  # 27
+"""An operator took the payloads out of an earlier change."""
 Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
-class _SubjectKind:
+class _ChangeView:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _SubjectKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubjectKind.ValueType], _builtins.type):
+class _ChangeViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeView.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    SUBJECT_KIND_UNSPECIFIED: _SubjectKind.ValueType  # 0
+    CHANGE_VIEW_UNSPECIFIED: _ChangeView.ValueType  # 0
     """Never sent."""
-    SUBJECT_KIND_AGENT: _SubjectKind.ValueType  # 1
-    """An agent, by agent_id."""
-    SUBJECT_KIND_USER: _SubjectKind.ValueType  # 2
-    """A user, by user_id."""
-    SUBJECT_KIND_TOKEN: _SubjectKind.ValueType  # 3
-    """A token, by token_id."""
-    SUBJECT_KIND_SITE: _SubjectKind.ValueType  # 4
-    """A site, by site_id."""
-    SUBJECT_KIND_GRANT: _SubjectKind.ValueType  # 5
-    """A grant, by "agent_id:user_id"."""
-    SUBJECT_KIND_DIRECTORY: _SubjectKind.ValueType  # 6
-    """A directory that belongs to no agent and no user, by its path: "shared"."""
-    SUBJECT_KIND_DEFINITION: _SubjectKind.ValueType  # 7
-    """A definition, by the agent's slug, or what was suppressed, by its name."""
-    SUBJECT_KIND_MEMORY_FILE_TYPE: _SubjectKind.ValueType  # 8
-    """A type of memory file, by its name."""
+    CHANGE_VIEW_FULL: _ChangeView.ValueType  # 1
+    """Everything that the log has, and all that is needed to recompute the hash. A payload that was
+    redacted is left out; its digest is there.
+    """
+    CHANGE_VIEW_PARTIAL: _ChangeView.ValueType  # 2
+    """What concerns the agents that were filtered by: of the subjects only those agents, and no payloads
+    nor digests. For a caller without the action audit, of a change that touched other agents as well.
+    """
+    CHANGE_VIEW_KEYS: _ChangeView.ValueType  # 3
+    """Revision, time, kind and subjects."""
 
-class SubjectKind(_SubjectKind, metaclass=_SubjectKindEnumTypeWrapper):
-    """SubjectKind is what kind of thing a change was about."""
+class ChangeView(_ChangeView, metaclass=_ChangeViewEnumTypeWrapper):
+    """ChangeView is how much of a change is shown."""
 
-SUBJECT_KIND_UNSPECIFIED: SubjectKind.ValueType  # 0
+CHANGE_VIEW_UNSPECIFIED: ChangeView.ValueType  # 0
 """Never sent."""
-SUBJECT_KIND_AGENT: SubjectKind.ValueType  # 1
-"""An agent, by agent_id."""
-SUBJECT_KIND_USER: SubjectKind.ValueType  # 2
-"""A user, by user_id."""
-SUBJECT_KIND_TOKEN: SubjectKind.ValueType  # 3
-"""A token, by token_id."""
-SUBJECT_KIND_SITE: SubjectKind.ValueType  # 4
-"""A site, by site_id."""
-SUBJECT_KIND_GRANT: SubjectKind.ValueType  # 5
-"""A grant, by "agent_id:user_id"."""
-SUBJECT_KIND_DIRECTORY: SubjectKind.ValueType  # 6
-"""A directory that belongs to no agent and no user, by its path: "shared"."""
-SUBJECT_KIND_DEFINITION: SubjectKind.ValueType  # 7
-"""A definition, by the agent's slug, or what was suppressed, by its name."""
-SUBJECT_KIND_MEMORY_FILE_TYPE: SubjectKind.ValueType  # 8
-"""A type of memory file, by its name."""
-Global___SubjectKind: _TypeAlias = SubjectKind  # noqa: Y015
-
-@_typing.final
-class Subject(_message.Message):
-    """Subject is one thing that a change touched."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    KIND_FIELD_NUMBER: _builtins.int
-    SUBJECT_ID_FIELD_NUMBER: _builtins.int
-    kind: Global___SubjectKind.ValueType
-    """What kind of thing."""
-    subject_id: _builtins.str
-    """Its id as text."""
-    def __init__(
-        self,
-        *,
-        kind: Global___SubjectKind.ValueType = ...,
-        subject_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "subject_id", b"subject_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Subject: _TypeAlias = Subject  # noqa: Y015
+CHANGE_VIEW_FULL: ChangeView.ValueType  # 1
+"""Everything that the log has, and all that is needed to recompute the hash. A payload that was
+redacted is left out; its digest is there.
+"""
+CHANGE_VIEW_PARTIAL: ChangeView.ValueType  # 2
+"""What concerns the agents that were filtered by: of the subjects only those agents, and no payloads
+nor digests. For a caller without the action audit, of a change that touched other agents as well.
+"""
+CHANGE_VIEW_KEYS: ChangeView.ValueType  # 3
+"""Revision, time, kind and subjects."""
+Global___ChangeView: _TypeAlias = ChangeView  # noqa: Y015
 
 @_typing.final
 class Actor(_message.Message):
@@ -261,6 +227,10 @@ class Change(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     HASH_FIELD_NUMBER: _builtins.int
+    BEFORE_DIGEST_FIELD_NUMBER: _builtins.int
+    AFTER_DIGEST_FIELD_NUMBER: _builtins.int
+    PREVIOUS_HASH_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """Its place: from 1 up, without gaps, in the order of commits."""
     kind: Global___ChangeKind.ValueType
@@ -268,18 +238,30 @@ class Change(_message.Message):
     request_id: _builtins.str
     """The request_id of the call, if it had one."""
     hash: _builtins.bytes
-    """SHA-256 over this change and the hash before."""
+    """SHA-256 over this change and previous_hash: 32 bytes."""
+    before_digest: _builtins.bytes
+    """SHA-256 over the canonical form of before: 32 bytes, also where before was redacted. Empty: there was
+    nothing before.
+    """
+    after_digest: _builtins.bytes
+    """The same of after."""
+    previous_hash: _builtins.bytes
+    """The hash of the change before this one: 32 bytes, all zero for revision 1."""
+    view: Global___ChangeView.ValueType
+    """How much of the change is shown."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was made, by the server's clock."""
+        """When it was made, by the server's clock, to the microsecond."""
 
     @_builtins.property
     def actor(self) -> Global___Actor:
         """Who did it."""
 
     @_builtins.property
-    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subject]:
-        """What it touched, cascades too."""
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Subject]:
+        """What it touched, cascades too: at most 5 000 subjects, in the order in which they were logged. A
+        change that touched more has the one subject STORE.
+        """
 
     @_builtins.property
     def before(self) -> _struct_pb2.Struct:
@@ -297,62 +279,134 @@ class Change(_message.Message):
         kind: Global___ChangeKind.ValueType = ...,
         actor: Global___Actor | None = ...,
         request_id: _builtins.str = ...,
-        subjects: _abc.Iterable[Global___Subject] | None = ...,
+        subjects: _abc.Iterable[_types_pb2.Subject] | None = ...,
         before: _struct_pb2.Struct | None = ...,
         after: _struct_pb2.Struct | None = ...,
         hash: _builtins.bytes = ...,
+        before_digest: _builtins.bytes = ...,
+        after_digest: _builtins.bytes = ...,
+        previous_hash: _builtins.bytes = ...,
+        view: Global___ChangeView.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "before", b"before", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "before", b"before", "create_time", b"create_time", "hash", b"hash", "kind", b"kind", "request_id", b"request_id", "revision", b"revision", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "after_digest", b"after_digest", "before", b"before", "before_digest", b"before_digest", "create_time", b"create_time", "hash", b"hash", "kind", b"kind", "previous_hash", b"previous_hash", "request_id", b"request_id", "revision", b"revision", "subjects", b"subjects", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Change: _TypeAlias = Change  # noqa: Y015
 
 @_typing.final
-class ListChangesRequest(_message.Message):
-    """ListChangesRequest says which changes. All filters must hold."""
+class ActorFilter(_message.Message):
+    """ActorFilter says who made a change. All of its fields that are set must match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    USER_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
-    USER_ID_FIELD_NUMBER: _builtins.int
-    ACTOR_FIELD_NUMBER: _builtins.int
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.int
+    """The id of the agent that called, which may be gone. 0: any, or none."""
+    token_id: _builtins.str
+    """The public id of the token that the call was made with. Empty: any."""
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """The acting user. By id also one who is gone; by login one who is there, else NOT_FOUND,
+        USER_NOT_FOUND.
+        """
+
+    def __init__(
+        self,
+        *,
+        user: _types_pb2.UserRef | None = ...,
+        agent_id: _builtins.int = ...,
+        token_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "token_id", b"token_id", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActorFilter: _TypeAlias = ActorFilter  # noqa: Y015
+
+@_typing.final
+class ChangeFilter(_message.Message):
+    """ChangeFilter says which changes are meant. All of its parts that are set must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
     KINDS_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
-    NEWEST_FIRST_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    CONSISTENCY_FIELD_NUMBER: _builtins.int
-    agent_id: _builtins.int
-    """Only changes that touched this agent, by id even after it is gone."""
-    user_id: _builtins.int
-    """Only changes that touched this user."""
-    newest_first: _builtins.bool
-    """True: newest first. False: oldest first."""
-    page_size: _builtins.int
-    """How many at most. 0: 50. More than 500 counts as 500. A page ends early when what its changes
-    hold comes to a megabyte.
-    """
-    page_token: _builtins.str
-    """next_page_token of the page before."""
-    @_builtins.property
-    def actor(self) -> Global___Actor:
-        """Only changes that this actor made. Its fields that are set must match."""
-
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___ChangeKind.ValueType]:
         """Only these kinds, at most 50. Empty: all."""
 
     @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Subject]:
+        """Only changes that touched at least one of these, at most 100, also after they are gone. A change with
+        the subject STORE is found by that subject only. Empty: whatever they touched.
+        """
+
+    @_builtins.property
+    def actor(self) -> Global___ActorFilter:
+        """Only changes that this actor made. Unset: whoever made them."""
+
+    @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Only changes made at or after this moment."""
+        """Only changes made at or after this moment. Unset: from the first one."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Only changes made before this moment."""
+        """Only changes made before this moment. Unset: to the last one."""
+
+    def __init__(
+        self,
+        *,
+        kinds: _abc.Iterable[Global___ChangeKind.ValueType] | None = ...,
+        subjects: _abc.Iterable[_types_pb2.Subject] | None = ...,
+        actor: Global___ActorFilter | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "end_time", b"end_time", "kinds", b"kinds", "start_time", b"start_time", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeFilter: _TypeAlias = ChangeFilter  # noqa: Y015
+
+@_typing.final
+class ListChangesRequest(_message.Message):
+    """ListChangesRequest says which changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    AFTER_REVISION_FIELD_NUMBER: _builtins.int
+    NEWEST_FIRST_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    after_revision: _builtins.int
+    """Only changes after this revision, for whoever has all up to it: an exporter goes on where it ended.
+    0: from the first one that is kept.
+    """
+    newest_first: _builtins.bool
+    """True: newest first. False: oldest first."""
+    page_size: _builtins.int
+    """How many at most. 0: 50. More than 500 counts as 500. A page ends early before it is too large for
+    one reply.
+    """
+    page_token: _builtins.str
+    """next_page_token of the page before. All other fields but page_size must be the same."""
+    @_builtins.property
+    def filter(self) -> Global___ChangeFilter:
+        """Which. Unset: all."""
 
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
@@ -361,20 +415,16 @@ class ListChangesRequest(_message.Message):
     def __init__(
         self,
         *,
-        agent_id: _builtins.int = ...,
-        user_id: _builtins.int = ...,
-        actor: Global___Actor | None = ...,
-        kinds: _abc.Iterable[Global___ChangeKind.ValueType] | None = ...,
-        start_time: _timestamp_pb2.Timestamp | None = ...,
-        end_time: _timestamp_pb2.Timestamp | None = ...,
+        filter: Global___ChangeFilter | None = ...,
+        after_revision: _builtins.int = ...,
         newest_first: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "consistency", b"consistency", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_id", b"agent_id", "consistency", b"consistency", "end_time", b"end_time", "kinds", b"kinds", "newest_first", b"newest_first", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_revision", b"after_revision", "consistency", b"consistency", "filter", b"filter", "newest_first", b"newest_first", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

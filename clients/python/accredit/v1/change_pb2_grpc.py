@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class ChangeServiceStub(object):
-    """ChangeService is the audit trail: one change for each mutating call, in the order in which they
-    were committed, without gaps, each with a hash over itself and the one before.
+    """ChangeService is the audit trail: one change for each mutating call, in the order in which they were
+    committed, without gaps, each with a hash over itself and the hash before. docs/change-log.md says byte
+    by byte what the hash covers, so that anybody can recompute it from replies.
     """
 
     def __init__(self, channel):
@@ -49,12 +50,14 @@ class ChangeServiceStub(object):
 
 
 class ChangeServiceServicer(object):
-    """ChangeService is the audit trail: one change for each mutating call, in the order in which they
-    were committed, without gaps, each with a hash over itself and the one before.
+    """ChangeService is the audit trail: one change for each mutating call, in the order in which they were
+    committed, without gaps, each with a hash over itself and the hash before. docs/change-log.md says byte
+    by byte what the hash covers, so that anybody can recompute it from replies.
     """
 
     def ListChanges(self, request, context):
-        """ListChanges lists changes. Needs the action audit, or ADMIN on the agent that it filters by.
+        """ListChanges lists changes. Needs the action audit, or ADMIN on every agent that it filters by: then
+        each of the filter's subjects has to be an AGENT, and changes that touched more are shown PARTIAL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,8 +96,9 @@ def add_ChangeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ChangeService(object):
-    """ChangeService is the audit trail: one change for each mutating call, in the order in which they
-    were committed, without gaps, each with a hash over itself and the one before.
+    """ChangeService is the audit trail: one change for each mutating call, in the order in which they were
+    committed, without gaps, each with a hash over itself and the hash before. docs/change-log.md says byte
+    by byte what the hash covers, so that anybody can recompute it from replies.
     """
 
     @staticmethod

@@ -27,8 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ChangeServiceStub:
-    """ChangeService is the audit trail: one change for each mutating call, in the order in which they
-    were committed, without gaps, each with a hash over itself and the one before.
+    """ChangeService is the audit trail: one change for each mutating call, in the order in which they were
+    committed, without gaps, each with a hash over itself and the hash before. docs/change-log.md says byte
+    by byte what the hash covers, so that anybody can recompute it from replies.
     """
 
     @_typing.overload
@@ -36,7 +37,9 @@ class ChangeServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChangeServiceAsyncStub: ...
     ListChanges: _grpc.UnaryUnaryMultiCallable[_change_pb2.ListChangesRequest, _change_pb2.ListChangesResponse]
-    """ListChanges lists changes. Needs the action audit, or ADMIN on the agent that it filters by."""
+    """ListChanges lists changes. Needs the action audit, or ADMIN on every agent that it filters by: then
+    each of the filter's subjects has to be an AGENT, and changes that touched more are shown PARTIAL.
+    """
     VerifyChanges: _grpc.UnaryUnaryMultiCallable[_change_pb2.VerifyChangesRequest, _change_pb2.VerifyChangesResponse]
     """VerifyChanges recomputes the chain and names the first change that was tampered with. Needs
     the action audit. A long chain takes several calls: while next_page_token is not empty, go on.
@@ -47,13 +50,16 @@ class ChangeServiceStub:
 
 @_typing.type_check_only
 class ChangeServiceAsyncStub(ChangeServiceStub):
-    """ChangeService is the audit trail: one change for each mutating call, in the order in which they
-    were committed, without gaps, each with a hash over itself and the one before.
+    """ChangeService is the audit trail: one change for each mutating call, in the order in which they were
+    committed, without gaps, each with a hash over itself and the hash before. docs/change-log.md says byte
+    by byte what the hash covers, so that anybody can recompute it from replies.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListChanges: _aio.UnaryUnaryMultiCallable[_change_pb2.ListChangesRequest, _change_pb2.ListChangesResponse]  # type: ignore[assignment]
-    """ListChanges lists changes. Needs the action audit, or ADMIN on the agent that it filters by."""
+    """ListChanges lists changes. Needs the action audit, or ADMIN on every agent that it filters by: then
+    each of the filter's subjects has to be an AGENT, and changes that touched more are shown PARTIAL.
+    """
     VerifyChanges: _aio.UnaryUnaryMultiCallable[_change_pb2.VerifyChangesRequest, _change_pb2.VerifyChangesResponse]  # type: ignore[assignment]
     """VerifyChanges recomputes the chain and names the first change that was tampered with. Needs
     the action audit. A long chain takes several calls: while next_page_token is not empty, go on.
@@ -63,8 +69,9 @@ class ChangeServiceAsyncStub(ChangeServiceStub):
     """
 
 class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ChangeService is the audit trail: one change for each mutating call, in the order in which they
-    were committed, without gaps, each with a hash over itself and the one before.
+    """ChangeService is the audit trail: one change for each mutating call, in the order in which they were
+    committed, without gaps, each with a hash over itself and the hash before. docs/change-log.md says byte
+    by byte what the hash covers, so that anybody can recompute it from replies.
     """
 
     @_abc_1.abstractmethod
@@ -73,7 +80,9 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _change_pb2.ListChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_change_pb2.ListChangesResponse, _abc.Awaitable[_change_pb2.ListChangesResponse]]:
-        """ListChanges lists changes. Needs the action audit, or ADMIN on the agent that it filters by."""
+        """ListChanges lists changes. Needs the action audit, or ADMIN on every agent that it filters by: then
+        each of the filter's subjects has to be an AGENT, and changes that touched more are shown PARTIAL.
+        """
 
     @_abc_1.abstractmethod
     def VerifyChanges(

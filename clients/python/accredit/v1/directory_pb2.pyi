@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -64,7 +65,7 @@ class _ScaffoldOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scaff
     SCAFFOLD_OUTCOME_EMPTY: _ScaffoldOutcome.ValueType  # 3
     """No generator had anything to put in it."""
     SCAFFOLD_OUTCOME_FAILED: _ScaffoldOutcome.ValueType  # 4
-    """It could not be made; the message says why."""
+    """It could not be made; the error says why."""
 
 class ScaffoldOutcome(_ScaffoldOutcome, metaclass=_ScaffoldOutcomeEnumTypeWrapper):
     """ScaffoldOutcome is what became of a starter file."""
@@ -78,7 +79,7 @@ SCAFFOLD_OUTCOME_EXISTING: ScaffoldOutcome.ValueType  # 2
 SCAFFOLD_OUTCOME_EMPTY: ScaffoldOutcome.ValueType  # 3
 """No generator had anything to put in it."""
 SCAFFOLD_OUTCOME_FAILED: ScaffoldOutcome.ValueType  # 4
-"""It could not be made; the message says why."""
+"""It could not be made; the error says why."""
 Global___ScaffoldOutcome: _TypeAlias = ScaffoldOutcome  # noqa: Y015
 
 @_typing.final
@@ -88,36 +89,38 @@ class DirectoryRef(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENT_FIELD_NUMBER: _builtins.int
-    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     COMMON_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    """A user's own, not that of an agent of theirs; see ResolveDirectory. From 1 up."""
     common: Global___CommonDirectory.ValueType
     """One that belongs to nobody in particular."""
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """An agent's."""
 
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """A user's own, not that of an agent of theirs; see ResolveDirectory."""
+
     def __init__(
         self,
         *,
         agent: _types_pb2.AgentRef | None = ...,
-        user_id: _builtins.int = ...,
+        user: _types_pb2.UserRef | None = ...,
         common: Global___CommonDirectory.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "common", b"common", "ref", b"ref", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "common", b"common", "identifier", b"identifier", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "common", b"common", "ref", b"ref", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "common", b"common", "identifier", b"identifier", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_ref: _TypeAlias = _typing.Literal["agent", "user_id", "common"]  # noqa: Y015
-    _WhichOneofArgType_ref: _TypeAlias = _typing.Literal["ref", b"ref"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_ref) -> _WhichOneofReturnType_ref | None: ...
+    _WhichOneofReturnType_identifier: _TypeAlias = _typing.Literal["agent", "user", "common"]  # noqa: Y015
+    _WhichOneofArgType_identifier: _TypeAlias = _typing.Literal["identifier", b"identifier"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_identifier) -> _WhichOneofReturnType_identifier | None: ...
 
 Global___DirectoryRef: _TypeAlias = DirectoryRef  # noqa: Y015
 
 @_typing.final
-class File(_message.Message):
-    """File is one file without its content."""
+class MemoryFile(_message.Message):
+    """MemoryFile is one file without its content."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -149,7 +152,7 @@ class File(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___File: _TypeAlias = File  # noqa: Y015
+Global___MemoryFile: _TypeAlias = MemoryFile  # noqa: Y015
 
 @_typing.final
 class DirectoryInfo(_message.Message):
@@ -161,7 +164,9 @@ class DirectoryInfo(_message.Message):
     EXISTS_FIELD_NUMBER: _builtins.int
     HAS_FILES_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """Below the server's root: "agents/scribe"."""
+    """How people call it, below the server's root: "agents/scribe". For people to read; calls name a
+    directory by a DirectoryRef.
+    """
     exists: _builtins.bool
     """Whether it is there. An agent's that is missing is made when it is written to."""
     has_files: _builtins.bool
@@ -189,23 +194,25 @@ class ScaffoldedFile(_message.Message):
 
     PATH_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """Inside its directory."""
     outcome: Global___ScaffoldOutcome.ValueType
     """What became of it."""
-    message: _builtins.str
-    """Why, for a person to read, where it was not made."""
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why it could not be made, with an ErrorInfo among its details. Only of FAILED."""
+
     def __init__(
         self,
         *,
         path: _builtins.str = ...,
         outcome: Global___ScaffoldOutcome.ValueType = ...,
-        message: _builtins.str = ...,
+        error: _status_pb2.Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "outcome", b"outcome", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "path", b"path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -218,13 +225,15 @@ class ResolveDirectoryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENT_FIELD_NUMBER: _builtins.int
-    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    """The user whose directory, or whose agent's directory, is meant. 0: none is named."""
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """The agent whose directory is meant. Unset: none is named."""
+
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """The user whose directory, or whose agent's directory, is meant. Unset: none is named."""
 
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
@@ -234,12 +243,12 @@ class ResolveDirectoryRequest(_message.Message):
         self,
         *,
         agent: _types_pb2.AgentRef | None = ...,
-        user_id: _builtins.int = ...,
+        user: _types_pb2.UserRef | None = ...,
         consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -255,7 +264,7 @@ class ResolveDirectoryResponse(_message.Message):
     INFO_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def directory(self) -> Global___DirectoryRef:
-        """What to name it by in other calls; an agent by its id."""
+        """What to name it by in other calls; an agent or a user by their id."""
 
     @_builtins.property
     def info(self) -> Global___DirectoryInfo:
@@ -328,13 +337,13 @@ class ListFilesResponse(_message.Message):
     next_page_token: _builtins.str
     """Where the next page begins. Empty: this was the last."""
     @_builtins.property
-    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___File]:
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemoryFile]:
         """By path."""
 
     def __init__(
         self,
         *,
-        files: _abc.Iterable[Global___File] | None = ...,
+        files: _abc.Iterable[Global___MemoryFile] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -390,13 +399,13 @@ class ReadFileResponse(_message.Message):
     content: _builtins.bytes
     """The next at most 64 KiB. Of an empty file there is one message, without content."""
     @_builtins.property
-    def file(self) -> Global___File:
+    def file(self) -> Global___MemoryFile:
         """The file. In the first message only."""
 
     def __init__(
         self,
         *,
-        file: Global___File | None = ...,
+        file: Global___MemoryFile | None = ...,
         content: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
@@ -416,19 +425,19 @@ class WriteFileRequest(_message.Message):
     DIRECTORY_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
-    IF_MATCH_FIELD_NUMBER: _builtins.int
-    ONLY_NEW_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    ONLY_IF_ABSENT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """Which. Folders on the way are made."""
     content: _builtins.bytes
     """All of it, kept byte for byte. At most 4 MiB by default."""
-    if_match: _builtins.str
+    etag: _builtins.str
     """Write only if this is the file's etag, or, for "*", only if there is a file. Otherwise ABORTED,
     ETAG_MISMATCH. Empty: whatever is there.
     """
-    only_new: _builtins.bool
-    """True: write only if there is no such file. Otherwise ABORTED, ETAG_MISMATCH. Excludes if_match."""
+    only_if_absent: _builtins.bool
+    """True: write only if there is no such file. Otherwise ABORTED, ETAG_MISMATCH. Excludes etag."""
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest. Sent again after the first attempt was broken off:
     ABORTED, REQUEST_IN_DOUBT, for it may have been carried out.
@@ -443,13 +452,13 @@ class WriteFileRequest(_message.Message):
         directory: Global___DirectoryRef | None = ...,
         path: _builtins.str = ...,
         content: _builtins.bytes = ...,
-        if_match: _builtins.str = ...,
-        only_new: _builtins.bool = ...,
+        etag: _builtins.str = ...,
+        only_if_absent: _builtins.bool = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "directory", b"directory", "if_match", b"if_match", "only_new", b"only_new", "path", b"path", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "directory", b"directory", "etag", b"etag", "only_if_absent", b"only_if_absent", "path", b"path", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -466,13 +475,13 @@ class WriteFileResponse(_message.Message):
     consistency_token: _builtins.str
     """The state of the store after this call."""
     @_builtins.property
-    def file(self) -> Global___File:
+    def file(self) -> Global___MemoryFile:
         """The file."""
 
     def __init__(
         self,
         *,
-        file: Global___File | None = ...,
+        file: Global___MemoryFile | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
@@ -492,13 +501,13 @@ class AppendFileRequest(_message.Message):
     DIRECTORY_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
-    IF_MATCH_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """Which. Folders on the way are made."""
     content: _builtins.bytes
     """Added as it is: to add a line, end it. The whole file is then at most 4 MiB by default."""
-    if_match: _builtins.str
+    etag: _builtins.str
     """Append only if this is the file's etag. See WriteFileRequest."""
     request_id: _builtins.str
     """Names this attempt. See WriteFileRequest."""
@@ -512,12 +521,12 @@ class AppendFileRequest(_message.Message):
         directory: Global___DirectoryRef | None = ...,
         path: _builtins.str = ...,
         content: _builtins.bytes = ...,
-        if_match: _builtins.str = ...,
+        etag: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "directory", b"directory", "if_match", b"if_match", "path", b"path", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "directory", b"directory", "etag", b"etag", "path", b"path", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -534,13 +543,13 @@ class AppendFileResponse(_message.Message):
     consistency_token: _builtins.str
     """The state of the store after this call."""
     @_builtins.property
-    def file(self) -> Global___File:
+    def file(self) -> Global___MemoryFile:
         """The file."""
 
     def __init__(
         self,
         *,
-        file: Global___File | None = ...,
+        file: Global___MemoryFile | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
@@ -559,11 +568,11 @@ class DeleteFileRequest(_message.Message):
 
     DIRECTORY_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
-    IF_MATCH_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """Which."""
-    if_match: _builtins.str
+    etag: _builtins.str
     """Delete only if this is the file's etag. See WriteFileRequest."""
     request_id: _builtins.str
     """Names this attempt. See WriteFileRequest."""
@@ -576,12 +585,12 @@ class DeleteFileRequest(_message.Message):
         *,
         directory: Global___DirectoryRef | None = ...,
         path: _builtins.str = ...,
-        if_match: _builtins.str = ...,
+        etag: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory", "if_match", b"if_match", "path", b"path", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory", "etag", b"etag", "path", b"path", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -680,14 +689,14 @@ class DailyMemory(_message.Message):
     date: _builtins.str
     """"2026-02-28"."""
     @_builtins.property
-    def file(self) -> Global___File:
+    def file(self) -> Global___MemoryFile:
         """The file that it is: "daily/2026/02/28.md"."""
 
     def __init__(
         self,
         *,
         date: _builtins.str = ...,
-        file: Global___File | None = ...,
+        file: Global___MemoryFile | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -801,17 +810,17 @@ Global___ReadDailyMemoryRequest: _TypeAlias = ReadDailyMemoryRequest  # noqa: Y0
 
 @_typing.final
 class ReadDailyMemoryResponse(_message.Message):
-    """ReadDailyMemoryResponse is a whole day."""
+    """ReadDailyMemoryResponse is one piece of a day. The contents of all, one after the other, are its text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DAY_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     content: _builtins.bytes
-    """Its text."""
+    """The next at most 64 KiB. Of an empty day there is one message, without content."""
     @_builtins.property
     def day(self) -> Global___DailyMemory:
-        """The day."""
+        """The day. In the first message only."""
 
     def __init__(
         self,
@@ -836,16 +845,16 @@ class WriteDailyMemoryRequest(_message.Message):
     AGENT_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
-    IF_MATCH_FIELD_NUMBER: _builtins.int
-    ONLY_NEW_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    ONLY_IF_ABSENT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     date: _builtins.str
     """YYYY-MM-DD, a day of the calendar."""
     content: _builtins.bytes
     """All of it, kept byte for byte."""
-    if_match: _builtins.str
+    etag: _builtins.str
     """Write only if this is the day's etag. See WriteFileRequest."""
-    only_new: _builtins.bool
+    only_if_absent: _builtins.bool
     """True: write only if the day has no file. See WriteFileRequest."""
     request_id: _builtins.str
     """Names this attempt. See WriteFileRequest."""
@@ -859,13 +868,13 @@ class WriteDailyMemoryRequest(_message.Message):
         agent: _types_pb2.AgentRef | None = ...,
         date: _builtins.str = ...,
         content: _builtins.bytes = ...,
-        if_match: _builtins.str = ...,
-        only_new: _builtins.bool = ...,
+        etag: _builtins.str = ...,
+        only_if_absent: _builtins.bool = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "content", b"content", "date", b"date", "if_match", b"if_match", "only_new", b"only_new", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "content", b"content", "date", b"date", "etag", b"etag", "only_if_absent", b"only_if_absent", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -911,11 +920,11 @@ class DeleteDailyMemoryRequest(_message.Message):
 
     AGENT_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
-    IF_MATCH_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     date: _builtins.str
     """YYYY-MM-DD."""
-    if_match: _builtins.str
+    etag: _builtins.str
     """Delete only if this is the day's etag. See WriteFileRequest."""
     request_id: _builtins.str
     """Names this attempt. See WriteFileRequest."""
@@ -928,12 +937,12 @@ class DeleteDailyMemoryRequest(_message.Message):
         *,
         agent: _types_pb2.AgentRef | None = ...,
         date: _builtins.str = ...,
-        if_match: _builtins.str = ...,
+        etag: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "date", b"date", "if_match", b"if_match", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "date", b"date", "etag", b"etag", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -969,6 +978,12 @@ class ListDailyMemoryRequest(_message.Message):
 
     AGENT_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many months at most. 0: 50. More than 500 counts as 500."""
+    page_token: _builtins.str
+    """next_page_token of the page before."""
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """Whose journal."""
@@ -982,10 +997,12 @@ class ListDailyMemoryRequest(_message.Message):
         *,
         agent: _types_pb2.AgentRef | None = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1026,6 +1043,9 @@ class ListDailyMemoryResponse(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     MONTHS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins. Empty: this was the last."""
     @_builtins.property
     def months(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListDailyMemoryResponse.Month]:
         """The newest first."""
@@ -1034,10 +1054,11 @@ class ListDailyMemoryResponse(_message.Message):
         self,
         *,
         months: _abc.Iterable[Global___ListDailyMemoryResponse.Month] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["months", b"months"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["months", b"months", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -83,7 +83,7 @@ class DirectoryServiceStub(object):
                 request_serializer=accredit_dot_v1_dot_directory__pb2.AppendDailyMemoryRequest.SerializeToString,
                 response_deserializer=accredit_dot_v1_dot_directory__pb2.AppendDailyMemoryResponse.FromString,
                 _registered_method=True)
-        self.ReadDailyMemory = channel.unary_unary(
+        self.ReadDailyMemory = channel.unary_stream(
                 '/accredit.v1.DirectoryService/ReadDailyMemory',
                 request_serializer=accredit_dot_v1_dot_directory__pb2.ReadDailyMemoryRequest.SerializeToString,
                 response_deserializer=accredit_dot_v1_dot_directory__pb2.ReadDailyMemoryResponse.FromString,
@@ -186,8 +186,8 @@ class DirectoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReadDailyMemory(self, request, context):
-        """ReadDailyMemory returns a day of an agent's journal, in one message: a client has to take as much
-        as a file may have, 4 MiB by default, and a little more. Needs VIEWER on the agent.
+        """ReadDailyMemory streams a day of an agent's journal in chunks of at most 64 KiB; the first one
+        describes it. What is streamed is one state of the day. Needs VIEWER on the agent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,8 +208,8 @@ class DirectoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListDailyMemory(self, request, context):
-        """ListDailyMemory lists the months of an agent's journal, newest first, with their days. Needs
-        VIEWER on the agent.
+        """ListDailyMemory lists the months of an agent's journal, newest first, with their days, in pages of
+        whole months. Needs VIEWER on the agent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -266,7 +266,7 @@ def add_DirectoryServiceServicer_to_server(servicer, server):
                     request_deserializer=accredit_dot_v1_dot_directory__pb2.AppendDailyMemoryRequest.FromString,
                     response_serializer=accredit_dot_v1_dot_directory__pb2.AppendDailyMemoryResponse.SerializeToString,
             ),
-            'ReadDailyMemory': grpc.unary_unary_rpc_method_handler(
+            'ReadDailyMemory': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadDailyMemory,
                     request_deserializer=accredit_dot_v1_dot_directory__pb2.ReadDailyMemoryRequest.FromString,
                     response_serializer=accredit_dot_v1_dot_directory__pb2.ReadDailyMemoryResponse.SerializeToString,
@@ -538,7 +538,7 @@ class DirectoryService(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/accredit.v1.DirectoryService/ReadDailyMemory',

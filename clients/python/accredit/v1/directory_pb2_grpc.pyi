@@ -70,17 +70,17 @@ class DirectoryServiceStub:
     """AppendDailyMemory adds a paragraph to a day of an agent's journal; a new day begins with a
     heading. Needs OPERATOR on the agent.
     """
-    ReadDailyMemory: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ReadDailyMemoryRequest, _directory_pb2.ReadDailyMemoryResponse]
-    """ReadDailyMemory returns a day of an agent's journal, in one message: a client has to take as much
-    as a file may have, 4 MiB by default, and a little more. Needs VIEWER on the agent.
+    ReadDailyMemory: _grpc.UnaryStreamMultiCallable[_directory_pb2.ReadDailyMemoryRequest, _directory_pb2.ReadDailyMemoryResponse]
+    """ReadDailyMemory streams a day of an agent's journal in chunks of at most 64 KiB; the first one
+    describes it. What is streamed is one state of the day. Needs VIEWER on the agent.
     """
     WriteDailyMemory: _grpc.UnaryUnaryMultiCallable[_directory_pb2.WriteDailyMemoryRequest, _directory_pb2.WriteDailyMemoryResponse]
     """WriteDailyMemory replaces a whole day. Needs OPERATOR on the agent."""
     DeleteDailyMemory: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteDailyMemoryRequest, _directory_pb2.DeleteDailyMemoryResponse]
     """DeleteDailyMemory removes a day. Needs OPERATOR on the agent."""
     ListDailyMemory: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListDailyMemoryRequest, _directory_pb2.ListDailyMemoryResponse]
-    """ListDailyMemory lists the months of an agent's journal, newest first, with their days. Needs
-    VIEWER on the agent.
+    """ListDailyMemory lists the months of an agent's journal, newest first, with their days, in pages of
+    whole months. Needs VIEWER on the agent.
     """
     SearchDailyMemory: _grpc.UnaryUnaryMultiCallable[_directory_pb2.SearchDailyMemoryRequest, _directory_pb2.SearchDailyMemoryResponse]
     """SearchDailyMemory looks for a text in an agent's journal, letters in any case. Needs VIEWER on
@@ -129,17 +129,17 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     """AppendDailyMemory adds a paragraph to a day of an agent's journal; a new day begins with a
     heading. Needs OPERATOR on the agent.
     """
-    ReadDailyMemory: _aio.UnaryUnaryMultiCallable[_directory_pb2.ReadDailyMemoryRequest, _directory_pb2.ReadDailyMemoryResponse]  # type: ignore[assignment]
-    """ReadDailyMemory returns a day of an agent's journal, in one message: a client has to take as much
-    as a file may have, 4 MiB by default, and a little more. Needs VIEWER on the agent.
+    ReadDailyMemory: _aio.UnaryStreamMultiCallable[_directory_pb2.ReadDailyMemoryRequest, _directory_pb2.ReadDailyMemoryResponse]  # type: ignore[assignment]
+    """ReadDailyMemory streams a day of an agent's journal in chunks of at most 64 KiB; the first one
+    describes it. What is streamed is one state of the day. Needs VIEWER on the agent.
     """
     WriteDailyMemory: _aio.UnaryUnaryMultiCallable[_directory_pb2.WriteDailyMemoryRequest, _directory_pb2.WriteDailyMemoryResponse]  # type: ignore[assignment]
     """WriteDailyMemory replaces a whole day. Needs OPERATOR on the agent."""
     DeleteDailyMemory: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteDailyMemoryRequest, _directory_pb2.DeleteDailyMemoryResponse]  # type: ignore[assignment]
     """DeleteDailyMemory removes a day. Needs OPERATOR on the agent."""
     ListDailyMemory: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListDailyMemoryRequest, _directory_pb2.ListDailyMemoryResponse]  # type: ignore[assignment]
-    """ListDailyMemory lists the months of an agent's journal, newest first, with their days. Needs
-    VIEWER on the agent.
+    """ListDailyMemory lists the months of an agent's journal, newest first, with their days, in pages of
+    whole months. Needs VIEWER on the agent.
     """
     SearchDailyMemory: _aio.UnaryUnaryMultiCallable[_directory_pb2.SearchDailyMemoryRequest, _directory_pb2.SearchDailyMemoryResponse]  # type: ignore[assignment]
     """SearchDailyMemory looks for a text in an agent's journal, letters in any case. Needs VIEWER on
@@ -239,9 +239,9 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _directory_pb2.ReadDailyMemoryRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ReadDailyMemoryResponse, _abc.Awaitable[_directory_pb2.ReadDailyMemoryResponse]]:
-        """ReadDailyMemory returns a day of an agent's journal, in one message: a client has to take as much
-        as a file may have, 4 MiB by default, and a little more. Needs VIEWER on the agent.
+    ) -> _typing.Union[_abc.Iterator[_directory_pb2.ReadDailyMemoryResponse], _abc.AsyncIterator[_directory_pb2.ReadDailyMemoryResponse]]:
+        """ReadDailyMemory streams a day of an agent's journal in chunks of at most 64 KiB; the first one
+        describes it. What is streamed is one state of the day. Needs VIEWER on the agent.
         """
 
     @_abc_1.abstractmethod
@@ -266,8 +266,8 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _directory_pb2.ListDailyMemoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_directory_pb2.ListDailyMemoryResponse, _abc.Awaitable[_directory_pb2.ListDailyMemoryResponse]]:
-        """ListDailyMemory lists the months of an agent's journal, newest first, with their days. Needs
-        VIEWER on the agent.
+        """ListDailyMemory lists the months of an agent's journal, newest first, with their days, in pages of
+        whole months. Needs VIEWER on the agent.
         """
 
     @_abc_1.abstractmethod

@@ -146,6 +146,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 100
     """ABORTED: the resource has changed; read it again."""
+    ERROR_REASON_DEFINITION_SUPPRESSED: _ErrorReason.ValueType  # 91
+    """FAILED_PRECONDITION: the definition's slug or source is suppressed. Only of an item that was SKIPPED."""
     ERROR_REASON_TOKEN_ALREADY_ROTATED: _ErrorReason.ValueType  # 101
     """ABORTED: another rotation made the successor."""
     ERROR_REASON_SECRET_ALREADY_SHOWN: _ErrorReason.ValueType  # 102
@@ -184,9 +186,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL: a bug. The server's log has it under the request id."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """ErrorReason is the machine-readable cause of a failed call. Every status but OK carries one, by
-    its name without the prefix, in a google.rpc.ErrorInfo whose domain is "accredit". Branch on
-    these, never on message text. docs/errors.md says of each what to do.
+    """ErrorReason is the machine-readable cause of a failed call, or of one item that failed in a reply.
+
+    Every status but OK carries one google.rpc.ErrorInfo with the domain "accredit". Its reason is the name
+    of one of these values without the prefix ERROR_REASON_, such as "AGENT_NOT_FOUND"; its metadata has
+    every part of the message that is not the same each time. Branch on these, never on message text.
+    docs/errors.md says of each what to do.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -313,6 +318,8 @@ can be suppressed but not unregistered.
 """
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 100
 """ABORTED: the resource has changed; read it again."""
+ERROR_REASON_DEFINITION_SUPPRESSED: ErrorReason.ValueType  # 91
+"""FAILED_PRECONDITION: the definition's slug or source is suppressed. Only of an item that was SKIPPED."""
 ERROR_REASON_TOKEN_ALREADY_ROTATED: ErrorReason.ValueType  # 101
 """ABORTED: another rotation made the successor."""
 ERROR_REASON_SECRET_ALREADY_SHOWN: ErrorReason.ValueType  # 102

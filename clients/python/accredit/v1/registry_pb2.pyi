@@ -12,6 +12,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -64,11 +65,13 @@ class _ReconcileOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reco
     RECONCILE_OUTCOME_UNSPECIFIED: _ReconcileOutcome.ValueType  # 0
     """Never sent."""
     RECONCILE_OUTCOME_CREATED: _ReconcileOutcome.ValueType  # 1
-    """Its agent was created."""
+    """ReconcileAgents created its agent."""
     RECONCILE_OUTCOME_EXISTING: _ReconcileOutcome.ValueType  # 2
     """There is an agent of this slug, whoever owns it and whatever its status. It was not touched."""
     RECONCILE_OUTCOME_SKIPPED: _ReconcileOutcome.ValueType  # 3
-    """The agent could not be created, or the definition is suppressed; the reason says why."""
+    """The agent cannot be created, or the definition is suppressed; the error says why."""
+    RECONCILE_OUTCOME_PENDING: _ReconcileOutcome.ValueType  # 4
+    """There is no agent of this slug yet, and nothing was created: ReconcileAgents would create it."""
 
 class ReconcileOutcome(_ReconcileOutcome, metaclass=_ReconcileOutcomeEnumTypeWrapper):
     """ReconcileOutcome is what became of a definition."""
@@ -76,11 +79,13 @@ class ReconcileOutcome(_ReconcileOutcome, metaclass=_ReconcileOutcomeEnumTypeWra
 RECONCILE_OUTCOME_UNSPECIFIED: ReconcileOutcome.ValueType  # 0
 """Never sent."""
 RECONCILE_OUTCOME_CREATED: ReconcileOutcome.ValueType  # 1
-"""Its agent was created."""
+"""ReconcileAgents created its agent."""
 RECONCILE_OUTCOME_EXISTING: ReconcileOutcome.ValueType  # 2
 """There is an agent of this slug, whoever owns it and whatever its status. It was not touched."""
 RECONCILE_OUTCOME_SKIPPED: ReconcileOutcome.ValueType  # 3
-"""The agent could not be created, or the definition is suppressed; the reason says why."""
+"""The agent cannot be created, or the definition is suppressed; the error says why."""
+RECONCILE_OUTCOME_PENDING: ReconcileOutcome.ValueType  # 4
+"""There is no agent of this slug yet, and nothing was created: ReconcileAgents would create it."""
 Global___ReconcileOutcome: _TypeAlias = ReconcileOutcome  # noqa: Y015
 
 class _MemoryLayer:
@@ -94,9 +99,9 @@ class _MemoryLayerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MemoryLay
     MEMORY_LAYER_SHARED: _MemoryLayer.ValueType  # 1
     """Everybody: shared/."""
     MEMORY_LAYER_AGENT: _MemoryLayer.ValueType  # 2
-    """One agent: agents/{slug}/."""
+    """One agent."""
     MEMORY_LAYER_USER: _MemoryLayer.ValueType  # 3
-    """One user: users/{user_id}/."""
+    """One user."""
     MEMORY_LAYER_NETWORK: _MemoryLayer.ValueType  # 4
     """The whole network: network/."""
 
@@ -108,46 +113,48 @@ MEMORY_LAYER_UNSPECIFIED: MemoryLayer.ValueType  # 0
 MEMORY_LAYER_SHARED: MemoryLayer.ValueType  # 1
 """Everybody: shared/."""
 MEMORY_LAYER_AGENT: MemoryLayer.ValueType  # 2
-"""One agent: agents/{slug}/."""
+"""One agent."""
 MEMORY_LAYER_USER: MemoryLayer.ValueType  # 3
-"""One user: users/{user_id}/."""
+"""One user."""
 MEMORY_LAYER_NETWORK: MemoryLayer.ValueType  # 4
 """The whole network: network/."""
 Global___MemoryLayer: _TypeAlias = MemoryLayer  # noqa: Y015
+
+@_typing.final
+class MemorySeed(_message.Message):
+    """MemorySeed is what a file of a new agent is to begin with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILENAME_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    filename: _builtins.str
+    """The file's name. Of a path only the last part counts. 1 to 255 bytes of UTF-8."""
+    text: _builtins.str
+    """The text. Left out of replies; ReadDefinitionSeeds streams it."""
+    size: _builtins.int
+    """The size of the text in bytes of UTF-8. Set by the server: in a request it must be 0."""
+    def __init__(
+        self,
+        *,
+        filename: _builtins.str = ...,
+        text: _builtins.str = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filename", b"filename", "size", b"size", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemorySeed: _TypeAlias = MemorySeed  # noqa: Y015
 
 @_typing.final
 class AgentDefinition(_message.Message):
     """AgentDefinition says that an agent should exist, and how it is to begin."""
 
     DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class MemorySeed(_message.Message):
-        """What a file of the new agent is to begin with."""
-
-        DESCRIPTOR: _descriptor.Descriptor
-
-        FILENAME_FIELD_NUMBER: _builtins.int
-        SIZE_FIELD_NUMBER: _builtins.int
-        TEXT_FIELD_NUMBER: _builtins.int
-        filename: _builtins.str
-        """The file's name."""
-        size: _builtins.int
-        """In bytes of UTF-8."""
-        text: _builtins.str
-        """The text. Only where it was asked for."""
-        def __init__(
-            self,
-            *,
-            filename: _builtins.str = ...,
-            size: _builtins.int = ...,
-            text: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["filename", b"filename", "size", b"size", "text", b"text"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     AGENT_SLUG_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
@@ -163,6 +170,7 @@ class AgentDefinition(_message.Message):
     SUPPRESSED_FIELD_NUMBER: _builtins.int
     OVERRIDES_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     agent_slug: _builtins.str
     """The slug, clean."""
     label: _builtins.str
@@ -179,13 +187,17 @@ class AgentDefinition(_message.Message):
     """Who declared it: a name that was given, an entry point, a manifest."""
     suppressed: _builtins.bool
     """True: it is not reconciled, because its slug or its source is suppressed."""
+    etag: _builtins.str
+    """Changes whenever the definition does. Only of registered ones."""
     @_builtins.property
-    def memory_seeds(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentDefinition.MemorySeed]:
-        """By filename."""
+    def memory_seeds(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemorySeed]:
+        """By filename, without their texts."""
 
     @_builtins.property
     def owner(self) -> _types_pb2.UserRef:
-        """Who is to own it. Unset: the default owner, or the resolver's."""
+        """Who is to own it, by id; of a manifest or a package by whatever it names them by. Unset: the default
+        owner, or the resolver's.
+        """
 
     @_builtins.property
     def default_config(self) -> _struct_pb2.Struct:
@@ -197,7 +209,7 @@ class AgentDefinition(_message.Message):
 
     @_builtins.property
     def overrides(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The sources of other definitions of this slug, over which this one wins."""
+        """The sources of other definitions of this slug, over which this one wins, at most 100."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
@@ -209,7 +221,7 @@ class AgentDefinition(_message.Message):
         agent_slug: _builtins.str = ...,
         label: _builtins.str = ...,
         description: _builtins.str = ...,
-        memory_seeds: _abc.Iterable[Global___AgentDefinition.MemorySeed] | None = ...,
+        memory_seeds: _abc.Iterable[Global___MemorySeed] | None = ...,
         owner: _types_pb2.UserRef | None = ...,
         owner_resolver: _builtins.str = ...,
         default_config: _struct_pb2.Struct | None = ...,
@@ -220,10 +232,11 @@ class AgentDefinition(_message.Message):
         suppressed: _builtins.bool = ...,
         overrides: _abc.Iterable[_builtins.str] | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["default_config", b"default_config", "meta", b"meta", "owner", b"owner", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_slug", b"agent_slug", "default_config", b"default_config", "description", b"description", "label", b"label", "memory_seeds", b"memory_seeds", "meta", b"meta", "origin", b"origin", "overrides", b"overrides", "owner", b"owner", "owner_resolver", b"owner_resolver", "priority", b"priority", "source", b"source", "suppressed", b"suppressed", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_slug", b"agent_slug", "default_config", b"default_config", "description", b"description", "etag", b"etag", "label", b"label", "memory_seeds", b"memory_seeds", "meta", b"meta", "origin", b"origin", "overrides", b"overrides", "owner", b"owner", "owner_resolver", b"owner_resolver", "priority", b"priority", "source", b"source", "suppressed", b"suppressed", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,26 +247,6 @@ class RegisterAgentRequest(_message.Message):
     """RegisterAgentRequest declares an agent."""
 
     DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class MemorySeedsEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     AGENT_SLUG_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
@@ -267,6 +260,7 @@ class RegisterAgentRequest(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     agent_slug: _builtins.str
     """Cleaned as in CreateAgent."""
     label: _builtins.str
@@ -285,16 +279,20 @@ class RegisterAgentRequest(_message.Message):
     """True: judge the request and answer as if, but change nothing."""
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""
+    etag: _builtins.str
+    """Replace the source's definition of the slug only if it still has this etag. Empty: no guard."""
     @_builtins.property
-    def memory_seeds(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """By filename, what a file is to begin with; at most 50 files and 4 MiB in all. Only the last part
-        of a name counts; without a name or a text a seed is dropped, and a notice says so. A seed is
-        used if there is a memory file type of that name in the agent layer.
+    def memory_seeds(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemorySeed]:
+        """What files are to begin with; at most 50 files and 4 MiB in all. A seed without a usable name or
+        without a text is left out, and so is one whose filename was given before: a notice says so. A seed
+        is used if there is a memory file type of that name in the agent layer.
         """
 
     @_builtins.property
     def owner(self) -> _types_pb2.UserRef:
-        """Who is to own it. Unset: the default owner."""
+        """Who is to own it. The definition keeps their id. An unknown user is NOT_FOUND, USER_NOT_FOUND. Unset:
+        the default owner.
+        """
 
     @_builtins.property
     def default_config(self) -> _struct_pb2.Struct:
@@ -310,7 +308,7 @@ class RegisterAgentRequest(_message.Message):
         agent_slug: _builtins.str = ...,
         label: _builtins.str = ...,
         description: _builtins.str = ...,
-        memory_seeds: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        memory_seeds: _abc.Iterable[Global___MemorySeed] | None = ...,
         owner: _types_pb2.UserRef | None = ...,
         owner_resolver: _builtins.str = ...,
         default_config: _struct_pb2.Struct | None = ...,
@@ -319,10 +317,11 @@ class RegisterAgentRequest(_message.Message):
         source: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "default_config", b"default_config", "meta", b"meta", "owner", b"owner", "priority", b"priority"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "agent_slug", b"agent_slug", "default_config", b"default_config", "description", b"description", "label", b"label", "memory_seeds", b"memory_seeds", "meta", b"meta", "owner", b"owner", "owner_resolver", b"owner_resolver", "priority", b"priority", "request_id", b"request_id", "source", b"source", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "agent_slug", b"agent_slug", "default_config", b"default_config", "description", b"description", "etag", b"etag", "label", b"label", "memory_seeds", b"memory_seeds", "meta", b"meta", "owner", b"owner", "owner_resolver", b"owner_resolver", "priority", b"priority", "request_id", b"request_id", "source", b"source", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
     _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
@@ -351,7 +350,7 @@ class RegisterAgentResponse(_message.Message):
 
     @_builtins.property
     def outcome(self) -> Global___ReconcileResult:
-        """What ReconcileAgents would do with the slug now."""
+        """What would become of the slug now: PENDING where its agent is still to be created."""
 
     @_builtins.property
     def notices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -383,22 +382,26 @@ class UnregisterAgentRequest(_message.Message):
     AGENT_SLUG_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     agent_slug: _builtins.str
     """Cleaned as in CreateAgent."""
     source: _builtins.str
     """Who declared it. Empty: the caller's login."""
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""
+    etag: _builtins.str
+    """Unregister it only if it still has this etag. Empty: no guard."""
     def __init__(
         self,
         *,
         agent_slug: _builtins.str = ...,
         source: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_slug", b"agent_slug", "request_id", b"request_id", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_slug", b"agent_slug", "etag", b"etag", "request_id", b"request_id", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -439,26 +442,22 @@ class SuppressAgentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
-    LIFT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """A slug, or the source of definitions: an entry point's name, or "default-agent" for the default
     administrator's agent. At most 200 characters.
     """
-    lift: _builtins.bool
-    """True: let it contribute again."""
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
-        lift: _builtins.bool = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lift", b"lift", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -497,18 +496,73 @@ class SuppressAgentResponse(_message.Message):
 Global___SuppressAgentResponse: _TypeAlias = SuppressAgentResponse  # noqa: Y015
 
 @_typing.final
+class UnsuppressAgentRequest(_message.Message):
+    """UnsuppressAgentRequest names what is to contribute again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name that was suppressed. See SuppressAgentRequest."""
+    request_id: _builtins.str
+    """Names this attempt. See CreateAgentRequest."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnsuppressAgentRequest: _TypeAlias = UnsuppressAgentRequest  # noqa: Y015
+
+@_typing.final
+class UnsuppressAgentResponse(_message.Message):
+    """UnsuppressAgentResponse says whether that was new."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: _builtins.int
+    AGENT_SLUGS_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    changed: _builtins.bool
+    """False: the name was not suppressed, and nothing was written."""
+    consistency_token: _builtins.str
+    """The state of the store after this call."""
+    @_builtins.property
+    def agent_slugs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The slugs of the definitions that were suppressed by this name, at most 100."""
+
+    def __init__(
+        self,
+        *,
+        changed: _builtins.bool = ...,
+        agent_slugs: _abc.Iterable[_builtins.str] | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_slugs", b"agent_slugs", "changed", b"changed", "consistency_token", b"consistency_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnsuppressAgentResponse: _TypeAlias = UnsuppressAgentResponse  # noqa: Y015
+
+@_typing.final
 class GetAgentDefinitionRequest(_message.Message):
     """GetAgentDefinitionRequest names a slug."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENT_SLUG_FIELD_NUMBER: _builtins.int
-    INCLUDE_SEEDS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     agent_slug: _builtins.str
     """Cleaned as in CreateAgent."""
-    include_seeds: _builtins.bool
-    """True: with the texts of its seeds, 4 MiB at most, in one message."""
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
         """How fresh."""
@@ -517,12 +571,11 @@ class GetAgentDefinitionRequest(_message.Message):
         self,
         *,
         agent_slug: _builtins.str = ...,
-        include_seeds: _builtins.bool = ...,
         consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_slug", b"agent_slug", "consistency", b"consistency", "include_seeds", b"include_seeds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_slug", b"agent_slug", "consistency", b"consistency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -542,7 +595,9 @@ class GetAgentDefinitionResponse(_message.Message):
 
     @_builtins.property
     def outcome(self) -> Global___ReconcileResult:
-        """What ReconcileAgents would do with it now, and where the agent that there is differs from it."""
+        """What would become of it now: PENDING where its agent is still to be created, and where an agent that
+        there is differs from it.
+        """
 
     def __init__(
         self,
@@ -559,6 +614,64 @@ class GetAgentDefinitionResponse(_message.Message):
 Global___GetAgentDefinitionResponse: _TypeAlias = GetAgentDefinitionResponse  # noqa: Y015
 
 @_typing.final
+class ReadDefinitionSeedsRequest(_message.Message):
+    """ReadDefinitionSeedsRequest names a slug."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_SLUG_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    agent_slug: _builtins.str
+    """Cleaned as in CreateAgent."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """How fresh."""
+
+    def __init__(
+        self,
+        *,
+        agent_slug: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_slug", b"agent_slug", "consistency", b"consistency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadDefinitionSeedsRequest: _TypeAlias = ReadDefinitionSeedsRequest  # noqa: Y015
+
+@_typing.final
+class ReadDefinitionSeedsResponse(_message.Message):
+    """ReadDefinitionSeedsResponse is one piece of a seed. The contents of the messages from one with a seed to
+    the next are the text of that seed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEED_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """The next at most 64 KiB of its text, UTF-8. A character may be cut in two."""
+    @_builtins.property
+    def seed(self) -> Global___MemorySeed:
+        """The seed that begins here, without its text. In the first message of each seed only."""
+
+    def __init__(
+        self,
+        *,
+        seed: Global___MemorySeed | None = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seed", b"seed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadDefinitionSeedsResponse: _TypeAlias = ReadDefinitionSeedsResponse  # noqa: Y015
+
+@_typing.final
 class ListAgentDefinitionsRequest(_message.Message):
     """ListAgentDefinitionsRequest says which part of the list."""
 
@@ -568,7 +681,9 @@ class ListAgentDefinitionsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most. 0: 50. More than 500 counts as 500."""
+    """How many at most. 0: 50. More than 500 counts as 500. A page ends early before it is too large for
+    one reply.
+    """
     page_token: _builtins.str
     """next_page_token of the page before."""
     @_builtins.property
@@ -662,8 +777,7 @@ class ReconcileResult(_message.Message):
 
     AGENT_SLUG_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     DRIFT_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
@@ -671,12 +785,12 @@ class ReconcileResult(_message.Message):
     """The definition's slug."""
     outcome: Global___ReconcileOutcome.ValueType
     """What became of it."""
-    reason: _builtins.str
-    """Why, a name of ErrorReason without its prefix, or SUPPRESSED. Empty for CREATED and EXISTING."""
-    message: _builtins.str
-    """The same for a person to read."""
     agent_id: _builtins.int
-    """The agent. 0: there is none, or it would be created."""
+    """The agent. 0: there is none."""
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why, with an ErrorInfo among its details. Only of SKIPPED."""
+
     @_builtins.property
     def drift(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReconcileResult.Drift]:
         """Of an EXISTING agent, where it and the definition differ."""
@@ -690,15 +804,14 @@ class ReconcileResult(_message.Message):
         *,
         agent_slug: _builtins.str = ...,
         outcome: Global___ReconcileOutcome.ValueType = ...,
-        reason: _builtins.str = ...,
-        message: _builtins.str = ...,
+        error: _status_pb2.Status | None = ...,
         agent_id: _builtins.int = ...,
         drift: _abc.Iterable[Global___ReconcileResult.Drift] | None = ...,
         files: _abc.Iterable[_directory_pb2.ScaffoldedFile] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_slug", b"agent_slug", "drift", b"drift", "files", b"files", "message", b"message", "outcome", b"outcome", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_slug", b"agent_slug", "drift", b"drift", "error", b"error", "files", b"files", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -713,7 +826,7 @@ class ReconcileAgentsRequest(_message.Message):
     AGENT_SLUGS_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
-    """True: say what would become of each, and change nothing."""
+    """True: say what would become of each, and change nothing. An agent that would be created is PENDING."""
     @_builtins.property
     def agent_slugs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these slugs, at most 1 000. Empty: all definitions."""
@@ -775,25 +888,28 @@ class MemoryFileType(_message.Message):
     FILENAME_FIELD_NUMBER: _builtins.int
     LAYER_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
-    PROTECTED_FIELD_NUMBER: _builtins.int
-    EDITABLE_FIELD_NUMBER: _builtins.int
+    IS_PROTECTED_FIELD_NUMBER: _builtins.int
+    READ_ONLY_FIELD_NUMBER: _builtins.int
     REQUIRED_CAPABILITY_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     filename: _builtins.str
     """The file's name, directly in its directory."""
     layer: Global___MemoryLayer.ValueType
     """Whose directories have such a file."""
     priority: _builtins.int
     """Where it stands in lists and when an agent's memory is put together: the lower first."""
-    protected: _builtins.bool
+    is_protected: _builtins.bool
     """True: only who has ADMIN on the agent may delete it, or who may administer the directory."""
-    editable: _builtins.bool
-    """False: it is not written by calls, only made by ScaffoldFiles."""
+    read_only: _builtins.bool
+    """True: calls do not write it; ScaffoldFiles makes it, and nothing else."""
     required_capability: _builtins.str
     """The action or capability that writing or deleting it takes besides. Empty: none."""
     label: _builtins.str
     """For people to read."""
+    etag: _builtins.str
+    """Changes whenever the type does."""
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
@@ -804,15 +920,16 @@ class MemoryFileType(_message.Message):
         filename: _builtins.str = ...,
         layer: Global___MemoryLayer.ValueType = ...,
         priority: _builtins.int = ...,
-        protected: _builtins.bool = ...,
-        editable: _builtins.bool = ...,
+        is_protected: _builtins.bool = ...,
+        read_only: _builtins.bool = ...,
         required_capability: _builtins.str = ...,
         label: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["editable", b"editable", "filename", b"filename", "label", b"label", "layer", b"layer", "priority", b"priority", "protected", b"protected", "required_capability", b"required_capability", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "filename", b"filename", "is_protected", b"is_protected", "label", b"label", "layer", b"layer", "priority", b"priority", "read_only", b"read_only", "required_capability", b"required_capability", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -827,42 +944,46 @@ class RegisterMemoryFileTypeRequest(_message.Message):
     FILENAME_FIELD_NUMBER: _builtins.int
     LAYER_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
-    PROTECTED_FIELD_NUMBER: _builtins.int
+    IS_PROTECTED_FIELD_NUMBER: _builtins.int
     READ_ONLY_FIELD_NUMBER: _builtins.int
     REQUIRED_CAPABILITY_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     filename: _builtins.str
     """Only the last part of a path counts. 1 to 255 bytes of UTF-8."""
     layer: Global___MemoryLayer.ValueType
-    """Unset: AGENT."""
+    """Whose directories have such a file."""
     priority: _builtins.int
     """From 0 to 1000. Unset: 50."""
-    protected: _builtins.bool
+    is_protected: _builtins.bool
     """See MemoryFileType."""
     read_only: _builtins.bool
-    """True: the file is not written by calls. See MemoryFileType.editable."""
+    """See MemoryFileType."""
     required_capability: _builtins.str
     """See MemoryFileType. 1 to 100 of [a-z0-9_.:-]."""
     label: _builtins.str
     """At most 200 characters. Empty: made from the name."""
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""
+    etag: _builtins.str
+    """Replace a type only if it still has this etag. Empty: no guard."""
     def __init__(
         self,
         *,
         filename: _builtins.str = ...,
         layer: Global___MemoryLayer.ValueType = ...,
         priority: _builtins.int | None = ...,
-        protected: _builtins.bool = ...,
+        is_protected: _builtins.bool = ...,
         read_only: _builtins.bool = ...,
         required_capability: _builtins.str = ...,
         label: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "filename", b"filename", "label", b"label", "layer", b"layer", "priority", b"priority", "protected", b"protected", "read_only", b"read_only", "request_id", b"request_id", "required_capability", b"required_capability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "etag", b"etag", "filename", b"filename", "is_protected", b"is_protected", "label", b"label", "layer", b"layer", "priority", b"priority", "read_only", b"read_only", "request_id", b"request_id", "required_capability", b"required_capability"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
     _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
@@ -876,89 +997,99 @@ class RegisterMemoryFileTypeResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TYPE_FIELD_NUMBER: _builtins.int
+    MEMORY_FILE_TYPE_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """The state of the store after this call."""
     @_builtins.property
-    def type(self) -> Global___MemoryFileType:
+    def memory_file_type(self) -> Global___MemoryFileType:
         """The type."""
 
     def __init__(
         self,
         *,
-        type: Global___MemoryFileType | None = ...,
+        memory_file_type: Global___MemoryFileType | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["memory_file_type", b"memory_file_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "memory_file_type", b"memory_file_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterMemoryFileTypeResponse: _TypeAlias = RegisterMemoryFileTypeResponse  # noqa: Y015
 
 @_typing.final
-class DeregisterMemoryFileTypeRequest(_message.Message):
-    """DeregisterMemoryFileTypeRequest names a type."""
+class UnregisterMemoryFileTypeRequest(_message.Message):
+    """UnregisterMemoryFileTypeRequest names a type."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FILENAME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     filename: _builtins.str
     """The name."""
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""
+    etag: _builtins.str
+    """Unregister it only if it still has this etag. Empty: no guard."""
     def __init__(
         self,
         *,
         filename: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filename", b"filename", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "filename", b"filename", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeregisterMemoryFileTypeRequest: _TypeAlias = DeregisterMemoryFileTypeRequest  # noqa: Y015
+Global___UnregisterMemoryFileTypeRequest: _TypeAlias = UnregisterMemoryFileTypeRequest  # noqa: Y015
 
 @_typing.final
-class DeregisterMemoryFileTypeResponse(_message.Message):
-    """DeregisterMemoryFileTypeResponse is the type that has gone."""
+class UnregisterMemoryFileTypeResponse(_message.Message):
+    """UnregisterMemoryFileTypeResponse is the type that has gone."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TYPE_FIELD_NUMBER: _builtins.int
+    MEMORY_FILE_TYPE_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """The state of the store after this call."""
     @_builtins.property
-    def type(self) -> Global___MemoryFileType:
+    def memory_file_type(self) -> Global___MemoryFileType:
         """As it was."""
 
     def __init__(
         self,
         *,
-        type: Global___MemoryFileType | None = ...,
+        memory_file_type: Global___MemoryFileType | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["memory_file_type", b"memory_file_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "memory_file_type", b"memory_file_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeregisterMemoryFileTypeResponse: _TypeAlias = DeregisterMemoryFileTypeResponse  # noqa: Y015
+Global___UnregisterMemoryFileTypeResponse: _TypeAlias = UnregisterMemoryFileTypeResponse  # noqa: Y015
 
 @_typing.final
 class ListMemoryFileTypesRequest(_message.Message):
-    """ListMemoryFileTypesRequest asks for all of them."""
+    """ListMemoryFileTypesRequest says which part of the list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most. 0: 50. More than 500 counts as 500."""
+    page_token: _builtins.str
+    """next_page_token of the page before."""
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
         """How fresh."""
@@ -967,10 +1098,12 @@ class ListMemoryFileTypesRequest(_message.Message):
         self,
         *,
         consistency: _types_pb2.Consistency | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -978,23 +1111,27 @@ Global___ListMemoryFileTypesRequest: _TypeAlias = ListMemoryFileTypesRequest  # 
 
 @_typing.final
 class ListMemoryFileTypesResponse(_message.Message):
-    """ListMemoryFileTypesResponse has all of them."""
+    """ListMemoryFileTypesResponse is one page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TYPES_FIELD_NUMBER: _builtins.int
+    MEMORY_FILE_TYPES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins. Empty: this was the last."""
     @_builtins.property
-    def types(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemoryFileType]:
+    def memory_file_types(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemoryFileType]:
         """By priority, then by name."""
 
     def __init__(
         self,
         *,
-        types: _abc.Iterable[Global___MemoryFileType] | None = ...,
+        memory_file_types: _abc.Iterable[Global___MemoryFileType] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory_file_types", b"memory_file_types", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

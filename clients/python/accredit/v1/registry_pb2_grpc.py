@@ -55,10 +55,20 @@ class RegistryServiceStub(object):
                 request_serializer=accredit_dot_v1_dot_registry__pb2.SuppressAgentRequest.SerializeToString,
                 response_deserializer=accredit_dot_v1_dot_registry__pb2.SuppressAgentResponse.FromString,
                 _registered_method=True)
+        self.UnsuppressAgent = channel.unary_unary(
+                '/accredit.v1.RegistryService/UnsuppressAgent',
+                request_serializer=accredit_dot_v1_dot_registry__pb2.UnsuppressAgentRequest.SerializeToString,
+                response_deserializer=accredit_dot_v1_dot_registry__pb2.UnsuppressAgentResponse.FromString,
+                _registered_method=True)
         self.GetAgentDefinition = channel.unary_unary(
                 '/accredit.v1.RegistryService/GetAgentDefinition',
                 request_serializer=accredit_dot_v1_dot_registry__pb2.GetAgentDefinitionRequest.SerializeToString,
                 response_deserializer=accredit_dot_v1_dot_registry__pb2.GetAgentDefinitionResponse.FromString,
+                _registered_method=True)
+        self.ReadDefinitionSeeds = channel.unary_stream(
+                '/accredit.v1.RegistryService/ReadDefinitionSeeds',
+                request_serializer=accredit_dot_v1_dot_registry__pb2.ReadDefinitionSeedsRequest.SerializeToString,
+                response_deserializer=accredit_dot_v1_dot_registry__pb2.ReadDefinitionSeedsResponse.FromString,
                 _registered_method=True)
         self.ListAgentDefinitions = channel.unary_unary(
                 '/accredit.v1.RegistryService/ListAgentDefinitions',
@@ -75,10 +85,10 @@ class RegistryServiceStub(object):
                 request_serializer=accredit_dot_v1_dot_registry__pb2.RegisterMemoryFileTypeRequest.SerializeToString,
                 response_deserializer=accredit_dot_v1_dot_registry__pb2.RegisterMemoryFileTypeResponse.FromString,
                 _registered_method=True)
-        self.DeregisterMemoryFileType = channel.unary_unary(
-                '/accredit.v1.RegistryService/DeregisterMemoryFileType',
-                request_serializer=accredit_dot_v1_dot_registry__pb2.DeregisterMemoryFileTypeRequest.SerializeToString,
-                response_deserializer=accredit_dot_v1_dot_registry__pb2.DeregisterMemoryFileTypeResponse.FromString,
+        self.UnregisterMemoryFileType = channel.unary_unary(
+                '/accredit.v1.RegistryService/UnregisterMemoryFileType',
+                request_serializer=accredit_dot_v1_dot_registry__pb2.UnregisterMemoryFileTypeRequest.SerializeToString,
+                response_deserializer=accredit_dot_v1_dot_registry__pb2.UnregisterMemoryFileTypeResponse.FromString,
                 _registered_method=True)
         self.ListMemoryFileTypes = channel.unary_unary(
                 '/accredit.v1.RegistryService/ListMemoryFileTypes',
@@ -115,8 +125,15 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SuppressAgent(self, request, context):
-        """SuppressAgent keeps definitions of a name from contributing, wherever they come from, or lets
-        them again. An agent that exists stays. Needs the action manage_agents.
+        """SuppressAgent keeps definitions of a name from contributing, wherever they come from. An agent that
+        exists stays. Needs the action manage_agents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnsuppressAgent(self, request, context):
+        """UnsuppressAgent lets definitions of a name contribute again. Needs the action manage_agents.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,6 +141,15 @@ class RegistryServiceServicer(object):
 
     def GetAgentDefinition(self, request, context):
         """GetAgentDefinition returns the definition of a slug that wins. Needs the action manage_agents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadDefinitionSeeds(self, request, context):
+        """ReadDefinitionSeeds streams the texts that files of a slug's agent are to begin with, by the definition
+        that wins: file after file by name, in chunks of at most 64 KiB. A definition without seeds is an
+        empty stream. Needs the action manage_agents.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,8 +180,8 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DeregisterMemoryFileType(self, request, context):
-        """DeregisterMemoryFileType removes a type, also one of those that there are at first. Files stay.
+    def UnregisterMemoryFileType(self, request, context):
+        """UnregisterMemoryFileType removes a type, also one of those that there are at first. Files stay.
         Needs the action manage_settings.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -187,10 +213,20 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=accredit_dot_v1_dot_registry__pb2.SuppressAgentRequest.FromString,
                     response_serializer=accredit_dot_v1_dot_registry__pb2.SuppressAgentResponse.SerializeToString,
             ),
+            'UnsuppressAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnsuppressAgent,
+                    request_deserializer=accredit_dot_v1_dot_registry__pb2.UnsuppressAgentRequest.FromString,
+                    response_serializer=accredit_dot_v1_dot_registry__pb2.UnsuppressAgentResponse.SerializeToString,
+            ),
             'GetAgentDefinition': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAgentDefinition,
                     request_deserializer=accredit_dot_v1_dot_registry__pb2.GetAgentDefinitionRequest.FromString,
                     response_serializer=accredit_dot_v1_dot_registry__pb2.GetAgentDefinitionResponse.SerializeToString,
+            ),
+            'ReadDefinitionSeeds': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadDefinitionSeeds,
+                    request_deserializer=accredit_dot_v1_dot_registry__pb2.ReadDefinitionSeedsRequest.FromString,
+                    response_serializer=accredit_dot_v1_dot_registry__pb2.ReadDefinitionSeedsResponse.SerializeToString,
             ),
             'ListAgentDefinitions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAgentDefinitions,
@@ -207,10 +243,10 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=accredit_dot_v1_dot_registry__pb2.RegisterMemoryFileTypeRequest.FromString,
                     response_serializer=accredit_dot_v1_dot_registry__pb2.RegisterMemoryFileTypeResponse.SerializeToString,
             ),
-            'DeregisterMemoryFileType': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeregisterMemoryFileType,
-                    request_deserializer=accredit_dot_v1_dot_registry__pb2.DeregisterMemoryFileTypeRequest.FromString,
-                    response_serializer=accredit_dot_v1_dot_registry__pb2.DeregisterMemoryFileTypeResponse.SerializeToString,
+            'UnregisterMemoryFileType': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnregisterMemoryFileType,
+                    request_deserializer=accredit_dot_v1_dot_registry__pb2.UnregisterMemoryFileTypeRequest.FromString,
+                    response_serializer=accredit_dot_v1_dot_registry__pb2.UnregisterMemoryFileTypeResponse.SerializeToString,
             ),
             'ListMemoryFileTypes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMemoryFileTypes,
@@ -316,6 +352,33 @@ class RegistryService(object):
             _registered_method=True)
 
     @staticmethod
+    def UnsuppressAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accredit.v1.RegistryService/UnsuppressAgent',
+            accredit_dot_v1_dot_registry__pb2.UnsuppressAgentRequest.SerializeToString,
+            accredit_dot_v1_dot_registry__pb2.UnsuppressAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetAgentDefinition(request,
             target,
             options=(),
@@ -332,6 +395,33 @@ class RegistryService(object):
             '/accredit.v1.RegistryService/GetAgentDefinition',
             accredit_dot_v1_dot_registry__pb2.GetAgentDefinitionRequest.SerializeToString,
             accredit_dot_v1_dot_registry__pb2.GetAgentDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadDefinitionSeeds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/accredit.v1.RegistryService/ReadDefinitionSeeds',
+            accredit_dot_v1_dot_registry__pb2.ReadDefinitionSeedsRequest.SerializeToString,
+            accredit_dot_v1_dot_registry__pb2.ReadDefinitionSeedsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -424,7 +514,7 @@ class RegistryService(object):
             _registered_method=True)
 
     @staticmethod
-    def DeregisterMemoryFileType(request,
+    def UnregisterMemoryFileType(request,
             target,
             options=(),
             channel_credentials=None,
@@ -437,9 +527,9 @@ class RegistryService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/accredit.v1.RegistryService/DeregisterMemoryFileType',
-            accredit_dot_v1_dot_registry__pb2.DeregisterMemoryFileTypeRequest.SerializeToString,
-            accredit_dot_v1_dot_registry__pb2.DeregisterMemoryFileTypeResponse.FromString,
+            '/accredit.v1.RegistryService/UnregisterMemoryFileType',
+            accredit_dot_v1_dot_registry__pb2.UnregisterMemoryFileTypeRequest.SerializeToString,
+            accredit_dot_v1_dot_registry__pb2.UnregisterMemoryFileTypeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,11 +50,18 @@ class RegistryServiceStub:
     stays. Needs the action manage_agents.
     """
     SuppressAgent: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SuppressAgentRequest, _registry_pb2.SuppressAgentResponse]
-    """SuppressAgent keeps definitions of a name from contributing, wherever they come from, or lets
-    them again. An agent that exists stays. Needs the action manage_agents.
+    """SuppressAgent keeps definitions of a name from contributing, wherever they come from. An agent that
+    exists stays. Needs the action manage_agents.
     """
+    UnsuppressAgent: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UnsuppressAgentRequest, _registry_pb2.UnsuppressAgentResponse]
+    """UnsuppressAgent lets definitions of a name contribute again. Needs the action manage_agents."""
     GetAgentDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetAgentDefinitionRequest, _registry_pb2.GetAgentDefinitionResponse]
     """GetAgentDefinition returns the definition of a slug that wins. Needs the action manage_agents."""
+    ReadDefinitionSeeds: _grpc.UnaryStreamMultiCallable[_registry_pb2.ReadDefinitionSeedsRequest, _registry_pb2.ReadDefinitionSeedsResponse]
+    """ReadDefinitionSeeds streams the texts that files of a slug's agent are to begin with, by the definition
+    that wins: file after file by name, in chunks of at most 64 KiB. A definition without seeds is an
+    empty stream. Needs the action manage_agents.
+    """
     ListAgentDefinitions: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListAgentDefinitionsRequest, _registry_pb2.ListAgentDefinitionsResponse]
     """ListAgentDefinitions lists the definitions that win, in the order in which their slugs were first
     declared. Needs the action manage_agents.
@@ -68,8 +75,8 @@ class RegistryServiceStub:
     """RegisterMemoryFileType adds a type of memory file, or replaces the one of that name. Needs the
     action manage_settings.
     """
-    DeregisterMemoryFileType: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeregisterMemoryFileTypeRequest, _registry_pb2.DeregisterMemoryFileTypeResponse]
-    """DeregisterMemoryFileType removes a type, also one of those that there are at first. Files stay.
+    UnregisterMemoryFileType: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UnregisterMemoryFileTypeRequest, _registry_pb2.UnregisterMemoryFileTypeResponse]
+    """UnregisterMemoryFileType removes a type, also one of those that there are at first. Files stay.
     Needs the action manage_settings.
     """
     ListMemoryFileTypes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListMemoryFileTypesRequest, _registry_pb2.ListMemoryFileTypesResponse]
@@ -97,11 +104,18 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     stays. Needs the action manage_agents.
     """
     SuppressAgent: _aio.UnaryUnaryMultiCallable[_registry_pb2.SuppressAgentRequest, _registry_pb2.SuppressAgentResponse]  # type: ignore[assignment]
-    """SuppressAgent keeps definitions of a name from contributing, wherever they come from, or lets
-    them again. An agent that exists stays. Needs the action manage_agents.
+    """SuppressAgent keeps definitions of a name from contributing, wherever they come from. An agent that
+    exists stays. Needs the action manage_agents.
     """
+    UnsuppressAgent: _aio.UnaryUnaryMultiCallable[_registry_pb2.UnsuppressAgentRequest, _registry_pb2.UnsuppressAgentResponse]  # type: ignore[assignment]
+    """UnsuppressAgent lets definitions of a name contribute again. Needs the action manage_agents."""
     GetAgentDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetAgentDefinitionRequest, _registry_pb2.GetAgentDefinitionResponse]  # type: ignore[assignment]
     """GetAgentDefinition returns the definition of a slug that wins. Needs the action manage_agents."""
+    ReadDefinitionSeeds: _aio.UnaryStreamMultiCallable[_registry_pb2.ReadDefinitionSeedsRequest, _registry_pb2.ReadDefinitionSeedsResponse]  # type: ignore[assignment]
+    """ReadDefinitionSeeds streams the texts that files of a slug's agent are to begin with, by the definition
+    that wins: file after file by name, in chunks of at most 64 KiB. A definition without seeds is an
+    empty stream. Needs the action manage_agents.
+    """
     ListAgentDefinitions: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListAgentDefinitionsRequest, _registry_pb2.ListAgentDefinitionsResponse]  # type: ignore[assignment]
     """ListAgentDefinitions lists the definitions that win, in the order in which their slugs were first
     declared. Needs the action manage_agents.
@@ -115,8 +129,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """RegisterMemoryFileType adds a type of memory file, or replaces the one of that name. Needs the
     action manage_settings.
     """
-    DeregisterMemoryFileType: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeregisterMemoryFileTypeRequest, _registry_pb2.DeregisterMemoryFileTypeResponse]  # type: ignore[assignment]
-    """DeregisterMemoryFileType removes a type, also one of those that there are at first. Files stay.
+    UnregisterMemoryFileType: _aio.UnaryUnaryMultiCallable[_registry_pb2.UnregisterMemoryFileTypeRequest, _registry_pb2.UnregisterMemoryFileTypeResponse]  # type: ignore[assignment]
+    """UnregisterMemoryFileType removes a type, also one of those that there are at first. Files stay.
     Needs the action manage_settings.
     """
     ListMemoryFileTypes: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListMemoryFileTypesRequest, _registry_pb2.ListMemoryFileTypesResponse]  # type: ignore[assignment]
@@ -159,9 +173,17 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.SuppressAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.SuppressAgentResponse, _abc.Awaitable[_registry_pb2.SuppressAgentResponse]]:
-        """SuppressAgent keeps definitions of a name from contributing, wherever they come from, or lets
-        them again. An agent that exists stays. Needs the action manage_agents.
+        """SuppressAgent keeps definitions of a name from contributing, wherever they come from. An agent that
+        exists stays. Needs the action manage_agents.
         """
+
+    @_abc_1.abstractmethod
+    def UnsuppressAgent(
+        self,
+        request: _registry_pb2.UnsuppressAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.UnsuppressAgentResponse, _abc.Awaitable[_registry_pb2.UnsuppressAgentResponse]]:
+        """UnsuppressAgent lets definitions of a name contribute again. Needs the action manage_agents."""
 
     @_abc_1.abstractmethod
     def GetAgentDefinition(
@@ -170,6 +192,17 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.GetAgentDefinitionResponse, _abc.Awaitable[_registry_pb2.GetAgentDefinitionResponse]]:
         """GetAgentDefinition returns the definition of a slug that wins. Needs the action manage_agents."""
+
+    @_abc_1.abstractmethod
+    def ReadDefinitionSeeds(
+        self,
+        request: _registry_pb2.ReadDefinitionSeedsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_registry_pb2.ReadDefinitionSeedsResponse], _abc.AsyncIterator[_registry_pb2.ReadDefinitionSeedsResponse]]:
+        """ReadDefinitionSeeds streams the texts that files of a slug's agent are to begin with, by the definition
+        that wins: file after file by name, in chunks of at most 64 KiB. A definition without seeds is an
+        empty stream. Needs the action manage_agents.
+        """
 
     @_abc_1.abstractmethod
     def ListAgentDefinitions(
@@ -203,12 +236,12 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def DeregisterMemoryFileType(
+    def UnregisterMemoryFileType(
         self,
-        request: _registry_pb2.DeregisterMemoryFileTypeRequest,
+        request: _registry_pb2.UnregisterMemoryFileTypeRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_registry_pb2.DeregisterMemoryFileTypeResponse, _abc.Awaitable[_registry_pb2.DeregisterMemoryFileTypeResponse]]:
-        """DeregisterMemoryFileType removes a type, also one of those that there are at first. Files stay.
+    ) -> _typing.Union[_registry_pb2.UnregisterMemoryFileTypeResponse, _abc.Awaitable[_registry_pb2.UnregisterMemoryFileTypeResponse]]:
+        """UnregisterMemoryFileType removes a type, also one of those that there are at first. Files stay.
         Needs the action manage_settings.
         """
 

@@ -27,21 +27,22 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61\x63\x63redit/v1/scope.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\xa7\x02\n\x13ResolveScopeRequest\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01R\x05token\x12\x1f\n\x07user_id\x18\x02 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06userId\x12\x31\n\x05\x61gent\x18\x03 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x01R\x05\x61gent\x12:\n\x0cminimum_role\x18\x04 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x01R\x0bminimumRole\x12\x1f\n\x07site_id\x18\x05 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06siteId\x12@\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"+\n\x08\x41gentSet\x12\x1f\n\tagent_ids\x18\x01 \x03(\x03\x42\x02\x30\x01R\x08\x61gentIds\"\xfe\x01\n\x05Scope\x12\x1d\n\tall_users\x18\x01 \x01(\x08H\x00R\x08\x61llUsers\x12\x1d\n\x07user_id\x18\x02 \x01(\x03\x42\x02\x30\x01H\x00R\x06userId\x12\x1f\n\nall_agents\x18\x03 \x01(\x08H\x01R\tallAgents\x12\x1f\n\x08\x61gent_id\x18\x04 \x01(\x03\x42\x02\x30\x01H\x01R\x07\x61gentId\x12\x34\n\tagent_set\x18\x05 \x01(\x0b\x32\x15.accredit.v1.AgentSetH\x01R\x08\x61gentSet\x12,\n\x10\x64\x65\x66\x61ult_agent_id\x18\x06 \x01(\x03\x42\x02\x30\x01R\x0e\x64\x65\x66\x61ultAgentIdB\x07\n\x05usersB\x08\n\x06\x61gents\"\xdc\x01\n\x14ResolveScopeResponse\x12*\n\x05scope\x18\x01 \x01(\x0b\x32\x12.accredit.v1.ScopeH\x00R\x05scope\x12-\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DenialH\x00R\x06\x64\x65nial\x12\x34\n\tprincipal\x18\x03 \x01(\x0b\x32\x16.accredit.v1.PrincipalR\tprincipal\x12(\n\x05\x62\x61sis\x18\x04 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sisB\t\n\x07outcome\"F\n\x08Resource\x12\x1b\n\x07user_id\x18\x01 \x01(\x03\x42\x02\x30\x01R\x06userId\x12\x1d\n\x08\x61gent_id\x18\x02 \x01(\x03\x42\x02\x30\x01R\x07\x61gentId\"\x8d\x02\n\x14\x43heckResourceRequest\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01R\x05token\x12\x37\n\x08resource\x18\x02 \x01(\x0b\x32\x15.accredit.v1.ResourceB\x04\xe2\x41\x01\x02R\x08resource\x12:\n\x0cminimum_role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x01R\x0bminimumRole\x12\x1f\n\x07site_id\x18\x04 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06siteId\x12@\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"\xb3\x01\n\x15\x43heckResourceResponse\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x16.accredit.v1.PrincipalH\x00R\tprincipal\x12-\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DenialH\x00R\x06\x64\x65nial\x12(\n\x05\x62\x61sis\x18\x03 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sisB\t\n\x07outcome2\xfb\x01\n\x0cScopeService\x12t\n\x0cResolveScope\x12 .accredit.v1.ResolveScopeRequest\x1a!.accredit.v1.ResolveScopeResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/scope:resolve:\x01*\x12u\n\rCheckResource\x12!.accredit.v1.CheckResourceRequest\x1a\".accredit.v1.CheckResourceResponse\"\x1d\x90\x02\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/scope:check:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61\x63\x63redit/v1/scope.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\xd9\x02\n\x13ResolveScopeRequest\x12\x1b\n\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x05token\x12\x18\n\x06\x63\x61ller\x18\x07 \x01(\x08H\x00R\x06\x63\x61ller\x12.\n\x04user\x18\x02 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x01R\x04user\x12\x31\n\x05\x61gent\x18\x03 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x01R\x05\x61gent\x12:\n\x0cminimum_role\x18\x04 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x02R\x0bminimumRole\x12\x1f\n\x07site_id\x18\x05 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06siteId\x12@\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistencyB\t\n\x07subject\"+\n\x08\x41gentSet\x12\x1f\n\tagent_ids\x18\x01 \x03(\x03\x42\x02\x30\x01R\x08\x61gentIds\"\xfe\x01\n\x05Scope\x12\x1d\n\tall_users\x18\x01 \x01(\x08H\x00R\x08\x61llUsers\x12\x1d\n\x07user_id\x18\x02 \x01(\x03\x42\x02\x30\x01H\x00R\x06userId\x12\x1f\n\nall_agents\x18\x03 \x01(\x08H\x01R\tallAgents\x12\x1f\n\x08\x61gent_id\x18\x04 \x01(\x03\x42\x02\x30\x01H\x01R\x07\x61gentId\x12\x34\n\tagent_set\x18\x05 \x01(\x0b\x32\x15.accredit.v1.AgentSetH\x01R\x08\x61gentSet\x12,\n\x10\x64\x65\x66\x61ult_agent_id\x18\x06 \x01(\x03\x42\x02\x30\x01R\x0e\x64\x65\x66\x61ultAgentIdB\x07\n\x05usersB\x08\n\x06\x61gents\"\xdc\x01\n\x14ResolveScopeResponse\x12*\n\x05scope\x18\x01 \x01(\x0b\x32\x12.accredit.v1.ScopeH\x00R\x05scope\x12-\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DenialH\x00R\x06\x64\x65nial\x12\x34\n\tprincipal\x18\x03 \x01(\x0b\x32\x16.accredit.v1.PrincipalR\tprincipal\x12(\n\x05\x62\x61sis\x18\x04 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sisB\t\n\x07outcome\"\x88\x01\n\x08Resource\x12-\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefH\x00R\x05\x61gent\x12*\n\x04user\x18\x02 \x01(\x0b\x32\x14.accredit.v1.UserRefH\x00R\x04user\x12\x18\n\x06shared\x18\x03 \x01(\x08H\x00R\x06sharedB\x07\n\x05owner\"\xb0\x02\n\x14\x43heckResourceRequest\x12\x1b\n\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x05token\x12\x18\n\x06\x63\x61ller\x18\x06 \x01(\x08H\x00R\x06\x63\x61ller\x12\x37\n\x08resource\x18\x02 \x01(\x0b\x32\x15.accredit.v1.ResourceB\x04\xe2\x41\x01\x02R\x08resource\x12:\n\x0cminimum_role\x18\x03 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x02R\x0bminimumRole\x12\x1f\n\x07site_id\x18\x04 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x01R\x06siteId\x12@\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistencyB\t\n\x07subject\"\xb3\x01\n\x15\x43heckResourceResponse\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x16.accredit.v1.PrincipalH\x00R\tprincipal\x12-\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x13.accredit.v1.DenialH\x00R\x06\x64\x65nial\x12(\n\x05\x62\x61sis\x18\x03 \x01(\x0b\x32\x12.accredit.v1.BasisR\x05\x62\x61sisB\t\n\x07outcome2\xfb\x01\n\x0cScopeService\x12t\n\x0cResolveScope\x12 .accredit.v1.ResolveScopeRequest\x1a!.accredit.v1.ResolveScopeResponse\"\x1f\x90\x02\x02\x82\xd3\xe4\x93\x02\x16\"\x11/v1/scope:resolve:\x01*\x12u\n\rCheckResource\x12!.accredit.v1.CheckResourceRequest\x1a\".accredit.v1.CheckResourceResponse\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/scope:check:\x01*B\xb6\x01\n\x1dio.github.accreditregistry.v1B\nScopeProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'accredit.v1.scope_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\035io.github.accreditregistry.v1B\nScopeProtoP\001ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\252\002\013Accredit.V1\312\002\013Accredit\\V1\342\002\024Accredit\\V1\\Metadata\352\002\014Accredit::V1'
   _globals['_RESOLVESCOPEREQUEST'].fields_by_name['token']._loaded_options = None
-  _globals['_RESOLVESCOPEREQUEST'].fields_by_name['token']._serialized_options = b'\200\001\001\342A\001\001'
-  _globals['_RESOLVESCOPEREQUEST'].fields_by_name['user_id']._loaded_options = None
-  _globals['_RESOLVESCOPEREQUEST'].fields_by_name['user_id']._serialized_options = b'0\001\342A\001\001'
+  _globals['_RESOLVESCOPEREQUEST'].fields_by_name['token']._serialized_options = b'\200\001\001'
+  _globals['_RESOLVESCOPEREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_RESOLVESCOPEREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\001'
   _globals['_RESOLVESCOPEREQUEST'].fields_by_name['agent']._loaded_options = None
   _globals['_RESOLVESCOPEREQUEST'].fields_by_name['agent']._serialized_options = b'\342A\001\001'
   _globals['_RESOLVESCOPEREQUEST'].fields_by_name['minimum_role']._loaded_options = None
-  _globals['_RESOLVESCOPEREQUEST'].fields_by_name['minimum_role']._serialized_options = b'\342A\001\001'
+  _globals['_RESOLVESCOPEREQUEST'].fields_by_name['minimum_role']._serialized_options = b'\342A\001\002'
   _globals['_RESOLVESCOPEREQUEST'].fields_by_name['site_id']._loaded_options = None
   _globals['_RESOLVESCOPEREQUEST'].fields_by_name['site_id']._serialized_options = b'0\001\342A\001\001'
   _globals['_RESOLVESCOPEREQUEST'].fields_by_name['consistency']._loaded_options = None
@@ -54,38 +55,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCOPE'].fields_by_name['agent_id']._serialized_options = b'0\001'
   _globals['_SCOPE'].fields_by_name['default_agent_id']._loaded_options = None
   _globals['_SCOPE'].fields_by_name['default_agent_id']._serialized_options = b'0\001'
-  _globals['_RESOURCE'].fields_by_name['user_id']._loaded_options = None
-  _globals['_RESOURCE'].fields_by_name['user_id']._serialized_options = b'0\001'
-  _globals['_RESOURCE'].fields_by_name['agent_id']._loaded_options = None
-  _globals['_RESOURCE'].fields_by_name['agent_id']._serialized_options = b'0\001'
   _globals['_CHECKRESOURCEREQUEST'].fields_by_name['token']._loaded_options = None
-  _globals['_CHECKRESOURCEREQUEST'].fields_by_name['token']._serialized_options = b'\200\001\001\342A\001\001'
+  _globals['_CHECKRESOURCEREQUEST'].fields_by_name['token']._serialized_options = b'\200\001\001'
   _globals['_CHECKRESOURCEREQUEST'].fields_by_name['resource']._loaded_options = None
   _globals['_CHECKRESOURCEREQUEST'].fields_by_name['resource']._serialized_options = b'\342A\001\002'
   _globals['_CHECKRESOURCEREQUEST'].fields_by_name['minimum_role']._loaded_options = None
-  _globals['_CHECKRESOURCEREQUEST'].fields_by_name['minimum_role']._serialized_options = b'\342A\001\001'
+  _globals['_CHECKRESOURCEREQUEST'].fields_by_name['minimum_role']._serialized_options = b'\342A\001\002'
   _globals['_CHECKRESOURCEREQUEST'].fields_by_name['site_id']._loaded_options = None
   _globals['_CHECKRESOURCEREQUEST'].fields_by_name['site_id']._serialized_options = b'0\001\342A\001\001'
   _globals['_CHECKRESOURCEREQUEST'].fields_by_name['consistency']._loaded_options = None
   _globals['_CHECKRESOURCEREQUEST'].fields_by_name['consistency']._serialized_options = b'\342A\001\001'
   _globals['_SCOPESERVICE'].methods_by_name['ResolveScope']._loaded_options = None
-  _globals['_SCOPESERVICE'].methods_by_name['ResolveScope']._serialized_options = b'\220\002\001\202\323\344\223\002\026\"\021/v1/scope:resolve:\001*'
+  _globals['_SCOPESERVICE'].methods_by_name['ResolveScope']._serialized_options = b'\220\002\002\202\323\344\223\002\026\"\021/v1/scope:resolve:\001*'
   _globals['_SCOPESERVICE'].methods_by_name['CheckResource']._loaded_options = None
-  _globals['_SCOPESERVICE'].methods_by_name['CheckResource']._serialized_options = b'\220\002\001\202\323\344\223\002\024\"\017/v1/scope:check:\001*'
+  _globals['_SCOPESERVICE'].methods_by_name['CheckResource']._serialized_options = b'\220\002\002\202\323\344\223\002\024\"\017/v1/scope:check:\001*'
   _globals['_RESOLVESCOPEREQUEST']._serialized_start=129
-  _globals['_RESOLVESCOPEREQUEST']._serialized_end=424
-  _globals['_AGENTSET']._serialized_start=426
-  _globals['_AGENTSET']._serialized_end=469
-  _globals['_SCOPE']._serialized_start=472
-  _globals['_SCOPE']._serialized_end=726
-  _globals['_RESOLVESCOPERESPONSE']._serialized_start=729
-  _globals['_RESOLVESCOPERESPONSE']._serialized_end=949
-  _globals['_RESOURCE']._serialized_start=951
-  _globals['_RESOURCE']._serialized_end=1021
-  _globals['_CHECKRESOURCEREQUEST']._serialized_start=1024
-  _globals['_CHECKRESOURCEREQUEST']._serialized_end=1293
-  _globals['_CHECKRESOURCERESPONSE']._serialized_start=1296
-  _globals['_CHECKRESOURCERESPONSE']._serialized_end=1475
-  _globals['_SCOPESERVICE']._serialized_start=1478
-  _globals['_SCOPESERVICE']._serialized_end=1729
+  _globals['_RESOLVESCOPEREQUEST']._serialized_end=474
+  _globals['_AGENTSET']._serialized_start=476
+  _globals['_AGENTSET']._serialized_end=519
+  _globals['_SCOPE']._serialized_start=522
+  _globals['_SCOPE']._serialized_end=776
+  _globals['_RESOLVESCOPERESPONSE']._serialized_start=779
+  _globals['_RESOLVESCOPERESPONSE']._serialized_end=999
+  _globals['_RESOURCE']._serialized_start=1002
+  _globals['_RESOURCE']._serialized_end=1138
+  _globals['_CHECKRESOURCEREQUEST']._serialized_start=1141
+  _globals['_CHECKRESOURCEREQUEST']._serialized_end=1445
+  _globals['_CHECKRESOURCERESPONSE']._serialized_start=1448
+  _globals['_CHECKRESOURCERESPONSE']._serialized_end=1627
+  _globals['_SCOPESERVICE']._serialized_start=1630
+  _globals['_SCOPESERVICE']._serialized_end=1881
 # @@protoc_insertion_point(module_scope)

@@ -26,23 +26,31 @@ class ResolveScopeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
-    USER_ID_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
     MINIMUM_ROLE_FIELD_NUMBER: _builtins.int
     SITE_ID_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The whole text of the bearer's token. Empty: the caller itself."""
-    user_id: _builtins.int
-    """Only this user's rows. A principal without manage_agents always gets itself, whoever is named
-    here. Unset or 0: with manage_agents everybody's, else the principal's own.
+    """The bearer of this token: the whole text that somebody presented, without "Bearer". Anything but a
+    live token of this store, also an empty text, is a denial, TOKEN_INVALID.
     """
+    caller: _builtins.bool
+    """The caller itself. Must be true if set."""
     minimum_role: _types_pb2.Role.ValueType
-    """The least role on the agent that will do. Unset: VIEWER."""
+    """The least role on the agent that will do."""
     site_id: _builtins.int
     """On which site. 0: the site of the accredit-site metadata; without that, sites do not filter
     agents that are not named.
     """
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """Only this user's rows. A principal without manage_agents is always answered its own user_id,
+        whoever is named here; the scope says so. Unset: with manage_agents everybody's, else the
+        principal's own. A login that nobody has is NOT_FOUND, USER_NOT_FOUND, where it would count.
+        """
+
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """Only this agent's rows. Unset: with manage_agents all, else those of every agent that the
@@ -57,17 +65,20 @@ class ResolveScopeRequest(_message.Message):
         self,
         *,
         token: _builtins.str = ...,
-        user_id: _builtins.int = ...,
+        caller: _builtins.bool = ...,
+        user: _types_pb2.UserRef | None = ...,
         agent: _types_pb2.AgentRef | None = ...,
         minimum_role: _types_pb2.Role.ValueType = ...,
         site_id: _builtins.int = ...,
         consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "caller", b"caller", "consistency", b"consistency", "subject", b"subject", "token", b"token", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "minimum_role", b"minimum_role", "site_id", b"site_id", "token", b"token", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "caller", b"caller", "consistency", b"consistency", "minimum_role", b"minimum_role", "site_id", b"site_id", "subject", b"subject", "token", b"token", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["token", "caller"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
 Global___ResolveScopeRequest: _TypeAlias = ResolveScopeRequest  # noqa: Y015
 
@@ -196,27 +207,37 @@ Global___ResolveScopeResponse: _TypeAlias = ResolveScopeResponse  # noqa: Y015
 
 @_typing.final
 class Resource(_message.Message):
-    """Resource is a row of the asking service."""
+    """Resource is a row of the asking service, by what it carries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    USER_ID_FIELD_NUMBER: _builtins.int
-    AGENT_ID_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    """The user_id that it carries. 0: shared by all."""
-    agent_id: _builtins.int
-    """The agent_id that it carries. 0: none."""
+    AGENT_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    SHARED_FIELD_NUMBER: _builtins.int
+    shared: _builtins.bool
+    """Nobody: all share it. Must be true if set."""
+    @_builtins.property
+    def agent(self) -> _types_pb2.AgentRef:
+        """This agent."""
+
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """This user, and no agent."""
+
     def __init__(
         self,
         *,
-        user_id: _builtins.int = ...,
-        agent_id: _builtins.int = ...,
+        agent: _types_pb2.AgentRef | None = ...,
+        user: _types_pb2.UserRef | None = ...,
+        shared: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "owner", b"owner", "shared", b"shared", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "owner", b"owner", "shared", b"shared", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_owner: _TypeAlias = _typing.Literal["agent", "user", "shared"]  # noqa: Y015
+    _WhichOneofArgType_owner: _TypeAlias = _typing.Literal["owner", b"owner"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_owner) -> _WhichOneofReturnType_owner | None: ...
 
 Global___Resource: _TypeAlias = Resource  # noqa: Y015
 
@@ -227,14 +248,19 @@ class CheckResourceRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
     RESOURCE_FIELD_NUMBER: _builtins.int
     MINIMUM_ROLE_FIELD_NUMBER: _builtins.int
     SITE_ID_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The whole text of the bearer's token. Empty: the caller itself."""
+    """The bearer of this token: the whole text that somebody presented, without "Bearer". Anything but a
+    live token of this store, also an empty text, is a denial, TOKEN_INVALID.
+    """
+    caller: _builtins.bool
+    """The caller itself. Must be true if set."""
     minimum_role: _types_pb2.Role.ValueType
-    """The least role on its agent that will do. Unset: VIEWER."""
+    """The least role that will do: on the row's agent, else what the principal's credential reaches."""
     site_id: _builtins.int
     """On which site. 0: the site of the accredit-site metadata, else none is stated."""
     @_builtins.property
@@ -249,16 +275,19 @@ class CheckResourceRequest(_message.Message):
         self,
         *,
         token: _builtins.str = ...,
+        caller: _builtins.bool = ...,
         resource: Global___Resource | None = ...,
         minimum_role: _types_pb2.Role.ValueType = ...,
         site_id: _builtins.int = ...,
         consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "resource", b"resource"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "consistency", b"consistency", "resource", b"resource", "subject", b"subject", "token", b"token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "minimum_role", b"minimum_role", "resource", b"resource", "site_id", b"site_id", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "consistency", b"consistency", "minimum_role", b"minimum_role", "resource", b"resource", "site_id", b"site_id", "subject", b"subject", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["token", "caller"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
 Global___CheckResourceRequest: _TypeAlias = CheckResourceRequest  # noqa: Y015
 

@@ -30,7 +30,8 @@ class ScopeServiceStub(object):
     flows, jobs or notes that carry a user_id and an agent_id, and asks here what to filter by.
 
     "Everything" is always said in so many words; an answer that is not understood means nothing.
-    Asking about oneself needs nothing, asking about another token's bearer the action authenticate.
+    Asking about oneself needs nothing, asking about another token's bearer the action authenticate. What
+    AuthService says of texts and secrets holds here too.
     """
 
     def __init__(self, channel):
@@ -56,7 +57,8 @@ class ScopeServiceServicer(object):
     flows, jobs or notes that carry a user_id and an agent_id, and asks here what to filter by.
 
     "Everything" is always said in so many words; an answer that is not understood means nothing.
-    Asking about oneself needs nothing, asking about another token's bearer the action authenticate.
+    Asking about oneself needs nothing, asking about another token's bearer the action authenticate. What
+    AuthService says of texts and secrets holds here too.
     """
 
     def ResolveScope(self, request, context):
@@ -67,10 +69,11 @@ class ScopeServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CheckResource(self, request, context):
-        """CheckResource says whether a principal may touch a row that carries a user_id and an agent_id.
+        """CheckResource says whether a principal may touch a row of the asking service.
 
-        With an agent_id the principal needs a role on that agent. Without, the row is shared if its
-        user_id is 0, and belongs to that user otherwise; a principal with manage_agents may anyway.
+        A row that carries an agent takes a role on that agent. A row that carries only a user is that
+        user's and an administrator's: it takes being the user in person, or manage_agents. A shared row is
+        everybody's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,7 +105,8 @@ class ScopeService(object):
     flows, jobs or notes that carry a user_id and an agent_id, and asks here what to filter by.
 
     "Everything" is always said in so many words; an answer that is not understood means nothing.
-    Asking about oneself needs nothing, asking about another token's bearer the action authenticate.
+    Asking about oneself needs nothing, asking about another token's bearer the action authenticate. What
+    AuthService says of texts and secrets holds here too.
     """
 
     @staticmethod

@@ -31,7 +31,8 @@ class ScopeServiceStub:
     flows, jobs or notes that carry a user_id and an agent_id, and asks here what to filter by.
 
     "Everything" is always said in so many words; an answer that is not understood means nothing.
-    Asking about oneself needs nothing, asking about another token's bearer the action authenticate.
+    Asking about oneself needs nothing, asking about another token's bearer the action authenticate. What
+    AuthService says of texts and secrets holds here too.
     """
 
     @_typing.overload
@@ -41,10 +42,11 @@ class ScopeServiceStub:
     ResolveScope: _grpc.UnaryUnaryMultiCallable[_scope_pb2.ResolveScopeRequest, _scope_pb2.ResolveScopeResponse]
     """ResolveScope says which user_id and which agent_id a principal's queries filter by."""
     CheckResource: _grpc.UnaryUnaryMultiCallable[_scope_pb2.CheckResourceRequest, _scope_pb2.CheckResourceResponse]
-    """CheckResource says whether a principal may touch a row that carries a user_id and an agent_id.
+    """CheckResource says whether a principal may touch a row of the asking service.
 
-    With an agent_id the principal needs a role on that agent. Without, the row is shared if its
-    user_id is 0, and belongs to that user otherwise; a principal with manage_agents may anyway.
+    A row that carries an agent takes a role on that agent. A row that carries only a user is that
+    user's and an administrator's: it takes being the user in person, or manage_agents. A shared row is
+    everybody's.
     """
 
 @_typing.type_check_only
@@ -53,17 +55,19 @@ class ScopeServiceAsyncStub(ScopeServiceStub):
     flows, jobs or notes that carry a user_id and an agent_id, and asks here what to filter by.
 
     "Everything" is always said in so many words; an answer that is not understood means nothing.
-    Asking about oneself needs nothing, asking about another token's bearer the action authenticate.
+    Asking about oneself needs nothing, asking about another token's bearer the action authenticate. What
+    AuthService says of texts and secrets holds here too.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ResolveScope: _aio.UnaryUnaryMultiCallable[_scope_pb2.ResolveScopeRequest, _scope_pb2.ResolveScopeResponse]  # type: ignore[assignment]
     """ResolveScope says which user_id and which agent_id a principal's queries filter by."""
     CheckResource: _aio.UnaryUnaryMultiCallable[_scope_pb2.CheckResourceRequest, _scope_pb2.CheckResourceResponse]  # type: ignore[assignment]
-    """CheckResource says whether a principal may touch a row that carries a user_id and an agent_id.
+    """CheckResource says whether a principal may touch a row of the asking service.
 
-    With an agent_id the principal needs a role on that agent. Without, the row is shared if its
-    user_id is 0, and belongs to that user otherwise; a principal with manage_agents may anyway.
+    A row that carries an agent takes a role on that agent. A row that carries only a user is that
+    user's and an administrator's: it takes being the user in person, or manage_agents. A shared row is
+    everybody's.
     """
 
 class ScopeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -71,7 +75,8 @@ class ScopeServiceServicer(metaclass=_abc_1.ABCMeta):
     flows, jobs or notes that carry a user_id and an agent_id, and asks here what to filter by.
 
     "Everything" is always said in so many words; an answer that is not understood means nothing.
-    Asking about oneself needs nothing, asking about another token's bearer the action authenticate.
+    Asking about oneself needs nothing, asking about another token's bearer the action authenticate. What
+    AuthService says of texts and secrets holds here too.
     """
 
     @_abc_1.abstractmethod
@@ -88,10 +93,11 @@ class ScopeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _scope_pb2.CheckResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scope_pb2.CheckResourceResponse, _abc.Awaitable[_scope_pb2.CheckResourceResponse]]:
-        """CheckResource says whether a principal may touch a row that carries a user_id and an agent_id.
+        """CheckResource says whether a principal may touch a row of the asking service.
 
-        With an agent_id the principal needs a role on that agent. Without, the row is shared if its
-        user_id is 0, and belongs to that user otherwise; a principal with manage_agents may anyway.
+        A row that carries an agent takes a role on that agent. A row that carries only a user is that
+        user's and an administrator's: it takes being the user in person, or manage_agents. A shared row is
+        everybody's.
         """
 
 def add_ScopeServiceServicer_to_server(servicer: ScopeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

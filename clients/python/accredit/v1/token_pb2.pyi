@@ -118,7 +118,7 @@ class CreateTokenRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENT_FIELD_NUMBER: _builtins.int
-    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     CEILING_FIELD_NUMBER: _builtins.int
     FULL_RIGHTS_FIELD_NUMBER: _builtins.int
@@ -126,8 +126,6 @@ class CreateTokenRequest(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    """A user, active."""
     label: _builtins.str
     """What it is for. One line, at most 200 characters."""
     full_rights: _builtins.bool
@@ -141,6 +139,10 @@ class CreateTokenRequest(_message.Message):
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """An agent."""
+
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """An active user: the calling one or, with manage_users and manage_agents, another."""
 
     @_builtins.property
     def ceiling(self) -> _types_pb2.Ceiling:
@@ -158,7 +160,7 @@ class CreateTokenRequest(_message.Message):
         self,
         *,
         agent: _types_pb2.AgentRef | None = ...,
-        user_id: _builtins.int = ...,
+        user: _types_pb2.UserRef | None = ...,
         label: _builtins.str = ...,
         ceiling: _types_pb2.Ceiling | None = ...,
         full_rights: _builtins.bool = ...,
@@ -167,13 +169,13 @@ class CreateTokenRequest(_message.Message):
         ttl: _duration_pb2.Duration | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "ceiling", b"ceiling", "expiration", b"expiration", "expire_time", b"expire_time", "full_rights", b"full_rights", "holder", b"holder", "rights", b"rights", "ttl", b"ttl", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "ceiling", b"ceiling", "expiration", b"expiration", "expire_time", b"expire_time", "full_rights", b"full_rights", "holder", b"holder", "rights", b"rights", "ttl", b"ttl", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_as_owner", b"act_as_owner", "agent", b"agent", "ceiling", b"ceiling", "expiration", b"expiration", "expire_time", b"expire_time", "full_rights", b"full_rights", "holder", b"holder", "label", b"label", "request_id", b"request_id", "rights", b"rights", "ttl", b"ttl", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_as_owner", b"act_as_owner", "agent", b"agent", "ceiling", b"ceiling", "expiration", b"expiration", "expire_time", b"expire_time", "full_rights", b"full_rights", "holder", b"holder", "label", b"label", "request_id", b"request_id", "rights", b"rights", "ttl", b"ttl", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_expiration: _TypeAlias = _typing.Literal["expire_time", "ttl"]  # noqa: Y015
     _WhichOneofArgType_expiration: _TypeAlias = _typing.Literal["expiration", b"expiration"]  # noqa: Y015
-    _WhichOneofReturnType_holder: _TypeAlias = _typing.Literal["agent", "user_id"]  # noqa: Y015
+    _WhichOneofReturnType_holder: _TypeAlias = _typing.Literal["agent", "user"]  # noqa: Y015
     _WhichOneofArgType_holder: _TypeAlias = _typing.Literal["holder", b"holder"]  # noqa: Y015
     _WhichOneofReturnType_rights: _TypeAlias = _typing.Literal["ceiling", "full_rights"]  # noqa: Y015
     _WhichOneofArgType_rights: _TypeAlias = _typing.Literal["rights", b"rights"]  # noqa: Y015
@@ -277,22 +279,26 @@ class ListTokensRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENT_FIELD_NUMBER: _builtins.int
-    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     SHOW_INACTIVE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    """A user's."""
     show_inactive: _builtins.bool
     """True: also those that are revoked or expired."""
     page_size: _builtins.int
-    """How many at most. 0: 50. More than 500 counts as 500."""
+    """How many at most. 0: 50. More than 500 counts as 500. A page ends early before it is too large for
+    one reply.
+    """
     page_token: _builtins.str
     """next_page_token of the page before."""
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """An agent's."""
+
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """A user's."""
 
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
@@ -302,17 +308,17 @@ class ListTokensRequest(_message.Message):
         self,
         *,
         agent: _types_pb2.AgentRef | None = ...,
-        user_id: _builtins.int = ...,
+        user: _types_pb2.UserRef | None = ...,
         show_inactive: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "holder", b"holder", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "holder", b"holder", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "holder", b"holder", "page_size", b"page_size", "page_token", b"page_token", "show_inactive", b"show_inactive", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "holder", b"holder", "page_size", b"page_size", "page_token", b"page_token", "show_inactive", b"show_inactive", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_holder: _TypeAlias = _typing.Literal["agent", "user_id"]  # noqa: Y015
+    _WhichOneofReturnType_holder: _TypeAlias = _typing.Literal["agent", "user"]  # noqa: Y015
     _WhichOneofArgType_holder: _TypeAlias = _typing.Literal["holder", b"holder"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_holder) -> _WhichOneofReturnType_holder | None: ...
 
@@ -554,27 +560,29 @@ class RevokeUserTokensRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     INCLUDE_MINTED_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    """Whose tokens. Unset or 0: the acting user's."""
     include_minted: _builtins.bool
     """True: also every live token that this user minted for an agent or for another user, and every
     one that was minted or rotated with one of those.
     """
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""
+    @_builtins.property
+    def user(self) -> _types_pb2.UserRef:
+        """Whose tokens."""
+
     def __init__(
         self,
         *,
-        user_id: _builtins.int = ...,
+        user: _types_pb2.UserRef | None = ...,
         include_minted: _builtins.bool = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_minted", b"include_minted", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_minted", b"include_minted", "request_id", b"request_id", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

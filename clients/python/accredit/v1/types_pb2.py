@@ -26,13 +26,14 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61\x63\x63redit/v1/types.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"S\n\x08\x41gentRef\x12\x1f\n\x08\x61gent_id\x18\x01 \x01(\x03\x42\x02\x30\x01H\x00R\x07\x61gentId\x12\x1f\n\nagent_slug\x18\x02 \x01(\tH\x00R\tagentSlugB\x05\n\x03ref\"G\n\x07UserRef\x12\x1d\n\x07user_id\x18\x01 \x01(\x03\x42\x02\x30\x01H\x00R\x06userId\x12\x16\n\x05login\x18\x02 \x01(\tH\x00R\x05loginB\x05\n\x03ref\"N\n\x07SiteRef\x12\x1d\n\x07site_id\x18\x01 \x01(\x03\x42\x02\x30\x01H\x00R\x06siteId\x12\x1d\n\tsite_slug\x18\x02 \x01(\tH\x00R\x08siteSlugB\x05\n\x03ref\"@\n\x0cPrincipalRef\x12\x1d\n\x07user_id\x18\x01 \x01(\x03\x42\x02\x30\x01H\x00R\x06userIdB\x0b\n\tprincipalJ\x04\x08\x02\x10\n\"[\n\x07\x43\x65iling\x12,\n\x08max_role\x18\x01 \x01(\x0e\x32\x11.accredit.v1.RoleR\x07maxRole\x12\"\n\x0c\x63\x61pabilities\x18\x02 \x03(\tR\x0c\x63\x61pabilities\"\xa3\x01\n\x0b\x43onsistency\x12+\n\x10minimize_latency\x18\x01 \x01(\x08H\x00R\x0fminimizeLatency\x12+\n\x11\x61t_least_as_fresh\x18\x02 \x01(\tH\x00R\x0e\x61tLeastAsFresh\x12+\n\x10\x66ully_consistent\x18\x03 \x01(\x08H\x00R\x0f\x66ullyConsistentB\r\n\x0brequirement\"\xa7\x03\n\tPrincipal\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.accredit.v1.PrincipalKindB\x04\xe2\x41\x01\x03R\x04kind\x12\x1f\n\x07user_id\x18\x02 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x06userId\x12\x1a\n\x05login\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x05login\x12!\n\x08\x61gent_id\x18\x04 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x07\x61gentId\x12#\n\nagent_slug\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03R\tagentSlug\x12\x1f\n\x08token_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x07tokenId\x12\x32\n\x08max_role\x18\x07 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x03R\x07maxRole\x12(\n\x0c\x63\x61pabilities\x18\x08 \x03(\tB\x04\xe2\x41\x01\x03R\x0c\x63\x61pabilities\x12%\n\x0b\x66ull_rights\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03R\nfullRights\x12*\n\nsite_scope\x18\n \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03H\x00R\tsiteScope\x88\x01\x01\x42\r\n\x0b_site_scope\"]\n\x06\x44\x65nial\x12\x33\n\x06reason\x18\x01 \x01(\x0e\x32\x15.accredit.v1.DecisionB\x04\xe2\x41\x01\x03R\x06reason\x12\x1e\n\x07message\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x07message\"\x98\x01\n\x0c\x44\x65pendencies\x12\x1f\n\x08token_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x07tokenId\x12!\n\x08user_ids\x18\x02 \x03(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x07userIds\x12#\n\tagent_ids\x18\x03 \x03(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x08\x61gentIds\x12\x1f\n\x07site_id\x18\x04 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x06siteId\"\xbd\x01\n\x05\x42\x61sis\x12\x41\n\x0bvalid_until\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nvalidUntil\x12>\n\ndepends_on\x18\x02 \x01(\x0b\x32\x19.accredit.v1.DependenciesB\x04\xe2\x41\x01\x03R\tdependsOn\x12\x31\n\x11\x63onsistency_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x10\x63onsistencyToken*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x11\n\rROLE_OPERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03*\x85\x01\n\rPrincipalKind\x12\x1e\n\x1aPRINCIPAL_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13PRINCIPAL_KIND_USER\x10\x01\x12\x18\n\x14PRINCIPAL_KIND_AGENT\x10\x02\x12!\n\x1dPRINCIPAL_KIND_AGENT_AS_OWNER\x10\x03*\xe2\x02\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_ALLOWED\x10\x01\x12\x1a\n\x16\x44\x45\x43ISION_TOKEN_INVALID\x10\x02\x12\x1b\n\x17\x44\x45\x43ISION_AGENT_INACTIVE\x10\x03\x12\x1a\n\x16\x44\x45\x43ISION_USER_INACTIVE\x10\x04\x12\"\n\x1e\x44\x45\x43ISION_MINTER_WITHOUT_RIGHTS\x10\x05\x12\x1e\n\x1a\x44\x45\x43ISION_ROLE_INSUFFICIENT\x10\x06\x12\x1a\n\x16\x44\x45\x43ISION_SITE_REQUIRED\x10\x07\x12\x1a\n\x16\x44\x45\x43ISION_SITE_MISMATCH\x10\x08\x12\x1f\n\x1b\x44\x45\x43ISION_CAPABILITY_MISSING\x10\t\x12\x16\n\x12\x44\x45\x43ISION_NOT_OWNER\x10\n\x12\x1c\n\x18\x44\x45\x43ISION_AGENT_AMBIGUOUS\x10\x0b*\x8d\x01\n\nRoleSource\x12\x1b\n\x17ROLE_SOURCE_UNSPECIFIED\x10\x00\x12\x1d\n\x19ROLE_SOURCE_ADMINISTRATOR\x10\x01\x12\x15\n\x11ROLE_SOURCE_OWNER\x10\x02\x12\x15\n\x11ROLE_SOURCE_GRANT\x10\x03\x12\x15\n\x11ROLE_SOURCE_AGENT\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61\x63\x63redit/v1/types.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n\x08\x41gentRef\x12\x1f\n\x08\x61gent_id\x18\x01 \x01(\x03\x42\x02\x30\x01H\x00R\x07\x61gentId\x12\x1f\n\nagent_slug\x18\x02 \x01(\tH\x00R\tagentSlugB\x0c\n\nidentifier\"N\n\x07UserRef\x12\x1d\n\x07user_id\x18\x01 \x01(\x03\x42\x02\x30\x01H\x00R\x06userId\x12\x16\n\x05login\x18\x02 \x01(\tH\x00R\x05loginB\x0c\n\nidentifier\"U\n\x07SiteRef\x12\x1d\n\x07site_id\x18\x01 \x01(\x03\x42\x02\x30\x01H\x00R\x06siteId\x12\x1d\n\tsite_slug\x18\x02 \x01(\tH\x00R\x08siteSlugB\x0c\n\nidentifier\"X\n\x0cPrincipalRef\x12\x1d\n\x07user_id\x18\x01 \x01(\x03\x42\x02\x30\x01H\x00R\x06userId\x12\x16\n\x05login\x18\x02 \x01(\tH\x00R\x05loginB\x0b\n\tprincipalJ\x04\x08\x03\x10\n\"g\n\x07\x43\x65iling\x12\x32\n\x08max_role\x18\x01 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x02R\x07maxRole\x12(\n\x0c\x63\x61pabilities\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01R\x0c\x63\x61pabilities\"\xa3\x01\n\x0b\x43onsistency\x12+\n\x10minimize_latency\x18\x01 \x01(\x08H\x00R\x0fminimizeLatency\x12+\n\x11\x61t_least_as_fresh\x18\x02 \x01(\tH\x00R\x0e\x61tLeastAsFresh\x12+\n\x10\x66ully_consistent\x18\x03 \x01(\x08H\x00R\x0f\x66ullyConsistentB\r\n\x0brequirement\"\xa7\x03\n\tPrincipal\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.accredit.v1.PrincipalKindB\x04\xe2\x41\x01\x03R\x04kind\x12\x1f\n\x07user_id\x18\x02 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x06userId\x12\x1a\n\x05login\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x05login\x12!\n\x08\x61gent_id\x18\x04 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x07\x61gentId\x12#\n\nagent_slug\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03R\tagentSlug\x12\x1f\n\x08token_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x07tokenId\x12\x32\n\x08max_role\x18\x07 \x01(\x0e\x32\x11.accredit.v1.RoleB\x04\xe2\x41\x01\x03R\x07maxRole\x12(\n\x0c\x63\x61pabilities\x18\x08 \x03(\tB\x04\xe2\x41\x01\x03R\x0c\x63\x61pabilities\x12%\n\x0b\x66ull_rights\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03R\nfullRights\x12*\n\nsite_scope\x18\n \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03H\x00R\tsiteScope\x88\x01\x01\x42\r\n\x0b_site_scope\"]\n\x06\x44\x65nial\x12\x33\n\x06reason\x18\x01 \x01(\x0e\x32\x15.accredit.v1.DecisionB\x04\xe2\x41\x01\x03R\x06reason\x12\x1e\n\x07message\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x07message\"V\n\x07Subject\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x18.accredit.v1.SubjectKindR\x04kind\x12\x1d\n\nsubject_id\x18\x02 \x01(\tR\tsubjectId\"q\n\x08Position\x12\x1a\n\x05\x65poch\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x05\x65poch\x12\"\n\x08revision\x18\x02 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x08revision\x12%\n\x0bhash_prefix\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\nhashPrefix\"\xd4\x02\n\x05\x42\x61sis\x12\"\n\tcacheable\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x03R\tcacheable\x12\x41\n\x0bvalid_until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nvalidUntil\x12=\n\tjudged_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x08judgedAt\x12\x39\n\ndepends_on\x18\x04 \x03(\x0b\x32\x14.accredit.v1.SubjectB\x04\xe2\x41\x01\x03R\tdependsOn\x12\x37\n\x08position\x18\x0e \x01(\x0b\x32\x15.accredit.v1.PositionB\x04\xe2\x41\x01\x03R\x08position\x12\x31\n\x11\x63onsistency_token\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03R\x10\x63onsistencyToken*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x11\n\rROLE_OPERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03*\xa8\x01\n\rPrincipalKind\x12\x1e\n\x1aPRINCIPAL_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13PRINCIPAL_KIND_USER\x10\x01\x12\x18\n\x14PRINCIPAL_KIND_AGENT\x10\x02\x12!\n\x1dPRINCIPAL_KIND_AGENT_AS_OWNER\x10\x03\x12!\n\x1dPRINCIPAL_KIND_AGENT_IMPORTED\x10\x04*\xe2\x02\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_ALLOWED\x10\x01\x12\x1a\n\x16\x44\x45\x43ISION_TOKEN_INVALID\x10\x02\x12\x1b\n\x17\x44\x45\x43ISION_AGENT_INACTIVE\x10\x03\x12\x1a\n\x16\x44\x45\x43ISION_USER_INACTIVE\x10\x04\x12\"\n\x1e\x44\x45\x43ISION_MINTER_WITHOUT_RIGHTS\x10\x05\x12\x1e\n\x1a\x44\x45\x43ISION_ROLE_INSUFFICIENT\x10\x06\x12\x1a\n\x16\x44\x45\x43ISION_SITE_REQUIRED\x10\x07\x12\x1a\n\x16\x44\x45\x43ISION_SITE_MISMATCH\x10\x08\x12\x1f\n\x1b\x44\x45\x43ISION_CAPABILITY_MISSING\x10\t\x12\x16\n\x12\x44\x45\x43ISION_NOT_OWNER\x10\n\x12\x1c\n\x18\x44\x45\x43ISION_AGENT_AMBIGUOUS\x10\x0b*\x8d\x01\n\nRoleSource\x12\x1b\n\x17ROLE_SOURCE_UNSPECIFIED\x10\x00\x12\x1d\n\x19ROLE_SOURCE_ADMINISTRATOR\x10\x01\x12\x15\n\x11ROLE_SOURCE_OWNER\x10\x02\x12\x15\n\x11ROLE_SOURCE_GRANT\x10\x03\x12\x15\n\x11ROLE_SOURCE_AGENT\x10\x04*\xeb\x02\n\x0bSubjectKind\x12\x1c\n\x18SUBJECT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SUBJECT_KIND_AGENT\x10\x01\x12\x15\n\x11SUBJECT_KIND_USER\x10\x02\x12\x16\n\x12SUBJECT_KIND_TOKEN\x10\x03\x12\x15\n\x11SUBJECT_KIND_SITE\x10\x04\x12\x16\n\x12SUBJECT_KIND_GRANT\x10\x05\x12\x1a\n\x16SUBJECT_KIND_DIRECTORY\x10\x06\x12\x1b\n\x17SUBJECT_KIND_DEFINITION\x10\x07\x12!\n\x1dSUBJECT_KIND_MEMORY_FILE_TYPE\x10\x08\x12\x1b\n\x17SUBJECT_KIND_AGENT_SLUG\x10\t\x12\x16\n\x12SUBJECT_KIND_LOGIN\x10\n\x12\x16\n\x12SUBJECT_KIND_STORE\x10\x0b\x12\x1f\n\x1bSUBJECT_KIND_TRANSFER_OFFER\x10\x0c\x42\xb6\x01\n\x1dio.github.accreditregistry.v1B\nTypesProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'accredit.v1.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\035io.github.accreditregistry.v1B\nTypesProtoP\001ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\252\002\013Accredit.V1\312\002\013Accredit\\V1\342\002\024Accredit\\V1\\Metadata\352\002\014Accredit::V1'
   _globals['_AGENTREF'].fields_by_name['agent_id']._loaded_options = None
   _globals['_AGENTREF'].fields_by_name['agent_id']._serialized_options = b'0\001'
   _globals['_USERREF'].fields_by_name['user_id']._loaded_options = None
@@ -41,6 +42,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SITEREF'].fields_by_name['site_id']._serialized_options = b'0\001'
   _globals['_PRINCIPALREF'].fields_by_name['user_id']._loaded_options = None
   _globals['_PRINCIPALREF'].fields_by_name['user_id']._serialized_options = b'0\001'
+  _globals['_CEILING'].fields_by_name['max_role']._loaded_options = None
+  _globals['_CEILING'].fields_by_name['max_role']._serialized_options = b'\342A\001\002'
+  _globals['_CEILING'].fields_by_name['capabilities']._loaded_options = None
+  _globals['_CEILING'].fields_by_name['capabilities']._serialized_options = b'\342A\001\001'
   _globals['_PRINCIPAL'].fields_by_name['kind']._loaded_options = None
   _globals['_PRINCIPAL'].fields_by_name['kind']._serialized_options = b'\342A\001\003'
   _globals['_PRINCIPAL'].fields_by_name['user_id']._loaded_options = None
@@ -65,46 +70,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DENIAL'].fields_by_name['reason']._serialized_options = b'\342A\001\003'
   _globals['_DENIAL'].fields_by_name['message']._loaded_options = None
   _globals['_DENIAL'].fields_by_name['message']._serialized_options = b'\342A\001\003'
-  _globals['_DEPENDENCIES'].fields_by_name['token_id']._loaded_options = None
-  _globals['_DEPENDENCIES'].fields_by_name['token_id']._serialized_options = b'\342A\001\003'
-  _globals['_DEPENDENCIES'].fields_by_name['user_ids']._loaded_options = None
-  _globals['_DEPENDENCIES'].fields_by_name['user_ids']._serialized_options = b'0\001\342A\001\003'
-  _globals['_DEPENDENCIES'].fields_by_name['agent_ids']._loaded_options = None
-  _globals['_DEPENDENCIES'].fields_by_name['agent_ids']._serialized_options = b'0\001\342A\001\003'
-  _globals['_DEPENDENCIES'].fields_by_name['site_id']._loaded_options = None
-  _globals['_DEPENDENCIES'].fields_by_name['site_id']._serialized_options = b'0\001\342A\001\003'
+  _globals['_POSITION'].fields_by_name['epoch']._loaded_options = None
+  _globals['_POSITION'].fields_by_name['epoch']._serialized_options = b'\342A\001\003'
+  _globals['_POSITION'].fields_by_name['revision']._loaded_options = None
+  _globals['_POSITION'].fields_by_name['revision']._serialized_options = b'0\001\342A\001\003'
+  _globals['_POSITION'].fields_by_name['hash_prefix']._loaded_options = None
+  _globals['_POSITION'].fields_by_name['hash_prefix']._serialized_options = b'\342A\001\003'
+  _globals['_BASIS'].fields_by_name['cacheable']._loaded_options = None
+  _globals['_BASIS'].fields_by_name['cacheable']._serialized_options = b'\342A\001\003'
   _globals['_BASIS'].fields_by_name['valid_until']._loaded_options = None
   _globals['_BASIS'].fields_by_name['valid_until']._serialized_options = b'\342A\001\003'
+  _globals['_BASIS'].fields_by_name['judged_at']._loaded_options = None
+  _globals['_BASIS'].fields_by_name['judged_at']._serialized_options = b'\342A\001\003'
   _globals['_BASIS'].fields_by_name['depends_on']._loaded_options = None
   _globals['_BASIS'].fields_by_name['depends_on']._serialized_options = b'\342A\001\003'
+  _globals['_BASIS'].fields_by_name['position']._loaded_options = None
+  _globals['_BASIS'].fields_by_name['position']._serialized_options = b'\342A\001\003'
   _globals['_BASIS'].fields_by_name['consistency_token']._loaded_options = None
   _globals['_BASIS'].fields_by_name['consistency_token']._serialized_options = b'\342A\001\003'
-  _globals['_ROLE']._serialized_start=1537
-  _globals['_ROLE']._serialized_end=1617
-  _globals['_PRINCIPALKIND']._serialized_start=1620
-  _globals['_PRINCIPALKIND']._serialized_end=1753
-  _globals['_DECISION']._serialized_start=1756
-  _globals['_DECISION']._serialized_end=2110
-  _globals['_ROLESOURCE']._serialized_start=2113
-  _globals['_ROLESOURCE']._serialized_end=2254
+  _globals['_ROLE']._serialized_start=1793
+  _globals['_ROLE']._serialized_end=1873
+  _globals['_PRINCIPALKIND']._serialized_start=1876
+  _globals['_PRINCIPALKIND']._serialized_end=2044
+  _globals['_DECISION']._serialized_start=2047
+  _globals['_DECISION']._serialized_end=2401
+  _globals['_ROLESOURCE']._serialized_start=2404
+  _globals['_ROLESOURCE']._serialized_end=2545
+  _globals['_SUBJECTKIND']._serialized_start=2548
+  _globals['_SUBJECTKIND']._serialized_end=2911
   _globals['_AGENTREF']._serialized_start=106
-  _globals['_AGENTREF']._serialized_end=189
-  _globals['_USERREF']._serialized_start=191
-  _globals['_USERREF']._serialized_end=262
-  _globals['_SITEREF']._serialized_start=264
-  _globals['_SITEREF']._serialized_end=342
-  _globals['_PRINCIPALREF']._serialized_start=344
-  _globals['_PRINCIPALREF']._serialized_end=408
-  _globals['_CEILING']._serialized_start=410
-  _globals['_CEILING']._serialized_end=501
-  _globals['_CONSISTENCY']._serialized_start=504
-  _globals['_CONSISTENCY']._serialized_end=667
-  _globals['_PRINCIPAL']._serialized_start=670
-  _globals['_PRINCIPAL']._serialized_end=1093
-  _globals['_DENIAL']._serialized_start=1095
-  _globals['_DENIAL']._serialized_end=1188
-  _globals['_DEPENDENCIES']._serialized_start=1191
-  _globals['_DEPENDENCIES']._serialized_end=1343
-  _globals['_BASIS']._serialized_start=1346
-  _globals['_BASIS']._serialized_end=1535
+  _globals['_AGENTREF']._serialized_end=196
+  _globals['_USERREF']._serialized_start=198
+  _globals['_USERREF']._serialized_end=276
+  _globals['_SITEREF']._serialized_start=278
+  _globals['_SITEREF']._serialized_end=363
+  _globals['_PRINCIPALREF']._serialized_start=365
+  _globals['_PRINCIPALREF']._serialized_end=453
+  _globals['_CEILING']._serialized_start=455
+  _globals['_CEILING']._serialized_end=558
+  _globals['_CONSISTENCY']._serialized_start=561
+  _globals['_CONSISTENCY']._serialized_end=724
+  _globals['_PRINCIPAL']._serialized_start=727
+  _globals['_PRINCIPAL']._serialized_end=1150
+  _globals['_DENIAL']._serialized_start=1152
+  _globals['_DENIAL']._serialized_end=1245
+  _globals['_SUBJECT']._serialized_start=1247
+  _globals['_SUBJECT']._serialized_end=1333
+  _globals['_POSITION']._serialized_start=1335
+  _globals['_POSITION']._serialized_end=1448
+  _globals['_BASIS']._serialized_start=1451
+  _globals['_BASIS']._serialized_end=1791
 # @@protoc_insertion_point(module_scope)

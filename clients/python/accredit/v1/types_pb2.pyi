@@ -27,7 +27,7 @@ class _Role:
 class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ROLE_UNSPECIFIED: _Role.ValueType  # 0
-    """Not stated. Where a request leaves a role out, the field's comment names the default."""
+    """Not stated. A request that demands, grants or caps a role must state it: INVALID_ARGUMENT."""
     ROLE_VIEWER: _Role.ValueType  # 1
     """See the agent and what belongs to it."""
     ROLE_OPERATOR: _Role.ValueType  # 2
@@ -39,7 +39,7 @@ class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """Role is what a principal may do with one agent. Each role includes those below it."""
 
 ROLE_UNSPECIFIED: Role.ValueType  # 0
-"""Not stated. Where a request leaves a role out, the field's comment names the default."""
+"""Not stated. A request that demands, grants or caps a role must state it: INVALID_ARGUMENT."""
 ROLE_VIEWER: Role.ValueType  # 1
 """See the agent and what belongs to it."""
 ROLE_OPERATOR: Role.ValueType  # 2
@@ -62,6 +62,10 @@ class _PrincipalKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Princip
     """An agent, bound to itself."""
     PRINCIPAL_KIND_AGENT_AS_OWNER: _PrincipalKind.ValueType  # 3
     """An agent that acts as its owner."""
+    PRINCIPAL_KIND_AGENT_IMPORTED: _PrincipalKind.ValueType  # 4
+    """An agent's token of the older form, "datamachine_…", that was imported. It reads and operates
+    for the agent's owner and never does more. This server does not import any yet.
+    """
 
 class PrincipalKind(_PrincipalKind, metaclass=_PrincipalKindEnumTypeWrapper):
     """PrincipalKind is what kind of credential speaks."""
@@ -74,6 +78,10 @@ PRINCIPAL_KIND_AGENT: PrincipalKind.ValueType  # 2
 """An agent, bound to itself."""
 PRINCIPAL_KIND_AGENT_AS_OWNER: PrincipalKind.ValueType  # 3
 """An agent that acts as its owner."""
+PRINCIPAL_KIND_AGENT_IMPORTED: PrincipalKind.ValueType  # 4
+"""An agent's token of the older form, "datamachine_…", that was imported. It reads and operates
+for the agent's owner and never does more. This server does not import any yet.
+"""
 Global___PrincipalKind: _TypeAlias = PrincipalKind  # noqa: Y015
 
 class _Decision:
@@ -87,7 +95,7 @@ class _DecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decision.Val
     DECISION_ALLOWED: _Decision.ValueType  # 1
     """Yes."""
     DECISION_TOKEN_INVALID: _Decision.ValueType  # 2
-    """The token is malformed, unknown, expired, revoked or replaced. The audit log tells which."""
+    """The token is empty, malformed, unknown, expired, revoked or replaced. The audit log tells which."""
     DECISION_AGENT_INACTIVE: _Decision.ValueType  # 3
     """The agent is inactive or archived."""
     DECISION_USER_INACTIVE: _Decision.ValueType  # 4
@@ -115,7 +123,7 @@ DECISION_UNSPECIFIED: Decision.ValueType  # 0
 DECISION_ALLOWED: Decision.ValueType  # 1
 """Yes."""
 DECISION_TOKEN_INVALID: Decision.ValueType  # 2
-"""The token is malformed, unknown, expired, revoked or replaced. The audit log tells which."""
+"""The token is empty, malformed, unknown, expired, revoked or replaced. The audit log tells which."""
 DECISION_AGENT_INACTIVE: Decision.ValueType  # 3
 """The agent is inactive or archived."""
 DECISION_USER_INACTIVE: Decision.ValueType  # 4
@@ -168,6 +176,78 @@ ROLE_SOURCE_AGENT: RoleSource.ValueType  # 4
 """It is the agent's own token."""
 Global___RoleSource: _TypeAlias = RoleSource  # noqa: Y015
 
+class _SubjectKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SubjectKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubjectKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SUBJECT_KIND_UNSPECIFIED: _SubjectKind.ValueType  # 0
+    """Never sent."""
+    SUBJECT_KIND_AGENT: _SubjectKind.ValueType  # 1
+    """An agent, by agent_id."""
+    SUBJECT_KIND_USER: _SubjectKind.ValueType  # 2
+    """A user, by user_id."""
+    SUBJECT_KIND_TOKEN: _SubjectKind.ValueType  # 3
+    """A token, by token_id."""
+    SUBJECT_KIND_SITE: _SubjectKind.ValueType  # 4
+    """A site, by site_id."""
+    SUBJECT_KIND_GRANT: _SubjectKind.ValueType  # 5
+    """A grant, by "agent_id:user:user_id", such as "3:user:14"."""
+    SUBJECT_KIND_DIRECTORY: _SubjectKind.ValueType  # 6
+    """A directory that belongs to no agent and no user, by its path: "shared"."""
+    SUBJECT_KIND_DEFINITION: _SubjectKind.ValueType  # 7
+    """A definition, by the agent's slug, or what was suppressed, by its name."""
+    SUBJECT_KIND_MEMORY_FILE_TYPE: _SubjectKind.ValueType  # 8
+    """A type of memory file, by its name."""
+    SUBJECT_KIND_AGENT_SLUG: _SubjectKind.ValueType  # 9
+    """An agent's slug, clean, whoever has it. A change has it where an agent was given the slug or gave
+    it up; an answer, where the agent was named by slug.
+    """
+    SUBJECT_KIND_LOGIN: _SubjectKind.ValueType  # 10
+    """A login, whoever has it, as 32 hexadecimal digits that only this store can compute. A change has
+    it where a user was given the login or gave it up; an answer, where a user was named by login.
+    """
+    SUBJECT_KIND_STORE: _SubjectKind.ValueType  # 11
+    """Everything. The one subject of a change that does not list what it touched; its id is empty."""
+    SUBJECT_KIND_TRANSFER_OFFER: _SubjectKind.ValueType  # 12
+    """An offer to transfer an agent, by offer_id."""
+
+class SubjectKind(_SubjectKind, metaclass=_SubjectKindEnumTypeWrapper):
+    """SubjectKind is what kind of thing a change touched or an answer rests on."""
+
+SUBJECT_KIND_UNSPECIFIED: SubjectKind.ValueType  # 0
+"""Never sent."""
+SUBJECT_KIND_AGENT: SubjectKind.ValueType  # 1
+"""An agent, by agent_id."""
+SUBJECT_KIND_USER: SubjectKind.ValueType  # 2
+"""A user, by user_id."""
+SUBJECT_KIND_TOKEN: SubjectKind.ValueType  # 3
+"""A token, by token_id."""
+SUBJECT_KIND_SITE: SubjectKind.ValueType  # 4
+"""A site, by site_id."""
+SUBJECT_KIND_GRANT: SubjectKind.ValueType  # 5
+"""A grant, by "agent_id:user:user_id", such as "3:user:14"."""
+SUBJECT_KIND_DIRECTORY: SubjectKind.ValueType  # 6
+"""A directory that belongs to no agent and no user, by its path: "shared"."""
+SUBJECT_KIND_DEFINITION: SubjectKind.ValueType  # 7
+"""A definition, by the agent's slug, or what was suppressed, by its name."""
+SUBJECT_KIND_MEMORY_FILE_TYPE: SubjectKind.ValueType  # 8
+"""A type of memory file, by its name."""
+SUBJECT_KIND_AGENT_SLUG: SubjectKind.ValueType  # 9
+"""An agent's slug, clean, whoever has it. A change has it where an agent was given the slug or gave
+it up; an answer, where the agent was named by slug.
+"""
+SUBJECT_KIND_LOGIN: SubjectKind.ValueType  # 10
+"""A login, whoever has it, as 32 hexadecimal digits that only this store can compute. A change has
+it where a user was given the login or gave it up; an answer, where a user was named by login.
+"""
+SUBJECT_KIND_STORE: SubjectKind.ValueType  # 11
+"""Everything. The one subject of a change that does not list what it touched; its id is empty."""
+SUBJECT_KIND_TRANSFER_OFFER: SubjectKind.ValueType  # 12
+"""An offer to transfer an agent, by offer_id."""
+Global___SubjectKind: _TypeAlias = SubjectKind  # noqa: Y015
+
 @_typing.final
 class AgentRef(_message.Message):
     """AgentRef names one agent, by id or by slug."""
@@ -188,13 +268,13 @@ class AgentRef(_message.Message):
         agent_id: _builtins.int = ...,
         agent_slug: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_slug", b"agent_slug", "ref", b"ref"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_slug", b"agent_slug", "identifier", b"identifier"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_slug", b"agent_slug", "ref", b"ref"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_slug", b"agent_slug", "identifier", b"identifier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_ref: _TypeAlias = _typing.Literal["agent_id", "agent_slug"]  # noqa: Y015
-    _WhichOneofArgType_ref: _TypeAlias = _typing.Literal["ref", b"ref"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_ref) -> _WhichOneofReturnType_ref | None: ...
+    _WhichOneofReturnType_identifier: _TypeAlias = _typing.Literal["agent_id", "agent_slug"]  # noqa: Y015
+    _WhichOneofArgType_identifier: _TypeAlias = _typing.Literal["identifier", b"identifier"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_identifier) -> _WhichOneofReturnType_identifier | None: ...
 
 Global___AgentRef: _TypeAlias = AgentRef  # noqa: Y015
 
@@ -209,20 +289,20 @@ class UserRef(_message.Message):
     user_id: _builtins.int
     """The id that the server gave. From 1 up."""
     login: _builtins.str
-    """The login, byte for byte."""
+    """The login, byte for byte. At most 60 characters."""
     def __init__(
         self,
         *,
         user_id: _builtins.int = ...,
         login: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["login", b"login", "ref", b"ref", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identifier", b"identifier", "login", b"login", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["login", b"login", "ref", b"ref", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identifier", b"identifier", "login", b"login", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_ref: _TypeAlias = _typing.Literal["user_id", "login"]  # noqa: Y015
-    _WhichOneofArgType_ref: _TypeAlias = _typing.Literal["ref", b"ref"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_ref) -> _WhichOneofReturnType_ref | None: ...
+    _WhichOneofReturnType_identifier: _TypeAlias = _typing.Literal["user_id", "login"]  # noqa: Y015
+    _WhichOneofArgType_identifier: _TypeAlias = _typing.Literal["identifier", b"identifier"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_identifier) -> _WhichOneofReturnType_identifier | None: ...
 
 Global___UserRef: _TypeAlias = UserRef  # noqa: Y015
 
@@ -244,35 +324,41 @@ class SiteRef(_message.Message):
         site_id: _builtins.int = ...,
         site_slug: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref", "site_id", b"site_id", "site_slug", b"site_slug"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identifier", b"identifier", "site_id", b"site_id", "site_slug", b"site_slug"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref", "site_id", b"site_id", "site_slug", b"site_slug"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identifier", b"identifier", "site_id", b"site_id", "site_slug", b"site_slug"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_ref: _TypeAlias = _typing.Literal["site_id", "site_slug"]  # noqa: Y015
-    _WhichOneofArgType_ref: _TypeAlias = _typing.Literal["ref", b"ref"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_ref) -> _WhichOneofReturnType_ref | None: ...
+    _WhichOneofReturnType_identifier: _TypeAlias = _typing.Literal["site_id", "site_slug"]  # noqa: Y015
+    _WhichOneofArgType_identifier: _TypeAlias = _typing.Literal["identifier", b"identifier"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_identifier) -> _WhichOneofReturnType_identifier | None: ...
 
 Global___SiteRef: _TypeAlias = SiteRef  # noqa: Y015
 
 @_typing.final
 class PrincipalRef(_message.Message):
-    """PrincipalRef names what access is granted to. A user today; the reserved numbers are for groups."""
+    """PrincipalRef names what access is granted to: a user, by id or by login. The store keeps the id,
+    and replies name the principal by it. The reserved numbers are for groups.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
+    LOGIN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
-    """A user. From 1 up."""
+    """A user, by id. From 1 up."""
+    login: _builtins.str
+    """A user, by login, byte for byte. At most 60 characters. Only in requests."""
     def __init__(
         self,
         *,
         user_id: _builtins.int = ...,
+        login: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["login", b"login", "principal", b"principal", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["login", b"login", "principal", b"principal", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_principal: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
+    _WhichOneofReturnType_principal: _TypeAlias = _typing.Literal["user_id", "login"]  # noqa: Y015
     _WhichOneofArgType_principal: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_principal) -> _WhichOneofReturnType_principal | None: ...
 
@@ -287,7 +373,7 @@ class Ceiling(_message.Message):
     MAX_ROLE_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
     max_role: Global___Role.ValueType
-    """The highest role the token reaches, on any agent. Unset: OPERATOR."""
+    """The highest role that the token reaches, on any agent."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What else the token may be used for, exactly these and nothing more. Accredit's own actions
@@ -322,7 +408,10 @@ class Consistency(_message.Message):
     minimize_latency: _builtins.bool
     """As fresh as the server's view is, at most one second behind. Must be true if set."""
     at_least_as_fresh: _builtins.str
-    """Not older than the mutation or the answer that this consistency_token came with."""
+    """Not older than the mutation or the answer that this consistency_token came with. A token of
+    another store, or of a history that a restore has undone, is INVALID_ARGUMENT,
+    CONSISTENCY_TOKEN_INVALID.
+    """
     fully_consistent: _builtins.bool
     """As of now, from the database. Must be true if set."""
     def __init__(
@@ -433,72 +522,123 @@ class Denial(_message.Message):
 Global___Denial: _TypeAlias = Denial  # noqa: Y015
 
 @_typing.final
-class Dependencies(_message.Message):
-    """Dependencies are the records that an answer rests on. When one of them changes, ask again."""
+class Subject(_message.Message):
+    """Subject is one thing that a change touched or that an answer rests on. Two subjects are the same if
+    kind and subject_id are, also where a client does not know the kind.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TOKEN_ID_FIELD_NUMBER: _builtins.int
-    USER_IDS_FIELD_NUMBER: _builtins.int
-    AGENT_IDS_FIELD_NUMBER: _builtins.int
-    SITE_ID_FIELD_NUMBER: _builtins.int
-    token_id: _builtins.str
-    """The token asked about. Empty if none, or unknown."""
-    site_id: _builtins.int
-    """The site that was stated. 0 if none."""
-    @_builtins.property
-    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The users: the subject, the agent's owner, the token's minter. Sorted, without repeats."""
-
-    @_builtins.property
-    def agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The agents: the one asked about and the token's own. Sorted, without repeats."""
-
+    KIND_FIELD_NUMBER: _builtins.int
+    SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    kind: Global___SubjectKind.ValueType
+    """What kind of thing."""
+    subject_id: _builtins.str
+    """Its id as text. Empty for STORE."""
     def __init__(
         self,
         *,
-        token_id: _builtins.str = ...,
-        user_ids: _abc.Iterable[_builtins.int] | None = ...,
-        agent_ids: _abc.Iterable[_builtins.int] | None = ...,
-        site_id: _builtins.int = ...,
+        kind: Global___SubjectKind.ValueType = ...,
+        subject_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_ids", b"agent_ids", "site_id", b"site_id", "token_id", b"token_id", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Dependencies: _TypeAlias = Dependencies  # noqa: Y015
+Global___Subject: _TypeAlias = Subject  # noqa: Y015
 
 @_typing.final
-class Basis(_message.Message):
-    """Basis is what an answer rests on and how long it may be kept."""
+class Position(_message.Message):
+    """Position is a point in the history of one store. Two positions can be compared only if their epochs
+    are the same; then the one with the larger revision is the newer one.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    EPOCH_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    HASH_PREFIX_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.str
+    """Names the store's history: 32 hexadecimal digits. It changes when the store is restored."""
+    revision: _builtins.int
+    """The revision of the newest change that is taken into account. 0: none yet."""
+    hash_prefix: _builtins.bytes
+    """The first 8 bytes of the hash of that change. The same epoch and revision with another hash is
+    another history, in which changes were lost: nothing that was kept of it holds any more.
+    """
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        hash_prefix: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "hash_prefix", b"hash_prefix", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Position: _TypeAlias = Position  # noqa: Y015
+
+@_typing.final
+class Basis(_message.Message):
+    """Basis is what an answer rests on and how long it may be kept.
+
+    Keep an answer only if cacheable is true. Drop it when a change has one of the subjects in
+    depends_on, or the subject STORE; when valid_until is reached; and when the store's history is
+    another one than position names.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CACHEABLE_FIELD_NUMBER: _builtins.int
     VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    JUDGED_AT_FIELD_NUMBER: _builtins.int
     DEPENDS_ON_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    cacheable: _builtins.bool
+    """False: keep nothing. So it is for TOKEN_INVALID, and for an answer about an agent that nobody
+    named, unless that is the token's own agent or the one that the user chose.
+    """
     consistency_token: _builtins.str
-    """The state of the store it was judged at."""
+    """The same state as an opaque token, for Consistency."""
     @_builtins.property
     def valid_until(self) -> _timestamp_pb2.Timestamp:
-        """The earliest expiry that could change the answer. Unset: none of the expiries could."""
+        """The earliest expiry that could change the answer, by the server's clock. Unset: no expiry could."""
 
     @_builtins.property
-    def depends_on(self) -> Global___Dependencies:
-        """The records it rests on."""
+    def judged_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was judged, by the server's clock. Only the difference to valid_until counts for a client
+        whose own clock may be wrong.
+        """
+
+    @_builtins.property
+    def depends_on(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subject]:
+        """What it rests on, sorted by kind and id, without repeats. Empty for TOKEN_INVALID."""
+
+    @_builtins.property
+    def position(self) -> Global___Position:
+        """The state of the store that it was judged at, or last confirmed at. This field and the next are the
+        last ones, so that a server may send kept bytes with a newer position behind them.
+        """
 
     def __init__(
         self,
         *,
+        cacheable: _builtins.bool = ...,
         valid_until: _timestamp_pb2.Timestamp | None = ...,
-        depends_on: Global___Dependencies | None = ...,
+        judged_at: _timestamp_pb2.Timestamp | None = ...,
+        depends_on: _abc.Iterable[Global___Subject] | None = ...,
+        position: Global___Position | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["depends_on", b"depends_on", "valid_until", b"valid_until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["judged_at", b"judged_at", "position", b"position", "valid_until", b"valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "depends_on", b"depends_on", "valid_until", b"valid_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cacheable", b"cacheable", "consistency_token", b"consistency_token", "depends_on", b"depends_on", "judged_at", b"judged_at", "position", b"position", "valid_until", b"valid_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

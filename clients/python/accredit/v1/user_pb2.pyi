@@ -164,7 +164,7 @@ class CreateUserRequest(_message.Message):
     kind: Global___UserKind.ValueType
     """Unset: SERVICE if the role is SERVICE, else HUMAN."""
     role: Global___UserRole.ValueType
-    """Unset: MEMBER."""
+    """Which actions they have."""
     display_name: _builtins.str
     """One line, at most 200 characters. Empty: the login."""
     email: _builtins.str
@@ -436,8 +436,8 @@ class UpdateUserRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields of update count. Absent: those that are set. "*": all of them; then all must be
-        set but email.
+        """Which fields of update count. Absent: those that are set. "*": all of them; then all must be set but
+        email. A mask without a path is INVALID_ARGUMENT.
         """
 
     def __init__(

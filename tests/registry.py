@@ -206,7 +206,9 @@ class Registry:
             "UserService/CreateUser", login=login, role=f"USER_ROLE_{role}", **fields
         )
         user_id = made.user.user_id
-        minted = self.admin.call("TokenService/CreateToken", user_id=user_id, full_rights=True)
+        minted = self.admin.call(
+            "TokenService/CreateToken", user={"user_id": user_id}, full_rights=True
+        )
         return Person(
             self, minted.secret, token_id=minted.token.token_id, user_id=user_id, login=login
         )
@@ -221,7 +223,7 @@ class Registry:
         """A new agent, made by the administrator for its owner."""
         slug = slug or f"agent-{next(self._numbers)}"
         answer = self.admin.call(
-            "AgentService/CreateAgent", agent_slug=slug, owner_id=owner.user_id, **fields
+            "AgentService/CreateAgent", agent_slug=slug, owner={"user_id": owner.user_id}, **fields
         )
         return answer.agent
 

@@ -367,6 +367,16 @@ _ON_DISK = frozenset(
 )
 
 
+#: The calls that stream a file, or the text of one.
+_DOWNLOADS = frozenset(
+    {
+        "DirectoryService/ReadFile",
+        "DirectoryService/ReadDailyMemory",
+        "RegistryService/ReadDefinitionSeeds",
+    }
+)
+
+
 def _largest_request(settings: Settings) -> int:
     return max(MESSAGE_LIMIT, settings.max_file_bytes + BESIDE_FILE)
 
@@ -378,7 +388,7 @@ def _route(lanes: _Lanes, steps: _Steps, largest: int, method: str, streams: boo
             return Route(lanes.watchers, steps.watchers)
         return Route(lanes.health, steps.health)
     limit = largest if method in _WITH_FILE else MESSAGE_LIMIT
-    if method == "DirectoryService/ReadFile":
+    if method in _DOWNLOADS:
         return Route(lanes.downloads, steps.downloads)
     if streams:
         return Route(lanes.streams, steps.calls, limit)

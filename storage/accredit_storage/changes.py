@@ -82,6 +82,12 @@ class Changes:
         rows = self._connection.execute(_page(query, after).limit(limit))
         return [_change(row) for row in rows]
 
+    def hash_at(self, revision: int) -> bytes | None:
+        """The hash of one change; None if it was pruned or there is none yet."""
+        statement = select(changes.c.hash).where(changes.c.revision == revision)
+        found: bytes | None = self._connection.execute(statement).scalar()
+        return found
+
     def verify(
         self, *, anchor: tuple[int, bytes] | None = None, limit: int | None = None
     ) -> Verification:

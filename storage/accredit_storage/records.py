@@ -81,10 +81,11 @@ class ChangeKind(enum.Enum):
     DEFINITION_SUPPRESSED = "definition_suppressed"
     DEFINITION_RECONCILED = "definition_reconciled"
     MEMORY_FILE_TYPE_CHANGED = "memory_file_type_changed"
+    CHANGE_REDACTED = "change_redacted"
 
 
 class SubjectKind(enum.Enum):
-    """What kind of thing a change was about."""
+    """What kind of thing a change touched, or an answer rests on. STORE is everything."""
 
     AGENT = "agent"
     USER = "user"
@@ -94,6 +95,10 @@ class SubjectKind(enum.Enum):
     DIRECTORY = "directory"
     DEFINITION = "definition"
     MEMORY_FILE_TYPE = "memory_file_type"
+    AGENT_SLUG = "agent_slug"
+    LOGIN = "login"
+    STORE = "store"
+    TRANSFER_OFFER = "transfer_offer"
 
 
 class MemoryLayer(enum.Enum):
@@ -239,9 +244,10 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One thing that a change touched.
+    """One thing that a change touched, or that an answer rests on.
 
-    ``subject_id`` is the id as text; a grant's is the agent's and the user's, "3:14".
+    ``subject_id`` is the id as text; a grant's has the agent's and the user's, "3:user:14". A login
+    is never one itself: see ``Transaction.login_digest``.
     """
 
     kind: SubjectKind

@@ -319,6 +319,8 @@ store_state = Table(
     Column("anchor_revision", Key, nullable=False),
     Column("anchor_hash", LargeBinary, nullable=False),
     Column("oldest_server", Integer, nullable=False),
+    # Under it a login becomes a subject of changes: whoever reads the log learns no logins by that.
+    Column("login_key", LargeBinary, nullable=False),
     CheckConstraint("row_id = 1", name="row_id"),
 )
 

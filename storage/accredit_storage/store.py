@@ -1,6 +1,7 @@
 """The store: transactions, and the repositories that each of them carries."""
 
 import hashlib
+import hmac
 import threading
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -58,6 +59,14 @@ class Transaction:
         """Where the log stands in this view."""
         epoch, revision, hash_ = self.connection.execute(_head).one()
         return Head(epoch=epoch, revision=revision, hash=hash_)
+
+    def login_digest(self, login: str) -> str:
+        """What stands for a login in the log: 32 hexadecimal digits only this store can compute.
+
+        The same for every spelling that differs in case only.
+        """
+        key: bytes = self.connection.execute(select(store_state.c.login_key)).scalar_one()
+        return hmac.digest(key, login.casefold().encode(), "sha256").hex()[:32]
 
     def files_id(self) -> str | None:
         """Which tree of files belongs to this store; None before one does."""

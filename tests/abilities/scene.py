@@ -76,6 +76,18 @@ def _heir(scene: Scene) -> Fields:
     return {"user_id": scene.heir.user_id}
 
 
+def _of_heir(scene: Scene) -> Fields:
+    return {"user": _heir(scene)}
+
+
+def _check(scene: Scene, **subject: Any) -> Fields:
+    return {**scene.agent, **subject, "minimum_role": "ROLE_VIEWER"}
+
+
+def _demand(scene: Scene) -> Fields:
+    return {**scene.agent, "minimum_role": "ROLE_VIEWER"}
+
+
 def _directory(scene: Scene) -> Fields:
     return {"directory": scene.agent}
 
@@ -108,9 +120,17 @@ def _definition(scene: Scene) -> Fields:
     return {"agent_slug": slug}
 
 
+def _suppressed(scene: Scene) -> str:
+    name: str = _definition(scene)["agent_slug"]
+    scene.registry.admin.call("RegistryService/SuppressAgent", name=name)
+    return name
+
+
 def _memory_file_type(scene: Scene) -> Fields:
     filename = f"{scene.registry.name('type')}.md"
-    scene.registry.admin.call("RegistryService/RegisterMemoryFileType", filename=filename)
+    scene.registry.admin.call(
+        "RegistryService/RegisterMemoryFileType", filename=filename, layer="MEMORY_LAYER_AGENT"
+    )
     return {"filename": filename}
 
 
@@ -119,28 +139,29 @@ def _memory_file_type(scene: Scene) -> Fields:
 REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
     "AgentService/CreateAgent": lambda s, _: {
         "agent_slug": s.registry.name("new"),
-        "owner_id": s.heir.user_id,
+        "owner": _heir(s),
     },
     "AgentService/BatchCreateAgents": lambda s, _: {
-        "requests": [{"agent_slug": s.registry.name("new"), "owner_id": s.heir.user_id}]
+        "requests": [{"agent_slug": s.registry.name("new"), "owner": _heir(s)}]
     },
     "AgentService/GetAgent": lambda s, _: s.agent,
     "AgentService/BatchGetAgents": lambda s, _: {"agents": [{"agent_id": s.agent_id}]},
     "AgentService/ListAgents": lambda s, _: {},
     "AgentService/ListAgents of all": lambda s, _: {"scope": "LIST_SCOPE_ALL"},
-    "AgentService/ListAgents of another": lambda s, _: _heir(s),
+    "AgentService/ListAgents of another": lambda s, _: _of_heir(s),
     "AgentService/UpdateAgent": lambda s, _: {**s.agent, "update": {"agent_name": "New"}},
     "AgentService/UpdateAgent its site": lambda s, _: {
         **s.agent,
         "update": {"site_scope": s.site},
     },
+    "AgentService/SetAgentStatus": lambda s, _: {**s.agent, "status": "AGENT_STATUS_INACTIVE"},
     "AgentService/RenameAgent": lambda s, _: {**s.agent, "new_slug": s.registry.name("new")},
     "AgentService/DeleteAgent": lambda s, _: s.agent,
     "AgentService/TransferAgent": lambda s, _: {**s.agent, "new_owner": _heir(s)},
     "AgentService/ResolveAgent": lambda s, _: s.agent,
     "AgentService/ResolveAgent unnamed": lambda s, _: {},
-    "AgentService/ResolveAgent of another": lambda s, _: {"user_id": s.neighbour.user_id},
-    "AgentService/ProvisionAgent": lambda s, _: _heir(s),
+    "AgentService/ResolveAgent of another": lambda s, _: {"user": {"user_id": s.neighbour.user_id}},
+    "AgentService/ProvisionAgent": lambda s, _: _of_heir(s),
     "AgentService/ProvisionAgent own": lambda s, _: {},
     "AccessService/GrantAccess": lambda s, _: {
         **s.agent,
@@ -151,39 +172,42 @@ REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
     "AccessService/GetAccess": lambda s, _: {**s.agent, "principal": _heir(s)},
     "AccessService/GetAccess own": lambda s, _: s.agent,
     "AccessService/ListAgentAccess": lambda s, _: s.agent,
-    "AccessService/ListUserAccess": lambda s, _: _heir(s),
+    "AccessService/ListUserAccess": lambda s, _: _of_heir(s),
     "AccessService/ListUserAccess own": lambda s, _: {},
-    "AccessService/CheckAccess": lambda s, _: {"check": {**s.agent, "principal": _heir(s)}},
-    "AccessService/CheckAccess own": lambda s, _: {"check": s.agent},
+    "AccessService/CheckAccess": lambda s, _: {"check": _check(s, principal=_heir(s))},
+    "AccessService/CheckAccess own": lambda s, _: {"check": _check(s, caller=True)},
     "AccessService/BatchCheckAccess": lambda s, _: {
-        "checks": [{**s.agent, "principal": _heir(s)}, s.agent]
+        "checks": [_check(s, principal=_heir(s)), _check(s, caller=True)]
     },
-    "AccessService/BatchCheckAccess own": lambda s, _: {"checks": [s.agent]},
+    "AccessService/BatchCheckAccess own": lambda s, _: {"checks": [_check(s, caller=True)]},
     "TokenService/CreateToken": lambda s, _: {**s.agent, "full_rights": True},
     "TokenService/CreateToken as owner": lambda s, _: {
         **s.agent,
         "full_rights": True,
         "act_as_owner": True,
     },
-    "TokenService/CreateToken own": lambda s, _: {"full_rights": True},
-    "TokenService/CreateToken of another": lambda s, _: {**_heir(s), "full_rights": True},
+    "TokenService/CreateToken own": lambda s, me: {
+        "user": {"user_id": s.oneself(me)},
+        "full_rights": True,
+    },
+    "TokenService/CreateToken of another": lambda s, _: {**_of_heir(s), "full_rights": True},
     "TokenService/GetToken": lambda s, _: {"token_id": s.token.token_id},
     "TokenService/GetToken of another": lambda s, _: {"token_id": s.heir.token_id},
     "TokenService/GetToken itself": lambda s, me: {"token_id": me.token_id},
     "TokenService/ListTokens": lambda s, _: s.agent,
     "TokenService/ListTokens own": lambda s, _: {},
-    "TokenService/ListTokens of another": lambda s, _: _heir(s),
+    "TokenService/ListTokens of another": lambda s, _: _of_heir(s),
     "TokenService/RotateToken": lambda s, _: {"token_id": s.token.token_id},
     "TokenService/RotateToken of another": lambda s, _: {"token_id": s.heir.token_id},
     "TokenService/RevokeToken": lambda s, _: {"token_id": s.token.token_id},
     "TokenService/RevokeToken of another": lambda s, _: {"token_id": s.heir.token_id},
     "TokenService/RevokeToken itself": lambda s, me: {"token_id": me.token_id},
     "TokenService/RevokeAgentTokens": lambda s, _: s.agent,
-    "TokenService/RevokeUserTokens": lambda s, _: _heir(s),
-    "TokenService/RevokeUserTokens own": lambda s, _: {},
+    "TokenService/RevokeUserTokens": lambda s, _: _of_heir(s),
+    "TokenService/RevokeUserTokens own": lambda s, me: {"user": {"user_id": s.oneself(me)}},
     "AuthService/Authenticate": lambda s, _: {"token": s.heir.token},
-    "AuthService/Authorize": lambda s, _: {"token": s.heir.token, "demand": s.agent},
-    "AuthService/BatchAuthorize": lambda s, _: {"token": s.heir.token, "demands": [s.agent]},
+    "AuthService/Authorize": lambda s, _: {"token": s.heir.token, "demand": _demand(s)},
+    "AuthService/BatchAuthorize": lambda s, _: {"token": s.heir.token, "demands": [_demand(s)]},
     "AuthService/WhoAmI": lambda s, _: {},
     "UserService/CreateUser": lambda s, _: {
         "login": s.registry.name("new"),
@@ -207,34 +231,46 @@ REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
     "SiteService/GetSite": lambda s, _: {"site": {"site_id": s.site}},
     "SiteService/ListSites": lambda s, _: {"page_size": 1},
     "SiteService/DeleteSite": lambda s, _: {"site": {"site_id": s.site}},
-    "ScopeService/ResolveScope": lambda s, _: {"token": s.heir.token},
-    "ScopeService/ResolveScope own": lambda s, _: {},
+    "ScopeService/ResolveScope": lambda s, _: {
+        "token": s.heir.token,
+        "minimum_role": "ROLE_VIEWER",
+    },
+    "ScopeService/ResolveScope own": lambda s, _: {"caller": True, "minimum_role": "ROLE_VIEWER"},
     "ScopeService/CheckResource": lambda s, _: {
         "token": s.heir.token,
-        "resource": {"agent_id": s.agent_id},
+        "resource": s.agent,
+        "minimum_role": "ROLE_VIEWER",
     },
-    "ScopeService/CheckResource own": lambda s, _: {"resource": {"agent_id": s.agent_id}},
+    "ScopeService/CheckResource own": lambda s, _: {
+        "caller": True,
+        "resource": s.agent,
+        "minimum_role": "ROLE_VIEWER",
+    },
     "ChangeService/ListChanges": lambda s, _: {"page_size": 1},
-    "ChangeService/ListChanges of an agent": lambda s, _: {"agent_id": s.agent_id},
+    "ChangeService/ListChanges of an agent": lambda s, _: {
+        "filter": {"subjects": [{"kind": "SUBJECT_KIND_AGENT", "subject_id": str(s.agent_id)}]}
+    },
     "ChangeService/VerifyChanges": lambda s, _: {},
     "DirectoryService/ResolveDirectory": lambda s, _: s.agent,
     "DirectoryService/ResolveDirectory unnamed": lambda s, _: {},
-    "DirectoryService/ResolveDirectory own": lambda s, me: {"user_id": s.oneself(me)},
-    "DirectoryService/ResolveDirectory of another": lambda s, _: _heir(s),
+    "DirectoryService/ResolveDirectory own": lambda s, me: {"user": {"user_id": s.oneself(me)}},
+    "DirectoryService/ResolveDirectory of another": lambda s, _: _of_heir(s),
     "DirectoryService/ListFiles": lambda s, _: _directory(s),
-    "DirectoryService/ListFiles own": lambda s, me: {"directory": {"user_id": s.oneself(me)}},
-    "DirectoryService/ListFiles of another": lambda s, _: {"directory": _heir(s)},
+    "DirectoryService/ListFiles own": lambda s, me: {
+        "directory": {"user": {"user_id": s.oneself(me)}}
+    },
+    "DirectoryService/ListFiles of another": lambda s, _: {"directory": _of_heir(s)},
     "DirectoryService/ListFiles common": lambda s, _: {
         "directory": {"common": "COMMON_DIRECTORY_SHARED"}
     },
     "DirectoryService/ReadFile": lambda s, _: _file(s),
     "DirectoryService/WriteFile": lambda s, _: {**_file(s), "content": b"Another line.\n"},
     "DirectoryService/WriteFile own": lambda s, me: {
-        "directory": {"user_id": s.oneself(me)},
+        "directory": {"user": {"user_id": s.oneself(me)}},
         "path": "NOTES.md",
     },
     "DirectoryService/WriteFile of another": lambda s, _: {
-        "directory": _heir(s),
+        "directory": _of_heir(s),
         "path": "NOTES.md",
     },
     "DirectoryService/WriteFile common": lambda s, _: {
@@ -254,13 +290,16 @@ REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
     "RegistryService/RegisterAgent": lambda s, _: {"agent_slug": s.registry.name("declared")},
     "RegistryService/UnregisterAgent": lambda s, _: {**_definition(s), "source": "scene"},
     "RegistryService/SuppressAgent": lambda s, _: {"name": s.registry.name("declared")},
+    "RegistryService/UnsuppressAgent": lambda s, _: {"name": _suppressed(s)},
     "RegistryService/GetAgentDefinition": lambda s, _: _definition(s),
+    "RegistryService/ReadDefinitionSeeds": lambda s, _: _definition(s),
     "RegistryService/ListAgentDefinitions": lambda s, _: {"page_size": 1},
     "RegistryService/ReconcileAgents": lambda s, _: {"agent_slugs": [_definition(s)["agent_slug"]]},
     "RegistryService/RegisterMemoryFileType": lambda s, _: {
-        "filename": f"{s.registry.name('type')}.md"
+        "filename": f"{s.registry.name('type')}.md",
+        "layer": "MEMORY_LAYER_AGENT",
     },
-    "RegistryService/DeregisterMemoryFileType": lambda s, _: _memory_file_type(s),
+    "RegistryService/UnregisterMemoryFileType": lambda s, _: _memory_file_type(s),
     "RegistryService/ListMemoryFileTypes": lambda s, _: {},
 }
 

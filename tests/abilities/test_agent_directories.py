@@ -26,7 +26,7 @@ def ref(agent: Any) -> Fields:
 
 def create(registry: Registry, owner: Person, slug: str, **fields: Any) -> Any:
     return registry.admin.call(
-        "AgentService/CreateAgent", agent_slug=slug, owner_id=owner.user_id, **fields
+        "AgentService/CreateAgent", agent_slug=slug, owner={"user_id": owner.user_id}, **fields
     )
 
 
@@ -90,7 +90,7 @@ def test_a_batch_and_a_provision_make_directories_as_well(registry: Registry) ->
     slugs = [registry.name("batch") for _ in range(3)]
     stray(registry, slugs[1])
     items = [
-        {"agent_slug": slug, "owner_id": owner.user_id}
+        {"agent_slug": slug, "owner": {"user_id": owner.user_id}}
         for slug in (slugs[0], slugs[1], there.agent_slug, slugs[2], slugs[2])
     ]
     before = snapshot(on_disk(registry, "agents"))
@@ -127,7 +127,7 @@ def test_of_many_who_create_it_if_missing_one_makes_one_directory(own_registry: 
                         admin.call,
                         "AgentService/CreateAgent",
                         agent_slug=f"contested-{turn}",
-                        owner_id=owner.user_id,
+                        owner={"user_id": owner.user_id},
                         create_if_missing=True,
                     )
                     for admin in admins
@@ -264,7 +264,7 @@ def test_an_agent_without_a_directory_is_deleted_and_nothing_is_kept(registry: R
 def test_a_stray_directory_refuses_a_new_agent_and_is_never_adopted(registry: Registry) -> None:
     owner, slug = registry.user(), registry.name("stray")
     stray(registry, slug)
-    fields = {"agent_slug": slug, "owner_id": owner.user_id}
+    fields = {"agent_slug": slug, "owner": {"user_id": owner.user_id}}
     conflicts(registry, "AgentService/CreateAgent", slug, **fields)
     conflicts(registry, "AgentService/CreateAgent", slug, **fields, create_if_missing=True)
     assert not registry.admin.call("AgentService/ListAgents", scope=2, text=slug).agents

@@ -103,7 +103,7 @@ def test_an_administrator_must_name_an_owner_who_exists_and_is_active(registry: 
 
     assert refused() == "INVALID_ARGUMENT INVALID_AGENT_OWNER"
     assert refused(owner_id=2**62) == "NOT_FOUND AGENT_OWNER_NOT_FOUND"
-    assert refused(owner_id=gone.user_id) == "NOT_FOUND AGENT_OWNER_NOT_FOUND"
+    assert refused(owner={"user_id": gone.user_id}) == "NOT_FOUND AGENT_OWNER_NOT_FOUND"
     assert refused(owner_id=-1) == "INVALID_ARGUMENT FIELD_INVALID"
 
 
@@ -113,7 +113,7 @@ def test_whoever_does_not_manage_agents_becomes_the_owner_whomever_they_name(
     member, other = registry.user(), registry.user()
     for named in (0, other.user_id, registry.admin.user_id, 2**62):
         made = member.call(
-            "AgentService/CreateAgent", agent_slug=registry.name("mine"), owner_id=named
+            "AgentService/CreateAgent", agent_slug=registry.name("mine"), owner={"user_id": named}
         )
         assert made.agent.owner_id == member.user_id
 
@@ -127,10 +127,10 @@ def test_the_checks_of_a_creation_come_in_their_order(strict_registry: Registry)
     newcomer = registry.user()
     cases: list[tuple[Person, dict[str, Any], str]] = [
         (registry.user("SERVICE"), {"agent_slug": ""}, "ACTION_MISSING"),
-        (registry.admin, {"agent_slug": "", "owner_id": 0}, "INVALID_AGENT_SLUG"),
+        (registry.admin, {"agent_slug": "", "owner": {"user_id": 0}}, "INVALID_AGENT_SLUG"),
         (full, {"agent_slug": "!"}, "INVALID_AGENT_SLUG"),
-        (registry.admin, {"agent_slug": taken, "owner_id": 0}, "INVALID_AGENT_OWNER"),
-        (registry.admin, {"agent_slug": taken, "owner_id": 999}, "AGENT_OWNER_NOT_FOUND"),
+        (registry.admin, {"agent_slug": taken, "owner": {"user_id": 0}}, "INVALID_AGENT_OWNER"),
+        (registry.admin, {"agent_slug": taken, "owner": {"user_id": 999}}, "AGENT_OWNER_NOT_FOUND"),
         (full, {"agent_slug": taken, "site_scope": 999}, "AGENT_LIMIT_REACHED"),
         (newcomer, {"agent_slug": taken, "site_scope": 999}, "SITE_NOT_FOUND"),
         (newcomer, {"agent_slug": reserved}, "SLUG_RESERVED"),
@@ -181,7 +181,7 @@ def test_a_taken_slug_is_a_conflict_unless_it_is_asked_for_if_missing(registry: 
     # Whoever owns it, and even if an administrator names no owner or another one.
     for caller, named in ((owner, 0), (viewer, 0), (registry.admin, 0), (registry.admin, 1)):
         found = caller.call(
-            "AgentService/CreateAgent", **wish, owner_id=named, create_if_missing=True
+            "AgentService/CreateAgent", **wish, owner={"user_id": named}, create_if_missing=True
         )
         assert not found.created
         assert found.agent == agent
@@ -228,7 +228,7 @@ def test_a_config_is_stored_as_it_is(registry: Registry, config: dict[str, Any])
 
 
 def test_the_deepest_config_of_a_batch_can_be_read_in_the_log(registry: Registry) -> None:
-    wanted = [{"agent_slug": registry.name("deep"), "config": _nested(24), "owner_id": 1}]
+    wanted = [{"agent_slug": registry.name("deep"), "config": _nested(24), "owner": {"user_id": 1}}]
     made = registry.admin.call("AgentService/BatchCreateAgents", requests=wanted)
     agent_id = made.results[0].agent.agent_id
     logged = registry.admin.call("ChangeService/ListChanges", agent_id=agent_id).changes[0]
@@ -270,7 +270,7 @@ def test_a_batch_has_an_outcome_for_each_item_in_their_order(registry: Registry)
     answer = member.call(
         "AgentService/BatchCreateAgents",
         requests=[
-            {"agent_slug": new, "owner_id": other.user_id},
+            {"agent_slug": new, "owner": {"user_id": other.user_id}},
             {"agent_slug": "!"},
             {"agent_slug": mine.agent_slug, "agent_name": "ignored"},
             {"agent_slug": theirs.agent_slug},

@@ -49,7 +49,7 @@ LOGGED: Mapping[str, tuple[str, str]] = {
     "RegistryService/SuppressAgent": ("DEFINITION_SUPPRESSED", "DEFINITION"),
     "RegistryService/ReconcileAgents": ("DEFINITION_RECONCILED", "AGENT GRANT USER"),
     "RegistryService/RegisterMemoryFileType": ("MEMORY_FILE_TYPE_CHANGED", "MEMORY_FILE_TYPE"),
-    "RegistryService/DeregisterMemoryFileType": ("MEMORY_FILE_TYPE_CHANGED", "MEMORY_FILE_TYPE"),
+    "RegistryService/UnregisterMemoryFileType": ("MEMORY_FILE_TYPE_CHANGED", "MEMORY_FILE_TYPE"),
 }
 #: How the kinds end of changes that make something, and of those that end something.
 MAKE = (
@@ -315,7 +315,7 @@ def test_the_log_of_an_agent_is_for_its_admins_and_no_other_agents(scene: Scene)
     answer = registry.admin.call(
         "AgentService/BatchCreateAgents",
         requests=[
-            {"agent_slug": slug, "owner_id": owner.user_id, "config": {"of": owner.login}}
+            {"agent_slug": slug, "owner": {"user_id": owner.user_id}, "config": {"of": owner.login}}
             for slug, owner in zip(slugs, (member, other), strict=True)
         ],
     )

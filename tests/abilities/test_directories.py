@@ -277,7 +277,7 @@ def test_while_the_root_is_away_files_are_unavailable_and_the_rest_answers(
         assert (shown.agent.agent_id, shown.HasField("directory")) == (agent.agent_id, False)
         slug = registry.name("new")
         for method, more in (
-            ("CreateAgent", {"agent_slug": slug, "owner_id": owner.user_id}),
+            ("CreateAgent", {"agent_slug": slug, "owner": {"user_id": owner.user_id}}),
             ("RenameAgent", {**ref, "new_slug": slug}),
             ("DeleteAgent", ref),
         ):

@@ -46,7 +46,7 @@ def scaffold(person: Person, directory: Fields, filename: str = "") -> list[tupl
 def created(registry: Registry, owner: Person, **fields: Any) -> Any:
     slug = registry.name("agent")
     return registry.admin.call(
-        "AgentService/CreateAgent", agent_slug=slug, owner_id=owner.user_id, **fields
+        "AgentService/CreateAgent", agent_slug=slug, owner={"user_id": owner.user_id}, **fields
     )
 
 
@@ -132,8 +132,8 @@ def test_a_type_for_which_nobody_has_anything_makes_no_file(registry: Registry) 
     assert outcomes(answer.files)[0] == ("first.md", "EMPTY")
     assert answer.files[0].message
     # A type that has gone is no starter of the next agent.
-    admin.call("RegistryService/DeregisterMemoryFileType", filename="first.md")
-    admin.call("RegistryService/DeregisterMemoryFileType", filename="USER.md")
+    admin.call("RegistryService/UnregisterMemoryFileType", filename="first.md")
+    admin.call("RegistryService/UnregisterMemoryFileType", filename="USER.md")
     names = [path for path, _ in outcomes(created(registry, owner).files)]
     assert names == ["SOUL.md", "MEMORY.md"]
 

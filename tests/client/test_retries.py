@@ -53,7 +53,7 @@ REPEATABLE = {
     "DirectoryService/SearchDailyMemory": READ,
     "DirectoryService/WriteDailyMemory": GUARDED,
     "DirectoryService/WriteFile": GUARDED,
-    "RegistryService/DeregisterMemoryFileType": GUARDED,
+    "RegistryService/UnregisterMemoryFileType": GUARDED,
     "RegistryService/GetAgentDefinition": READ,
     "RegistryService/ListAgentDefinitions": READ,
     "RegistryService/ListMemoryFileTypes": READ,

@@ -165,7 +165,7 @@ RegistryService/GetAgentDefinition            -- ok ac ac ac ac ac ac ac ut ut a
 RegistryService/ListAgentDefinitions          -- ok ac ac ac ac ac ac ac ut ut ac ac ac
 RegistryService/ReconcileAgents               -- ok ac ac ac ac ac ac ac ut ut ac ac ac
 RegistryService/RegisterMemoryFileType        -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-RegistryService/DeregisterMemoryFileType      -- ok ac ac ac ac ac ac ac ut ut ac ac ac
+RegistryService/UnregisterMemoryFileType      -- ok ac ac ac ac ac ac ac ut ut ac ac ac
 RegistryService/ListMemoryFileTypes           -- ok ok ok ok ok ok ok ok ok ok ok ok ok
 """
 

@@ -98,7 +98,7 @@ def run(
         day = {**ref, "date": "2026-02-28", "content": LARGE}
         refused(owner, "DirectoryService/WriteDailyMemory", expected, **day)
         if not takes_small_writes:
-            fields = {"agent_slug": "clerk", "owner_id": owner.user_id}
+            fields = {"agent_slug": "clerk", "owner": {"user_id": owner.user_id}}
             refused(registry.admin, "AgentService/CreateAgent", expected, **fields)
         assert get(owner, home, "notes.md") == KEPT
         assert snapshot(agents) == before

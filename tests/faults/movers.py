@@ -114,7 +114,7 @@ class Mover:
             agent_id = answer.agent.agent_id
             self.agents[agent_id] = Known(agent_id, slug)
 
-        fields = {"agent_slug": slug, "owner_id": self._owner_id}
+        fields = {"agent_slug": slug, "owner": {"user_id": self._owner_id}}
         return Step("AgentService/CreateAgent", fields, acknowledged)
 
     def _append(self, known: Known) -> Step:

@@ -23,7 +23,7 @@ def created_site(registry: Registry, place: int) -> tuple[str, dict[str, Any]]:
 
 
 def created_agent(registry: Registry, place: int) -> tuple[str, dict[str, Any]]:
-    wanted = {"agent_slug": "wanted", "owner_id": registry.admin.user_id}
+    wanted = {"agent_slug": "wanted", "owner": {"user_id": registry.admin.user_id}}
     return "AgentService/CreateAgent", {**wanted, "agent_name": f"Number {place}"}
 
 
@@ -72,7 +72,7 @@ def test_batches_that_name_the_same_agents_in_different_orders_all_succeed(
     def items(place: int) -> list[dict[str, Any]]:
         turned = slugs[place:] + slugs[:place]
         turned = turned[::-1] if place % 2 else turned
-        return [{"agent_slug": slug, "owner_id": registry.admin.user_id} for slug in turned]
+        return [{"agent_slug": slug, "owner": {"user_id": registry.admin.user_id}} for slug in turned]
 
     with spread(registry.admin, connections=8) as admins:
         outcomes = race(
@@ -91,7 +91,7 @@ def test_batches_that_name_the_same_agents_in_different_orders_all_succeed(
 
 
 def created_for(registry: Registry, user_id: int, site_id: int) -> tuple[str, dict[str, Any]]:
-    agent = {"agent_slug": "contested", "owner_id": user_id, "site_scope": site_id}
+    agent = {"agent_slug": "contested", "owner": {"user_id": user_id}, "site_scope": site_id}
     return "AgentService/CreateAgent", agent
 
 
@@ -168,7 +168,7 @@ def test_no_update_under_an_etag_is_lost(registry: Registry, increments: int) ->
 
 
 def test_parallel_repeats_of_a_request_have_one_effect_and_one_answer(registry: Registry) -> None:
-    wish: dict[str, Any] = {"agent_slug": "once", "owner_id": registry.admin.user_id}
+    wish: dict[str, Any] = {"agent_slug": "once", "owner": {"user_id": registry.admin.user_id}}
     request_id = str(uuid.uuid4())
     with spread(registry.admin, connections=8) as admins:
         outcomes = race(

@@ -58,7 +58,7 @@ def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(pair: 
                     admin.call,
                     "AgentService/CreateAgent",
                     agent_slug="one",
-                    owner_id=first.admin.user_id,
+                    owner={"user_id": first.admin.user_id},
                     create_if_missing=True,
                 )
                 for admin in shared_out(admins, 200)
@@ -156,7 +156,7 @@ def test_a_request_is_carried_out_once_on_whichever_it_is_repeated(pair: Pair) -
     first, second = (server.registry for server in pair)
     wish: dict[str, Any] = {
         "agent_slug": "requested",
-        "owner_id": first.admin.user_id,
+        "owner": {"user_id": first.admin.user_id},
         "request_id": str(uuid.uuid4()),
     }
     with spread(first.admin, first, second, connections=8) as admins:
@@ -177,7 +177,7 @@ def test_a_request_is_carried_out_once_even_after_a_crash(two: Pair) -> None:
     first, second = (server.registry for server in two)
     wish: dict[str, Any] = {
         "agent_slug": "once",
-        "owner_id": first.admin.user_id,
+        "owner": {"user_id": first.admin.user_id},
         "request_id": str(uuid.uuid4()),
     }
     mint: dict[str, Any] = {"full_rights": True, "request_id": str(uuid.uuid4())}

@@ -241,7 +241,7 @@ def test_while_it_hangs_every_call_ends_by_its_deadline(
 ) -> None:
     wish: dict[str, Any] = {
         "agent_slug": "hung",
-        "owner_id": impatient.admin.user_id,
+        "owner": {"user_id": impatient.admin.user_id},
         "create_if_missing": True,
     }
     with spread(impatient.admin, connections=8) as admins:

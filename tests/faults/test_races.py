@@ -27,7 +27,7 @@ def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(
                     admin.call,
                     "AgentService/CreateAgent",
                     agent_slug="The One",
-                    owner_id=owner.user_id,
+                    owner={"user_id": owner.user_id},
                     create_if_missing=True,
                 )
                 for admin in shared_out(admins, 200)

@@ -136,12 +136,12 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "AgentService/CreateAgent": lambda s: {
         "agent_slug": s.registry.name("made"),
         "agent_name": "Made",
-        "owner_id": s.member.user_id,
+        "owner": {"user_id": s.member.user_id},
         "config": {"description": "of some use"},
         "request_id": _request_id(),
     },
     "AgentService/BatchCreateAgents": lambda s: {
-        "requests": [{"agent_slug": s.registry.name("made"), "owner_id": s.member.user_id}]
+        "requests": [{"agent_slug": s.registry.name("made"), "owner": {"user_id": s.member.user_id}}]
     },
     "AgentService/GetAgent": lambda s: {"agent": _ref(s)},
     "AgentService/BatchGetAgents": lambda s: {"agents": [_ref(s)]},
@@ -251,6 +251,6 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "RegistryService/RegisterMemoryFileType": lambda s: {
         "filename": f"{s.registry.name('type')}.md"
     },
-    "RegistryService/DeregisterMemoryFileType": lambda s: s.own_memory_file_type(),
+    "RegistryService/UnregisterMemoryFileType": lambda s: s.own_memory_file_type(),
     "RegistryService/ListMemoryFileTypes": lambda s: {},
 }

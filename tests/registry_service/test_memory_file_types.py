@@ -81,11 +81,11 @@ def test_to_register_the_same_again_writes_nothing(registry: Registry) -> None:
 def test_a_type_is_deregistered_also_one_of_the_first_and_files_stay(registry: Registry) -> None:
     register(registry, "scribe")
     reconcile(registry.admin)
-    gone = registry.admin.call("RegistryService/DeregisterMemoryFileType", filename="SOUL.md").type
+    gone = registry.admin.call("RegistryService/UnregisterMemoryFileType", filename="SOUL.md").type
     assert gone.filename == "SOUL.md"
     assert "SOUL.md" not in [one.filename for one in types(registry)]
     assert agent_file(registry, "scribe", "SOUL.md").exists()
-    again = registry.admin.refused("RegistryService/DeregisterMemoryFileType", filename="SOUL.md")
+    again = registry.admin.refused("RegistryService/UnregisterMemoryFileType", filename="SOUL.md")
     assert again.what == "NOT_FOUND MEMORY_FILE_TYPE_NOT_FOUND"
 
 

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from accredit_storage.records import Agent, ChangeKind, Grant, Role, Subject, SubjectKind, User
 from accredit_storage.store import Transaction
 
 from . import snapshots
 from .agent_refs import AgentRef, find_agent, held_on, require_agent, shown_holders, told
-from .agents import token_subjects
 from .app import App
 from .consistency import Basis
 from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason, invalid
 from .facts import AgentFacts
-from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
+from .mutations import etag as etag_of
 from .paging import Cursor, Page, PageRequest
 from .permissions import Action
 from .reads import Ask, reading
@@ -28,19 +29,31 @@ from .rights import (
     held_by,
     user_principal,
 )
+from .subjects import grant_subject, login_subject, subject, token_subjects
+from .user_refs import UserRef, is_caller, require_user
 
 MAX_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantAccess:
-    """A role for a user on an agent."""
+    """A role for a user on an agent. ``only_if_absent``: not in place of a grant that counts."""
 
     agent: AgentRef
-    user_id: int
+    user: UserRef
     role: Role
     expire_at: datetime | None
     etag: str
+    only_if_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A grant, its user, and whether this call made it what it is."""
+
+    grant: Grant
+    user: User
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,23 +61,24 @@ class RevokeAccess:
     """A user's grant on an agent, to be taken away."""
 
     agent: AgentRef
-    user_id: int
+    user: UserRef
     etag: str
 
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """The grant as it last stood, and how many tokens went with it."""
+    """The grant as it last stood, its user, and how many tokens went with it."""
 
     grant: Grant
+    user: User
     tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessCheck:
-    """May this user act on this agent? ``user_id`` None: the acting user."""
+    """May this user act on this agent? ``user`` None: the caller, within its own ceiling."""
 
-    user_id: int | None
+    user: UserRef | None
     agent: AgentRef
     demand: Demand
 
@@ -81,35 +95,36 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchCheckResult:
-    """One decision for each question."""
+    """One decision for each question. ``basis`` None: it was not asked for."""
 
     decisions: Sequence[Decision]
-    basis: Basis
+    basis: Basis | None
 
 
-def grant_access(app: App, call: Call, command: GrantAccess) -> Written[Grant] | Replayed:
+def grant_access(app: App, call: Call, command: GrantAccess) -> Written[Granted] | Replayed:
     """Give a user a role on an agent instead of whatever they had."""
 
-    def decide_grant(mutation: Mutation) -> Effect[Grant]:
+    def decide_grant(mutation: Mutation) -> Effect[Granted]:
         tx, now = mutation.tx, mutation.now
         agent = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
         if expired(command.expire_at, now):
             raise invalid("expire_time", "a moment that lies ahead")
         _require_within(held_on(tx, mutation.caller, agent, now), command.expire_at)
-        if tx.users.find(command.user_id, share=True) is None:
-            raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {command.user_id}")
+        user = require_user(tx, command.user, share=True)
+        current = tx.grants.find(agent.agent_id, user.user_id, lock=True)
+        counts = current is not None and not expired(current.expire_at, now)
+        if command.only_if_absent and current is not None and counts:
+            return Effect(value=Granted(current, user, False))
         lowers = command.role is not Role.ADMIN or command.expire_at is not None
-        if command.user_id == agent.owner_id and lowers:
+        if user.user_id == agent.owner_id and lowers:
             raise _owner_protected()
-        if command.etag:
-            current = tx.grants.find(agent.agent_id, command.user_id, lock=True)
-            check_etag(command.etag, 0 if current is None else current.version)
+        check_etag(command.etag, "" if current is None else grant_etag(current))
         granter = mutation.caller.user.user_id
         before, after = tx.grants.put(
-            agent.agent_id, command.user_id, command.role, granter, now, command.expire_at
+            agent.agent_id, user.user_id, command.role, granter, now, command.expire_at
         )
         return Effect(
-            value=after,
+            value=Granted(after, user, True),
             kind=ChangeKind.GRANT_CHANGED,
             subjects=_subjects(after),
             before=None if before is None else snapshots.of_grant(before),
@@ -125,19 +140,21 @@ def revoke_access(app: App, call: Call, command: RevokeAccess) -> Written[Revoke
     def decide_revocation(mutation: Mutation) -> Effect[Revoked]:
         tx, now = mutation.tx, mutation.now
         agent = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
-        if command.user_id == agent.owner_id:
+        user = require_user(tx, command.user)
+        if user.user_id == agent.owner_id:
             raise _owner_protected()
-        grant = tx.grants.find(agent.agent_id, command.user_id, lock=True)
+        grant = tx.grants.find(agent.agent_id, user.user_id, lock=True)
         if grant is None:
             raise NotFound(
                 Reason.REVOKE_FAILED,
-                f"user {command.user_id} has no grant on {agent.agent_slug!r}",
+                f"{user.login!r} has no grant on {agent.agent_slug!r}",
+                metadata={"user": user.login, "agent_slug": agent.agent_slug},
             )
-        check_etag(command.etag, grant.version)
-        tx.grants.remove(agent.agent_id, command.user_id)
-        tokens = tx.tokens.revoke_where(agent_id=agent.agent_id, created_by=command.user_id, at=now)
+        check_etag(command.etag, grant_etag(grant))
+        tx.grants.remove(agent.agent_id, user.user_id)
+        tokens = tx.tokens.revoke_where(agent_id=agent.agent_id, created_by=user.user_id, at=now)
         return Effect(
-            value=Revoked(grant, len(tokens)),
+            value=Revoked(grant, user, len(tokens)),
             kind=ChangeKind.GRANT_REVOKED,
             subjects=(*_subjects(grant), *token_subjects(tokens)),
             before=snapshots.of_grant(grant),
@@ -146,22 +163,34 @@ def revoke_access(app: App, call: Call, command: RevokeAccess) -> Written[Revoke
     return mutate(app, call, decide_revocation)
 
 
-def get_access(app: App, ask: Ask, ref: AgentRef, user_id: int | None) -> Grant:
-    """One grant, expired or not. Raises PermissionDenied, NotFound."""
+def grant_etag(grant: Grant) -> str:
+    """The etag of a grant, which differs from that of one that was revoked before."""
+    return etag_of(grant.version, grant.granted_at)
+
+
+def get_access(app: App, ask: Ask, ref: AgentRef, wanted: UserRef | None) -> tuple[Grant, User]:
+    """One grant, expired or not, with its user. Raises PermissionDenied, NotFound."""
     with reading(app, ask) as (tx, caller, now, _):
-        wanted = caller.user.user_id if user_id is None else user_id
-        found = find_agent(tx, ref)
-        grant = None if found is None else tx.grants.find(found.agent_id, wanted)
-        own = caller.is_user(wanted)
-        if grant is not None and own:
-            return grant
+        own = wanted is None or is_caller(caller, wanted)
+        user = caller.user if own else None
+        if own:
+            found = find_agent(tx, ref)
+            grant = None if found is None else tx.grants.find(found.agent_id, caller.user.user_id)
+            if grant is not None and caller.is_user(caller.user.user_id):
+                return grant, caller.user
         # Who has no grant learns here no more of the agent than anywhere else.
         agent = require_agent(tx, caller, ref, Role.VIEWER if own else Role.ADMIN, now)
+        if user is None:
+            assert wanted is not None  # noqa: S101 - it is one's own then
+            user = require_user(tx, wanted)
+        grant = tx.grants.find(agent.agent_id, user.user_id)
     if grant is None:
         raise NotFound(
-            Reason.GRANT_NOT_FOUND, f"user {wanted} has no grant on {agent.agent_slug!r}"
+            Reason.GRANT_NOT_FOUND,
+            f"{user.login!r} has no grant on {agent.agent_slug!r}",
+            metadata={"user": user.login, "agent_slug": agent.agent_slug},
         )
-    return grant
+    return grant, user
 
 
 def list_agent_access(
@@ -184,93 +213,141 @@ def list_agent_access(
 def list_user_access(
     app: App,
     ask: Ask,
-    user_id: int | None,
+    wanted: UserRef | None,
     minimum_role: Role | None,
     page: PageRequest,
-) -> Page[Grant]:
-    """One page of a user's unexpired grants, by agent id."""
+) -> Page[tuple[Grant, User]]:
+    """One page of a user's unexpired grants, by agent id, each with the user."""
     with reading(app, ask) as (tx, caller, now, head):
-        wanted = caller.user.user_id if user_id is None else user_id
-        if not caller.is_user(wanted) and not caller.manages_agents:
-            raise _missing(Action.MANAGE_AGENTS, "another user's grants")
+        user = caller.user
+        if wanted is not None and not is_caller(caller, wanted):
+            if not caller.manages_agents:
+                raise _missing(Action.MANAGE_AGENTS, "another user's grants")
+            user = require_user(tx, wanted)
         cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int)
         found = tx.grants.page_for_user(
-            wanted,
+            user.user_id,
             at=now,
             min_role=minimum_role,
             after=None if after is None else after[0],
             limit=cursor.size + 1,
         )
-        return cursor.page(found, lambda grant: (grant.agent_id,))
+        pairs = [(grant, user) for grant in found]
+        return cursor.page(pairs, lambda pair: (pair[0].agent_id,))
 
 
 def check_access(app: App, ask: Ask, check: AccessCheck) -> CheckResult:
     """Whether a user may act on an agent. A "no" is an answer."""
     with reading(app, ask) as (tx, caller, now, head):
-        _may_ask(caller, [check])
-        facts = _Facts(tx, caller, [check])
-        decision, principal, agent, held = facts.answer(check, now)
-        basis = Basis.of(head).with_principal(principal)
-        basis = basis.with_agent(told(caller, agent, held), held, check.demand.site_id)
-        return CheckResult(decision=decision, principal=principal, held=held, basis=basis)
-
-
-def batch_check_access(app: App, ask: Ask, checks: Sequence[AccessCheck]) -> BatchCheckResult:
-    """The same for several questions, all at one moment."""
-    with reading(app, ask) as (tx, caller, now, head):
-        _may_ask(caller, checks)
-        facts = _Facts(tx, caller, checks)
-        basis = Basis.of(head)
-        decisions = []
-        for check in checks:
-            decision, principal, agent, held = facts.answer(check, now)
-            decisions.append(decision)
-            basis = basis.with_principal(principal)
-            known = told(caller, agent, held)
-            basis = basis.with_agent(known, held, check.demand.site_id)
-        return BatchCheckResult(decisions=decisions, basis=basis)
-
-
-class _Facts:
-    """What some questions rest on, read at once."""
-
-    def __init__(self, tx: Transaction, caller: Principal, checks: Sequence[AccessCheck]) -> None:
-        self._caller = caller
-        user_ids = {check.user_id for check in checks if check.user_id is not None}
-        self._users = {user.user_id: user for user in tx.users.find_many(user_ids)}
-        own = caller.user.user_id
-        self._facts = AgentFacts(
-            tx, ((check.agent, own if check.user_id is None else check.user_id) for check in checks)
+        questions = _Questions(tx, caller, [check], now)
+        answer = questions.answer(check)
+        return CheckResult(
+            decision=answer.decision,
+            principal=answer.principal,
+            held=answer.held,
+            basis=questions.basis(check, answer, Basis(head=head, judged_at=now)),
         )
 
-    def answer(
-        self, check: AccessCheck, now: datetime
-    ) -> tuple[Decision, Principal | None, Agent | None, Held | None]:
-        """The decision on one question, and what it was made of."""
-        principal = self._principal(check)
-        if principal is None:
-            return Decision.USER_INACTIVE, None, None, None
+
+def batch_check_access(
+    app: App, ask: Ask, checks: Sequence[AccessCheck], *, with_basis: bool
+) -> BatchCheckResult:
+    """The same for several questions, all at one moment."""
+    with reading(app, ask) as (tx, caller, now, head):
+        questions = _Questions(tx, caller, checks, now)
+        answers = [questions.answer(check) for check in checks]
+        basis = None
+        if with_basis:
+            basis = Basis(head=head, judged_at=now)
+            for check, answer in zip(checks, answers, strict=True):
+                basis = questions.basis(check, answer, basis)
+        return BatchCheckResult(decisions=[one.decision for one in answers], basis=basis)
+
+
+class _Answer(NamedTuple):
+    """The decision on one question, and what it was made of."""
+
+    decision: Decision
+    principal: Principal | None
+    agent: Agent | None
+    held: Held | None
+
+
+class _Questions:
+    """Some questions and what they rest on, read at once."""
+
+    def __init__(
+        self, tx: Transaction, caller: Principal, checks: Sequence[AccessCheck], now: datetime
+    ) -> None:
+        """Raise PermissionDenied if one of them is not the caller's to ask."""
+        self._tx, self._caller, self._now = tx, caller, now
+        refs = {check.user for check in checks if check.user is not None}
+        found = tx.users.find_many({ref for ref in refs if isinstance(ref, int)})
+        found += tx.users.find_many_by_login({ref for ref in refs if isinstance(ref, str)})
+        self._users: dict[UserRef, User] = {user.user_id: user for user in found}
+        self._users |= {user.login: user for user in found}
+        self._digests: dict[str, Subject] = {}
+        own = caller.user.user_id
+        pairs = {(check.agent, own) for check in checks}
+        pairs |= {
+            (check.agent, user.user_id)
+            for check in checks
+            if check.user is not None and (user := self._users.get(check.user)) is not None
+        }
+        self._facts = AgentFacts(tx, pairs)
+        for check in checks:
+            self._require_may_ask(check)
+
+    def answer(self, check: AccessCheck) -> _Answer:
+        """The decision on one question. A user whom nobody knows is one who is not active."""
+        principal = self._caller
+        if check.user is not None:
+            user = self._users.get(check.user)
+            if user is None:
+                return _Answer(Decision.USER_INACTIVE, None, None, None)
+            principal = user_principal(user)
         agent = self._facts.agent(check.agent)
-        held = None
-        if agent is not None:
-            grant = self._facts.grant(agent, principal.user.user_id)
-            held = held_by(principal, agent, grant, now)
-        return decide(principal, agent, held, check.demand), principal, agent, held
+        held = self._held(principal, agent)
+        return _Answer(decide(principal, agent, held, check.demand), principal, agent, held)
 
-    def _principal(self, check: AccessCheck) -> Principal | None:
-        if check.user_id is None:
-            return self._caller
-        user = self._users.get(check.user_id)
-        return None if user is None else user_principal(user)
+    def basis(self, check: AccessCheck, answer: _Answer, basis: Basis) -> Basis:
+        """And on what this answer rests on."""
+        if isinstance(check.user, str):
+            basis = basis.on(self._login(check.user))
+        elif check.user is not None:
+            basis = basis.on(subject(SubjectKind.USER, check.user))
+        if answer.principal is None:
+            return basis
+        known = told(self._caller, answer.agent, self._held(self._caller, answer.agent))
+        basis = basis.on_principal(answer.principal)
+        return basis.on_agent(check.agent, answer.principal, known, answer.held)
 
+    def _held(self, principal: Principal, agent: Agent | None) -> Held | None:
+        if agent is None:
+            return None
+        grant = self._facts.grant(agent, principal.user.user_id)
+        return held_by(principal, agent, grant, self._now)
 
-def _may_ask(caller: Principal, checks: Sequence[AccessCheck]) -> None:
-    others = any(
-        check.user_id is not None and not caller.is_user(check.user_id) for check in checks
-    )
-    if others and Action.AUTHENTICATE not in caller.actions:
-        raise _missing(Action.AUTHENTICATE, "another user's access")
+    def _login(self, login: str) -> Subject:
+        if login not in self._digests:
+            self._digests[login] = login_subject(self._tx, login)
+        return self._digests[login]
+
+    def _require_may_ask(self, check: AccessCheck) -> None:
+        """One's own access is one's own to know; another user's takes ADMIN on the agent."""
+        if check.user is None or is_caller(self._caller, check.user):
+            return
+        if Action.AUTHENTICATE in self._caller.actions:
+            return
+        held = self._held(self._caller, self._facts.agent(check.agent))
+        if held is None or held.role is not Role.ADMIN:
+            # In the same words whether there is such an agent or not.
+            raise PermissionDenied(
+                Reason.ACTION_MISSING,
+                "another user's access needs ADMIN on the agent, or the action authenticate",
+                metadata={"actions": Action.AUTHENTICATE.value},
+            )
 
 
 def _missing(action: Action, what: str) -> PermissionDenied:
@@ -303,7 +380,7 @@ def _owner_protected() -> FailedPrecondition:
 
 def _subjects(grant: Grant) -> tuple[Subject, ...]:
     return (
-        subject(SubjectKind.GRANT, grant.agent_id, grant.user_id),
+        grant_subject(grant.agent_id, grant.user_id),
         subject(SubjectKind.AGENT, grant.agent_id),
         subject(SubjectKind.USER, grant.user_id),
     )

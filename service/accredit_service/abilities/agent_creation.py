@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from accredit_storage.errors import Conflict
-from accredit_storage.records import Agent, ChangeKind, Role, SubjectKind, User
+from accredit_storage.records import Agent, ChangeKind, Role, User
 from accredit_storage.store import WriteTransaction
 
 from . import slugs, snapshots
@@ -22,20 +22,21 @@ from .errors import (
     invalid,
 )
 from .moving import NewDirectories, Rehearsed, mutate_and_move, staged
-from .mutations import Call, Effect, Mutation, Replayed, Written, subject
+from .mutations import Call, Effect, Mutation, Replayed, Written
 from .permissions import Action
 from .registry import definitions
+from .subjects import creation_subjects
+from .user_refs import UserRef, is_caller, require_active
 
 _PROVISION_ATTEMPTS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAgent:
-    """An agent to be, cleaned and checked. ``owner_id`` and ``site_scope`` 0: not stated."""
+    """An agent to be, cleaned and checked. ``site_scope`` 0: not stated."""
 
     agent_slug: str
     agent_name: str
-    owner_id: int
     config: Mapping[str, Any]
     site_scope: int
 
@@ -48,55 +49,53 @@ class Provisioned:
     created: bool
 
 
-def insert_agent(mutation: Mutation, new: NewAgent, directories: NewDirectories) -> Agent | None:
+def insert_agent(
+    mutation: Mutation, new: NewAgent, owner_ref: UserRef | None, directories: NewDirectories
+) -> Agent | None:
     """Store an agent and its owner's grant; None if the slug is taken. Logs nothing itself.
 
     Its directory is still to be settled. Raises before it writes anything if owner, limit, site, a
     reservation or a stray directory stand against it.
     """
-    owner = _owner(mutation, new.owner_id)
+    owner = _owner(mutation, owner_ref)
     if not mutation.caller.manages_agents:
         require_room(mutation, owner)
     if new.site_scope and mutation.tx.sites.find(new.site_scope) is None:
         raise NotFound(Reason.SITE_NOT_FOUND, f"there is no site {new.site_scope}")
     admit(mutation, new.agent_slug, owner.user_id, path="agent_slug")
     directories.admit(new.agent_slug)
-    return _store(mutation, replace(new, owner_id=owner.user_id))
+    return _store(mutation, new, owner.user_id)
 
 
 def add_agent(
-    tx: WriteTransaction, new: NewAgent, now: datetime, granted_by: int | None
+    tx: WriteTransaction, new: NewAgent, owner_id: int, now: datetime, granted_by: int | None
 ) -> Agent | None:
     """The rows of an agent: its own and its owner's grant. None if the slug is taken."""
     agent = tx.agents.add(
         agent_slug=new.agent_slug,
         agent_name=new.agent_name,
-        owner_id=new.owner_id,
+        owner_id=owner_id,
         config=new.config,
         site_scope=new.site_scope or None,
         at=now,
     )
     if agent is not None:
-        tx.grants.put(agent.agent_id, new.owner_id, Role.ADMIN, granted_by, now, None)
+        tx.grants.put(agent.agent_id, owner_id, Role.ADMIN, granted_by, now, None)
     return agent
 
 
-def provision_agent(app: App, call: Call, user_id: int | None) -> Written[Provisioned] | Replayed:
+def provision_agent(app: App, call: Call, ref: UserRef | None) -> Written[Provisioned] | Replayed:
     """The agent with the lowest id that a user owns, or a new one named after their login."""
 
     def decide(mutation: Mutation, directories: NewDirectories) -> Effect[Provisioned]:
-        provisioned = _provision(mutation, user_id, directories)
+        provisioned = _provision(mutation, ref, directories)
         if not provisioned.created:
             return Effect(value=provisioned)
         agent = provisioned.agent
         return Effect(
             value=provisioned,
             kind=ChangeKind.AGENT_CREATED,
-            subjects=(
-                subject(SubjectKind.AGENT, agent.agent_id),
-                subject(SubjectKind.USER, agent.owner_id),
-                subject(SubjectKind.GRANT, agent.agent_id, agent.owner_id),
-            ),
+            subjects=creation_subjects(agent),
             after=snapshots.of_agent(agent),
         )
 
@@ -183,8 +182,8 @@ def reserve(mutation: Mutation, agent: Agent) -> None:
     mutation.tx.reservations.put(agent.agent_slug, agent.owner_id, until)
 
 
-def _provision(mutation: Mutation, user_id: int | None, directories: NewDirectories) -> Provisioned:
-    user = _provisioned_user(mutation, user_id)
+def _provision(mutation: Mutation, ref: UserRef | None, directories: NewDirectories) -> Provisioned:
+    user = _provisioned_user(mutation, ref)
     found = mutation.tx.agents.first_owned(user.user_id)
     if found is not None:
         return Provisioned(found, False)
@@ -198,12 +197,11 @@ def _provision(mutation: Mutation, user_id: int | None, directories: NewDirector
         new = NewAgent(
             agent_slug=slug,
             agent_name=user.display_name or user.login,
-            owner_id=user.user_id,
             config={},
             site_scope=0,
         )
         directories.admit(slug)
-        agent = _store(mutation, new)
+        agent = _store(mutation, new, user.user_id)
         if agent is not None:
             directories.settle(mutation.tx, agent)
             return Provisioned(agent, True)
@@ -213,39 +211,40 @@ def _provision(mutation: Mutation, user_id: int | None, directories: NewDirector
     )
 
 
-def _store(mutation: Mutation, new: NewAgent) -> Agent | None:
-    agent = add_agent(mutation.tx, new, mutation.now, mutation.caller.user.user_id)
+def _store(mutation: Mutation, new: NewAgent, owner_id: int) -> Agent | None:
+    granter = mutation.caller.user.user_id
+    agent = add_agent(mutation.tx, new, owner_id, mutation.now, granter)
     if agent is not None:
         take(mutation, agent)
     return agent
 
 
-def _owner(mutation: Mutation, owner_id: int) -> User:
+def _owner(mutation: Mutation, ref: UserRef | None) -> User:
     caller = mutation.caller
-    if not caller.manages_agents:
-        owner_id = caller.user.user_id
-    elif owner_id == 0:
-        raise invalid("owner_id", "the user who will own it", Reason.INVALID_AGENT_OWNER)
-    owner = mutation.tx.users.find(owner_id, share=True)
-    if owner is None or not owner.active:
-        raise NotFound(Reason.AGENT_OWNER_NOT_FOUND, f"there is no active user {owner_id}")
-    return owner
+    if ref is None and caller.manages_agents:
+        raise invalid("owner", "the user who will own it", Reason.INVALID_AGENT_OWNER)
+    wanted = caller.user.user_id if ref is None else ref
+    if not caller.manages_agents and not is_caller(caller, wanted):
+        raise _needs_manage_agents("another owner")
+    return require_active(mutation.tx, wanted, Reason.AGENT_OWNER_NOT_FOUND)
 
 
-def _provisioned_user(mutation: Mutation, user_id: int | None) -> User:
+def _provisioned_user(mutation: Mutation, ref: UserRef | None) -> User:
     caller = mutation.caller
-    wanted = caller.user.user_id if user_id is None else user_id
-    if not caller.manages_agents and not caller.is_user(wanted):
-        raise PermissionDenied(
-            Reason.ACTION_MISSING,
-            "another user's agent needs the action manage_agents",
-            metadata={"actions": Action.MANAGE_AGENTS.value},
-        )
-    user = mutation.tx.users.find(wanted, share=True)
-    if user is None or not user.active:
-        raise NotFound(Reason.USER_NOT_FOUND, f"there is no active user {wanted}")
+    wanted = caller.user.user_id if ref is None else ref
+    if not caller.manages_agents and not is_caller(caller, wanted):
+        raise _needs_manage_agents("another user's agent")
+    user = require_active(mutation.tx, wanted)
     hold_place(mutation, user.user_id)
     return user
+
+
+def _needs_manage_agents(what: str) -> PermissionDenied:
+    return PermissionDenied(
+        Reason.ACTION_MISSING,
+        f"{what} needs the action manage_agents",
+        metadata={"actions": Action.MANAGE_AGENTS.value},
+    )
 
 
 def _is_reserved(mutation: Mutation, slug: str, owner_id: int) -> bool:

@@ -12,18 +12,14 @@ from accredit_storage.records import Agent, ChangeKind, Role
 from . import snapshots
 from .agent_creation import admit, reserve, take
 from .agent_refs import AgentRef, clean_slug, require_agent
-from .agents import (
-    agent_subjects,
-    grant_subjects,
-    require_owner,
-    slug_conflict,
-    token_subjects,
-)
+from .agents import require_owner, slug_conflict
 from .app import App
 from .directories import Directory
 from .errors import Reason, invalid
 from .moving import OutdatedError, moved, mutate_and_move, require_free
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag
+from .mutations import etag as etag_of
+from .subjects import agent_subjects, grant_subjects, slug_subject, token_subjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +33,10 @@ class RenameAgent:
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """The agent under its new slug, the old one, and whether a directory was moved."""
+    """The agent under its new slug, and the old one."""
 
     agent: Agent
     old_slug: str
-    directory_moved: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +62,18 @@ class Deleted:
 def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed] | Replayed:
     """Give an agent and its directory another slug, and keep the old one for its owner."""
 
-    def decide(mutation: Mutation, move: Move | None, would: bool = False) -> Effect[Renamed]:
+    def decide(mutation: Mutation, move: Move | None) -> Effect[Renamed]:
         before, after = _rename(mutation, command)
-        is_moved = would if move is None else _settle(move, mutation, before, after)
+        if move is not None:
+            _settle(move, mutation, before, after)
         return Effect(
-            value=Renamed(after, before.agent_slug, is_moved),
+            value=Renamed(after, before.agent_slug),
             kind=ChangeKind.AGENT_RENAMED,
-            subjects=agent_subjects(after, after.owner_id),
+            subjects=(
+                *agent_subjects(after, after.owner_id),
+                slug_subject(before.agent_slug),
+                slug_subject(after.agent_slug),
+            ),
             before=snapshots.of_agent(before),
             after=snapshots.of_agent(after),
         )
@@ -83,8 +83,7 @@ def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed]
         agent, old, new = planned.agent, planned.old_slug, planned.agent.agent_slug
         if call.validate_only:
             require_free(app, new)
-            would = Directory(agent=replace(agent, agent_slug=old)).state(app).exists
-            yield lambda mutation: decide(mutation, None, would)
+            yield lambda mutation: decide(mutation, None)
             return
         with moved(app.directories.moves.rename(agent.agent_id, old, new), new) as move:
             yield lambda mutation: decide(mutation, move)
@@ -103,7 +102,7 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
             tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
         )
         require_owner(mutation.caller, agent)
-        check_etag(command.etag, agent.version)
+        check_etag(command.etag, etag_of(agent.version))
         grants = tx.grants.all_for_agent(agent.agent_id)
         tokens = tx.tokens.for_agent(agent.agent_id)
         tx.agents.delete(agent.agent_id)
@@ -117,6 +116,7 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
             kind=ChangeKind.AGENT_DELETED,
             subjects=(
                 *agent_subjects(agent, agent.owner_id),
+                slug_subject(agent.agent_slug),
                 *grant_subjects(grants),
                 *token_subjects(tokens),
             ),
@@ -142,7 +142,7 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
 def _rename(mutation: Mutation, command: RenameAgent) -> tuple[Agent, Agent]:
     tx = mutation.tx
     before = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True)
-    check_etag(command.etag, before.version)
+    check_etag(command.etag, etag_of(before.version))
     new_slug = clean_slug("new_slug", command.new_slug)
     if new_slug == before.agent_slug:
         raise invalid(

@@ -28,6 +28,7 @@ from .paging import Cursor, Page, PageRequest
 from .permissions import Action
 from .reads import Ask, reading
 from .rights import Principal, PrincipalKind, held_by, user_principal
+from .user_refs import UserRef, is_caller, require_user
 
 MAX_BATCH = 100
 _MAX_GRANTS = 1000
@@ -56,10 +57,10 @@ class ListScope(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListAgents:
-    """Which agents to list. ``everyone``: scope ALL. ``user_id`` None: the acting user."""
+    """Which agents to list. ``everyone``: scope ALL. ``user`` None: the acting user."""
 
     everyone: bool
-    user_id: int | None
+    user: UserRef | None
     site_id: int | None
     status: AgentStatus | None
     text: str
@@ -89,23 +90,29 @@ def get_agent(app: App, ask: Ask, ref: AgentRef) -> AgentView:
     )
 
 
-def batch_get_agents(app: App, ask: Ask, refs: Sequence[AgentRef]) -> list[Agent]:
-    """Those of the agents that the caller may view, lowest id first, each once."""
-    with reading(app, ask) as (tx, caller, now, _):
+def batch_get_agents(
+    app: App, ask: Ask, refs: Sequence[AgentRef], page: PageRequest
+) -> Page[Agent]:
+    """One page of those of the agents that the caller may view, lowest id first, each once."""
+    with reading(app, ask) as (tx, caller, now, head):
+        cursor = Cursor(page, caller, head.epoch)
+        after = cursor.after(int)
+        last = 0 if after is None else after[0]
         user_id = caller.user.user_id
         facts = AgentFacts(tx, ((ref, user_id) for ref in refs))
-        return [
+        found = [
             agent
             for agent in facts.agents
-            if held_by(caller, agent, facts.grant(agent, user_id), now) is not None
+            if agent.agent_id > last
+            and held_by(caller, agent, facts.grant(agent, user_id), now) is not None
         ]
+        return cursor.page(found, lambda agent: (agent.agent_id,))
 
 
 def list_agents(app: App, ask: Ask, query: ListAgents, page: PageRequest) -> Page[ListedAgent]:
     """One page of a user's agents, or of all. Raises PermissionDenied for more than one's own."""
     with reading(app, ask) as (tx, caller, now, head):
-        target = caller.user.user_id if query.user_id is None else query.user_id
-        _may_list(caller, target, everyone=query.everyone)
+        user_id, active = _listed_user(tx, caller, query)
         cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int, int)
         only = (
@@ -114,7 +121,7 @@ def list_agents(app: App, ask: Ask, query: ListAgents, page: PageRequest) -> Pag
         found = tx.agents.page(
             AgentQuery(
                 only=only,
-                user_id=target,
+                user_id=user_id,
                 everyone=query.everyone,
                 site_id=query.site_id,
                 status=query.status,
@@ -124,12 +131,13 @@ def list_agents(app: App, ask: Ask, query: ListAgents, page: PageRequest) -> Pag
                 limit=cursor.size + 1,
             )
         )
-        if not query.everyone and not _lists_for(tx, caller, target):
+        if not query.everyone and not active:
+            # An inactive user has no access: their list is empty, as their checks are denied.
             found = []
         return cursor.page(found, lambda one: (one.block, one.agent.agent_id))
 
 
-def resolve_agent(app: App, ask: Ask, ref: AgentRef | None, user_id: int | None) -> Agent:
+def resolve_agent(app: App, ask: Ask, ref: AgentRef | None, user: UserRef | None) -> Agent:
     """The agent that is meant. Never creates one.
 
     Raises FailedPrecondition with the candidates if several could be, NotFound if none.
@@ -140,17 +148,14 @@ def resolve_agent(app: App, ask: Ask, ref: AgentRef | None, user_id: int | None)
             agent = find_agent(tx, ref) if resolves_any else None
             return agent or require_agent(tx, caller, ref, Role.VIEWER, now)
         whose = caller
-        if user_id is not None and not caller.is_user(user_id):
+        if user is not None and not is_caller(caller, user):
             if not resolves_any:
                 raise PermissionDenied(
                     Reason.ACTION_MISSING,
                     "another user's default agent needs the action authenticate",
                     metadata={"actions": Action.AUTHENTICATE.value},
                 )
-            user = tx.users.find(user_id)
-            if user is None:
-                raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {user_id}")
-            whose = user_principal(user)
+            whose = user_principal(require_user(tx, user))
         agent, candidates = default_agent(tx, whose, now)
     if agent is not None:
         return agent
@@ -163,23 +168,22 @@ def resolve_agent(app: App, ask: Ask, ref: AgentRef | None, user_id: int | None)
     raise NotFound(Reason.NO_AGENT, "there is no agent to be meant: name one, or create one")
 
 
-def _may_list(caller: Principal, target: int, *, everyone: bool) -> None:
-    if caller.manages_agents:
-        return
-    if everyone:
+def _listed_user(tx: Transaction, caller: Principal, query: ListAgents) -> tuple[int, bool]:
+    """Whose agents are listed, and whether they are active. Raises PermissionDenied, NotFound."""
+    if query.everyone and not caller.manages_agents:
         raise PermissionDenied(
             Reason.AGENT_SCOPE_FORBIDDEN, "scope ALL is for an admin: it needs manage_agents"
         )
-    if target != caller.user.user_id:
+    own = caller.user
+    if query.user is None or query.user in (own.user_id, own.login):
+        return own.user_id, own.active
+    if not caller.manages_agents:
         raise PermissionDenied(
             Reason.AGENT_USER_SCOPE_FORBIDDEN,
             "another user's agents need the action manage_agents",
         )
-
-
-def _lists_for(tx: Transaction, caller: Principal, target: int) -> bool:
-    """An inactive user has no access, so that their list is empty as their checks are denied."""
-    if target == caller.user.user_id:
-        return True
-    user = tx.users.find(target)
-    return user is not None and user.active
+    if isinstance(query.user, str):
+        user = require_user(tx, query.user)
+        return user.user_id, user.active
+    found = tx.users.find(query.user)
+    return query.user, found is not None and found.active

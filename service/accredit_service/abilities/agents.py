@@ -10,10 +10,7 @@ from accredit_storage.records import (
     Agent,
     AgentStatus,
     ChangeKind,
-    Grant,
     Role,
-    Subject,
-    SubjectKind,
     Unset,
     User,
 )
@@ -37,21 +34,24 @@ from .moving import (
     mutate_and_move,
     staged,
 )
-from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
+from .mutations import etag as etag_of
 from .permissions import Action
 from .rights import Principal
 from .scaffolding import ScaffoldedFile
+from .subjects import agent_subjects, creation_subjects, grant_subject, token_subjects
+from .user_refs import UserRef, require_active
 
 MAX_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateAgent:
-    """A wish for an agent. ``owner_id`` and ``site_scope`` 0: not stated."""
+    """A wish for an agent. ``owner`` None and ``site_scope`` 0: not stated."""
 
     agent_slug: str
     agent_name: str
-    owner_id: int
+    owner: UserRef | None
     config: Mapping[str, Any]
     site_scope: int
     create_if_missing: bool = False
@@ -79,11 +79,29 @@ class UpdateAgent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransferAgent:
-    """A new owner for an agent: a user's id or login."""
+class SetAgentStatus:
+    """A status for an agent, and why; an empty ``why`` says nothing."""
 
     agent: AgentRef
-    new_owner: int | str
+    status: AgentStatus
+    why: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSet:
+    """The agent as it now stands, and whether that was new."""
+
+    agent: Agent
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAgent:
+    """A new owner for an agent."""
+
+    agent: AgentRef
+    new_owner: UserRef
     keep_access: bool
     etag: str
 
@@ -107,7 +125,7 @@ def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created]
         return Effect(
             value=created,
             kind=ChangeKind.AGENT_CREATED,
-            subjects=_creation_subjects(created.agent),
+            subjects=creation_subjects(created.agent),
             after=snapshots.of_agent(created.agent),
         )
 
@@ -142,7 +160,7 @@ def batch_create_agents(
         return Effect(
             value=outcomes,
             kind=ChangeKind.BULK if made else None,
-            subjects=tuple(each for agent in made for each in _creation_subjects(agent)),
+            subjects=tuple(each for agent in made for each in creation_subjects(agent)),
             after={"agents": [snapshots.of_agent(agent) for agent in made]},
         )
 
@@ -165,7 +183,7 @@ def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] |
         before = require_agent(
             tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
         )
-        check_etag(command.etag, before.version)
+        check_etag(command.etag, etag_of(before.version))
         values = _update_values(mutation, command)
         after = tx.agents.update(before.agent_id, at=mutation.now, **values)
         assert after is not None  # noqa: S101 - the row is locked
@@ -180,6 +198,31 @@ def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] |
     return mutate(app, call, decide, takes_nothing=isinstance(command.status, Unset))
 
 
+def set_agent_status(
+    app: App, call: Call, command: SetAgentStatus
+) -> Written[StatusSet] | Replayed:
+    """Make an agent active, inactive or archived. A status that it has already changes nothing."""
+    why = texts.one_line("reason", command.why)
+
+    def decide(mutation: Mutation) -> Effect[StatusSet]:
+        tx, now = mutation.tx, mutation.now
+        before = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
+        check_etag(command.etag, etag_of(before.version))
+        if before.status is command.status:
+            return Effect(value=StatusSet(before, False))
+        after = tx.agents.update(before.agent_id, at=now, status=command.status)
+        assert after is not None  # noqa: S101 - the row is locked
+        return Effect(
+            value=StatusSet(after, True),
+            kind=ChangeKind.AGENT_UPDATED,
+            subjects=agent_subjects(after, after.owner_id),
+            before=snapshots.of_agent(before),
+            after={**snapshots.of_agent(after), "status_reason": why},
+        )
+
+    return mutate(app, call, decide)
+
+
 def transfer_agent(app: App, call: Call, command: TransferAgent) -> Written[Transferred] | Replayed:
     """Give an agent to another owner and revoke all of its tokens, in one transaction."""
 
@@ -187,7 +230,7 @@ def transfer_agent(app: App, call: Call, command: TransferAgent) -> Written[Tran
         tx, now = mutation.tx, mutation.now
         before = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
         require_owner(mutation.caller, before)
-        check_etag(command.etag, before.version)
+        check_etag(command.etag, etag_of(before.version))
         owner = _new_owner(mutation, command.new_owner, before)
         # Every token, whoever minted it: the new owner's rights are not the old one's to give.
         revoked = tx.tokens.revoke_where(agent_id=before.agent_id, at=now)
@@ -202,8 +245,8 @@ def transfer_agent(app: App, call: Call, command: TransferAgent) -> Written[Tran
             kind=ChangeKind.AGENT_TRANSFERRED,
             subjects=(
                 *agent_subjects(after, after.owner_id, before.owner_id),
-                subject(SubjectKind.GRANT, after.agent_id, after.owner_id),
-                subject(SubjectKind.GRANT, after.agent_id, before.owner_id),
+                grant_subject(after.agent_id, after.owner_id),
+                grant_subject(after.agent_id, before.owner_id),
                 *token_subjects(revoked),
             ),
             before=snapshots.of_agent(before),
@@ -220,16 +263,6 @@ def slug_conflict(slug: str) -> AlreadyExists:
         f"an agent {slug!r} already exists: choose another slug",
         metadata={"agent_slug": slug},
     )
-
-
-def grant_subjects(grants: Sequence[Grant]) -> tuple[Subject, ...]:
-    """Grants that went along with something."""
-    return tuple(subject(SubjectKind.GRANT, grant.agent_id, grant.user_id) for grant in grants)
-
-
-def token_subjects(token_ids: Sequence[str]) -> tuple[Subject, ...]:
-    """Tokens that went along with something."""
-    return tuple(subject(SubjectKind.TOKEN, token_id) for token_id in token_ids)
 
 
 def _made(outcomes: Sequence[Created | Refusal]) -> list[Agent]:
@@ -252,10 +285,10 @@ def _create(mutation: Mutation, command: CreateAgent, directories: NewDirectorie
         NewAgent(
             agent_slug=slug,
             agent_name=name,
-            owner_id=command.owner_id,
             config=config,
             site_scope=command.site_scope,
         ),
+        command.owner,
         directories,
     )
     if agent is not None:
@@ -318,14 +351,8 @@ def require_owner(caller: Principal, agent: Agent) -> None:
         )
 
 
-def _new_owner(mutation: Mutation, who: int | str, agent: Agent) -> User:
-    users = mutation.tx.users
-    if isinstance(who, int):
-        owner = users.find(who, share=True)
-    else:
-        owner = users.find_by_login(who, share=True)
-    if owner is None or not owner.active:
-        raise NotFound(Reason.AGENT_OWNER_NOT_FOUND, f"there is no active user {who!r}")
+def _new_owner(mutation: Mutation, who: UserRef, agent: Agent) -> User:
+    owner = require_active(mutation.tx, who, Reason.AGENT_OWNER_NOT_FOUND)
     if owner.user_id == agent.owner_id:
         raise FailedPrecondition(
             Reason.ALREADY_OWNER, f"{owner.login!r} owns {agent.agent_slug!r} already"
@@ -333,14 +360,3 @@ def _new_owner(mutation: Mutation, who: int | str, agent: Agent) -> User:
     if not mutation.caller.manages_agents:
         require_room(mutation, owner)
     return owner
-
-
-def agent_subjects(agent: Agent, *user_ids: int) -> tuple[Subject, ...]:
-    """An agent, and users whom its change is about."""
-    users = (subject(SubjectKind.USER, user_id) for user_id in user_ids)
-    return (subject(SubjectKind.AGENT, agent.agent_id), *users)
-
-
-def _creation_subjects(agent: Agent) -> tuple[Subject, ...]:
-    grant = subject(SubjectKind.GRANT, agent.agent_id, agent.owner_id)
-    return (*agent_subjects(agent, agent.owner_id), grant)

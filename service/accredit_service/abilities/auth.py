@@ -24,8 +24,10 @@ from .rights import (
     Held,
     Principal,
     decide,
+    end_of,
     held_by,
     judge,
+    rests_on,
 )
 
 
@@ -59,11 +61,11 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchAuthorization:
-    """One decision for each demand, and whose token it is."""
+    """One decision for each demand, and whose token it is. ``basis`` None: it was not asked for."""
 
     decisions: Sequence[Decision]
     principal: Principal | None
-    basis: Basis
+    basis: Basis | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,23 +87,19 @@ def identify(app: App, text: str) -> Principal:
 def authenticate(app: App, ask: Ask, text: str) -> Introspection:
     """Whose token this is. Sites play no part."""
     with reading(app, ask) as (tx, _, now, head):
-        decision, principal = subject(app, tx, text, now)
-        return Introspection(
-            decision=decision, principal=principal, basis=Basis.of(head).with_principal(principal)
-        )
+        return introspect(app, tx, text, Basis(head=head, judged_at=now))
 
 
 def authorize(app: App, ask: Ask, text: str, wanted: AgentDemand) -> Authorization:
     """Whose token this is, and whether it meets the demand on an active agent."""
     with reading(app, ask) as (tx, _, now, head):
-        basis = Basis.of(head)
-        decision, principal = subject(app, tx, text, now)
+        found = introspect(app, tx, text, Basis(head=head, judged_at=now))
+        decision, principal, basis = found.decision, found.principal, found.basis
         agent, held = None, None
         if principal is not None:
-            basis = basis.with_principal(principal)
             facts = _Facts(tx, principal, [wanted], now)
             decision, agent, held = facts.answer(wanted)
-            basis = basis.until(facts.until).with_agent(agent, held, wanted.demand.site_id)
+            basis = facts.basis(wanted, agent, held, basis)
         allowed = decision is Decision.ALLOWED
         return Authorization(
             decision=decision,
@@ -113,25 +111,22 @@ def authorize(app: App, ask: Ask, text: str, wanted: AgentDemand) -> Authorizati
 
 
 def batch_authorize(
-    app: App, ask: Ask, text: str, wanted: Sequence[AgentDemand]
+    app: App, ask: Ask, text: str, wanted: Sequence[AgentDemand], *, with_basis: bool
 ) -> BatchAuthorization:
     """The same for several demands on one token, all at one moment."""
     with reading(app, ask) as (tx, _, now, head):
-        basis = Basis.of(head)
-        decision, principal = subject(app, tx, text, now)
-        if principal is None:
-            return BatchAuthorization(
-                decisions=[decision] * len(wanted), principal=None, basis=basis
-            )
-        basis = basis.with_principal(principal)
-        facts = _Facts(tx, principal, wanted, now)
-        basis = basis.until(facts.until)
-        decisions = []
-        for one in wanted:
-            decision, agent, held = facts.answer(one)
-            basis = basis.with_agent(agent, held, one.demand.site_id)
-            decisions.append(decision)
-        return BatchAuthorization(decisions=decisions, principal=principal, basis=basis)
+        found = introspect(app, tx, text, Basis(head=head, judged_at=now))
+        principal, basis = found.principal, found.basis
+        decisions = [found.decision] * len(wanted)
+        if principal is not None:
+            facts = _Facts(tx, principal, wanted, now)
+            answers = [facts.answer(one) for one in wanted]
+            decisions = [decision for decision, _agent, _held in answers]
+            for one, (_decision, agent, held) in zip(wanted, answers, strict=True):
+                basis = facts.basis(one, agent, held, basis) if with_basis else basis
+        return BatchAuthorization(
+            decisions=decisions, principal=principal, basis=basis if with_basis else None
+        )
 
 
 def who_am_i(app: App, ask: Ask) -> Self:
@@ -143,17 +138,25 @@ def who_am_i(app: App, ask: Ask) -> Self:
     return Self(principal=caller, user=caller.user, agent=agent, token=caller.token)
 
 
-def subject(
-    app: App, tx: Transaction, text: str, now: datetime
-) -> tuple[Decision, Principal | None]:
-    """Whom somebody else's token speaks for; its use is noted."""
+def introspect(app: App, tx: Transaction, text: str, basis: Basis) -> Introspection:
+    """Whom somebody else's token speaks for, as of the basis's moment; its use is noted.
+
+    A text that is no live token tells nothing, and such an answer is not to be kept: a basis that
+    named the token would tell one that was revoked from one that never was.
+    """
     credential = _found(tx, text)
-    judged = Decision.TOKEN_INVALID if credential is None else judge(credential, now)
+    judged = Decision.TOKEN_INVALID if credential is None else judge(credential, basis.judged_at)
+    if credential is None or judged is Decision.TOKEN_INVALID:
+        return Introspection(
+            decision=Decision.TOKEN_INVALID, principal=None, basis=basis.not_kept()
+        )
     if isinstance(judged, Decision):
-        return judged, None
-    if judged.token is not None:
-        app.usage.note(judged.token.token_id, now)
-    return Decision.ALLOWED, judged
+        basis = basis.on(*rests_on(credential)).until(end_of(credential))
+        return Introspection(decision=judged, principal=None, basis=basis)
+    app.usage.note(credential.token.token_id, basis.judged_at)
+    return Introspection(
+        decision=Decision.ALLOWED, principal=judged, basis=basis.on_principal(judged)
+    )
 
 
 def _found(tx: Transaction, text: str) -> Credential | None:
@@ -173,13 +176,10 @@ class _Facts:
         self._now = now
         self._default: Agent | None = None
         self._ambiguous = False
-        # When an unnamed agent may come to mean another one.
-        self.until: datetime | None = None
         refs: list[AgentRef] = [one.agent for one in wanted if one.agent is not None]
         if len(refs) < len(wanted):
             self._default, candidates = default_agent(tx, principal, now)
             self._ambiguous = bool(candidates)
-            self.until = tx.grants.next_expiry(principal.user.user_id, now)
             if self._default is not None:
                 refs.append(self._default.agent_id)
         self._facts = AgentFacts(tx, ((ref, principal.user.user_id) for ref in refs))
@@ -194,3 +194,15 @@ class _Facts:
             grant = self._facts.grant(agent, self._principal.user.user_id)
             held = held_by(self._principal, agent, grant, self._now)
         return decide(self._principal, agent, held, wanted.demand), agent, held
+
+    def basis(
+        self, wanted: AgentDemand, agent: Agent | None, held: Held | None, basis: Basis
+    ) -> Basis:
+        """And on what this answer rests on. Whoever asks may know of every agent."""
+        principal = self._principal
+        if wanted.agent is not None:
+            return basis.on_agent(wanted.agent, principal, agent, held)
+        if agent is not None and agent is principal.agent:
+            return basis.on_agent(agent.agent_id, principal, agent, held)
+        # Which agent is meant may change by what happens to any agent of the user's.
+        return basis.not_kept()

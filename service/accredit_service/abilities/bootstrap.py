@@ -18,7 +18,7 @@ from accredit_storage.store import WriteTransaction
 from . import bearer, snapshots, texts
 from .app import App
 from .errors import NotFound, Reason
-from .mutations import subject
+from .subjects import login_subject, subject
 
 DEFAULT_LOGIN = "admin"
 # Held by whoever makes the first administrator, or a token for one.
@@ -116,6 +116,7 @@ def _mint(
             subjects=(
                 subject(SubjectKind.USER, user.user_id),
                 subject(SubjectKind.TOKEN, token.token_id),
+                login_subject(tx, user.login),
             ),
             before=None,
             after={"user": snapshots.of_user(user), "token": snapshots.of_token(token)},

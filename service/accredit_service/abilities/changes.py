@@ -52,7 +52,8 @@ def list_changes(app: App, ask: Ask, query: ChangeQuery, page: PageRequest) -> P
         listed = _page(tx, query, cursor, None if after is None else after[0])
         if Action.AUDIT in caller.actions:
             return listed
-        return Page([_about(query.agent_id, change) for change in listed.items], listed.next_token)
+        items = [_about(query.agent_id, change) for change in listed.items]
+        return Page(items, listed.next_token, listed.token_after)
 
 
 def verify_changes(app: App, ask: Ask, anchor: Anchor | None, page: PageRequest) -> Verified:
@@ -81,7 +82,11 @@ def _page(tx: Transaction, query: ChangeQuery, cursor: Cursor, after: int | None
             break
         fits += 1
     found = tx.changes.page(query, after=after, limit=fits) if fits else []
-    return Page(found, cursor.continuing((found[-1].revision,)) if fits < len(sizes) else "")
+
+    def token_after(change: Change) -> str:
+        return cursor.continuing((change.revision,))
+
+    return Page(found, token_after(found[-1]) if fits < len(sizes) else "", token_after)
 
 
 def _about(agent_id: int | None, change: Change) -> Change:

@@ -1,8 +1,9 @@
-"""Which state of the store an answer was judged at, and which one it must not be older than.
+"""Which state of the store an answer was judged at, what it rests on, and how fresh it must be.
 
-A consistency token is a digest of the store's epoch and a revision. Every answer comes from the
-database of one primary, so that it is never older than any token of that store; what remains to be
-refused is a token of another store, or of a future that a restore has undone.
+A consistency token is a digest of the store's epoch, a revision and the beginning of the hash at
+it. Every answer comes from the database of one primary, so that it is never older than any token
+of that history. What remains to be refused is a token of another store, of a future that a restore
+has undone, or of changes that a failover has lost.
 """
 
 import base64
@@ -11,10 +12,17 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from accredit_storage.records import Agent, Head
+from accredit_storage.records import Agent, Head, Subject, SubjectKind
+from accredit_storage.store import Transaction
 
 from .errors import Reason, invalid
 from .rights import Held, Principal, earliest
+from .subjects import grant_subject, slug_subject, subject
+
+_STORE_LENGTH = 16
+_REVISION_LENGTH = 8
+#: How many bytes of a change's hash tell its history from another one.
+HASH_PREFIX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,70 +37,86 @@ class Basis:
     """What an answer rests on and how long it may be kept."""
 
     head: Head
+    judged_at: datetime
+    cacheable: bool = True
     valid_until: datetime | None = None
-    token_id: str = ""
-    user_ids: frozenset[int] = frozenset()
-    agent_ids: frozenset[int] = frozenset()
-    site_id: int | None = None
+    subjects: frozenset[Subject] = frozenset()
 
-    @classmethod
-    def of(cls, head: Head) -> "Basis":
-        """Resting on nothing yet."""
-        return cls(head=head)
-
-    def with_principal(self, principal: Principal | None) -> "Basis":
-        """And on who speaks."""
-        if principal is None:
-            return self
-        user_ids = {principal.user.user_id, *principal.vouched_by}
-        agent_ids = set() if principal.agent is None else {principal.agent.agent_id}
-        return replace(
-            self,
-            valid_until=earliest((self.valid_until, principal.valid_until)),
-            token_id=self.token_id if principal.token is None else principal.token.token_id,
-            user_ids=self.user_ids | user_ids,
-            agent_ids=self.agent_ids | agent_ids,
-        )
+    def on(self, *subjects: Subject) -> "Basis":
+        """And on these."""
+        return replace(self, subjects=self.subjects | frozenset(subjects))
 
     def until(self, moment: datetime | None) -> "Basis":
         """And good no longer than to a moment."""
         return replace(self, valid_until=earliest((self.valid_until, moment)))
 
-    def with_agent(self, agent: Agent | None, held: Held | None, site_id: int | None) -> "Basis":
-        """And on an agent, the role held on it, and the site stated."""
-        return replace(
-            self.until(None if held is None else held.until),
-            user_ids=self.user_ids if agent is None else self.user_ids | {agent.owner_id},
-            agent_ids=self.agent_ids if agent is None else self.agent_ids | {agent.agent_id},
-            site_id=self.site_id if site_id is None else site_id,
+    def not_kept(self) -> "Basis":
+        """And not to be kept at all."""
+        return replace(self, cacheable=False)
+
+    def on_principal(self, principal: Principal) -> "Basis":
+        """And on who speaks."""
+        return self.on(*principal.rests_on).until(principal.valid_until)
+
+    def on_agent(
+        self, ref: int | str, principal: Principal, agent: Agent | None, held: Held | None
+    ) -> "Basis":
+        """And on the agent that ``ref`` means, and the principal's role on it.
+
+        ``agent`` None: there is none, or the asker is not to be told that there is one. Then the
+        name stands for it, together with the principal: a change that gives somebody a role lists
+        them, and a change that gives an agent a name lists the name.
+        """
+        named = slug_subject(ref) if isinstance(ref, str) else subject(SubjectKind.AGENT, ref)
+        basis = self.on(named).until(None if held is None else held.until)
+        if agent is None:
+            return basis
+        return basis.on(
+            subject(SubjectKind.AGENT, agent.agent_id),
+            grant_subject(agent.agent_id, principal.user.user_id),
         )
 
 
 def token_of(head: Head) -> str:
     """The consistency token of a state; opaque, URL-safe."""
-    raw = _store_of(head) + head.revision.to_bytes(8, "big")
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    raw = _store_of(head) + head.revision.to_bytes(_REVISION_LENGTH, "big")
+    return base64.urlsafe_b64encode(raw + head.hash[:HASH_PREFIX]).decode().rstrip("=")
+
+
+def epoch_of(head: Head) -> str:
+    """What callers know a store's history by: 32 hexadecimal digits."""
+    return _store_of(head).hex()
 
 
 def _store_of(head: Head) -> bytes:
     """What tells one store from another. Not the epoch itself, which is the key to page tokens."""
-    return hashlib.sha256(f"store {head.epoch}".encode()).digest()[:16]
+    return hashlib.sha256(f"store {head.epoch}".encode()).digest()[:_STORE_LENGTH]
 
 
-def require(consistency: Consistency, head: Head) -> None:
-    """Raise InvalidArgument if the answer would be of another store than the one asked for."""
+def require(tx: Transaction, consistency: Consistency, head: Head) -> None:
+    """Raise InvalidArgument if the answer would be of another history than the one asked for."""
     token = consistency.at_least
-    if not token:
-        return
-    try:
-        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    store, revision = raw[:16], int.from_bytes(raw[16:], "big")
-    known = len(raw) == 24 and store == _store_of(head) and revision <= head.revision
-    if not known:
+    if token and not _is_known(tx, token, head):
         raise invalid(
             "consistency.at_least_as_fresh",
             "a consistency_token that this store has given",
             Reason.CONSISTENCY_TOKEN_INVALID,
         )
+
+
+def _is_known(tx: Transaction, token: str, head: Head) -> bool:
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    # Base64 has several spellings of the same bytes; only ours is a token.
+    if base64.urlsafe_b64encode(raw).decode().rstrip("=") != token:
+        return False
+    store, rest = raw[:_STORE_LENGTH], raw[_STORE_LENGTH:]
+    revision = int.from_bytes(rest[:_REVISION_LENGTH], "big")
+    given = rest[_REVISION_LENGTH:]
+    if len(given) != HASH_PREFIX or store != _store_of(head) or revision > head.revision:
+        return False
+    found = head.hash if revision == head.revision else tx.changes.hash_at(revision)
+    # What was pruned cannot be compared any more.
+    return found is None or found[:HASH_PREFIX] == given

@@ -40,10 +40,10 @@ from .errors import (
     invalid,
 )
 from .moving import directory_conflict
-from .mutations import subject
 from .permissions import Action
 from .reads import Ask, reading
 from .rights import Principal
+from .subjects import subject
 
 T = TypeVar("T")
 

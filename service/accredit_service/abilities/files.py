@@ -72,10 +72,11 @@ def list_files(
     def listed(place: Place) -> Page[FileEntry]:
         paths = [path for path in files.paths(place, folder) if path > start]
         taken = cursor.page(paths[: cursor.size + 1], lambda path: (path,))
-        return Page(_entries(files, place, taken.items), taken.next_token)
+        entries = _entries(files, place, taken.items)
+        return Page(entries, taken.next_token, lambda entry: cursor.continuing((entry.path,)))
 
     with refusing(directory, "folder"):
-        return directory.look(app, listed, Page([], ""))
+        return directory.look(app, listed, Page([], "", lambda _: ""))
 
 
 def read_file(app: App, ask: Ask, ref: DirectoryRef, path: str) -> OpenFile:

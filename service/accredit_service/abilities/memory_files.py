@@ -9,9 +9,10 @@ from accredit_storage.records import ChangeKind, MemoryFileType, MemoryLayer, Su
 from . import snapshots, texts
 from .app import App
 from .errors import NotFound, Reason, invalid
-from .mutations import Call, Effect, Mutation, Replayed, Written, mutate, subject
+from .mutations import Call, Effect, Mutation, Replayed, Written, mutate
 from .reads import Ask, reading
 from .registry.declaring import last_part
+from .subjects import subject
 
 DEFAULT_PRIORITY = 50
 MAX_PRIORITY = 1000
@@ -66,7 +67,7 @@ def register_memory_file_type(
     return mutate(app, call, decide, takes_nothing=True)
 
 
-def deregister_memory_file_type(
+def unregister_memory_file_type(
     app: App, call: Call, filename: str
 ) -> Written[MemoryFileType] | Replayed:
     """Remove a type; files of that name stay. Raises NotFound."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from accredit_storage.errors import Conflict
-from accredit_storage.records import Actor, ChangeKind, Draft, Head, Subject, SubjectKind
+from accredit_storage.records import Actor, ChangeKind, Draft, Head, Subject
 from accredit_storage.store import WriteTransaction
 
 from .app import App
@@ -20,6 +20,7 @@ from .callers import accept, permit
 from .errors import Aborted, Reason, invalid
 from .permissions import PERMISSIONS, Permission
 from .rights import Principal
+from .subjects import logged
 
 T = TypeVar("T")
 
@@ -126,24 +127,25 @@ def mutate(
     raise Aborted(Reason.CONTENTION, "other writers kept winning: try again")
 
 
-def subject(kind: SubjectKind, *parts: object) -> Subject:
-    """One thing that a change touched, by the parts of its id."""
-    return Subject(kind=kind, subject_id=":".join(str(part) for part in parts))
-
-
-def check_etag(given: str, version: int) -> None:
-    """Raise Aborted unless the etag is empty or that of this version."""
-    if given and given != etag(version):
+def check_etag(given: str, current: str) -> None:
+    """Raise Aborted unless the given etag is empty or the current one ("" where nothing is)."""
+    if given and given != current:
         raise Aborted(
             Reason.ETAG_MISMATCH,
             "it has changed since you read it: read it again",
-            metadata={"etag": etag(version)},
+            metadata={"etag": current} if current else None,
         )
 
 
-def etag(version: int) -> str:
-    """The etag of a version: a quoted text."""
-    return f'"{version}"'
+def etag(version: int, since: datetime | None = None) -> str:
+    """The etag of a version: a quoted text.
+
+    ``since`` is when the thing was made, for what can be removed and made again under the same key:
+    the new one is never taken for the old.
+    """
+    if since is None:
+        return f'"{version}"'
+    return f'"{version}-{round(since.timestamp() * 1_000_000):x}"'
 
 
 def _attempt(
@@ -200,18 +202,19 @@ def conclude(
     tx: WriteTransaction, call: Call, caller: Principal, effect: Effect[T], now: datetime
 ) -> Head:
     """Log what was done and keep the reply under the request id: the state that this makes."""
-    head = tx.head()
     if effect.kind is not None:
-        draft = Draft(
-            kind=effect.kind,
-            actor=_actor(caller),
-            request_id=call.request_id,
-            subjects=effect.subjects,
-            before=effect.before,
-            after=effect.after,
-            at=now,
+        tx.record(
+            Draft(
+                kind=effect.kind,
+                actor=_actor(caller),
+                request_id=call.request_id,
+                subjects=logged(effect.subjects),
+                before=effect.before,
+                after=effect.after,
+                at=now,
+            )
         )
-        head = Head(epoch=head.epoch, revision=tx.record(draft), hash=b"")
+    head = tx.head()
     if call.request_id:
         result = _result(call, effect)
         tx.requests.finish(call.token_id, call.method, call.request_id, result, head.revision)

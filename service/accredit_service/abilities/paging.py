@@ -38,10 +38,15 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items and where the next ones begin; an empty token ends the list."""
+    """Some items and where the next ones begin; an empty token ends the list.
+
+    ``token_after`` makes the token of the page that begins after an item: a page ends before its
+    last one where a reply would be too large.
+    """
 
     items: Sequence[T]
     next_token: str
+    token_after: Callable[[T], str]
 
 
 class Cursor:
@@ -94,10 +99,14 @@ class Cursor:
 
     def page(self, items: Sequence[T], place: Callable[[T], tuple[Any, ...]]) -> Page[T]:
         """The page from up to ``size + 1`` items; ``place`` says where an item stands."""
+
+        def token_after(item: T) -> str:
+            return self.continuing(place(item))
+
         if len(items) <= self.size:
-            return Page(items, "")
+            return Page(items, "", token_after)
         kept = items[: self.size]
-        return Page(kept, self.continuing(place(kept[-1])))
+        return Page(kept, token_after(kept[-1]), token_after)
 
     def continuing(self, place: tuple[Any, ...]) -> str:
         """The token of the page that begins after this place."""

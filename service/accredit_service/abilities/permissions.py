@@ -94,6 +94,7 @@ PERMISSIONS: Mapping[str, Permission] = {
         Action.CHAT, note="manage_agents for scope ALL and for another user's agents"
     ),
     "AgentService/UpdateAgent": _row(role=Role.ADMIN, note="manage_agents for the site scope"),
+    "AgentService/SetAgentStatus": _row(role=Role.ADMIN),
     "AgentService/RenameAgent": _row(role=Role.ADMIN, speaker=Speaker.OWNER),
     "AgentService/DeleteAgent": _row(
         role=Role.ADMIN, speaker=Speaker.OWNER, note="the owner, or manage_agents"
@@ -101,6 +102,16 @@ PERMISSIONS: Mapping[str, Permission] = {
     "AgentService/TransferAgent": _row(
         role=Role.ADMIN, speaker=Speaker.OWNER, note="the owner, or manage_agents"
     ),
+    "AgentService/AcceptTransfer": _row(
+        speaker=Speaker.USER, note="the user to whom the agent is offered"
+    ),
+    "AgentService/DeclineTransfer": _row(
+        speaker=Speaker.USER, note="the user to whom the agent is offered, or who offers it"
+    ),
+    "AgentService/ListTransferOffers": _row(
+        speaker=Speaker.OWNER, note="one's own, or manage_agents"
+    ),
+    "AgentService/SetDefaultAgent": _row(speaker=Speaker.USER, note="VIEWER on the agent"),
     "AgentService/ResolveAgent": _row(note="VIEWER on the agent, or authenticate"),
     "AgentService/ProvisionAgent": _row(
         Action.MANAGE_AGENTS,
@@ -113,11 +124,14 @@ PERMISSIONS: Mapping[str, Permission] = {
     "AccessService/GetAccess": _row(note="one's own, or ADMIN on the agent"),
     "AccessService/ListAgentAccess": _row(role=Role.ADMIN),
     "AccessService/ListUserAccess": _row(speaker=Speaker.OWNER, note="one's own, or manage_agents"),
-    "AccessService/CheckAccess": _row(note="about oneself, or authenticate"),
-    "AccessService/BatchCheckAccess": _row(note="about oneself, or authenticate"),
+    "AccessService/CheckAccess": _row(note="about oneself; ADMIN on the agent, or authenticate"),
+    "AccessService/BatchCheckAccess": _row(
+        note="about oneself; ADMIN on each agent, or authenticate"
+    ),
     "TokenService/CreateToken": _row(
         speaker=Speaker.USER,
-        note="ADMIN on the agent; for oneself nothing; for another user manage_users",
+        note="ADMIN on the agent; for oneself nothing; for another user manage_users and "
+        "manage_agents",
     ),
     "TokenService/GetToken": _row(
         note="OPERATOR on the agent; the user, or manage_users; the token itself"
@@ -155,7 +169,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "SiteService/DeleteSite": _row(Action.MANAGE_SITES, speaker=Speaker.OWNER),
     "ScopeService/ResolveScope": _row(note="about oneself, or authenticate"),
     "ScopeService/CheckResource": _row(note="about oneself, or authenticate"),
-    "ChangeService/ListChanges": _row(note="audit, or ADMIN on the agent that is filtered by"),
+    "ChangeService/ListChanges": _row(note="audit, or ADMIN on every agent that is filtered by"),
     "ChangeService/VerifyChanges": _row(Action.AUDIT),
     "DirectoryService/ResolveDirectory": _row(note=_READS),
     "DirectoryService/ListFiles": _row(note=_READS),
@@ -175,10 +189,12 @@ PERMISSIONS: Mapping[str, Permission] = {
     "RegistryService/RegisterAgent": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
     "RegistryService/UnregisterAgent": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
     "RegistryService/SuppressAgent": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
+    "RegistryService/UnsuppressAgent": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
     "RegistryService/GetAgentDefinition": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
+    "RegistryService/ReadDefinitionSeeds": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
     "RegistryService/ListAgentDefinitions": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
     "RegistryService/ReconcileAgents": _row(Action.MANAGE_AGENTS, speaker=Speaker.OWNER),
     "RegistryService/RegisterMemoryFileType": _row(Action.MANAGE_SETTINGS, speaker=Speaker.OWNER),
-    "RegistryService/DeregisterMemoryFileType": _row(Action.MANAGE_SETTINGS, speaker=Speaker.OWNER),
+    "RegistryService/UnregisterMemoryFileType": _row(Action.MANAGE_SETTINGS, speaker=Speaker.OWNER),
     "RegistryService/ListMemoryFileTypes": _row(),
 }

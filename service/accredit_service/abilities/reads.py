@@ -43,11 +43,11 @@ def reading(app: App, ask: Ask) -> Generator[View]:
     """A snapshot as fresh as asked, for a caller who may ask.
 
     Raises Unauthenticated or PermissionDenied for the caller, InvalidArgument for a consistency
-    token of another store.
+    token of another store or another history.
     """
     with app.store.read() as tx:
         head = tx.head()
         caller = accept(app, tx.credentials.find(ask.token_id))
         permit(caller, PERMISSIONS[ask.method])
-        require(ask.consistency, head)
+        require(tx, ask.consistency, head)
         yield View(tx, caller, app.now(), head)

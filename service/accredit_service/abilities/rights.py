@@ -10,9 +10,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from accredit_storage.records import Agent, AgentStatus, Credential, Grant, Role, Token, User
+from accredit_storage.records import (
+    Agent,
+    AgentStatus,
+    Credential,
+    Grant,
+    Role,
+    Subject,
+    SubjectKind,
+    Token,
+    User,
+)
 
 from .permissions import AGENT_ACTIONS, ROLE_ACTIONS, Action, Speaker
+from .subjects import grant_subject, subject
 
 
 class PrincipalKind(enum.Enum):
@@ -21,6 +32,7 @@ class PrincipalKind(enum.Enum):
     USER = "user"
     AGENT = "agent"
     AGENT_AS_OWNER = "agent_as_owner"
+    AGENT_IMPORTED = "agent_imported"
 
 
 class RoleSource(enum.Enum):
@@ -55,7 +67,7 @@ class Principal:
     ``capabilities`` are those of consuming services; None means every one of them.
     ``valid_until`` is the earliest expiry that could take something away. ``vouched_by`` are the
     users besides ``user`` who minted the token, or the one that it was minted with, and so on: when
-    one of them can no longer do so, it ends.
+    one of them can no longer do so, it ends. ``rests_on`` is all that could change any of this.
     """
 
     kind: PrincipalKind
@@ -67,6 +79,7 @@ class Principal:
     capabilities: frozenset[str] | None
     valid_until: datetime | None
     vouched_by: frozenset[int] = frozenset()
+    rests_on: frozenset[Subject] = frozenset()
 
     @property
     def manages_agents(self) -> bool:
@@ -103,7 +116,7 @@ class Held:
 class Demand:
     """What somebody wants to do with an agent. ``site_id`` None: no site is stated."""
 
-    minimum_role: Role = Role.VIEWER
+    minimum_role: Role
     site_id: int | None = None
     capability: str = ""
     require_active: bool = False
@@ -141,6 +154,24 @@ def judge(credential: Credential, now: datetime) -> Principal | Decision:
     return _judge_agent_token(credential, credential.agent, now)
 
 
+def rests_on(credential: Credential) -> frozenset[Subject]:
+    """All that ``judge`` goes by: what has to change before its answer does, but for the time."""
+    token, agent = credential.token, credential.agent
+    users = (credential.user, credential.minter, *credential.vouchers)
+    found = {subject(SubjectKind.TOKEN, token.token_id)}
+    found |= {subject(SubjectKind.USER, user.user_id) for user in users}
+    if agent is not None:
+        found.add(subject(SubjectKind.AGENT, agent.agent_id))
+        found.add(grant_subject(agent.agent_id, credential.minter.user_id))
+    return frozenset(found)
+
+
+def end_of(credential: Credential) -> datetime | None:
+    """The earliest expiry that ``judge`` goes by."""
+    grant = credential.minter_grant
+    return earliest((credential.token.expire_at, None if grant is None else grant.expire_at))
+
+
 def user_principal(user: User) -> Principal:
     """The user in person, without a token: the subject of a check."""
     return Principal(
@@ -152,6 +183,7 @@ def user_principal(user: User) -> Principal:
         max_role=Role.ADMIN,
         capabilities=None,
         valid_until=None,
+        rests_on=frozenset({subject(SubjectKind.USER, user.user_id)}),
     )
 
 
@@ -261,4 +293,5 @@ def _principal(
         capabilities=capabilities,
         valid_until=earliest((credential.token.expire_at, until)),
         vouched_by=frozenset(others),
+        rests_on=rests_on(credential),
     )

@@ -4,32 +4,35 @@
 reference system answered both with null, and services showed everything to whom nothing was meant.
 """
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from accredit_storage.agents import AgentQuery
-from accredit_storage.records import Agent, AgentStatus, Role
+from accredit_storage.records import Agent, AgentStatus, Role, SubjectKind
 from accredit_storage.store import Transaction
 
 from .agent_refs import AgentRef, find_agent, held_on, told
 from .app import App
-from .auth import subject
+from .auth import Introspection, introspect
 from .consistency import Basis
 from .errors import FailedPrecondition, PermissionDenied, Reason
 from .permissions import Action
 from .reads import Ask, reading
 from .rights import Decision, Demand, Held, Principal, PrincipalKind, decide
+from .subjects import login_subject, subject
+from .user_refs import UserRef, is_caller, require_user
 
 MAX_AGENTS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveScope:
-    """What is asked for. No ``token``: for the caller. No ``user_id``, no ``agent``: whichever."""
+    """What is asked for. ``token`` None: for the caller. No ``user``, no ``agent``: whichever."""
 
-    token: str
-    user_id: int | None
+    token: str | None
+    user: UserRef | None
     agent: AgentRef | None
     demand: Demand
 
@@ -57,13 +60,32 @@ class ScopeResult:
     basis: Basis
 
 
+class Shared(enum.Enum):
+    """Whom a row belongs to that belongs to nobody."""
+
+    SHARED = "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class OfAgent:
+    """A row that carries an agent."""
+
+    agent: AgentRef
+
+
+@dataclass(frozen=True, slots=True)
+class OfUser:
+    """A row that carries a user and no agent."""
+
+    user: UserRef
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResource:
-    """A row that carries a user and an agent; 0 for a user shares it, None for an agent is none."""
+    """A row, by whom it belongs to. ``token`` None: asked for the caller."""
 
-    token: str
-    user_id: int
-    agent_id: int | None
+    token: str | None
+    owner: OfAgent | OfUser | Shared
     demand: Demand
 
 
@@ -79,72 +101,67 @@ class ResourceResult:
 def resolve_scope(app: App, ask: Ask, query: ResolveScope) -> ScopeResult:
     """What a principal's queries filter by, or a denial."""
     with reading(app, ask) as (tx, caller, now, head):
-        _may_ask(caller, query.token)
-        basis = Basis.of(head)
-        decision, principal = _principal(app, tx, caller, query.token, now)
+        found = _introspect(app, tx, caller, query.token, Basis(head=head, judged_at=now))
+        principal, basis = found.principal, found.basis
         if principal is None:
-            return ScopeResult(decision=decision, scope=None, principal=None, basis=basis)
-        basis = basis.with_principal(principal)
-        scope = None
+            return ScopeResult(decision=found.decision, scope=None, principal=None, basis=basis)
+        decision, scope = Decision.ALLOWED, None
         if principal.max_role < query.demand.minimum_role:
             # No agent can be reached then, and "everybody's rows" would be all that is left.
             decision = Decision.ROLE_INSUFFICIENT
         elif query.agent is not None:
             decision, agent, held = _named(tx, principal, query.agent, query.demand, now)
-            basis = basis.with_agent(told(caller, agent, held), held, query.demand.site_id)
-            agent_ids = () if agent is None else (agent.agent_id,)
-            scope = Scope(
-                user_id=_users(principal, query.user_id),
-                agent_ids=agent_ids,
-                named=True,
-                default_agent_id=agent_ids[0] if agent_ids else None,
-            )
+            basis = basis.on_agent(query.agent, principal, told(caller, agent, held), held)
+            if agent is not None and decision is Decision.ALLOWED:
+                user_id, basis = _users(tx, principal, query.user, basis)
+                scope = Scope(
+                    user_id=user_id,
+                    agent_ids=(agent.agent_id,),
+                    named=True,
+                    default_agent_id=agent.agent_id,
+                )
         else:
-            scope, until = _unnamed(tx, principal, query, now)
-            basis = basis.until(until).with_agent(None, None, query.demand.site_id)
-            decision = Decision.ALLOWED
-        return ScopeResult(
-            decision=decision,
-            scope=scope if decision is Decision.ALLOWED else None,
-            principal=principal,
-            basis=basis,
-        )
+            scope, basis = _unnamed(tx, principal, query, basis)
+        return ScopeResult(decision=decision, scope=scope, principal=principal, basis=basis)
 
 
 def check_resource(app: App, ask: Ask, query: CheckResource) -> ResourceResult:
     """Whether a principal may touch one row of another service."""
     with reading(app, ask) as (tx, caller, now, head):
-        _may_ask(caller, query.token)
-        basis = Basis.of(head)
-        decision, principal = _principal(app, tx, caller, query.token, now)
+        found = _introspect(app, tx, caller, query.token, Basis(head=head, judged_at=now))
+        principal, basis = found.principal, found.basis
         if principal is None:
-            return ResourceResult(decision=decision, principal=None, basis=basis)
-        basis = basis.with_principal(principal)
-        if query.agent_id is not None:
-            decision, agent, held = _named(tx, principal, query.agent_id, query.demand, now)
-            basis = basis.with_agent(told(caller, agent, held), held, query.demand.site_id)
+            return ResourceResult(decision=found.decision, principal=None, basis=basis)
+        owner = query.owner
+        if isinstance(owner, OfAgent):
+            decision, agent, held = _named(tx, principal, owner.agent, query.demand, now)
+            basis = basis.on_agent(owner.agent, principal, told(caller, agent, held), held)
         elif principal.max_role < query.demand.minimum_role:
             decision = Decision.ROLE_INSUFFICIENT
+        elif owner is Shared.SHARED or principal.manages_agents:
+            decision = Decision.ALLOWED
         else:
-            shared = query.user_id == 0
-            owns = principal.is_user(query.user_id) or principal.manages_agents
-            decision = Decision.ALLOWED if shared or owns else Decision.NOT_OWNER
+            decision = Decision.NOT_OWNER
+            if isinstance(owner, OfUser) and is_caller(principal, owner.user):
+                decision = Decision.ALLOWED
         return ResourceResult(decision=decision, principal=principal, basis=basis)
 
 
-def _may_ask(caller: Principal, token: str) -> None:
-    if token and Action.AUTHENTICATE not in caller.actions:
+def _introspect(
+    app: App, tx: Transaction, caller: Principal, token: str | None, basis: Basis
+) -> Introspection:
+    """Whom it is asked for: the caller, or the bearer of a token for who may ask about those."""
+    if token is None:
+        return Introspection(
+            decision=Decision.ALLOWED, principal=caller, basis=basis.on_principal(caller)
+        )
+    if Action.AUTHENTICATE not in caller.actions:
         raise PermissionDenied(
             Reason.ACTION_MISSING,
             "another token's scope needs the action authenticate",
             metadata={"actions": Action.AUTHENTICATE.value},
         )
-
-
-def _principal(
-    app: App, tx: Transaction, caller: Principal, token: str, now: datetime
-) -> tuple[Decision, Principal | None]:
-    return subject(app, tx, token, now) if token else (Decision.ALLOWED, caller)
+    return introspect(app, tx, token, basis)
 
 
 def _named(
@@ -155,17 +172,28 @@ def _named(
     return decide(principal, agent, held, demand), agent, held
 
 
-def _users(principal: Principal, wanted: int | None) -> int | None:
-    """Whose rows: without manage_agents always one's own, whoever is named."""
-    return wanted if principal.manages_agents else principal.user.user_id
+def _users(
+    tx: Transaction, principal: Principal, wanted: UserRef | None, basis: Basis
+) -> tuple[int | None, Basis]:
+    """Whose rows, None for everybody's. Without manage_agents always one's own."""
+    if not principal.manages_agents:
+        return principal.user.user_id, basis
+    if not isinstance(wanted, str):
+        return wanted, basis
+    # By a login the answer says whose id it is.
+    user_id = require_user(tx, wanted).user_id
+    return user_id, basis.on(login_subject(tx, wanted), subject(SubjectKind.USER, user_id))
 
 
 def _unnamed(
-    tx: Transaction, principal: Principal, query: ResolveScope, now: datetime
-) -> tuple[Scope, datetime | None]:
-    user_id = _users(principal, query.user_id)
+    tx: Transaction, principal: Principal, query: ResolveScope, basis: Basis
+) -> tuple[Scope, Basis]:
+    now = basis.judged_at
+    user_id, basis = _users(tx, principal, query.user, basis)
     if principal.kind is PrincipalKind.AGENT and principal.agent is not None:
-        return _own_agent(principal, principal.agent, query.demand, user_id), None
+        return _own_agent(principal, principal.agent, query.demand, user_id), basis
+    # Which agents these are may change by what happens to any agent.
+    basis = basis.not_kept()
     listed = tx.agents.page(
         AgentQuery(
             user_id=principal.user.user_id,
@@ -191,8 +219,7 @@ def _unnamed(
         named=False,
         default_agent_id=_default(principal, agent_ids),
     )
-    granted = any(not one.is_owner for one in reached)
-    return scope, tx.grants.next_expiry(principal.user.user_id, now) if granted else None
+    return scope, basis
 
 
 def _reaches(principal: Principal, role: Role | None, demand: Demand) -> bool:

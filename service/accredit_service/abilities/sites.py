@@ -9,9 +9,11 @@ from . import snapshots, texts
 from .agent_refs import clean_slug
 from .app import App
 from .errors import AlreadyExists, FailedPrecondition, NotFound, Reason
-from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
+from .mutations import etag as etag_of
 from .paging import Cursor, Page, PageRequest
 from .reads import Ask, reading
+from .subjects import subject
 
 # An id, or a clean slug.
 SiteRef = int | str
@@ -68,7 +70,7 @@ def delete_site(app: App, call: Call, ref: SiteRef, etag: str) -> Written[Site] 
 
     def decide(mutation: Mutation) -> Effect[Site]:
         site = _require_site(mutation.tx, ref, lock=True)
-        check_etag(etag, site.version)
+        check_etag(etag, etag_of(site.version))
         agents = mutation.tx.sites.agent_count(site.site_id)
         if agents:
             raise FailedPrecondition(

@@ -16,7 +16,6 @@ from accredit_storage.store import Transaction
 
 from . import bearer, snapshots, texts
 from .agent_refs import AgentRef, held_on, require_agent
-from .agents import token_subjects
 from .app import App
 from .errors import (
     Aborted,
@@ -26,11 +25,14 @@ from .errors import (
     Reason,
     invalid,
 )
-from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
+from .mutations import etag as etag_of
 from .paging import Cursor, Page, PageRequest
 from .permissions import Action
 from .reads import Ask, reading
 from .rights import Principal, expired
+from .subjects import subject, token_subjects
+from .user_refs import UserRef, is_caller, require_active, require_user
 
 MAX_CAPABILITIES = 100
 MAX_OVERLAP = timedelta(days=30)
@@ -48,10 +50,10 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateToken:
-    """A wish for a token. No holder: for the caller. No ``ceiling``: full rights."""
+    """A wish for a token, of an agent or of a user. No ``ceiling``: full rights."""
 
     agent: AgentRef | None
-    user_id: int | None
+    user: UserRef | None
     label: str
     ceiling: Ceiling | None
     act_as_owner: bool
@@ -72,10 +74,10 @@ class MintedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTokens:
-    """Whose tokens. ``agent`` and ``user_id`` None: the caller's own."""
+    """Whose tokens. ``agent`` and ``user`` None: the caller's own."""
 
     agent: AgentRef | None
-    user_id: int | None
+    user: UserRef | None
     show_inactive: bool
 
 
@@ -175,7 +177,7 @@ def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedT
     def decide(mutation: Mutation) -> Effect[RotatedToken]:
         tx, now = mutation.tx, mutation.now
         old = _require_token(tx, mutation.caller, command.token_id, now, _may_rotate, lock=True)
-        check_etag(command.etag, old.version)
+        check_etag(command.etag, etag_of(old.version))
         _require_rotatable(old, now)
         expire_at = old.expire_at if command.expiry is None else _expire_at(command.expiry, now)
         _within(mutation.caller, old.ceiling, expire_at)
@@ -213,7 +215,7 @@ def revoke_token(app: App, call: Call, command: RevokeToken) -> Written[Token] |
     def decide(mutation: Mutation) -> Effect[Token]:
         tx, now = mutation.tx, mutation.now
         token = _require_token(tx, mutation.caller, command.token_id, now, _may_end, lock=True)
-        check_etag(command.etag, token.version)
+        check_etag(command.etag, etag_of(token.version))
         revoked = tx.tokens.revoke(token.token_id, now)
         if revoked is None:
             return Effect(value=token)
@@ -241,20 +243,18 @@ def revoke_agent_tokens(app: App, call: Call, ref: AgentRef) -> Written[int] | R
 
 
 def revoke_user_tokens(
-    app: App, call: Call, user_id: int | None, *, include_minted: bool
+    app: App, call: Call, ref: UserRef, *, include_minted: bool
 ) -> Written[int] | Replayed:
     """End all live tokens of a user, and on request those that they minted for agents."""
 
     def decide(mutation: Mutation) -> Effect[int]:
-        tx, now, caller = mutation.tx, mutation.now, mutation.caller
-        wanted = caller.user.user_id if user_id is None else user_id
-        _require_reach(caller, wanted, Role.ADMIN, "tokens")
-        if tx.users.find(wanted, share=True) is None:
-            raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {wanted}")
-        ended = tx.tokens.revoke_where(user_id=wanted, at=now)
+        tx, now = mutation.tx, mutation.now
+        _require_reach(mutation.caller, ref, Role.ADMIN, "tokens")
+        user_id = require_user(tx, ref, share=True).user_id
+        ended = tx.tokens.revoke_where(user_id=user_id, at=now)
         if include_minted:
-            ended += tx.tokens.revoke_where(minted_by=wanted, at=now)
-        return _ended(sorted(ended), subject(SubjectKind.USER, wanted))
+            ended += tx.tokens.revoke_where(minted_by=user_id, at=now)
+        return _ended(sorted(ended), subject(SubjectKind.USER, user_id))
 
     return mutate(app, call, decide)
 
@@ -281,28 +281,27 @@ def _holder(mutation: Mutation, command: CreateToken) -> tuple[int | None, int |
         return agent.agent_id, None
     if command.act_as_owner:
         raise invalid("act_as_owner", "for an agent's token only")
-    user_id = caller.user.user_id if command.user_id is None else command.user_id
-    _require_reach(caller, user_id, Role.ADMIN, "new tokens")
-    if not _may_mint_for(caller, user_id):
+    if command.user is None:
+        raise invalid("holder", "an agent or a user")
+    ref = command.user
+    _require_reach(caller, ref, Role.ADMIN, "new tokens")
+    if not _may_mint_for(caller, ref):
         raise _missing(Action.MANAGE_AGENTS, "another user's new tokens")
-    user = tx.users.find(user_id, share=True)
-    if user is None or not user.active:
-        raise NotFound(Reason.USER_NOT_FOUND, f"there is no active user {user_id}")
-    return None, user_id
+    return None, require_active(tx, ref).user_id
 
 
 def _listed_holder(
     tx: Transaction, caller: Principal, query: ListTokens, now: datetime
 ) -> tuple[int | None, int | None]:
     agent_ref = query.agent
-    if agent_ref is None and query.user_id is None and not caller.is_user(caller.user.user_id):
+    if agent_ref is None and query.user is None and not caller.is_user(caller.user.user_id):
         agent_ref = None if caller.agent is None else caller.agent.agent_id
     if agent_ref is not None:
         agent = require_agent(tx, caller, agent_ref, Role.OPERATOR, now)
         return agent.agent_id, None
-    user_id = caller.user.user_id if query.user_id is None else query.user_id
-    _require_reach(caller, user_id, Role.OPERATOR, "tokens")
-    return None, user_id
+    ref = caller.user.user_id if query.user is None else query.user
+    _require_reach(caller, ref, Role.OPERATOR, "tokens")
+    return None, ref if isinstance(ref, int) else require_user(tx, ref).user_id
 
 
 def _expire_at(expiry: Expiry | None, now: datetime) -> datetime | None:
@@ -399,11 +398,11 @@ def _may_rotate(tx: Transaction, caller: Principal, token: Token, now: datetime)
     return may and _has(tx, caller, token, Role.ADMIN, now)
 
 
-def _may_mint_for(caller: Principal, user_id: int) -> bool:
+def _may_mint_for(caller: Principal, ref: UserRef) -> bool:
     """For another user it takes every right that the token could give: on all of their agents."""
-    if not _reaches(caller, user_id, Role.ADMIN):
+    if not _reaches(caller, ref, Role.ADMIN):
         return False
-    return caller.is_user(user_id) or caller.manages_agents
+    return is_caller(caller, ref) or caller.manages_agents
 
 
 def _vouchers(mutation: Mutation, old: Token) -> set[int]:
@@ -430,20 +429,20 @@ def _has(tx: Transaction, caller: Principal, token: Token, role: Role, now: date
     return held is not None and held.role >= role
 
 
-def _reaches(caller: Principal, user_id: int, role: Role) -> bool:
+def _reaches(caller: Principal, ref: UserRef, role: Role) -> bool:
     """Whether the caller is this user, or manages users, with a token that reaches the role.
 
     So a token with a low ceiling neither ends other tokens nor mints one that would outlive its
     own revocation.
     """
-    may = caller.is_user(user_id) or Action.MANAGE_USERS in caller.actions
+    may = is_caller(caller, ref) or Action.MANAGE_USERS in caller.actions
     return may and caller.max_role >= role
 
 
-def _require_reach(caller: Principal, user_id: int, role: Role, what: str) -> None:
-    if _reaches(caller, user_id, role):
+def _require_reach(caller: Principal, ref: UserRef, role: Role, what: str) -> None:
+    if _reaches(caller, ref, role):
         return
-    if caller.is_user(user_id) or Action.MANAGE_USERS in caller.actions:
+    if is_caller(caller, ref) or Action.MANAGE_USERS in caller.actions:
         raise PermissionDenied(
             Reason.ROLE_INSUFFICIENT,
             f"{what} need a token that reaches {role.name}, yours reaches {caller.max_role.name}",

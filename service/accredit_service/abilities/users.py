@@ -17,24 +17,22 @@ from accredit_storage.records import (
 from accredit_storage.store import Transaction
 
 from . import snapshots, texts
-from .agents import grant_subjects, token_subjects
 from .app import App
 from .errors import (
     AlreadyExists,
     FailedPrecondition,
-    NotFound,
     PermissionDenied,
     Reason,
     invalid,
 )
-from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate, subject
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
+from .mutations import etag as etag_of
 from .paging import Cursor, Page, PageRequest
 from .permissions import ROLE_ACTIONS, Action
 from .reads import Ask, reading
 from .rights import Principal
-
-# An id, or a login.
-UserRef = int | str
+from .subjects import grant_subjects, login_subject, subject, token_subjects
+from .user_refs import UserRef, is_caller, require_user
 
 _OWN_FIELDS = frozenset({"display_name", "email"})
 
@@ -106,7 +104,10 @@ def create_user(app: App, call: Call, command: CreateUser) -> Written[User] | Re
         return Effect(
             value=user,
             kind=ChangeKind.USER_CREATED,
-            subjects=(subject(SubjectKind.USER, user.user_id),),
+            subjects=(
+                subject(SubjectKind.USER, user.user_id),
+                login_subject(mutation.tx, login),
+            ),
             after=snapshots.of_user(user),
         )
 
@@ -147,7 +148,7 @@ def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Re
         before = _require_user(tx, caller, command.user, lock=True)
         if not manages:
             _require_full_reach(caller)
-        check_etag(command.etag, before.version)
+        check_etag(command.etag, etag_of(before.version))
         if "role" in values:
             _require_actions_of(caller, values["role"])
         if manages:
@@ -161,9 +162,8 @@ def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Re
             raise _login_conflict(values["login"]) from None
         assert after is not None  # noqa: S101 - the row is locked
         deactivated = before.active and not after.active
-        return _changed(
-            ChangeKind.USER_DEACTIVATED if deactivated else ChangeKind.USER_UPDATED, before, after
-        )
+        kind = ChangeKind.USER_DEACTIVATED if deactivated else ChangeKind.USER_UPDATED
+        return _changed(tx, kind, before, after)
 
     return mutate(app, call, decide)
 
@@ -174,14 +174,14 @@ def deactivate_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Us
     def decide(mutation: Mutation) -> Effect[User]:
         tx = mutation.tx
         before = _require_user(tx, mutation.caller, ref, lock=True)
-        check_etag(etag, before.version)
+        check_etag(etag, etag_of(before.version))
         _require_actions_of(mutation.caller, before.role)
         if not before.active:
             return Effect(value=before)
         _keep_an_administrator(tx, before)
         after = tx.users.update(before.user_id, at=mutation.now, active=False)
         assert after is not None  # noqa: S101 - the row is locked
-        return _changed(ChangeKind.USER_DEACTIVATED, before, after)
+        return _changed(tx, ChangeKind.USER_DEACTIVATED, before, after)
 
     return mutate(app, call, decide)
 
@@ -192,7 +192,7 @@ def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Delete
     def decide(mutation: Mutation) -> Effect[DeletedUser]:
         tx = mutation.tx
         user = _require_user(tx, mutation.caller, ref, lock=True)
-        check_etag(etag, user.version)
+        check_etag(etag, etag_of(user.version))
         _require_actions_of(mutation.caller, user.role)
         owned = tx.users.owned_agents(user.user_id)
         if owned:
@@ -213,6 +213,7 @@ def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Delete
             kind=ChangeKind.USER_DELETED,
             subjects=(
                 subject(SubjectKind.USER, user.user_id),
+                login_subject(tx, user.login),
                 *grant_subjects(grants),
                 *token_subjects(tokens),
             ),
@@ -250,17 +251,9 @@ def _require_full_reach(caller: Principal) -> None:
 
 
 def _require_user(tx: Transaction, caller: Principal, ref: UserRef, *, lock: bool = False) -> User:
-    manages = Action.MANAGE_USERS in caller.actions
-    own = caller.is_user(ref) if isinstance(ref, int) else caller.user.login == ref
-    if not manages and not own:
+    if Action.MANAGE_USERS not in caller.actions and not is_caller(caller, ref):
         raise _needs_manage_users("another user")
-    if isinstance(ref, int):
-        user = tx.users.find(ref, lock=lock)
-    else:
-        user = tx.users.find_by_login(ref, lock=lock)
-    if user is None:
-        raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {ref!r}")
-    return user
+    return require_user(tx, ref, lock=lock)
 
 
 def _needs_manage_users(what: str) -> PermissionDenied:
@@ -305,11 +298,15 @@ def _login_conflict(login: str) -> AlreadyExists:
     )
 
 
-def _changed(kind: ChangeKind, before: User, after: User) -> Effect[User]:
+def _changed(tx: Transaction, kind: ChangeKind, before: User, after: User) -> Effect[User]:
+    logins = {before.login, after.login} if before.login != after.login else set()
     return Effect(
         value=after,
         kind=kind,
-        subjects=(subject(SubjectKind.USER, after.user_id),),
+        subjects=(
+            subject(SubjectKind.USER, after.user_id),
+            *(login_subject(tx, login) for login in sorted(logins)),
+        ),
         before=snapshots.of_user(before),
         after=snapshots.of_user(after),
     )

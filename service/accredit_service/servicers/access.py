@@ -5,13 +5,15 @@ import grpc
 from accredit.v1 import access_pb2 as pb
 from accredit.v1 import types_pb2
 from accredit.v1.access_pb2_grpc import AccessServiceServicer
-from accredit_storage.records import Role
 
 from ..abilities import access
 from ..abilities.app import App
+from ..abilities.errors import invalid
 from ..abilities.rights import Decision, Demand
+from ..abilities.user_refs import UserRef
 from . import fields, messages
 from .calls import ask, mutation, page_of
+from .pages import packed
 
 
 class AccessServicer(AccessServiceServicer):
@@ -24,18 +26,23 @@ class AccessServicer(AccessServiceServicer):
         self, request: pb.GrantAccessRequest, context: grpc.ServicerContext
     ) -> pb.GrantAccessResponse:
         """See the proto."""
+        if request.only_if_absent and request.etag:
+            raise invalid("only_if_absent", "not beside etag: one of them is never met")
         command = access.GrantAccess(
             agent=fields.agent_ref("agent", request.agent),
-            user_id=fields.principal_ref("principal", request.principal),
-            role=fields.role("role", request.role) or Role.VIEWER,
+            user=fields.user_ref("principal", request.principal),
+            role=fields.required_role("role", request.role),
             expire_at=fields.optional_moment("expire_time", request, "expire_time"),
             etag=request.etag,
+            only_if_absent=request.only_if_absent,
         )
         return mutation(
             request,
             pb.GrantAccessResponse,
             lambda call: access.grant_access(self._app, call, command),
-            lambda grant: pb.GrantAccessResponse(grant=messages.grant(grant)),
+            lambda granted: pb.GrantAccessResponse(
+                grant=messages.grant(granted.grant, granted.user), changed=granted.changed
+            ),
         )
 
     def RevokeAccess(
@@ -44,7 +51,7 @@ class AccessServicer(AccessServiceServicer):
         """See the proto."""
         command = access.RevokeAccess(
             agent=fields.agent_ref("agent", request.agent),
-            user_id=fields.principal_ref("principal", request.principal),
+            user=fields.user_ref("principal", request.principal),
             etag=request.etag,
         )
         return mutation(
@@ -52,7 +59,7 @@ class AccessServicer(AccessServiceServicer):
             pb.RevokeAccessResponse,
             lambda call: access.revoke_access(self._app, call, command),
             lambda revoked: pb.RevokeAccessResponse(
-                grant=messages.grant(revoked.grant), tokens_revoked=revoked.tokens
+                grant=messages.grant(revoked.grant, revoked.user), tokens_revoked=revoked.tokens
             ),
         )
 
@@ -60,13 +67,13 @@ class AccessServicer(AccessServiceServicer):
         self, request: pb.GetAccessRequest, context: grpc.ServicerContext
     ) -> pb.GetAccessResponse:
         """See the proto."""
-        grant = access.get_access(
+        found = access.get_access(
             self._app,
             ask(request.consistency),
             fields.agent_ref("agent", request.agent),
-            fields.optional_principal_ref("principal", request),
+            fields.optional_user_ref(request, "principal"),
         )
-        return pb.GetAccessResponse(grant=messages.grant(grant))
+        return pb.GetAccessResponse(grant=messages.grant(*found))
 
     def ListAgentAccess(
         self, request: pb.ListAgentAccessRequest, context: grpc.ServicerContext
@@ -78,9 +85,8 @@ class AccessServicer(AccessServiceServicer):
             fields.agent_ref("agent", request.agent),
             page_of(request),
         )
-        return pb.ListAgentAccessResponse(
-            grants=messages.grants(page.items), next_page_token=page.next_token
-        )
+        grants, token = packed(page, messages.named_grant)
+        return pb.ListAgentAccessResponse(grants=grants, next_page_token=token)
 
     def ListUserAccess(
         self, request: pb.ListUserAccessRequest, context: grpc.ServicerContext
@@ -89,14 +95,12 @@ class AccessServicer(AccessServiceServicer):
         page = access.list_user_access(
             self._app,
             ask(request.consistency),
-            fields.optional_id("user_id", request.user_id),
+            fields.optional_user_ref(request),
             fields.role("minimum_role", request.minimum_role),
             page_of(request),
         )
-        return pb.ListUserAccessResponse(
-            grants=[messages.grant(grant) for grant in page.items],
-            next_page_token=page.next_token,
-        )
+        grants, token = packed(page, lambda pair: messages.grant(*pair))
+        return pb.ListUserAccessResponse(grants=grants, next_page_token=token)
 
     def CheckAccess(
         self, request: pb.CheckAccessRequest, context: grpc.ServicerContext
@@ -124,21 +128,35 @@ class AccessServicer(AccessServiceServicer):
     ) -> pb.BatchCheckAccessResponse:
         """See the proto."""
         asked = fields.at_most(access.MAX_BATCH, "checks", request.checks)
+        if not asked:
+            raise invalid("checks", "at least one")
         checks = [_check(f"checks[{place}]", check) for place, check in enumerate(asked)]
-        result = access.batch_check_access(self._app, ask(request.consistency), checks)
+        result = access.batch_check_access(
+            self._app, ask(request.consistency), checks, with_basis=request.include_basis
+        )
         return pb.BatchCheckAccessResponse(
             decisions=[messages.decision(decision) for decision in result.decisions],
-            basis=messages.basis(result.basis),
+            basis=None if result.basis is None else messages.basis(result.basis),
         )
 
 
 def _check(path: str, check: pb.AccessCheck) -> access.AccessCheck:
     return access.AccessCheck(
-        user_id=fields.optional_principal_ref(f"{path}.principal", check),
+        user=_subject(path, check),
         agent=fields.agent_ref(f"{path}.agent", check.agent),
         demand=Demand(
-            minimum_role=fields.role(f"{path}.minimum_role", check.minimum_role) or Role.VIEWER,
+            minimum_role=fields.required_role(f"{path}.minimum_role", check.minimum_role),
             site_id=fields.site(f"{path}.site_id", check.site_id),
             require_active=check.require_active,
         ),
     )
+
+
+def _subject(path: str, check: pb.AccessCheck) -> UserRef | None:
+    which = check.WhichOneof("subject")
+    if which is None:
+        raise invalid(path, "say who: principal, or caller: true")
+    if which == "principal":
+        return fields.user_ref(f"{path}.principal", check.principal)
+    fields.true(f"{path}.caller", check.caller)
+    return None

@@ -9,9 +9,10 @@ from accredit_storage.records import AgentStatus
 
 from ..abilities import agent_creation, agent_moves, agent_queries, agents
 from ..abilities.app import App
-from ..abilities.errors import Reason, Refusal, invalid
+from ..abilities.errors import Reason, Refusal, Unimplemented, invalid
 from . import fields, file_messages, messages
 from .calls import ask, mutation, page_of
+from .pages import packed
 
 
 class AgentServicer(AgentServiceServicer):
@@ -41,6 +42,8 @@ class AgentServicer(AgentServiceServicer):
     ) -> pb.BatchCreateAgentsResponse:
         """See the proto."""
         items = fields.at_most(agents.MAX_BATCH, "requests", request.requests)
+        if not items:
+            raise invalid("requests", "at least one")
         commands = [_batch_command(place, item) for place, item in enumerate(items)]
         return mutation(
             request,
@@ -63,7 +66,7 @@ class AgentServicer(AgentServiceServicer):
         return pb.GetAgentResponse(
             agent=messages.agent(view.agent),
             caller_role=messages.role(view.caller_role),
-            access_grants=messages.grants(view.grants),
+            access_grants=map(messages.named_grant, view.grants),
             directory=None
             if view.directory is None
             else file_messages.directory_info(view.directory_path, view.directory),
@@ -79,8 +82,13 @@ class AgentServicer(AgentServiceServicer):
                 fields.at_most(agent_queries.MAX_BATCH, "agents", request.agents)
             )
         ]
-        found = agent_queries.batch_get_agents(self._app, ask(request.consistency), refs)
-        return pb.BatchGetAgentsResponse(agents=[messages.agent(agent) for agent in found])
+        if not refs:
+            raise invalid("agents", "at least one")
+        page = agent_queries.batch_get_agents(
+            self._app, ask(request.consistency), refs, page_of(request)
+        )
+        found, token = packed(page, messages.agent)
+        return pb.BatchGetAgentsResponse(agents=found, next_page_token=token)
 
     def ListAgents(
         self, request: pb.ListAgentsRequest, context: grpc.ServicerContext
@@ -92,12 +100,10 @@ class AgentServicer(AgentServiceServicer):
             _list_query(request),
             page_of(request),
         )
-        return pb.ListAgentsResponse(
-            agents=[
-                messages.listed_agent(one, include_role=request.include_role) for one in page.items
-            ],
-            next_page_token=page.next_token,
+        listed, token = packed(
+            page, lambda one: messages.listed_agent(one, include_role=request.include_role)
         )
+        return pb.ListAgentsResponse(agents=listed, next_page_token=token)
 
     def UpdateAgent(
         self, request: pb.UpdateAgentRequest, context: grpc.ServicerContext
@@ -109,6 +115,25 @@ class AgentServicer(AgentServiceServicer):
             pb.UpdateAgentResponse,
             lambda call: agents.update_agent(self._app, call, command),
             lambda agent: pb.UpdateAgentResponse(agent=messages.agent(agent)),
+        )
+
+    def SetAgentStatus(
+        self, request: pb.SetAgentStatusRequest, context: grpc.ServicerContext
+    ) -> pb.SetAgentStatusResponse:
+        """See the proto."""
+        command = agents.SetAgentStatus(
+            agent=fields.agent_ref("agent", request.agent),
+            status=fields.required("status", _status("status", request.status)),
+            why=request.reason,
+            etag=request.etag,
+        )
+        return mutation(
+            request,
+            pb.SetAgentStatusResponse,
+            lambda call: agents.set_agent_status(self._app, call, command),
+            lambda done: pb.SetAgentStatusResponse(
+                agent=messages.agent(done.agent), changed=done.changed
+            ),
         )
 
     def RenameAgent(
@@ -127,7 +152,6 @@ class AgentServicer(AgentServiceServicer):
             lambda renamed: pb.RenameAgentResponse(
                 agent=messages.agent(renamed.agent),
                 old_slug=renamed.old_slug,
-                directory_moved=renamed.directory_moved,
                 old_path=f"{AGENTS}/{renamed.old_slug}",
                 new_path=f"{AGENTS}/{renamed.agent.agent_slug}",
             ),
@@ -176,15 +200,41 @@ class AgentServicer(AgentServiceServicer):
             ),
         )
 
+    def AcceptTransfer(
+        self, request: pb.AcceptTransferRequest, context: grpc.ServicerContext
+    ) -> pb.AcceptTransferResponse:
+        """See the proto."""
+        raise _not_yet("AcceptTransfer")
+
+    def DeclineTransfer(
+        self, request: pb.DeclineTransferRequest, context: grpc.ServicerContext
+    ) -> pb.DeclineTransferResponse:
+        """See the proto."""
+        raise _not_yet("DeclineTransfer")
+
+    def ListTransferOffers(
+        self, request: pb.ListTransferOffersRequest, context: grpc.ServicerContext
+    ) -> pb.ListTransferOffersResponse:
+        """See the proto."""
+        raise _not_yet("ListTransferOffers")
+
+    def SetDefaultAgent(
+        self, request: pb.SetDefaultAgentRequest, context: grpc.ServicerContext
+    ) -> pb.SetDefaultAgentResponse:
+        """See the proto."""
+        raise _not_yet("SetDefaultAgent")
+
     def ResolveAgent(
         self, request: pb.ResolveAgentRequest, context: grpc.ServicerContext
     ) -> pb.ResolveAgentResponse:
         """See the proto."""
+        if request.HasField("agent") and request.HasField("user"):
+            raise invalid("user", "not beside agent: only a default agent is a user's")
         agent = agent_queries.resolve_agent(
             self._app,
             ask(request.consistency),
             fields.optional_agent_ref("agent", request),
-            fields.optional_id("user_id", request.user_id),
+            fields.optional_user_ref(request),
         )
         return pb.ResolveAgentResponse(agent=messages.agent(agent, config=False))
 
@@ -192,11 +242,11 @@ class AgentServicer(AgentServiceServicer):
         self, request: pb.ProvisionAgentRequest, context: grpc.ServicerContext
     ) -> pb.ProvisionAgentResponse:
         """See the proto."""
-        user_id = fields.optional_id("user_id", request.user_id)
+        user = fields.optional_user_ref(request)
         return mutation(
             request,
             pb.ProvisionAgentResponse,
-            lambda call: agent_creation.provision_agent(self._app, call, user_id),
+            lambda call: agent_creation.provision_agent(self._app, call, user),
             lambda made: pb.ProvisionAgentResponse(
                 agent=messages.agent(made.agent), created=made.created
             ),
@@ -207,7 +257,7 @@ def _create_command(path: str, request: pb.CreateAgentRequest) -> agents.CreateA
     return agents.CreateAgent(
         agent_slug=request.agent_slug,
         agent_name=request.agent_name,
-        owner_id=fields.optional_id(f"{path}owner_id", request.owner_id) or 0,
+        owner=fields.optional_user_ref(request, "owner", f"{path}owner"),
         config=fields.struct(request.config),
         site_scope=fields.optional_id(f"{path}site_scope", request.site_scope) or 0,
         create_if_missing=request.create_if_missing,
@@ -232,13 +282,7 @@ def _update_command(request: pb.UpdateAgentRequest) -> agents.UpdateAgent:
         {
             "agent_name": lambda: update.agent_name,
             "config": lambda: fields.struct(update.config),
-            "status": lambda: fields.enum_of(
-                "update.status",
-                AgentStatus,
-                pb.AgentStatus,
-                update.status,
-                prefix="AGENT_STATUS_",
-            ),
+            "status": lambda: _status("update.status", update.status),
             "site_scope": lambda: fields.optional_id("update.site_scope", update.site_scope),
         },
         unstated=frozenset({"config", "site_scope"}),
@@ -257,13 +301,24 @@ def _list_query(request: pb.ListAgentsRequest) -> agent_queries.ListAgents:
         prefix="LIST_SCOPE_",
         reason=Reason.INVALID_AGENT_SCOPE,
     )
+    everyone = scope is agent_queries.ListScope.ALL
+    if everyone and request.HasField("user"):
+        raise invalid("user", "not beside scope ALL, which lists everybody's agents")
     return agent_queries.ListAgents(
-        everyone=scope is agent_queries.ListScope.ALL,
-        user_id=fields.optional_id("user_id", request.user_id),
+        everyone=everyone,
+        user=fields.optional_user_ref(request),
         site_id=fields.site("site_id", request.site_id),
         status=_status_filter(request.status),
         text=request.text,
     )
+
+
+def _status(path: str, value: int) -> AgentStatus | None:
+    return fields.enum_of(path, AgentStatus, pb.AgentStatus, value, prefix="AGENT_STATUS_")
+
+
+def _not_yet(call: str) -> Unimplemented:
+    return Unimplemented(Reason.METHOD_UNKNOWN, f"this server does not know {call} yet")
 
 
 def _status_filter(value: int) -> AgentStatus | None:
@@ -275,8 +330,8 @@ def _status_filter(value: int) -> AgentStatus | None:
     return status or AgentStatus.ACTIVE
 
 
-def _made(made: agents.Created, validate_only: bool) -> pb.Agent:
-    message = messages.agent(made.agent)
+def _made(made: agents.Created, validate_only: bool, *, config: bool = True) -> pb.Agent:
+    message = messages.agent(made.agent, config=config)
     if made.created and validate_only:
         # The number that it had for a moment may be another agent's tomorrow.
         message.ClearField("agent_id")
@@ -287,10 +342,7 @@ def _result(
     outcome: agents.Created | Refusal, validate_only: bool
 ) -> pb.BatchCreateAgentsResponse.Result:
     if isinstance(outcome, Refusal):
-        failure = pb.BatchCreateAgentsResponse.Result.Failure(
-            reason=outcome.reason, message=outcome.message
-        )
-        return pb.BatchCreateAgentsResponse.Result(failure=failure)
-    return pb.BatchCreateAgentsResponse.Result(
-        agent=_made(outcome, validate_only), created=outcome.created
-    )
+        return pb.BatchCreateAgentsResponse.Result(error=messages.error(outcome))
+    # Without configs: of agents that were there already, a hundred may be more than a reply holds.
+    agent = _made(outcome, validate_only, config=False)
+    return pb.BatchCreateAgentsResponse.Result(agent=agent, created=outcome.created)

@@ -5,10 +5,11 @@ import grpc
 from accredit.v1 import auth_pb2 as pb
 from accredit.v1 import types_pb2, user_pb2
 from accredit.v1.auth_pb2_grpc import AuthServiceServicer
-from accredit_storage.records import Role, User
+from accredit_storage.records import User
 
 from ..abilities import auth
 from ..abilities.app import App
+from ..abilities.errors import invalid
 from ..abilities.rights import Demand, Principal, PrincipalKind
 from . import fields, messages
 from .calls import ask
@@ -26,9 +27,7 @@ class AuthServicer(AuthServiceServicer):
         self, request: pb.AuthenticateRequest, context: grpc.ServicerContext
     ) -> pb.AuthenticateResponse:
         """See the proto."""
-        result = auth.authenticate(
-            self._app, ask(request.consistency), fields.token("token", request.token)
-        )
+        result = auth.authenticate(self._app, ask(request.consistency), request.token)
         answer = pb.AuthenticateResponse(basis=messages.basis(result.basis))
         if result.principal is not None:
             answer.principal.CopyFrom(messages.principal(result.principal))
@@ -43,7 +42,7 @@ class AuthServicer(AuthServiceServicer):
         result = auth.authorize(
             self._app,
             ask(request.consistency),
-            fields.token("token", request.token),
+            request.token,
             _demand("demand", request.demand),
         )
         answer = pb.AuthorizeResponse(basis=messages.basis(result.basis))
@@ -64,17 +63,20 @@ class AuthServicer(AuthServiceServicer):
     ) -> pb.BatchAuthorizeResponse:
         """See the proto."""
         asked = fields.at_most(MAX_BATCH, "demands", request.demands)
+        if not asked:
+            raise invalid("demands", "at least one")
         demands = [_demand(f"demands[{place}]", demand) for place, demand in enumerate(asked)]
         result = auth.batch_authorize(
             self._app,
             ask(request.consistency),
-            fields.token("token", request.token),
+            request.token,
             demands,
+            with_basis=request.include_basis,
         )
         return pb.BatchAuthorizeResponse(
             decisions=[messages.decision(decision) for decision in result.decisions],
             principal=None if result.principal is None else messages.principal(result.principal),
-            basis=messages.basis(result.basis),
+            basis=None if result.basis is None else messages.basis(result.basis),
         )
 
     def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
@@ -98,7 +100,7 @@ def _demand(path: str, demand: pb.Demand) -> auth.AgentDemand:
     return auth.AgentDemand(
         agent=fields.optional_agent_ref(f"{path}.agent", demand),
         demand=Demand(
-            minimum_role=fields.role(f"{path}.minimum_role", demand.minimum_role) or Role.VIEWER,
+            minimum_role=fields.required_role(f"{path}.minimum_role", demand.minimum_role),
             site_id=fields.site(f"{path}.site_id", demand.site_id),
             capability=fields.capability(f"{path}.capability", demand.capability),
             require_active=True,

@@ -62,7 +62,7 @@ class DirectoryServicer(DirectoryServiceServicer):
             file_messages.asked_directory("directory", request.directory),
             request.path,
         ) as opened:
-            described: pb.File | None = file_messages.file(opened.entry)
+            described: pb.MemoryFile | None = file_messages.file(opened.entry)
             for chunk in opened.chunks():
                 yield pb.ReadFileResponse(file=described, content=chunk)
                 described = None

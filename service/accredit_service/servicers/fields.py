@@ -19,6 +19,7 @@ from ..abilities import texts
 from ..abilities.agent_refs import clean_slug
 from ..abilities.consistency import Consistency
 from ..abilities.errors import Reason, invalid
+from ..abilities.user_refs import UserRef
 from ..interceptors.calls import current
 
 E = TypeVar("E", bound=enum.Enum)
@@ -26,7 +27,6 @@ Items = TypeVar("Items", bound=Sized)
 
 _SITE_METADATA = "accredit-site"
 _SITE_ID = re.compile("[1-9][0-9]{0,18}")
-MAX_TOKEN = 4096
 _BILLION = 1_000_000_000
 
 
@@ -56,7 +56,7 @@ def optional_id(path: str, value: int) -> int | None:
 
 def agent_ref(path: str, ref: types_pb2.AgentRef) -> int | str:
     """The agent named: an id or a slug."""
-    which = ref.WhichOneof("ref")
+    which = ref.WhichOneof("identifier")
     if which is None:
         raise invalid(path, "name an agent by agent_id or by agent_slug")
     if which == "agent_id":
@@ -69,9 +69,12 @@ def optional_agent_ref(path: str, message: Message, field: str = "agent") -> int
     return agent_ref(path, getattr(message, field)) if message.HasField(field) else None
 
 
-def user_ref(path: str, ref: types_pb2.UserRef) -> int | str:
+def user_ref(path: str, ref: types_pb2.UserRef | types_pb2.PrincipalRef) -> UserRef:
     """The user named: an id or a login."""
-    which = ref.WhichOneof("ref")
+    if isinstance(ref, types_pb2.UserRef):
+        which = ref.WhichOneof("identifier")
+    else:
+        which = ref.WhichOneof("principal")
     if which is None:
         raise invalid(path, "name a user by user_id or by login")
     if which == "user_id":
@@ -81,9 +84,14 @@ def user_ref(path: str, ref: types_pb2.UserRef) -> int | str:
     return ref.login
 
 
+def optional_user_ref(message: Message, field: str = "user", path: str = "") -> UserRef | None:
+    """The user named in a field of a message, None if it is not set."""
+    return user_ref(path or field, getattr(message, field)) if message.HasField(field) else None
+
+
 def site_ref(path: str, ref: types_pb2.SiteRef) -> int | str:
     """The site named: an id or a slug."""
-    which = ref.WhichOneof("ref")
+    which = ref.WhichOneof("identifier")
     if which is None:
         raise invalid(path, "name a site by site_id or by site_slug")
     if which == "site_id":
@@ -91,32 +99,10 @@ def site_ref(path: str, ref: types_pb2.SiteRef) -> int | str:
     return clean_slug(f"{path}.site_slug", ref.site_slug, Reason.FIELD_INVALID)
 
 
-def principal_ref(path: str, ref: types_pb2.PrincipalRef) -> int:
-    """The user that access is about."""
-    if ref.WhichOneof("principal") is None:
-        raise invalid(path, "name a principal by user_id")
-    return required_id(f"{path}.user_id", ref.user_id)
-
-
-def optional_principal_ref(path: str, message: Message) -> int | None:
-    """The same for a field ``principal`` that may be left out."""
-    if not message.HasField("principal"):
-        return None
-    return principal_ref(path, message.principal)  # type: ignore[attr-defined]
-
-
-def token(path: str, text: str) -> str:
-    """The text of somebody else's token; whether it is one is not judged here."""
-    if not text:
-        raise invalid(path, "the token to ask about")
-    return optional_token(path, text)
-
-
-def optional_token(path: str, text: str) -> str:
-    """The same, empty for none."""
-    if len(text) > MAX_TOKEN:
-        raise invalid(path, f"at most {MAX_TOKEN} characters")
-    return text
+def true(path: str, value: bool) -> None:
+    """A choice that is made by saying true. Raises InvalidArgument for false."""
+    if not value:
+        raise invalid(path, "true, or not set")
 
 
 def capability(path: str, text: str) -> str:
@@ -142,14 +128,28 @@ def enum_of(
     return None if name == "UNSPECIFIED" else kind[name]
 
 
+def required(path: str, value: E | None) -> E:
+    """A member that must be stated. What decides has no default."""
+    if value is None:
+        raise invalid(path, "required: what decides has no default")
+    return value
+
+
 def role(path: str, value: int) -> Role | None:
     """A role; None where it is not stated."""
     return enum_of(path, Role, types_pb2.Role, value, prefix="ROLE_")
 
 
+def required_role(path: str, value: int) -> Role:
+    """A role that must be stated."""
+    if not value:
+        raise invalid(path, "required: one of VIEWER, OPERATOR, ADMIN")
+    return required(path, role(path, value))
+
+
 def ceiling(path: str, message: types_pb2.Ceiling) -> Ceiling:
     """A ceiling, its capabilities as they came."""
-    max_role = role(f"{path}.max_role", message.max_role) or Role.OPERATOR
+    max_role = required_role(f"{path}.max_role", message.max_role)
     return Ceiling(max_role=max_role, capabilities=tuple(message.capabilities))
 
 
@@ -186,8 +186,8 @@ def struct(message: Struct) -> Mapping[str, Any]:
 def consistency(message: types_pb2.Consistency) -> Consistency:
     """How fresh an answer must be."""
     which = message.WhichOneof("requirement")
-    if which in ("minimize_latency", "fully_consistent") and not getattr(message, which):
-        raise invalid(f"consistency.{which}", "true, or not set")
+    if which in ("minimize_latency", "fully_consistent"):
+        true(f"consistency.{which}", getattr(message, which))
     if which == "at_least_as_fresh" and not message.at_least_as_fresh:
         raise invalid(
             "consistency.at_least_as_fresh",
@@ -220,11 +220,10 @@ def masked(
     other must then have a value.
     """
     update: Any = request.update  # type: ignore[attr-defined]
-    paths = _paths(request.update_mask, allowed)  # type: ignore[attr-defined]
-    if not paths:
-        named = [descriptor.name for descriptor, _ in update.ListFields()]
+    if request.HasField("update_mask"):
+        named = _paths(request.update_mask, allowed)  # type: ignore[attr-defined]
     else:
-        named = paths
+        named = [descriptor.name for descriptor, _ in update.ListFields()]
     present = {descriptor.name for descriptor, _ in update.ListFields()}
     for name in named:
         if name not in present and name not in unstated:
@@ -234,6 +233,8 @@ def masked(
 
 def _paths(mask: FieldMask, allowed: Mapping[str, Any]) -> list[str]:
     paths = list(dict.fromkeys(mask.paths))
+    if not paths:
+        raise invalid("update_mask", f'"*", or at least one of {", ".join(allowed)}; or no mask')
     if paths == ["*"]:
         return list(allowed)
     for path in paths:

@@ -44,7 +44,8 @@ def directory_ref(directory: Directory) -> directory_pb2.DirectoryRef:
         agent = types_pb2.AgentRef(agent_id=directory.agent.agent_id)
         return directory_pb2.DirectoryRef(agent=agent)
     if directory.user is not None:
-        return directory_pb2.DirectoryRef(user_id=directory.user.user_id)
+        user = types_pb2.UserRef(user_id=directory.user.user_id)
+        return directory_pb2.DirectoryRef(user=user)
     assert directory.common is not None  # noqa: S101 - one of the three is set
     common = messages.number(directory_pb2.CommonDirectory, "COMMON_DIRECTORY_", directory.common)
     return directory_pb2.DirectoryRef(common=common)
@@ -55,9 +56,9 @@ def directory_info(path: str, state: DirectoryState) -> directory_pb2.DirectoryI
     return directory_pb2.DirectoryInfo(path=path, exists=state.exists, has_files=state.has_files)
 
 
-def file(entry: FileEntry) -> directory_pb2.File:
+def file(entry: FileEntry) -> directory_pb2.MemoryFile:
     """A file without its content."""
-    return directory_pb2.File(
+    return directory_pb2.MemoryFile(
         path=entry.path,
         size=entry.size,
         etag=entry.etag,
@@ -70,7 +71,6 @@ def scaffolded_file(value: ScaffoldedFile) -> directory_pb2.ScaffoldedFile:
     return directory_pb2.ScaffoldedFile(
         path=value.path,
         outcome=messages.number(directory_pb2.ScaffoldOutcome, "SCAFFOLD_OUTCOME_", value.outcome),
-        message=value.message,
     )
 
 

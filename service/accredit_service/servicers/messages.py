@@ -1,12 +1,12 @@
 """From records to messages. What a record does not have stays unset."""
 
 import enum
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import status_pb2
 
 from accredit.v1 import (
     access_pb2,
@@ -18,13 +18,16 @@ from accredit.v1 import (
     user_pb2,
 )
 from accredit_storage.agents import ListedAgent
-from accredit_storage.records import Agent, Change, Grant, Role, Site, Token, User
+from accredit_storage.records import Agent, Change, Grant, Role, Site, Subject, Token, User
 
 from ..abilities import configs
-from ..abilities.consistency import Basis, token_of
+from ..abilities.access import grant_etag
+from ..abilities.consistency import HASH_PREFIX, Basis, epoch_of, token_of
+from ..abilities.errors import Refusal
 from ..abilities.mutations import etag
 from ..abilities.permissions import ROLE_ACTIONS
 from ..abilities.rights import Decision, Principal
+from ..interceptors.errors import failure_of, status_of
 
 _WHY = {
     Decision.TOKEN_INVALID: "the token is malformed, unknown, expired or revoked",
@@ -82,16 +85,35 @@ def principal(value: Principal) -> types_pb2.Principal:
 
 def basis(value: Basis) -> types_pb2.Basis:
     """What an answer rests on."""
+    head = value.head
     return types_pb2.Basis(
+        cacheable=value.cacheable,
         valid_until=time(value.valid_until),
-        depends_on=types_pb2.Dependencies(
-            token_id=value.token_id,
-            user_ids=sorted(value.user_ids),
-            agent_ids=sorted(value.agent_ids),
-            site_id=value.site_id or 0,
+        judged_at=time(value.judged_at),
+        depends_on=sorted(map(subject, value.subjects), key=lambda one: (one.kind, one.subject_id)),
+        position=types_pb2.Position(
+            epoch=epoch_of(head),
+            revision=head.revision,
+            hash_prefix=head.hash[:HASH_PREFIX] if head.revision else b"",
         ),
-        consistency_token=token_of(value.head),
+        consistency_token=token_of(head),
     )
+
+
+def subject(value: Subject) -> types_pb2.Subject:
+    """One thing that a change touched or an answer rests on."""
+    return types_pb2.Subject(
+        kind=number(types_pb2.SubjectKind, "SUBJECT_KIND_", value.kind),
+        subject_id=value.subject_id,
+    )
+
+
+def error(value: Refusal) -> status_pb2.Status:
+    """Why one item failed, as the status that a call of its own would have ended with."""
+    failure = failure_of(value)
+    if failure is None:
+        raise RuntimeError(f"nobody has promised a status for {type(value).__name__}")
+    return status_of(failure)
 
 
 def agent(value: Agent, *, config: bool = True) -> agent_pb2.Agent:
@@ -131,25 +153,26 @@ def listed_agent(value: ListedAgent, *, include_role: bool) -> agent_pb2.ListedA
     return message
 
 
-def grant(value: Grant, holder: User | None = None) -> access_pb2.AccessGrant:
-    """A grant; in lists with its holder's name and e-mail."""
+def grant(value: Grant, holder: User, *, named: bool = False) -> access_pb2.AccessGrant:
+    """A grant with its holder's login; in lists, where they are ``named``, with name and e-mail."""
     return access_pb2.AccessGrant(
         agent_id=value.agent_id,
         principal=types_pb2.PrincipalRef(user_id=value.user_id),
+        login=holder.login,
         role=role(value.role),
         grant_time=time(value.granted_at),
         granted_by=value.granted_by or 0,
         expire_time=time(value.expire_at),
-        display_name="" if holder is None else holder.display_name,
-        email="" if holder is None else holder.email,
-        etag=etag(value.version),
+        display_name=holder.display_name if named else "",
+        email=holder.email if named else "",
+        etag=grant_etag(value),
         update_time=time(value.updated_at),
     )
 
 
-def grants(pairs: Sequence[tuple[Grant, User]]) -> list[access_pb2.AccessGrant]:
-    """Grants with their holders."""
-    return [grant(value, holder) for value, holder in pairs]
+def named_grant(pair: tuple[Grant, User]) -> access_pb2.AccessGrant:
+    """A grant in a list of an agent's."""
+    return grant(*pair, named=True)
 
 
 def token(value: Token) -> token_pb2.Token:
@@ -219,13 +242,7 @@ def change(value: Change) -> change_pb2.Change:
             token_id=value.actor.token_id or "",
         ),
         request_id=value.request_id,
-        subjects=[
-            change_pb2.Subject(
-                kind=number(change_pb2.SubjectKind, "SUBJECT_KIND_", one.kind),
-                subject_id=one.subject_id,
-            )
-            for one in value.subjects
-        ],
+        subjects=map(subject, value.subjects),
         before=None if value.before is None else struct(value.before),
         after=None if value.after is None else struct(value.after),
         hash=value.hash,

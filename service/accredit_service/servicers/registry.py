@@ -72,13 +72,30 @@ class RegistryServicer(RegistryServiceServicer):
         return mutation(
             request,
             pb.SuppressAgentResponse,
-            lambda call: registering.suppress_agent(
-                self._app, call, request.name, lift=request.lift
-            ),
+            lambda call: registering.suppress_agent(self._app, call, request.name, lift=False),
             lambda suppressed: pb.SuppressAgentResponse(
                 changed=suppressed.changed, agent_slugs=suppressed.agent_slugs
             ),
         )
+
+    def UnsuppressAgent(
+        self, request: pb.UnsuppressAgentRequest, context: grpc.ServicerContext
+    ) -> pb.UnsuppressAgentResponse:
+        """See the proto."""
+        return mutation(
+            request,
+            pb.UnsuppressAgentResponse,
+            lambda call: registering.suppress_agent(self._app, call, request.name, lift=True),
+            lambda done: pb.UnsuppressAgentResponse(
+                changed=done.changed, agent_slugs=done.agent_slugs
+            ),
+        )
+
+    def ReadDefinitionSeeds(
+        self, request: pb.ReadDefinitionSeedsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ReadDefinitionSeedsResponse]:
+        """See the proto."""
+        raise NotImplementedError
 
     def GetAgentDefinition(
         self, request: pb.GetAgentDefinitionRequest, context: grpc.ServicerContext
@@ -142,17 +159,17 @@ class RegistryServicer(RegistryServiceServicer):
             ),
         )
 
-    def DeregisterMemoryFileType(
-        self, request: pb.DeregisterMemoryFileTypeRequest, context: grpc.ServicerContext
-    ) -> pb.DeregisterMemoryFileTypeResponse:
+    def UnregisterMemoryFileType(
+        self, request: pb.UnregisterMemoryFileTypeRequest, context: grpc.ServicerContext
+    ) -> pb.UnregisterMemoryFileTypeResponse:
         """See the proto."""
         return mutation(
             request,
-            pb.DeregisterMemoryFileTypeResponse,
-            lambda call: memory_files.deregister_memory_file_type(
+            pb.UnregisterMemoryFileTypeResponse,
+            lambda call: memory_files.unregister_memory_file_type(
                 self._app, call, request.filename
             ),
-            lambda gone: pb.DeregisterMemoryFileTypeResponse(
+            lambda gone: pb.UnregisterMemoryFileTypeResponse(
                 type=definition_messages.memory_file_type(gone)
             ),
         )

@@ -4,10 +4,10 @@ import grpc
 
 from accredit.v1 import scope_pb2 as pb
 from accredit.v1.scope_pb2_grpc import ScopeServiceServicer
-from accredit_storage.records import Role
 
 from ..abilities import scope
 from ..abilities.app import App
+from ..abilities.errors import invalid
 from ..abilities.rights import Decision, Demand
 from . import fields, messages
 from .calls import ask
@@ -24,8 +24,8 @@ class ScopeServicer(ScopeServiceServicer):
     ) -> pb.ResolveScopeResponse:
         """See the proto."""
         query = scope.ResolveScope(
-            token=fields.optional_token("token", request.token),
-            user_id=fields.optional_id("user_id", request.user_id),
+            token=_token(request),
+            user=fields.optional_user_ref(request),
             agent=fields.optional_agent_ref("agent", request),
             demand=_demand(request),
         )
@@ -43,11 +43,9 @@ class ScopeServicer(ScopeServiceServicer):
         self, request: pb.CheckResourceRequest, context: grpc.ServicerContext
     ) -> pb.CheckResourceResponse:
         """See the proto."""
-        resource = request.resource
         query = scope.CheckResource(
-            token=fields.optional_token("token", request.token),
-            user_id=fields.optional_id("resource.user_id", resource.user_id) or 0,
-            agent_id=fields.optional_id("resource.agent_id", resource.agent_id),
+            token=_token(request),
+            owner=_owner(request.resource),
             demand=_demand(request),
         )
         result = scope.check_resource(self._app, ask(request.consistency), query)
@@ -61,9 +59,31 @@ class ScopeServicer(ScopeServiceServicer):
 
 def _demand(request: pb.ResolveScopeRequest | pb.CheckResourceRequest) -> Demand:
     return Demand(
-        minimum_role=fields.role("minimum_role", request.minimum_role) or Role.VIEWER,
+        minimum_role=fields.required_role("minimum_role", request.minimum_role),
         site_id=fields.site("site_id", request.site_id),
     )
+
+
+def _token(request: pb.ResolveScopeRequest | pb.CheckResourceRequest) -> str | None:
+    which = request.WhichOneof("subject")
+    if which is None:
+        raise invalid("subject", "say who: token, or caller: true")
+    if which == "token":
+        return request.token
+    fields.true("caller", request.caller)
+    return None
+
+
+def _owner(resource: pb.Resource) -> scope.OfAgent | scope.OfUser | scope.Shared:
+    which = resource.WhichOneof("owner")
+    if which == "agent":
+        return scope.OfAgent(fields.agent_ref("resource.agent", resource.agent))
+    if which == "user":
+        return scope.OfUser(fields.user_ref("resource.user", resource.user))
+    if which is None:
+        raise invalid("resource", "say whose row it is: agent, user, or shared: true")
+    fields.true("resource.shared", resource.shared)
+    return scope.Shared.SHARED
 
 
 def _scope(value: scope.Scope) -> pb.Scope:

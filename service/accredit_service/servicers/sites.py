@@ -10,6 +10,7 @@ from ..abilities import sites
 from ..abilities.app import App
 from . import fields, messages
 from .calls import ask, mutation, page_of
+from .pages import packed
 
 
 class SiteServicer(SiteServiceServicer):
@@ -53,9 +54,8 @@ class SiteServicer(SiteServiceServicer):
     ) -> pb.ListSitesResponse:
         """See the proto."""
         page = sites.list_sites(self._app, ask(request.consistency), page_of(request))
-        return pb.ListSitesResponse(
-            sites=[messages.site(site) for site in page.items], next_page_token=page.next_token
-        )
+        listed, token = packed(page, messages.site)
+        return pb.ListSitesResponse(sites=listed, next_page_token=token)
 
     def DeleteSite(
         self, request: pb.DeleteSiteRequest, context: grpc.ServicerContext

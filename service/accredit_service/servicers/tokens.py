@@ -7,10 +7,13 @@ from accredit.v1.token_pb2_grpc import TokenServiceServicer
 from accredit_storage.records import Ceiling
 
 from ..abilities import tokens
+from ..abilities.agent_refs import AgentRef
 from ..abilities.app import App
 from ..abilities.errors import invalid
+from ..abilities.user_refs import UserRef
 from . import fields, messages
 from .calls import ask, mutation, page_of
+from .pages import packed
 
 
 class TokenServicer(TokenServiceServicer):
@@ -23,10 +26,12 @@ class TokenServicer(TokenServiceServicer):
         self, request: pb.CreateTokenRequest, context: grpc.ServicerContext
     ) -> pb.CreateTokenResponse:
         """See the proto."""
-        agent, user_id = _holder(request)
+        agent, user = _holder(request)
+        if agent is None and user is None:
+            raise invalid("holder", "say whom it shall speak for: agent or user")
         command = tokens.CreateToken(
             agent=agent,
-            user_id=user_id,
+            user=user,
             label=request.label,
             ceiling=_ceiling(request),
             act_as_owner=request.act_as_owner,
@@ -52,17 +57,15 @@ class TokenServicer(TokenServiceServicer):
         self, request: pb.ListTokensRequest, context: grpc.ServicerContext
     ) -> pb.ListTokensResponse:
         """See the proto."""
-        agent, user_id = _holder(request)
+        agent, user = _holder(request)
         page = tokens.list_tokens(
             self._app,
             ask(request.consistency),
-            tokens.ListTokens(agent=agent, user_id=user_id, show_inactive=request.show_inactive),
+            tokens.ListTokens(agent=agent, user=user, show_inactive=request.show_inactive),
             page_of(request),
         )
-        return pb.ListTokensResponse(
-            tokens=[messages.token(token) for token in page.items],
-            next_page_token=page.next_token,
-        )
+        listed, token = packed(page, messages.token)
+        return pb.ListTokensResponse(tokens=listed, next_page_token=token)
 
     def RotateToken(
         self, request: pb.RotateTokenRequest, context: grpc.ServicerContext
@@ -116,12 +119,12 @@ class TokenServicer(TokenServiceServicer):
         self, request: pb.RevokeUserTokensRequest, context: grpc.ServicerContext
     ) -> pb.RevokeUserTokensResponse:
         """See the proto."""
-        user_id = fields.optional_id("user_id", request.user_id)
+        user = fields.user_ref("user", request.user)
         return mutation(
             request,
             pb.RevokeUserTokensResponse,
             lambda call: tokens.revoke_user_tokens(
-                self._app, call, user_id, include_minted=request.include_minted
+                self._app, call, user, include_minted=request.include_minted
             ),
             lambda revoked: pb.RevokeUserTokensResponse(tokens_revoked=revoked),
         )
@@ -129,12 +132,12 @@ class TokenServicer(TokenServiceServicer):
 
 def _holder(
     request: pb.CreateTokenRequest | pb.ListTokensRequest,
-) -> tuple[int | str | None, int | None]:
+) -> tuple[AgentRef | None, UserRef | None]:
     which = request.WhichOneof("holder")
     if which == "agent":
         return fields.agent_ref("agent", request.agent), None
-    if which == "user_id":
-        return None, fields.required_id("user_id", request.user_id)
+    if which == "user":
+        return None, fields.user_ref("user", request.user)
     return None, None
 
 

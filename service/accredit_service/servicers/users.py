@@ -10,6 +10,7 @@ from ..abilities import users
 from ..abilities.app import App
 from . import fields, messages
 from .calls import ask, mutation, page_of
+from .pages import packed
 
 
 class UserServicer(UserServiceServicer):
@@ -25,7 +26,7 @@ class UserServicer(UserServiceServicer):
         command = users.CreateUser(
             login=request.login,
             kind=_kind("kind", request.kind),
-            role=_role("role", request.role) or UserRole.MEMBER,
+            role=fields.required("role", _role("role", request.role)),
             display_name=request.display_name,
             email=request.email,
         )
@@ -70,9 +71,8 @@ class UserServicer(UserServiceServicer):
             query,
             page_of(request),
         )
-        return pb.ListUsersResponse(
-            users=[messages.user(user) for user in page.items], next_page_token=page.next_token
-        )
+        listed, token = packed(page, messages.user)
+        return pb.ListUsersResponse(users=listed, next_page_token=token)
 
     def UpdateUser(
         self, request: pb.UpdateUserRequest, context: grpc.ServicerContext

@@ -19,8 +19,6 @@ from accredit_storage.records import (
     AgentStatus,
     ChangeKind,
     Head,
-    Subject,
-    SubjectKind,
 )
 from accredit_storage.store import WriteTransaction
 
@@ -28,8 +26,9 @@ from .. import snapshots
 from ..agent_creation import NewAgent, add_agent
 from ..app import App
 from ..errors import Aborted, Reason
-from ..mutations import Effect, Written, subject
+from ..mutations import Effect, Written
 from ..scaffolding import ScaffoldedFile, agent_scaffold, make_missing, starter_files
+from ..subjects import creation_subjects
 from .declarations import Definition
 from .declaring import MAX_ID
 from .planning import Outcome, Result, existing, find_owner, initial_config, skipped, without_owner
@@ -170,7 +169,7 @@ def _make(staged: Sequence[_Staged], making: Making) -> Effect[Results]:
         if owner is None or not owner.active:
             results[slug] = without_owner(slug, wanted.owner_id)
             continue
-        agent = add_agent(tx, _new(wanted), now, granted_by)
+        agent = add_agent(tx, _new(wanted), wanted.owner_id, now, granted_by)
         if agent is None:
             raise SlugTaken(f"another agent has the slug {slug!r}")
         # Whoever declares an agent means this slug, also where it was kept for somebody.
@@ -183,7 +182,7 @@ def _make(staged: Sequence[_Staged], making: Making) -> Effect[Results]:
     return Effect(
         value=results,
         kind=ChangeKind.DEFINITION_RECONCILED if made else None,
-        subjects=tuple(each for agent in made for each in _subjects(agent)),
+        subjects=tuple(each for agent in made for each in creation_subjects(agent)),
         after={"agents": [snapshots.of_agent(agent) for agent in made]},
     )
 
@@ -244,17 +243,8 @@ def _new(agent: Agent) -> NewAgent:
     return NewAgent(
         agent_slug=agent.agent_slug,
         agent_name=agent.agent_name,
-        owner_id=agent.owner_id,
         config=agent.config,
         site_scope=0,
-    )
-
-
-def _subjects(agent: Agent) -> tuple[Subject, ...]:
-    return (
-        subject(SubjectKind.AGENT, agent.agent_id),
-        subject(SubjectKind.USER, agent.owner_id),
-        subject(SubjectKind.GRANT, agent.agent_id, agent.owner_id),
     )
 
 

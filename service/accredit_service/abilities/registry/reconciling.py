@@ -19,6 +19,7 @@ from ..app import App
 from ..errors import Reason
 from ..mutations import Call, Effect, Written, mutate
 from ..reads import Ask, reading
+from ..subjects import logged
 from .creating import Making, Results, create_declared, foreseen_strays
 from .definitions import Standing, all_standings
 from .planning import SUPPRESSED, Outcome, Result, described, plan, skipped
@@ -132,19 +133,19 @@ class _AsServer:
         with self._app.store.write() as tx:
             now = self._app.now()
             effect = decide(Making(tx, now, None))
-            head = tx.head()
             if effect.kind is not None:
-                draft = Draft(
-                    kind=effect.kind,
-                    actor=Actor(),
-                    request_id="",
-                    subjects=effect.subjects,
-                    before=effect.before,
-                    after=effect.after,
-                    at=now,
+                tx.record(
+                    Draft(
+                        kind=effect.kind,
+                        actor=Actor(),
+                        request_id="",
+                        subjects=logged(effect.subjects),
+                        before=effect.before,
+                        after=effect.after,
+                        at=now,
+                    )
                 )
-                head = Head(epoch=head.epoch, revision=tx.record(draft), hash=b"")
-            return Written(value=effect.value, head=head)
+            return Written(value=effect.value, head=tx.head())
 
 
 def _chunks(

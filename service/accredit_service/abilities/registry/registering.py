@@ -11,9 +11,10 @@ from .. import slugs, snapshots, texts
 from ..agent_refs import clean_slug
 from ..app import App
 from ..errors import FailedPrecondition, NotFound, Reason
-from ..mutations import Call, Effect, Mutation, Replayed, Written, mutate, subject
+from ..mutations import Call, Effect, Mutation, Replayed, Written, mutate
 from ..paging import Cursor, Page, PageRequest
 from ..reads import Ask, reading
+from ..subjects import subject
 from . import definitions
 from .declarations import DEFAULT_PRIORITY, Definition, Origin
 from .declaring import MAX_SOURCE, define
@@ -219,7 +220,8 @@ def list_definitions(app: App, ask: Ask, page: PageRequest) -> DefinitionPage:
         shown = cursor.page(found[: cursor.size + 1], lambda standing: standing.place)
         items = [Listed(one, _seed_sizes(tx, one.definition)) for one in shown.items]
     notices = [] if after else app.declarations.notices[:MAX_SHOWN]
-    return DefinitionPage(Page(items, shown.next_token), notices)
+    listed = Page(items, shown.next_token, lambda one: cursor.continuing(one.standing.place))
+    return DefinitionPage(listed, notices)
 
 
 def sizes(memory_seeds: Mapping[str, str]) -> Mapping[str, int]:

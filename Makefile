@@ -8,6 +8,7 @@ INSTALLED := .venv/installed
 GENERATOR := build/generate-venv/installed
 GOOGLEAPIS := build/googleapis/copied
 GENERATED := clients/python/accredit/v1
+DESCRIPTORS := service/accredit_service/contract.binpb
 EXAMPLE := examples/guarded_service
 GRPCURL := build/bin/grpcurl
 # Folders of programs that are checked when they are there.
@@ -66,9 +67,13 @@ $(GOOGLEAPIS): $(INSTALLED)
 generated: $(GENERATOR) $(GOOGLEAPIS)
 	@rm -rf build/generated
 	@$(BIN)/buf generate --output build/generated
+	@mkdir -p build/generated/$(dir $(DESCRIPTORS))
+	@# With comments. google.rpc's details are imported by nothing, but come with every error.
+	@$(BIN)/buf build --as-file-descriptor-set --output build/generated/$(DESCRIPTORS) \
+		--path protos/accredit --path build/googleapis/google/rpc/error_details.proto
 
 .PHONY: generate
-generate: generated ## Generate the Python messages and stubs from protos/
+generate: generated ## Generate from protos/ the Python messages and stubs, and the descriptors
 	@for file in $(GENERATED)/*_pb2.py* $(GENERATED)/*_pb2_grpc.py*; do \
 		test -e "build/generated/$$file" || rm -f "$$file"; \
 	done
@@ -77,14 +82,20 @@ generate: generated ## Generate the Python messages and stubs from protos/
 		test -e "$${file#build/generated/}" || rm -rf .mypy_cache; \
 	done
 	@cp build/generated/$(GENERATED)/* $(GENERATED)/
+	@cp build/generated/$(DESCRIPTORS) $(DESCRIPTORS)
 	@$(BIN)/python -m tools.client_faces
 
 .PHONY: generate-check
 generate-check: generated ## Fail if generating would change anything
 	@rm -rf build/committed && mkdir -p build/committed
 	@cp $(GENERATED)/*_pb2.py* $(GENERATED)/*_pb2_grpc.py* build/committed/ 2>/dev/null || true
-	@diff -ru build/committed build/generated/$(GENERATED) || \
+	@diff -ru build/committed build/generated/$(GENERATED) && \
+	cmp $(DESCRIPTORS) build/generated/$(DESCRIPTORS) || \
 		{ echo "the generated code is not what protos/ makes: run make generate" >&2; exit 1; }
+
+.PHONY: contract-bundle
+contract-bundle: generate-check ## Write dist/accredit-contract-VERSION.tar.gz: all that generates a client
+	@$(BIN)/python -m tools.contract_bundle
 
 .PHONY: example-generated
 example-generated: $(GENERATOR)

@@ -1,4 +1,4 @@
-"""`accredit-server`: serve, migrate, bootstrap, doctor."""
+"""`accredit-server`: serve, migrate, bootstrap, doctor, descriptors."""
 
 import logging
 import os
@@ -214,6 +214,27 @@ def doctor(config: Path | None, **flags: object) -> None:
         click.echo(logs.redacted(f"{finding.subject}: {verdict}"))
     if any(finding.problem is not None for finding in findings):
         sys.exit(FAILURE_EXIT)
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write, in place of standard output.",
+)
+def descriptors(output: Path | None) -> None:
+    """Write the contract as a google.protobuf.FileDescriptorSet, with its comments.
+
+    It needs no server. Tools that generate clients or make calls read it.
+    """
+    from .contract import descriptor_set
+
+    if output is not None:
+        output.write_bytes(descriptor_set())
+    elif sys.stdout.isatty():
+        raise click.UsageError("the set is binary, and this is a terminal: pass --output FILE")
+    else:
+        click.get_binary_stream("stdout").write(descriptor_set())
 
 
 class _Keep:

@@ -16,12 +16,11 @@ from typing import Self, cast
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_channelz.v1 import channelz, channelz_pb2
-from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from accredit_storage.store import Store
 
-from . import logs
+from . import logs, reflection
 from .abilities import auth
 from .abilities.app import App
 from .abilities.permissions import PERMISSIONS, Action, Permission
@@ -84,10 +83,7 @@ _OVERDUE_SECONDS = 1.0
 # While a request is slow its call holds a place for this long more than it has to.
 _ARRIVALS_SECONDS = 0.02
 
-# Their stubs name another type, which is the same at run time.
-_REFLECTION = cast(
-    "ServiceDescriptor", reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
-)
+# Its stubs name another type, which is the same at run time.
 _CHANNELZ = cast("ServiceDescriptor", channelz_pb2.DESCRIPTOR.services_by_name["Channelz"])
 
 
@@ -299,7 +295,7 @@ class _Steps:
         """
         is_open = frozenset[str]()
         if settings.reflection_mode is Reflection.OPEN:
-            is_open = frozenset(_methods(_REFLECTION))
+            is_open = frozenset(reflection.METHODS)
         guard = Guard(
             settings.failed_credentials_per_minute, patient=settings.threads // 2, clock=clock
         )
@@ -334,7 +330,7 @@ def _methods(descriptor: ServiceDescriptor) -> Sequence[str]:
 
 #: Health is not here: it answers everybody.
 _COMPANION_PERMISSIONS: Mapping[str, Permission] = {
-    **dict.fromkeys(_methods(_REFLECTION), Permission()),
+    **dict.fromkeys(reflection.METHODS, Permission()),
     **dict.fromkeys(
         _methods(_CHANNELZ), Permission(any_action=frozenset({Action.MANAGE_SETTINGS}))
     ),
@@ -409,15 +405,14 @@ def _options(settings: Settings) -> Sequence[tuple[str, object]]:
 def _add_companions(
     settings: Settings, inner: grpc.Server, health: Health, services: Sequence[Service]
 ) -> None:
-    names = [service.descriptor.full_name for service in services]
     health_pb2_grpc.add_HealthServicer_to_server(health, inner)
-    names.append(SERVICE)
+    companions = [health_pb2.DESCRIPTOR]
     if settings.channelz:
         channelz.add_channelz_servicer(inner)
-        names.append(_CHANNELZ.full_name)
+        companions.append(channelz_pb2.DESCRIPTOR)
     if settings.reflection_mode is not Reflection.OFF:
-        names.append(_REFLECTION.full_name)
-        reflection.enable_server_reflection(names, inner)
+        names = [service.descriptor.full_name for service in services]
+        reflection.add_reflection(inner, names, companions)
 
 
 def _listen(settings: Settings, inner: grpc.Server) -> int:

@@ -11,7 +11,17 @@ from accredit_storage.store import Store
 from tests.postgres import PostgresServer, running_postgres
 from tests.registry import Registry, running_registry
 
+ROOT = Path(__file__).parents[1]
 ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def grpcurl() -> str:
+    """The program: a client that we did not write."""
+    for found in (ROOT / "build/bin/grpcurl", shutil.which("grpcurl")):
+        if found and Path(found).exists():
+            return str(found)
+    pytest.fail("grpcurl is missing: run `make grpcurl`, which needs Go, or install it")
 
 
 @pytest.fixture(scope="session")

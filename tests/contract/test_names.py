@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, MethodOptions
 from tests.contract.descriptors import ENUMS, FILES, MESSAGES, METHODS, SERVICES
 
 # Reserved words only. Contextual ones (C# `record`, Java `sealed`, Rust `union`, Python `match`,
-# Swift `open`, TypeScript `type`) may be names, and so may the types that are built in (Go `string`).
+# Swift `open`, TypeScript `type`) may be names, and so may built-in types (Go `string`).
 KEYWORDS = {
     "Go": """
         break case chan const continue default defer else fallthrough for func go goto if import
@@ -116,20 +116,16 @@ def camel(name: str) -> str:
 
 def types() -> list[str]:
     """What is generated as a type of its own, side by side where a language does not nest."""
-    nested = (enum.name for message in MESSAGES.values() for enum in message.enum_type)
     messages = [message.name for message in MESSAGES.values() if not message.options.map_entry]
-    top = (enum.name for file in FILES for enum in file.enum_type)
-    return [*messages, *top, *nested, *(service.name for service in SERVICES)]
+    others = [enum.name for enum in ENUMS] + [service.name for service in SERVICES]
+    return messages + others
 
 
 @pytest.mark.parametrize("language", KEYWORDS)
 def test_no_name_is_a_keyword(language: str) -> None:
     keywords = set(KEYWORDS[language].split())
-    parts = [
-        f"{message}.{part.name}"
-        for message, described in MESSAGES.items()
-        for part in [*described.field, *described.oneof_decl]
-    ]
+    parts = [f"{name}.{field.name}" for name, one in MESSAGES.items() for field in one.field]
+    parts += [f"{name}.{oneof.name}" for name, one in MESSAGES.items() for oneof in one.oneof_decl]
     # In stubs a call is a method: whoAmI, who_am_i.
     calls = [name[0].lower() + name[1:] for name in (rpc.partition("/")[2] for rpc in METHODS)]
     found = [

@@ -1,7 +1,6 @@
 """`make run` as a reader of the docs has it, and what they would paste into another terminal."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 # A shell and a Python that are fed one block after another.
@@ -28,13 +25,6 @@ for line in sys.stdin:
 def environment() -> dict[str, str]:
     """Ours, without settings of Accredit's."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ACCREDIT_")}
-
-
-@pytest.fixture(scope="session")
-def grpcurl() -> None:
-    """A client that we did not write."""
-    if not (ROOT / "build/bin/grpcurl").exists() and not shutil.which("grpcurl"):
-        pytest.fail("grpcurl is missing: run `make grpcurl`, which needs Go, or install it")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ import grpc
 import pytest
 from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection_pb2
 
 from accredit_service.abilities import bearer
 from accredit_service.abilities.app import App
@@ -20,14 +19,16 @@ from tests.service.conftest import Start
 from tests.service.running import PATIENCE, WHO_AM_I, Running, auth_permissions, failed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-COMPANIONS = [
-    module.DESCRIPTOR.services_by_name[name]
-    for module, name in [
-        (health_pb2, "Health"),
-        (reflection_pb2, "ServerReflection"),
-        (channelz_pb2, "Channelz"),
-    ]
-]
+REFLECTION = {"grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
+COMPANIONS = {
+    *(f"{service}/ServerReflectionInfo" for service in REFLECTION),
+    *(
+        f"{service.full_name}/{method.name}"
+        for file in (health_pb2.DESCRIPTOR, channelz_pb2.DESCRIPTOR)
+        for service in file.services_by_name.values()
+        for method in service.methods
+    ),
+}
 
 
 def user_token(app: App, role: UserRole, *, ceiling: Ceiling | None = None) -> str:
@@ -126,18 +127,18 @@ def test_the_whole_contract_is_decided(server: Running) -> None:
 
 def answers_strangers(server: Running) -> set[str]:
     """The services of which some method says more than who are you to a call without a token."""
-    descriptors = [service.descriptor for service in services(server.app)] + COMPANIONS
+    ours = (service.descriptor for service in services(server.app))
+    methods = {f"{one.full_name}/{method.name}" for one in ours for method in one.methods}
     found = set()
-    for descriptor in descriptors:
-        for method in descriptor.methods:
-            call = server.channel.stream_stream(f"/{descriptor.full_name}/{method.name}")
-            reason = ""
-            try:
-                list(call(iter([b""]), timeout=PATIENCE))
-            except grpc.RpcError as error:
-                reason = failed(error).reason
-            if reason not in ("TOKEN_MISSING", "METHOD_UNKNOWN"):
-                found.add(descriptor.full_name)
+    for method in methods | COMPANIONS:
+        call = server.channel.stream_stream(f"/{method}")
+        reason = ""
+        try:
+            list(call(iter([b""]), timeout=PATIENCE))
+        except grpc.RpcError as error:
+            reason = failed(error).reason
+        if reason not in ("TOKEN_MISSING", "METHOD_UNKNOWN"):
+            found.add(method.partition("/")[0])
     return found
 
 
@@ -146,10 +147,7 @@ def answers_strangers(server: Running) -> set[str]:
     [
         (Reflection.OFF, {"grpc.health.v1.Health"}),
         (Reflection.AUTHENTICATED, {"grpc.health.v1.Health"}),
-        (
-            Reflection.OPEN,
-            {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"},
-        ),
+        (Reflection.OPEN, {"grpc.health.v1.Health", *REFLECTION}),
     ],
 )
 def test_only_health_and_by_setting_reflection_answer_without_a_token(
@@ -221,26 +219,13 @@ def test_channelz_is_not_there_unless_asked_for(server: Running) -> None:
     assert server.fails(method=method).reason == "METHOD_UNKNOWN"
 
 
-def listed(server: Running, **kwargs: object) -> list[str]:
-    method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-    request = reflection_pb2.ServerReflectionRequest(list_services="")
-    (answer,) = server.channel.stream_stream(
-        method,
-        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
-        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-    )(iter([request]), timeout=PATIENCE, **kwargs)
-    return [service.name for service in answer.list_services_response.service]
-
-
-def test_reflection_lists_what_is_served(start: Start) -> None:
+@pytest.mark.parametrize("service", sorted(REFLECTION))
+def test_reflection_takes_any_token_unless_it_is_open(start: Start, service: str) -> None:
     server = start(reflection=Reflection.AUTHENTICATED)
-    assert listed(server, metadata=[("authorization", f"Bearer {server.token}")]) == [
-        "accredit.v1.AuthService",
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1alpha.ServerReflection",
-    ]
+    call = server.channel.stream_stream(f"/{service}/ServerReflectionInfo")
+    assert list(call(iter([b""]), metadata=[("authorization", f"Bearer {server.token}")]))
     with pytest.raises(grpc.RpcError) as refused:
-        listed(server)
+        list(call(iter([b""])))
     assert failed(refused.value).reason == "TOKEN_MISSING"
 
 

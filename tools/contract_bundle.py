@@ -115,4 +115,4 @@ def _packed(root: str, files: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 if __name__ == "__main__":
-    print(write(Path(sys.argv[1]) if len(sys.argv) > 1 else TREE / "dist").relative_to(TREE))
+    print(write(Path(sys.argv[1]) if len(sys.argv) > 1 else TREE / "dist"))

@@ -234,7 +234,8 @@ def descriptors(output: Path | None) -> None:
     elif sys.stdout.isatty():
         raise click.UsageError("the set is binary, and this is a terminal: pass --output FILE")
     else:
-        click.get_binary_stream("stdout").write(descriptor_set())
+        sys.stdout.buffer.write(descriptor_set())
+        sys.stdout.buffer.flush()
 
 
 class _Keep:

@@ -83,7 +83,8 @@ _OVERDUE_SECONDS = 1.0
 # While a request is slow its call holds a place for this long more than it has to.
 _ARRIVALS_SECONDS = 0.02
 
-# Its stubs name another type, which is the same at run time.
+# Their stubs name another type, which is the same at run time.
+_HEALTH = cast("ServiceDescriptor", health_pb2.DESCRIPTOR.services_by_name["Health"])
 _CHANNELZ = cast("ServiceDescriptor", channelz_pb2.DESCRIPTOR.services_by_name["Channelz"])
 
 
@@ -406,10 +407,10 @@ def _add_companions(
     settings: Settings, inner: grpc.Server, health: Health, services: Sequence[Service]
 ) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(health, inner)
-    companions = [health_pb2.DESCRIPTOR]
+    companions = [_HEALTH.file]
     if settings.channelz:
         channelz.add_channelz_servicer(inner)
-        companions.append(channelz_pb2.DESCRIPTOR)
+        companions.append(_CHANNELZ.file)
     if settings.reflection_mode is not Reflection.OFF:
         names = [service.descriptor.full_name for service in services]
         reflection.add_reflection(inner, names, companions)

@@ -154,7 +154,7 @@ compat: $(INSTALLED) ## Import the client's wheel on the oldest and newest libra
 	@sh tools/compat.sh
 
 .PHONY: test
-test: $(INSTALLED) build/locale ## Run the tests (FILTER='a and not b', ARGS=tests/storage)
+test: $(INSTALLED) $(GENERATOR) build/locale ## Run the tests (FILTER='a and not b', ARGS=tests/storage)
 	$(BIN)/pytest -q -n $(JOBS) $(if $(FILTER),-k '$(FILTER)') $(ARGS)
 
 .PHONY: soak

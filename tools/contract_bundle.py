@@ -48,9 +48,10 @@ Everything that generates a client of Accredit, the registry that accredits AI a
 - `buf.yaml`: this folder is a buf workspace; `buf build` and `buf generate` work in it.
 - `generating.md`: the commands for Go, TypeScript, Java, Rust, C# and Python.
 
-With protoc, the one include path is `protos`:
+With protoc, any of these, into a folder `gen`:
 
-    protoc -I protos --python_out=out protos/accredit/v1/*.proto
+    protoc -I protos --python_out=gen protos/accredit/v1/*.proto
+    protoc --descriptor_set_in=descriptors.binpb --python_out=gen accredit/v1/agent.proto
 
 Apache-2.0: see `LICENSE`.
 """

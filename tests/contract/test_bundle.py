@@ -107,6 +107,16 @@ plugins:
     _import(run, stranger)
 
 
+def test_protoc_generates_from_the_set_without_an_include_path(
+    unpacked: Path, run: Run, stranger: Path
+) -> None:
+    (unpacked / "generated").mkdir()
+    names = [str(path.relative_to(unpacked / "protos")) for path in unpacked.rglob("*.proto")]
+    source = "--descriptor_set_in=descriptors.binpb"
+    run(stranger, "-m", "grpc_tools.protoc", source, "--python_out=generated", *names)
+    _import(run, stranger)
+
+
 def test_protoc_generates_messages_and_stubs(unpacked: Path, run: Run, stranger: Path) -> None:
     (unpacked / "generated").mkdir()
     sources = [str(path.relative_to(unpacked)) for path in unpacked.rglob("*.proto")]
@@ -136,3 +146,26 @@ print(error_details_pb2.ErrorInfo(reason="AGENT_NOT_FOUND").reason)
         '{"agentId": "1152921504606846976", "agentSlug": "scribe"}',
         "AGENT_NOT_FOUND",
     ]
+
+
+def test_the_page_has_the_names_that_the_options_give_and_no_link_that_breaks(
+    unpacked: Path,
+) -> None:
+    page = (unpacked / "generating.md").read_text()
+    assert page == (ROOT / "docs/generating.md").read_text()
+    carried = FileDescriptorSet.FromString((unpacked / "descriptors.binpb").read_bytes())
+    (options,) = {
+        (
+            file.options.go_package.partition(";")[0],
+            file.options.java_package,
+            file.options.csharp_namespace,
+            file.options.php_namespace,
+            file.options.ruby_package,
+        )
+        for file in carried.file
+        if file.name.startswith("accredit/")
+    }
+    for name in options:
+        assert f"`{name}`" in page
+    # In the archive it stands alone.
+    assert all("](https://" in line for line in page.splitlines() if "](" in line)

@@ -101,12 +101,6 @@ JAVA_LANG = """
     Void WrongThreadException
     """
 
-#: Names that are keywords somewhere all the same, and what becomes of them there.
-KNOWN = {
-    "accredit.v1.VerifyChangesResponse.checked": "C#: the property Checked, since it has a capital",
-    "Match": "PHP: the class PBMatch in the namespace of SearchDailyMemoryResponse",
-}
-
 
 def camel(name: str) -> str:
     """The name as Java, TypeScript, Swift and JSON have it: agentId."""
@@ -133,7 +127,7 @@ def test_no_name_is_a_keyword(language: str) -> None:
         for name in [*parts, *types(), *calls]
         if {last := name.rpartition(".")[2], camel(last)} & keywords
     ]
-    assert [name for name in found if name not in KNOWN] == []
+    assert found == []
 
 
 def test_no_type_has_the_name_of_another_whatever_its_case() -> None:
@@ -145,7 +139,7 @@ def test_no_type_has_the_name_of_another_whatever_its_case() -> None:
 def test_no_type_hides_one_of_java_or_is_a_keyword_of_php() -> None:
     assert set(JAVA_LANG.split()) & set(types()) == set()
     of_php = set(KEYWORDS["PHP"].split())
-    assert [name for name in types() if name.lower() in of_php and name not in KNOWN] == []
+    assert [name for name in types() if name.lower() in of_php] == []
 
 
 def test_no_type_has_the_name_of_something_that_is_generated_besides() -> None:
@@ -156,11 +150,6 @@ def test_no_type_has_the_name_of_something_that_is_generated_besides() -> None:
         besides |= {f"{service.name}{end}" for end in ("Grpc", "Stub", "Servicer", "Client")}
         besides |= {f"{service.name}Server", f"Unimplemented{service.name}Server"}
     assert besides & set(types()) == set()
-
-
-def test_what_is_known_is_still_so() -> None:
-    fields = {f"{name}.{field.name}" for name, one in MESSAGES.items() for field in one.field}
-    assert set(KNOWN) <= fields | set(types())
 
 
 def test_every_value_begins_with_the_name_of_its_enum_and_is_a_name_without_it() -> None:

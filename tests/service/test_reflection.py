@@ -90,7 +90,7 @@ def files(answer: ServerReflectionResponse) -> list[FileDescriptorProto]:
         ("accredit.v1.Subject", ["// What kind of thing.", "string subject_id = 2;"]),
         ("accredit.v1.Subject.kind", ["accredit.v1.Subject.kind is a field:"]),
         ("accredit.v1.AuthorizeResponse.outcome", [".accredit.v1.Denial denial = 2;"]),
-        ("accredit.v1.SearchDailyMemoryResponse.Match", ["// From 1 up."]),
+        ("accredit.v1.SearchDailyMemoryResponse.MatchedLine", ["// From 1 up."]),
         ("accredit.v1.Role", ["// See the agent and what belongs to it."]),
         ("accredit.v1.Role.ROLE_VIEWER", ["// See the agent and what belongs to it."]),
         ("accredit.v1.ROLE_VIEWER", ["accredit.v1.Role.ROLE_VIEWER is an enum value:"]),

@@ -48,7 +48,7 @@ class ChangeServicer(ChangeServiceServicer):
         return pb.VerifyChangesResponse(
             intact=verification.first_broken is None,
             first_broken_revision=verification.first_broken or 0,
-            checked=verification.checked,
+            checked_count=verification.checked,
             head=pb.ChangeAnchor(revision=revision, hash=hash_ if revision else b""),
             next_page_token=found.next_token,
             verified_after_revision=verification.start,

@@ -79,9 +79,9 @@ def day(value: date, entry: FileEntry) -> directory_pb2.DailyMemory:
     return directory_pb2.DailyMemory(date=value.isoformat(), file=file(entry))
 
 
-def match(value: DailyMatch) -> directory_pb2.SearchDailyMemoryResponse.Match:
+def match(value: DailyMatch) -> directory_pb2.SearchDailyMemoryResponse.MatchedLine:
     """A line that was found."""
-    return directory_pb2.SearchDailyMemoryResponse.Match(
+    return directory_pb2.SearchDailyMemoryResponse.MatchedLine(
         date=value.day.isoformat(),
         line_number=value.number,
         line=value.line,

@@ -46,7 +46,8 @@ _LISTED = (
     column("request_id"),
 )
 _VERIFIED = (
-    *columns("intact", "checked"),
+    *columns("intact"),
+    column("checked_count", "checked"),
     Column(
         "first_broken_revision",
         lambda answer: "" if answer.intact else str(answer.first_broken_revision),
@@ -164,10 +165,10 @@ def verify_changes(session: Session, anchor: dict[str, Any] | None) -> int:
     """
     verify = session.client.changes.verify_changes
     answer = verify(anchor=anchor)
-    checked = answer.checked
+    checked = answer.checked_count
     while answer.next_page_token:
         answer = verify(anchor=anchor, page_token=answer.next_page_token)
-        checked += answer.checked
-    answer.checked = checked
+        checked += answer.checked_count
+    answer.checked_count = checked
     show(session, answer, _VERIFIED)
     return ExitCode.OK if answer.intact else ExitCode.NO

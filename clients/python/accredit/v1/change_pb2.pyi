@@ -520,7 +520,7 @@ class VerifyChangesResponse(_message.Message):
 
     INTACT_FIELD_NUMBER: _builtins.int
     FIRST_BROKEN_REVISION_FIELD_NUMBER: _builtins.int
-    CHECKED_FIELD_NUMBER: _builtins.int
+    CHECKED_COUNT_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     VERIFIED_AFTER_REVISION_FIELD_NUMBER: _builtins.int
@@ -528,7 +528,7 @@ class VerifyChangesResponse(_message.Message):
     """True: all that was looked at is as it was written."""
     first_broken_revision: _builtins.int
     """The first revision that is wrong or missing. 0 if intact."""
-    checked: _builtins.int
+    checked_count: _builtins.int
     """How many changes this call looked at."""
     next_page_token: _builtins.str
     """Where the next call goes on. Empty: the newest change was reached, or the chain is broken."""
@@ -545,14 +545,14 @@ class VerifyChangesResponse(_message.Message):
         *,
         intact: _builtins.bool = ...,
         first_broken_revision: _builtins.int = ...,
-        checked: _builtins.int = ...,
+        checked_count: _builtins.int = ...,
         head: Global___ChangeAnchor | None = ...,
         next_page_token: _builtins.str = ...,
         verified_after_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "first_broken_revision", b"first_broken_revision", "head", b"head", "intact", b"intact", "next_page_token", b"next_page_token", "verified_after_revision", b"verified_after_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked_count", b"checked_count", "first_broken_revision", b"first_broken_revision", "head", b"head", "intact", b"intact", "next_page_token", b"next_page_token", "verified_after_revision", b"verified_after_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

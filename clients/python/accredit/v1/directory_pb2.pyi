@@ -1113,7 +1113,7 @@ class SearchDailyMemoryResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
-    class Match(_message.Message):
+    class MatchedLine(_message.Message):
         """One line with the text in it. Lines of more than 500 characters are cut."""
 
         DESCRIPTOR: _descriptor.Descriptor
@@ -1160,13 +1160,13 @@ class SearchDailyMemoryResponse(_message.Message):
     truncated: _builtins.bool
     """True: there is more to find than matches, or may be, since not all days could be read."""
     @_builtins.property
-    def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchDailyMemoryResponse.Match]:
+    def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchDailyMemoryResponse.MatchedLine]:
         """The first 50."""
 
     def __init__(
         self,
         *,
-        matches: _abc.Iterable[Global___SearchDailyMemoryResponse.Match] | None = ...,
+        matches: _abc.Iterable[Global___SearchDailyMemoryResponse.MatchedLine] | None = ...,
         match_count: _builtins.int = ...,
         truncated: _builtins.bool = ...,
     ) -> None: ...

@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from accredit.v1 import types_pb2 as accredit_dot_v1_dot_types__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61\x63\x63redit/v1/site.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x02\n\x04Site\x12\x1f\n\x07site_id\x18\x01 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x06siteId\x12!\n\tsite_slug\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x08siteSlug\x12!\n\tsite_name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x08siteName\x12\x18\n\x04\x65tag\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x04\x65tag\x12\x41\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\"\xa9\x01\n\x11\x43reateSiteRequest\x12!\n\tsite_slug\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x08siteSlug\x12!\n\tsite_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\x08siteName\x12)\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cvalidateOnly\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"h\n\x12\x43reateSiteResponse\x12%\n\x04site\x18\x01 \x01(\x0b\x32\x11.accredit.v1.SiteR\x04site\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\x82\x01\n\x0eGetSiteRequest\x12.\n\x04site\x18\x01 \x01(\x0b\x32\x14.accredit.v1.SiteRefB\x04\xe2\x41\x01\x02R\x04site\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"8\n\x0fGetSiteResponse\x12%\n\x04site\x18\x01 \x01(\x0b\x32\x11.accredit.v1.SiteR\x04site\"\x9c\x01\n\x10ListSitesRequest\x12!\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"d\n\x11ListSitesResponse\x12\'\n\x05sites\x18\x01 \x03(\x0b\x32\x11.accredit.v1.SiteR\x05sites\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xad\x01\n\x11\x44\x65leteSiteRequest\x12.\n\x04site\x18\x01 \x01(\x0b\x32\x14.accredit.v1.SiteRefB\x04\xe2\x41\x01\x02R\x04site\x12)\n\rvalidate_only\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cvalidateOnly\x12\x18\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"h\n\x12\x44\x65leteSiteResponse\x12%\n\x04site\x18\x01 \x01(\x0b\x32\x11.accredit.v1.SiteR\x04site\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken2\xf8\x03\n\x0bSiteService\x12\x63\n\nCreateSite\x12\x1e.accredit.v1.CreateSiteRequest\x1a\x1f.accredit.v1.CreateSiteResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/v1/sites:\x01*\x12\x8c\x01\n\x07GetSite\x12\x1b.accredit.v1.GetSiteRequest\x1a\x1c.accredit.v1.GetSiteResponse\"F\x90\x02\x01\x82\xd3\xe4\x93\x02=\x12\x18/v1/sites/{site.site_id}Z!\x12\x1f/v1/site-slugs/{site.site_slug}\x12`\n\tListSites\x12\x1d.accredit.v1.ListSitesRequest\x1a\x1e.accredit.v1.ListSitesResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/sites\x12\x92\x01\n\nDeleteSite\x12\x1e.accredit.v1.DeleteSiteRequest\x1a\x1f.accredit.v1.DeleteSiteResponse\"C\x82\xd3\xe4\x93\x02=*\x18/v1/sites/{site.site_id}Z!*\x1f/v1/site-slugs/{site.site_slug}B\xb5\x01\n\x1dio.github.accreditregistry.v1B\tSiteProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61\x63\x63redit/v1/site.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x02\n\x04Site\x12\x1f\n\x07site_id\x18\x01 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x06siteId\x12!\n\tsite_slug\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x08siteSlug\x12!\n\tsite_name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x08siteName\x12\x18\n\x04\x65tag\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x04\x65tag\x12\x41\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\"\xb1\x01\n\x11\x43reateSiteRequest\x12!\n\tsite_slug\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x08siteSlug\x12!\n\tsite_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\x08siteName\x12)\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cvalidateOnly\x12+\n\nrequest_id\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"h\n\x12\x43reateSiteResponse\x12%\n\x04site\x18\x01 \x01(\x0b\x32\x11.accredit.v1.SiteR\x04site\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\x82\x01\n\x0eGetSiteRequest\x12.\n\x04site\x18\x01 \x01(\x0b\x32\x14.accredit.v1.SiteRefB\x04\xe2\x41\x01\x02R\x04site\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"8\n\x0fGetSiteResponse\x12%\n\x04site\x18\x01 \x01(\x0b\x32\x11.accredit.v1.SiteR\x04site\"\x9c\x01\n\x10ListSitesRequest\x12!\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"d\n\x11ListSitesResponse\x12\'\n\x05sites\x18\x01 \x03(\x0b\x32\x11.accredit.v1.SiteR\x05sites\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb5\x01\n\x11\x44\x65leteSiteRequest\x12.\n\x04site\x18\x01 \x01(\x0b\x32\x14.accredit.v1.SiteRefB\x04\xe2\x41\x01\x02R\x04site\x12)\n\rvalidate_only\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cvalidateOnly\x12\x18\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12+\n\nrequest_id\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"h\n\x12\x44\x65leteSiteResponse\x12%\n\x04site\x18\x01 \x01(\x0b\x32\x11.accredit.v1.SiteR\x04site\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken2\xf8\x03\n\x0bSiteService\x12\x63\n\nCreateSite\x12\x1e.accredit.v1.CreateSiteRequest\x1a\x1f.accredit.v1.CreateSiteResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/v1/sites:\x01*\x12\x8c\x01\n\x07GetSite\x12\x1b.accredit.v1.GetSiteRequest\x1a\x1c.accredit.v1.GetSiteResponse\"F\x90\x02\x01\x82\xd3\xe4\x93\x02=\x12\x18/v1/sites/{site.site_id}Z!\x12\x1f/v1/site-slugs/{site.site_slug}\x12`\n\tListSites\x12\x1d.accredit.v1.ListSitesRequest\x1a\x1e.accredit.v1.ListSitesResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/sites\x12\x92\x01\n\nDeleteSite\x12\x1e.accredit.v1.DeleteSiteRequest\x1a\x1f.accredit.v1.DeleteSiteResponse\"C\x82\xd3\xe4\x93\x02=*\x18/v1/sites/{site.site_id}Z!*\x1f/v1/site-slugs/{site.site_slug}B\xb5\x01\n\x1dio.github.accreditregistry.v1B\tSiteProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,7 +56,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATESITEREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_CREATESITEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_CREATESITEREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_CREATESITEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_CREATESITEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_GETSITEREQUEST'].fields_by_name['site']._loaded_options = None
   _globals['_GETSITEREQUEST'].fields_by_name['site']._serialized_options = b'\342A\001\002'
   _globals['_GETSITEREQUEST'].fields_by_name['consistency']._loaded_options = None
@@ -73,7 +74,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETESITEREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_DELETESITEREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_DELETESITEREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_DELETESITEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_DELETESITEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_SITESERVICE'].methods_by_name['CreateSite']._loaded_options = None
   _globals['_SITESERVICE'].methods_by_name['CreateSite']._serialized_options = b'\202\323\344\223\002\016\"\t/v1/sites:\001*'
   _globals['_SITESERVICE'].methods_by_name['GetSite']._loaded_options = None
@@ -82,24 +83,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SITESERVICE'].methods_by_name['ListSites']._serialized_options = b'\220\002\001\202\323\344\223\002\013\022\t/v1/sites'
   _globals['_SITESERVICE'].methods_by_name['DeleteSite']._loaded_options = None
   _globals['_SITESERVICE'].methods_by_name['DeleteSite']._serialized_options = b'\202\323\344\223\002=*\030/v1/sites/{site.site_id}Z!*\037/v1/site-slugs/{site.site_slug}'
-  _globals['_SITE']._serialized_start=161
-  _globals['_SITE']._serialized_end=430
-  _globals['_CREATESITEREQUEST']._serialized_start=433
-  _globals['_CREATESITEREQUEST']._serialized_end=602
-  _globals['_CREATESITERESPONSE']._serialized_start=604
-  _globals['_CREATESITERESPONSE']._serialized_end=708
-  _globals['_GETSITEREQUEST']._serialized_start=711
-  _globals['_GETSITEREQUEST']._serialized_end=841
-  _globals['_GETSITERESPONSE']._serialized_start=843
-  _globals['_GETSITERESPONSE']._serialized_end=899
-  _globals['_LISTSITESREQUEST']._serialized_start=902
-  _globals['_LISTSITESREQUEST']._serialized_end=1058
-  _globals['_LISTSITESRESPONSE']._serialized_start=1060
-  _globals['_LISTSITESRESPONSE']._serialized_end=1160
-  _globals['_DELETESITEREQUEST']._serialized_start=1163
-  _globals['_DELETESITEREQUEST']._serialized_end=1336
-  _globals['_DELETESITERESPONSE']._serialized_start=1338
-  _globals['_DELETESITERESPONSE']._serialized_end=1442
-  _globals['_SITESERVICE']._serialized_start=1445
-  _globals['_SITESERVICE']._serialized_end=1949
+  _globals['_SITE']._serialized_start=190
+  _globals['_SITE']._serialized_end=459
+  _globals['_CREATESITEREQUEST']._serialized_start=462
+  _globals['_CREATESITEREQUEST']._serialized_end=639
+  _globals['_CREATESITERESPONSE']._serialized_start=641
+  _globals['_CREATESITERESPONSE']._serialized_end=745
+  _globals['_GETSITEREQUEST']._serialized_start=748
+  _globals['_GETSITEREQUEST']._serialized_end=878
+  _globals['_GETSITERESPONSE']._serialized_start=880
+  _globals['_GETSITERESPONSE']._serialized_end=936
+  _globals['_LISTSITESREQUEST']._serialized_start=939
+  _globals['_LISTSITESREQUEST']._serialized_end=1095
+  _globals['_LISTSITESRESPONSE']._serialized_start=1097
+  _globals['_LISTSITESRESPONSE']._serialized_end=1197
+  _globals['_DELETESITEREQUEST']._serialized_start=1200
+  _globals['_DELETESITEREQUEST']._serialized_end=1381
+  _globals['_DELETESITERESPONSE']._serialized_start=1383
+  _globals['_DELETESITERESPONSE']._serialized_end=1487
+  _globals['_SITESERVICE']._serialized_start=1490
+  _globals['_SITESERVICE']._serialized_end=1994
 # @@protoc_insertion_point(module_scope)

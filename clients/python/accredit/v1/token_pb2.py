@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from accredit.v1 import types_pb2 as accredit_dot_v1_dot_types__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61\x63\x63redit/v1/token.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x05\n\x05Token\x12\x1f\n\x08token_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x07tokenId\x12#\n\x08\x61gent_id\x18\x02 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03H\x00R\x07\x61gentId\x12!\n\x07user_id\x18\x03 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03H\x00R\x06userId\x12\x1a\n\x05label\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x05label\x12\x34\n\x07\x63\x65iling\x18\x05 \x01(\x0b\x32\x14.accredit.v1.CeilingB\x04\xe2\x41\x01\x03R\x07\x63\x65iling\x12%\n\x0b\x66ull_rights\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03R\nfullRights\x12&\n\x0c\x61\x63t_as_owner\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03R\nactAsOwner\x12\x41\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nexpireTime\x12\x41\n\x0brevoke_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nrevokeTime\x12\'\n\x0crotated_from\x18\n \x01(\tB\x04\xe2\x41\x01\x03R\x0brotatedFrom\x12%\n\x0breplaced_by\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03R\nreplacedBy\x12\x46\n\x0elast_used_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0clastUsedTime\x12%\n\ncreated_by\x18\r \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\tcreatedBy\x12\x41\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x18\n\x04\x65tag\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03R\x04\x65tagB\x08\n\x06holder\"\xbd\x03\n\x12\x43reateTokenRequest\x12-\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefH\x00R\x05\x61gent\x12*\n\x04user\x18\x02 \x01(\x0b\x32\x14.accredit.v1.UserRefH\x00R\x04user\x12\x1a\n\x05label\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\x05label\x12\x30\n\x07\x63\x65iling\x18\x04 \x01(\x0b\x32\x14.accredit.v1.CeilingH\x01R\x07\x63\x65iling\x12!\n\x0b\x66ull_rights\x18\x05 \x01(\x08H\x01R\nfullRights\x12&\n\x0c\x61\x63t_as_owner\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01R\nactAsOwner\x12=\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x02R\nexpireTime\x12-\n\x03ttl\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationH\x02R\x03ttl\x12#\n\nrequest_id\x18\t \x01(\tB\x04\xe2\x41\x01\x01R\trequestIdB\x08\n\x06holderB\x08\n\x06rightsB\x0c\n\nexpiration\"\x89\x01\n\x13\x43reateTokenResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x12.accredit.v1.TokenR\x05token\x12\x1b\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\x12+\n\x11\x63onsistency_token\x18\x03 \x01(\tR\x10\x63onsistencyToken\"t\n\x0fGetTokenRequest\x12\x1f\n\x08token_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x07tokenId\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"<\n\x10GetTokenResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x12.accredit.v1.TokenR\x05token\"\xad\x02\n\x11ListTokensRequest\x12-\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefH\x00R\x05\x61gent\x12*\n\x04user\x18\x02 \x01(\x0b\x32\x14.accredit.v1.UserRefH\x00R\x04user\x12)\n\rshow_inactive\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cshowInactive\x12!\n\tpage_size\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistencyB\x08\n\x06holder\"h\n\x12ListTokensResponse\x12*\n\x06tokens\x18\x01 \x03(\x0b\x32\x12.accredit.v1.TokenR\x06tokens\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xab\x02\n\x12RotateTokenRequest\x12\x1f\n\x08token_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x07tokenId\x12\x39\n\x07overlap\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01R\x07overlap\x12=\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00R\nexpireTime\x12-\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00R\x03ttl\x12\x18\n\x04\x65tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12#\n\nrequest_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01R\trequestIdB\x0c\n\nexpiration\"\xb9\x01\n\x13RotateTokenResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x12.accredit.v1.TokenR\x05token\x12\x1b\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\x12.\n\x08replaced\x18\x03 \x01(\x0b\x32\x12.accredit.v1.TokenR\x08replaced\x12+\n\x11\x63onsistency_token\x18\x04 \x01(\tR\x10\x63onsistencyToken\"t\n\x12RevokeTokenRequest\x12\x1f\n\x08token_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x07tokenId\x12\x18\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12#\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"l\n\x13RevokeTokenResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x12.accredit.v1.TokenR\x05token\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"r\n\x18RevokeAgentTokensRequest\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"o\n\x19RevokeAgentTokensResponse\x12%\n\x0etokens_revoked\x18\x01 \x01(\x05R\rtokensRevoked\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\x9b\x01\n\x17RevokeUserTokensRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x02R\x04user\x12+\n\x0einclude_minted\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01R\rincludeMinted\x12#\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"n\n\x18RevokeUserTokensResponse\x12%\n\x0etokens_revoked\x18\x01 \x01(\x05R\rtokensRevoked\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken2\xcd\x07\n\x0cTokenService\x12g\n\x0b\x43reateToken\x12\x1f.accredit.v1.CreateTokenRequest\x1a .accredit.v1.CreateTokenResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/tokens:\x01*\x12i\n\x08GetToken\x12\x1c.accredit.v1.GetTokenRequest\x1a\x1d.accredit.v1.GetTokenResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/tokens/{token_id}\x12\x64\n\nListTokens\x12\x1e.accredit.v1.ListTokensRequest\x1a\x1f.accredit.v1.ListTokensResponse\"\x15\x90\x02\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/tokens\x12y\n\x0bRotateToken\x12\x1f.accredit.v1.RotateTokenRequest\x1a .accredit.v1.RotateTokenResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/tokens/{token_id}:rotate:\x01*\x12y\n\x0bRevokeToken\x12\x1f.accredit.v1.RevokeTokenRequest\x1a .accredit.v1.RevokeTokenResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/tokens/{token_id}:revoke:\x01*\x12\xcd\x01\n\x11RevokeAgentTokens\x12%.accredit.v1.RevokeAgentTokensRequest\x1a&.accredit.v1.RevokeAgentTokensResponse\"i\x82\xd3\xe4\x93\x02\x63\"(/v1/agents/{agent.agent_id}:revokeTokens:\x01*Z4\"//v1/agent-slugs/{agent.agent_slug}:revokeTokens:\x01*\x12\xbc\x01\n\x10RevokeUserTokens\x12$.accredit.v1.RevokeUserTokensRequest\x1a%.accredit.v1.RevokeUserTokensResponse\"[\x82\xd3\xe4\x93\x02U\"%/v1/users/{user.user_id}:revokeTokens:\x01*Z)\"$/v1/logins/{user.login}:revokeTokens:\x01*B\xb6\x01\n\x1dio.github.accreditregistry.v1B\nTokenProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61\x63\x63redit/v1/token.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x05\n\x05Token\x12\x1f\n\x08token_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x07tokenId\x12#\n\x08\x61gent_id\x18\x02 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03H\x00R\x07\x61gentId\x12!\n\x07user_id\x18\x03 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03H\x00R\x06userId\x12\x1a\n\x05label\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x05label\x12\x34\n\x07\x63\x65iling\x18\x05 \x01(\x0b\x32\x14.accredit.v1.CeilingB\x04\xe2\x41\x01\x03R\x07\x63\x65iling\x12%\n\x0b\x66ull_rights\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03R\nfullRights\x12&\n\x0c\x61\x63t_as_owner\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03R\nactAsOwner\x12\x41\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nexpireTime\x12\x41\n\x0brevoke_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nrevokeTime\x12\'\n\x0crotated_from\x18\n \x01(\tB\x04\xe2\x41\x01\x03R\x0brotatedFrom\x12%\n\x0breplaced_by\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03R\nreplacedBy\x12\x46\n\x0elast_used_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0clastUsedTime\x12%\n\ncreated_by\x18\r \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\tcreatedBy\x12\x41\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x18\n\x04\x65tag\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03R\x04\x65tagB\x08\n\x06holder\"\xc5\x03\n\x12\x43reateTokenRequest\x12-\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefH\x00R\x05\x61gent\x12*\n\x04user\x18\x02 \x01(\x0b\x32\x14.accredit.v1.UserRefH\x00R\x04user\x12\x1a\n\x05label\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\x05label\x12\x30\n\x07\x63\x65iling\x18\x04 \x01(\x0b\x32\x14.accredit.v1.CeilingH\x01R\x07\x63\x65iling\x12!\n\x0b\x66ull_rights\x18\x05 \x01(\x08H\x01R\nfullRights\x12&\n\x0c\x61\x63t_as_owner\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01R\nactAsOwner\x12=\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x02R\nexpireTime\x12-\n\x03ttl\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationH\x02R\x03ttl\x12+\n\nrequest_id\x18\t \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestIdB\x08\n\x06holderB\x08\n\x06rightsB\x0c\n\nexpiration\"\x89\x01\n\x13\x43reateTokenResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x12.accredit.v1.TokenR\x05token\x12\x1b\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\x12+\n\x11\x63onsistency_token\x18\x03 \x01(\tR\x10\x63onsistencyToken\"t\n\x0fGetTokenRequest\x12\x1f\n\x08token_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x07tokenId\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"<\n\x10GetTokenResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x12.accredit.v1.TokenR\x05token\"\xad\x02\n\x11ListTokensRequest\x12-\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefH\x00R\x05\x61gent\x12*\n\x04user\x18\x02 \x01(\x0b\x32\x14.accredit.v1.UserRefH\x00R\x04user\x12)\n\rshow_inactive\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cshowInactive\x12!\n\tpage_size\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistencyB\x08\n\x06holder\"h\n\x12ListTokensResponse\x12*\n\x06tokens\x18\x01 \x03(\x0b\x32\x12.accredit.v1.TokenR\x06tokens\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb3\x02\n\x12RotateTokenRequest\x12\x1f\n\x08token_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x07tokenId\x12\x39\n\x07overlap\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01R\x07overlap\x12=\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00R\nexpireTime\x12-\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00R\x03ttl\x12\x18\n\x04\x65tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12+\n\nrequest_id\x18\x06 \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestIdB\x0c\n\nexpiration\"\xb9\x01\n\x13RotateTokenResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x12.accredit.v1.TokenR\x05token\x12\x1b\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\x12.\n\x08replaced\x18\x03 \x01(\x0b\x32\x12.accredit.v1.TokenR\x08replaced\x12+\n\x11\x63onsistency_token\x18\x04 \x01(\tR\x10\x63onsistencyToken\"|\n\x12RevokeTokenRequest\x12\x1f\n\x08token_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x07tokenId\x12\x18\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12+\n\nrequest_id\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"l\n\x13RevokeTokenResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x12.accredit.v1.TokenR\x05token\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"z\n\x18RevokeAgentTokensRequest\x12\x31\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.accredit.v1.AgentRefB\x04\xe2\x41\x01\x02R\x05\x61gent\x12+\n\nrequest_id\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"o\n\x19RevokeAgentTokensResponse\x12%\n\x0etokens_revoked\x18\x01 \x01(\x05R\rtokensRevoked\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\xa3\x01\n\x17RevokeUserTokensRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x02R\x04user\x12+\n\x0einclude_minted\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01R\rincludeMinted\x12+\n\nrequest_id\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"n\n\x18RevokeUserTokensResponse\x12%\n\x0etokens_revoked\x18\x01 \x01(\x05R\rtokensRevoked\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken2\xcd\x07\n\x0cTokenService\x12g\n\x0b\x43reateToken\x12\x1f.accredit.v1.CreateTokenRequest\x1a .accredit.v1.CreateTokenResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/tokens:\x01*\x12i\n\x08GetToken\x12\x1c.accredit.v1.GetTokenRequest\x1a\x1d.accredit.v1.GetTokenResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/tokens/{token_id}\x12\x64\n\nListTokens\x12\x1e.accredit.v1.ListTokensRequest\x1a\x1f.accredit.v1.ListTokensResponse\"\x15\x90\x02\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/tokens\x12y\n\x0bRotateToken\x12\x1f.accredit.v1.RotateTokenRequest\x1a .accredit.v1.RotateTokenResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/tokens/{token_id}:rotate:\x01*\x12y\n\x0bRevokeToken\x12\x1f.accredit.v1.RevokeTokenRequest\x1a .accredit.v1.RevokeTokenResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/tokens/{token_id}:revoke:\x01*\x12\xcd\x01\n\x11RevokeAgentTokens\x12%.accredit.v1.RevokeAgentTokensRequest\x1a&.accredit.v1.RevokeAgentTokensResponse\"i\x82\xd3\xe4\x93\x02\x63\"(/v1/agents/{agent.agent_id}:revokeTokens:\x01*Z4\"//v1/agent-slugs/{agent.agent_slug}:revokeTokens:\x01*\x12\xbc\x01\n\x10RevokeUserTokens\x12$.accredit.v1.RevokeUserTokensRequest\x1a%.accredit.v1.RevokeUserTokensResponse\"[\x82\xd3\xe4\x93\x02U\"%/v1/users/{user.user_id}:revokeTokens:\x01*Z)\"$/v1/logins/{user.login}:revokeTokens:\x01*B\xb6\x01\n\x1dio.github.accreditregistry.v1B\nTokenProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -72,7 +73,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETOKENREQUEST'].fields_by_name['act_as_owner']._loaded_options = None
   _globals['_CREATETOKENREQUEST'].fields_by_name['act_as_owner']._serialized_options = b'\342A\001\001'
   _globals['_CREATETOKENREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_CREATETOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_CREATETOKENRESPONSE'].fields_by_name['secret']._loaded_options = None
   _globals['_CREATETOKENRESPONSE'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_GETTOKENREQUEST'].fields_by_name['token_id']._loaded_options = None
@@ -94,7 +95,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATETOKENREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_ROTATETOKENREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_ROTATETOKENREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_ROTATETOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_ROTATETOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_ROTATETOKENRESPONSE'].fields_by_name['secret']._loaded_options = None
   _globals['_ROTATETOKENRESPONSE'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_REVOKETOKENREQUEST'].fields_by_name['token_id']._loaded_options = None
@@ -102,17 +103,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKETOKENREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_REVOKETOKENREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_REVOKETOKENREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_REVOKETOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_REVOKEAGENTTOKENSREQUEST'].fields_by_name['agent']._loaded_options = None
   _globals['_REVOKEAGENTTOKENSREQUEST'].fields_by_name['agent']._serialized_options = b'\342A\001\002'
   _globals['_REVOKEAGENTTOKENSREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_REVOKEAGENTTOKENSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_REVOKEAGENTTOKENSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_REVOKEUSERTOKENSREQUEST'].fields_by_name['user']._loaded_options = None
   _globals['_REVOKEUSERTOKENSREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002'
   _globals['_REVOKEUSERTOKENSREQUEST'].fields_by_name['include_minted']._loaded_options = None
   _globals['_REVOKEUSERTOKENSREQUEST'].fields_by_name['include_minted']._serialized_options = b'\342A\001\001'
   _globals['_REVOKEUSERTOKENSREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_REVOKEUSERTOKENSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_REVOKEUSERTOKENSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_TOKENSERVICE'].methods_by_name['CreateToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['CreateToken']._serialized_options = b'\202\323\344\223\002\017\"\n/v1/tokens:\001*'
   _globals['_TOKENSERVICE'].methods_by_name['GetToken']._loaded_options = None
@@ -127,36 +128,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENSERVICE'].methods_by_name['RevokeAgentTokens']._serialized_options = b'\202\323\344\223\002c\"(/v1/agents/{agent.agent_id}:revokeTokens:\001*Z4\"//v1/agent-slugs/{agent.agent_slug}:revokeTokens:\001*'
   _globals['_TOKENSERVICE'].methods_by_name['RevokeUserTokens']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['RevokeUserTokens']._serialized_options = b'\202\323\344\223\002U\"%/v1/users/{user.user_id}:revokeTokens:\001*Z)\"$/v1/logins/{user.login}:revokeTokens:\001*'
-  _globals['_TOKEN']._serialized_start=194
-  _globals['_TOKEN']._serialized_end=895
-  _globals['_CREATETOKENREQUEST']._serialized_start=898
-  _globals['_CREATETOKENREQUEST']._serialized_end=1343
-  _globals['_CREATETOKENRESPONSE']._serialized_start=1346
-  _globals['_CREATETOKENRESPONSE']._serialized_end=1483
-  _globals['_GETTOKENREQUEST']._serialized_start=1485
-  _globals['_GETTOKENREQUEST']._serialized_end=1601
-  _globals['_GETTOKENRESPONSE']._serialized_start=1603
-  _globals['_GETTOKENRESPONSE']._serialized_end=1663
-  _globals['_LISTTOKENSREQUEST']._serialized_start=1666
-  _globals['_LISTTOKENSREQUEST']._serialized_end=1967
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=1969
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=2073
-  _globals['_ROTATETOKENREQUEST']._serialized_start=2076
-  _globals['_ROTATETOKENREQUEST']._serialized_end=2375
-  _globals['_ROTATETOKENRESPONSE']._serialized_start=2378
-  _globals['_ROTATETOKENRESPONSE']._serialized_end=2563
-  _globals['_REVOKETOKENREQUEST']._serialized_start=2565
-  _globals['_REVOKETOKENREQUEST']._serialized_end=2681
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=2683
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=2791
-  _globals['_REVOKEAGENTTOKENSREQUEST']._serialized_start=2793
-  _globals['_REVOKEAGENTTOKENSREQUEST']._serialized_end=2907
-  _globals['_REVOKEAGENTTOKENSRESPONSE']._serialized_start=2909
-  _globals['_REVOKEAGENTTOKENSRESPONSE']._serialized_end=3020
-  _globals['_REVOKEUSERTOKENSREQUEST']._serialized_start=3023
-  _globals['_REVOKEUSERTOKENSREQUEST']._serialized_end=3178
-  _globals['_REVOKEUSERTOKENSRESPONSE']._serialized_start=3180
-  _globals['_REVOKEUSERTOKENSRESPONSE']._serialized_end=3290
-  _globals['_TOKENSERVICE']._serialized_start=3293
-  _globals['_TOKENSERVICE']._serialized_end=4266
+  _globals['_TOKEN']._serialized_start=223
+  _globals['_TOKEN']._serialized_end=924
+  _globals['_CREATETOKENREQUEST']._serialized_start=927
+  _globals['_CREATETOKENREQUEST']._serialized_end=1380
+  _globals['_CREATETOKENRESPONSE']._serialized_start=1383
+  _globals['_CREATETOKENRESPONSE']._serialized_end=1520
+  _globals['_GETTOKENREQUEST']._serialized_start=1522
+  _globals['_GETTOKENREQUEST']._serialized_end=1638
+  _globals['_GETTOKENRESPONSE']._serialized_start=1640
+  _globals['_GETTOKENRESPONSE']._serialized_end=1700
+  _globals['_LISTTOKENSREQUEST']._serialized_start=1703
+  _globals['_LISTTOKENSREQUEST']._serialized_end=2004
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=2006
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=2110
+  _globals['_ROTATETOKENREQUEST']._serialized_start=2113
+  _globals['_ROTATETOKENREQUEST']._serialized_end=2420
+  _globals['_ROTATETOKENRESPONSE']._serialized_start=2423
+  _globals['_ROTATETOKENRESPONSE']._serialized_end=2608
+  _globals['_REVOKETOKENREQUEST']._serialized_start=2610
+  _globals['_REVOKETOKENREQUEST']._serialized_end=2734
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=2736
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=2844
+  _globals['_REVOKEAGENTTOKENSREQUEST']._serialized_start=2846
+  _globals['_REVOKEAGENTTOKENSREQUEST']._serialized_end=2968
+  _globals['_REVOKEAGENTTOKENSRESPONSE']._serialized_start=2970
+  _globals['_REVOKEAGENTTOKENSRESPONSE']._serialized_end=3081
+  _globals['_REVOKEUSERTOKENSREQUEST']._serialized_start=3084
+  _globals['_REVOKEUSERTOKENSREQUEST']._serialized_end=3247
+  _globals['_REVOKEUSERTOKENSRESPONSE']._serialized_start=3249
+  _globals['_REVOKEUSERTOKENSRESPONSE']._serialized_end=3359
+  _globals['_TOKENSERVICE']._serialized_start=3362
+  _globals['_TOKENSERVICE']._serialized_end=4335
 # @@protoc_insertion_point(module_scope)

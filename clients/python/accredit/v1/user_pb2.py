@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from accredit.v1 import types_pb2 as accredit_dot_v1_dot_types__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61\x63\x63redit/v1/user.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x03\n\x04User\x12\x1f\n\x07user_id\x18\x01 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x06userId\x12\x1a\n\x05login\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x05login\x12/\n\x04kind\x18\x03 \x01(\x0e\x32\x15.accredit.v1.UserKindB\x04\xe2\x41\x01\x03R\x04kind\x12/\n\x04role\x18\x04 \x01(\x0e\x32\x15.accredit.v1.UserRoleB\x04\xe2\x41\x01\x03R\x04role\x12\'\n\x0c\x64isplay_name\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03R\x0b\x64isplayName\x12\x1a\n\x05\x65mail\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x05\x65mail\x12\x1c\n\x06\x61\x63tive\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x06\x61\x63tive\x12\x1e\n\x07\x61\x63tions\x18\x08 \x03(\tB\x04\xe2\x41\x01\x03R\x07\x61\x63tions\x12\x18\n\x04\x65tag\x18\t \x01(\tB\x04\xe2\x41\x01\x03R\x04\x65tag\x12\x41\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\"\xa6\x02\n\x11\x43reateUserRequest\x12\x1a\n\x05login\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05login\x12/\n\x04kind\x18\x02 \x01(\x0e\x32\x15.accredit.v1.UserKindB\x04\xe2\x41\x01\x01R\x04kind\x12/\n\x04role\x18\x03 \x01(\x0e\x32\x15.accredit.v1.UserRoleB\x04\xe2\x41\x01\x02R\x04role\x12\'\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\x0b\x64isplayName\x12\x1a\n\x05\x65mail\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\x05\x65mail\x12)\n\rvalidate_only\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cvalidateOnly\x12#\n\nrequest_id\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"h\n\x12\x43reateUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\x82\x01\n\x0eGetUserRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x02R\x04user\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"8\n\x0fGetUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\"\xb1\x02\n\x10ListUsersRequest\x12\x18\n\x04text\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01R\x04text\x12\x1a\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\x05\x65mail\x12/\n\x04role\x18\x03 \x01(\x0e\x32\x15.accredit.v1.UserRoleB\x04\xe2\x41\x01\x01R\x04role\x12!\n\x06\x61\x63tive\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01H\x00R\x06\x61\x63tive\x88\x01\x01\x12!\n\tpage_size\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x07 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistencyB\t\n\x07_active\"d\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x11.accredit.v1.UserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8d\x02\n\nUserUpdate\x12\x19\n\x05login\x18\x01 \x01(\tH\x00R\x05login\x88\x01\x01\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x15.accredit.v1.UserKindR\x04kind\x12)\n\x04role\x18\x03 \x01(\x0e\x32\x15.accredit.v1.UserRoleR\x04role\x12&\n\x0c\x64isplay_name\x18\x04 \x01(\tH\x01R\x0b\x64isplayName\x88\x01\x01\x12\x19\n\x05\x65mail\x18\x05 \x01(\tH\x02R\x05\x65mail\x88\x01\x01\x12\x1b\n\x06\x61\x63tive\x18\x06 \x01(\x08H\x03R\x06\x61\x63tive\x88\x01\x01\x42\x08\n\x06_loginB\x0f\n\r_display_nameB\x08\n\x06_emailB\t\n\x07_active\"\xfc\x01\n\x11UpdateUserRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x02R\x04user\x12\x35\n\x06update\x18\x02 \x01(\x0b\x32\x17.accredit.v1.UserUpdateB\x04\xe2\x41\x01\x02R\x06update\x12\x41\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01R\nupdateMask\x12\x18\n\x04\x65tag\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12#\n\nrequest_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"h\n\x12UpdateUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\x86\x01\n\x15\x44\x65\x61\x63tivateUserRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x02R\x04user\x12\x18\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12#\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"l\n\x16\x44\x65\x61\x63tivateUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\xad\x01\n\x11\x44\x65leteUserRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x02R\x04user\x12)\n\rvalidate_only\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cvalidateOnly\x12\x18\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\"\x8f\x01\n\x12\x44\x65leteUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\x12%\n\x0etokens_deleted\x18\x02 \x01(\x05R\rtokensDeleted\x12+\n\x11\x63onsistency_token\x18\x03 \x01(\tR\x10\x63onsistencyToken*Q\n\x08UserKind\x12\x19\n\x15USER_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fUSER_KIND_HUMAN\x10\x01\x12\x15\n\x11USER_KIND_SERVICE\x10\x02*\x84\x01\n\x08UserRole\x12\x19\n\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x1b\n\x17USER_ROLE_ADMINISTRATOR\x10\x01\x12\x15\n\x11USER_ROLE_SERVICE\x10\x02\x12\x14\n\x10USER_ROLE_MEMBER\x10\x03\x12\x13\n\x0fUSER_ROLE_GUEST\x10\x04\x32\x83\x07\n\x0bUserService\x12\x63\n\nCreateUser\x12\x1e.accredit.v1.CreateUserRequest\x1a\x1f.accredit.v1.CreateUserResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12\x84\x01\n\x07GetUser\x12\x1b.accredit.v1.GetUserRequest\x1a\x1c.accredit.v1.GetUserResponse\">\x90\x02\x01\x82\xd3\xe4\x93\x02\x35\x12\x18/v1/users/{user.user_id}Z\x19\x12\x17/v1/logins/{user.login}\x12`\n\tListUsers\x12\x1d.accredit.v1.ListUsersRequest\x1a\x1e.accredit.v1.ListUsersResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12\xe3\x01\n\nUpdateUser\x12\x1e.accredit.v1.UpdateUserRequest\x1a\x1f.accredit.v1.UpdateUserResponse\"\x93\x01\x82\xd3\xe4\x93\x02\x8c\x01\x32\x18/v1/users/{user.user_id}:\x06updateZ\"\x1a\x18/v1/users/{user.user_id}:\x06updateZ!2\x17/v1/logins/{user.login}:\x06updateZ!\x1a\x17/v1/logins/{user.login}:\x06update\x12\xb2\x01\n\x0e\x44\x65\x61\x63tivateUser\x12\".accredit.v1.DeactivateUserRequest\x1a#.accredit.v1.DeactivateUserResponse\"W\x82\xd3\xe4\x93\x02Q\"#/v1/users/{user.user_id}:deactivate:\x01*Z\'\"\"/v1/logins/{user.login}:deactivate:\x01*\x12\x8a\x01\n\nDeleteUser\x12\x1e.accredit.v1.DeleteUserRequest\x1a\x1f.accredit.v1.DeleteUserResponse\";\x82\xd3\xe4\x93\x02\x35*\x18/v1/users/{user.user_id}Z\x19*\x17/v1/logins/{user.login}B\xb5\x01\n\x1dio.github.accreditregistry.v1B\tUserProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61\x63\x63redit/v1/user.proto\x12\x0b\x61\x63\x63redit.v1\x1a\x17\x61\x63\x63redit/v1/types.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x03\n\x04User\x12\x1f\n\x07user_id\x18\x01 \x01(\x03\x42\x06\x30\x01\xe2\x41\x01\x03R\x06userId\x12\x1a\n\x05login\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x05login\x12/\n\x04kind\x18\x03 \x01(\x0e\x32\x15.accredit.v1.UserKindB\x04\xe2\x41\x01\x03R\x04kind\x12/\n\x04role\x18\x04 \x01(\x0e\x32\x15.accredit.v1.UserRoleB\x04\xe2\x41\x01\x03R\x04role\x12\'\n\x0c\x64isplay_name\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03R\x0b\x64isplayName\x12\x1a\n\x05\x65mail\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x05\x65mail\x12\x1c\n\x06\x61\x63tive\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x06\x61\x63tive\x12\x1e\n\x07\x61\x63tions\x18\x08 \x03(\tB\x04\xe2\x41\x01\x03R\x07\x61\x63tions\x12\x18\n\x04\x65tag\x18\t \x01(\tB\x04\xe2\x41\x01\x03R\x04\x65tag\x12\x41\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\"\xae\x02\n\x11\x43reateUserRequest\x12\x1a\n\x05login\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05login\x12/\n\x04kind\x18\x02 \x01(\x0e\x32\x15.accredit.v1.UserKindB\x04\xe2\x41\x01\x01R\x04kind\x12/\n\x04role\x18\x03 \x01(\x0e\x32\x15.accredit.v1.UserRoleB\x04\xe2\x41\x01\x02R\x04role\x12\'\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\x0b\x64isplayName\x12\x1a\n\x05\x65mail\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\x05\x65mail\x12)\n\rvalidate_only\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cvalidateOnly\x12+\n\nrequest_id\x18\x07 \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"h\n\x12\x43reateUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\x82\x01\n\x0eGetUserRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x02R\x04user\x12@\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistency\"8\n\x0fGetUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\"\xb1\x02\n\x10ListUsersRequest\x12\x18\n\x04text\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01R\x04text\x12\x1a\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\x05\x65mail\x12/\n\x04role\x18\x03 \x01(\x0e\x32\x15.accredit.v1.UserRoleB\x04\xe2\x41\x01\x01R\x04role\x12!\n\x06\x61\x63tive\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01H\x00R\x06\x61\x63tive\x88\x01\x01\x12!\n\tpage_size\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12@\n\x0b\x63onsistency\x18\x07 \x01(\x0b\x32\x18.accredit.v1.ConsistencyB\x04\xe2\x41\x01\x01R\x0b\x63onsistencyB\t\n\x07_active\"d\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x11.accredit.v1.UserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb1\x02\n\nUserUpdate\x12\x1f\n\x05login\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00R\x05login\x88\x01\x01\x12/\n\x04kind\x18\x02 \x01(\x0e\x32\x15.accredit.v1.UserKindB\x04\xe2\x41\x01\x01R\x04kind\x12/\n\x04role\x18\x03 \x01(\x0e\x32\x15.accredit.v1.UserRoleB\x04\xe2\x41\x01\x01R\x04role\x12,\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x01R\x0b\x64isplayName\x88\x01\x01\x12\x1f\n\x05\x65mail\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01H\x02R\x05\x65mail\x88\x01\x01\x12!\n\x06\x61\x63tive\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01H\x03R\x06\x61\x63tive\x88\x01\x01\x42\x08\n\x06_loginB\x0f\n\r_display_nameB\x08\n\x06_emailB\t\n\x07_active\"\x84\x02\n\x11UpdateUserRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x02R\x04user\x12\x35\n\x06update\x18\x02 \x01(\x0b\x32\x17.accredit.v1.UserUpdateB\x04\xe2\x41\x01\x02R\x06update\x12\x41\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01R\nupdateMask\x12\x18\n\x04\x65tag\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12+\n\nrequest_id\x18\x05 \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"h\n\x12UpdateUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\x8e\x01\n\x15\x44\x65\x61\x63tivateUserRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x02R\x04user\x12\x18\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12+\n\nrequest_id\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"l\n\x16\x44\x65\x61\x63tivateUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\x12+\n\x11\x63onsistency_token\x18\x02 \x01(\tR\x10\x63onsistencyToken\"\xb5\x01\n\x11\x44\x65leteUserRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x14.accredit.v1.UserRefB\x04\xe2\x41\x01\x02R\x04user\x12)\n\rvalidate_only\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cvalidateOnly\x12\x18\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01R\x04\x65tag\x12+\n\nrequest_id\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"\x8f\x01\n\x12\x44\x65leteUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x11.accredit.v1.UserR\x04user\x12%\n\x0etokens_deleted\x18\x02 \x01(\x05R\rtokensDeleted\x12+\n\x11\x63onsistency_token\x18\x03 \x01(\tR\x10\x63onsistencyToken*Q\n\x08UserKind\x12\x19\n\x15USER_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fUSER_KIND_HUMAN\x10\x01\x12\x15\n\x11USER_KIND_SERVICE\x10\x02*\x84\x01\n\x08UserRole\x12\x19\n\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x1b\n\x17USER_ROLE_ADMINISTRATOR\x10\x01\x12\x15\n\x11USER_ROLE_SERVICE\x10\x02\x12\x14\n\x10USER_ROLE_MEMBER\x10\x03\x12\x13\n\x0fUSER_ROLE_GUEST\x10\x04\x32\x83\x07\n\x0bUserService\x12\x63\n\nCreateUser\x12\x1e.accredit.v1.CreateUserRequest\x1a\x1f.accredit.v1.CreateUserResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12\x84\x01\n\x07GetUser\x12\x1b.accredit.v1.GetUserRequest\x1a\x1c.accredit.v1.GetUserResponse\">\x90\x02\x01\x82\xd3\xe4\x93\x02\x35\x12\x18/v1/users/{user.user_id}Z\x19\x12\x17/v1/logins/{user.login}\x12`\n\tListUsers\x12\x1d.accredit.v1.ListUsersRequest\x1a\x1e.accredit.v1.ListUsersResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12\xe3\x01\n\nUpdateUser\x12\x1e.accredit.v1.UpdateUserRequest\x1a\x1f.accredit.v1.UpdateUserResponse\"\x93\x01\x82\xd3\xe4\x93\x02\x8c\x01\x32\x18/v1/users/{user.user_id}:\x06updateZ\"\x1a\x18/v1/users/{user.user_id}:\x06updateZ!2\x17/v1/logins/{user.login}:\x06updateZ!\x1a\x17/v1/logins/{user.login}:\x06update\x12\xb2\x01\n\x0e\x44\x65\x61\x63tivateUser\x12\".accredit.v1.DeactivateUserRequest\x1a#.accredit.v1.DeactivateUserResponse\"W\x82\xd3\xe4\x93\x02Q\"#/v1/users/{user.user_id}:deactivate:\x01*Z\'\"\"/v1/logins/{user.login}:deactivate:\x01*\x12\x8a\x01\n\nDeleteUser\x12\x1e.accredit.v1.DeleteUserRequest\x1a\x1f.accredit.v1.DeleteUserResponse\";\x82\xd3\xe4\x93\x02\x35*\x18/v1/users/{user.user_id}Z\x19*\x17/v1/logins/{user.login}B\xb5\x01\n\x1dio.github.accreditregistry.v1B\tUserProtoP\x01ZEgithub.com/accreditregistry/accredit/clients/go/accreditv1;accreditv1\xaa\x02\x0b\x41\x63\x63redit.V1\xca\x02\x0b\x41\x63\x63redit\\V1\xe2\x02\x14\x41\x63\x63redit\\V1\\Metadata\xea\x02\x0c\x41\x63\x63redit::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -72,7 +73,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUSERREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_CREATEUSERREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_CREATEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_CREATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_GETUSERREQUEST'].fields_by_name['user']._loaded_options = None
   _globals['_GETUSERREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002'
   _globals['_GETUSERREQUEST'].fields_by_name['consistency']._loaded_options = None
@@ -91,6 +92,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
   _globals['_LISTUSERSREQUEST'].fields_by_name['consistency']._loaded_options = None
   _globals['_LISTUSERSREQUEST'].fields_by_name['consistency']._serialized_options = b'\342A\001\001'
+  _globals['_USERUPDATE'].fields_by_name['login']._loaded_options = None
+  _globals['_USERUPDATE'].fields_by_name['login']._serialized_options = b'\342A\001\001'
+  _globals['_USERUPDATE'].fields_by_name['kind']._loaded_options = None
+  _globals['_USERUPDATE'].fields_by_name['kind']._serialized_options = b'\342A\001\001'
+  _globals['_USERUPDATE'].fields_by_name['role']._loaded_options = None
+  _globals['_USERUPDATE'].fields_by_name['role']._serialized_options = b'\342A\001\001'
+  _globals['_USERUPDATE'].fields_by_name['display_name']._loaded_options = None
+  _globals['_USERUPDATE'].fields_by_name['display_name']._serialized_options = b'\342A\001\001'
+  _globals['_USERUPDATE'].fields_by_name['email']._loaded_options = None
+  _globals['_USERUPDATE'].fields_by_name['email']._serialized_options = b'\342A\001\001'
+  _globals['_USERUPDATE'].fields_by_name['active']._loaded_options = None
+  _globals['_USERUPDATE'].fields_by_name['active']._serialized_options = b'\342A\001\001'
   _globals['_UPDATEUSERREQUEST'].fields_by_name['user']._loaded_options = None
   _globals['_UPDATEUSERREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002'
   _globals['_UPDATEUSERREQUEST'].fields_by_name['update']._loaded_options = None
@@ -100,13 +113,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_UPDATEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_UPDATEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_UPDATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_DEACTIVATEUSERREQUEST'].fields_by_name['user']._loaded_options = None
   _globals['_DEACTIVATEUSERREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002'
   _globals['_DEACTIVATEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_DEACTIVATEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_DEACTIVATEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_DEACTIVATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_DEACTIVATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_DELETEUSERREQUEST'].fields_by_name['user']._loaded_options = None
   _globals['_DELETEUSERREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002'
   _globals['_DELETEUSERREQUEST'].fields_by_name['validate_only']._loaded_options = None
@@ -114,7 +127,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_DELETEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_DELETEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_DELETEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_DELETEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\342\214\317\327\010\002\010\001'
   _globals['_USERSERVICE'].methods_by_name['CreateUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['CreateUser']._serialized_options = b'\202\323\344\223\002\016\"\t/v1/users:\001*'
   _globals['_USERSERVICE'].methods_by_name['GetUser']._loaded_options = None
@@ -127,38 +140,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['DeactivateUser']._serialized_options = b'\202\323\344\223\002Q\"#/v1/users/{user.user_id}:deactivate:\001*Z\'\"\"/v1/logins/{user.login}:deactivate:\001*'
   _globals['_USERSERVICE'].methods_by_name['DeleteUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['DeleteUser']._serialized_options = b'\202\323\344\223\0025*\030/v1/users/{user.user_id}Z\031*\027/v1/logins/{user.login}'
-  _globals['_USERKIND']._serialized_start=2859
-  _globals['_USERKIND']._serialized_end=2940
-  _globals['_USERROLE']._serialized_start=2943
-  _globals['_USERROLE']._serialized_end=3075
-  _globals['_USER']._serialized_start=195
-  _globals['_USER']._serialized_end=651
-  _globals['_CREATEUSERREQUEST']._serialized_start=654
-  _globals['_CREATEUSERREQUEST']._serialized_end=948
-  _globals['_CREATEUSERRESPONSE']._serialized_start=950
-  _globals['_CREATEUSERRESPONSE']._serialized_end=1054
-  _globals['_GETUSERREQUEST']._serialized_start=1057
-  _globals['_GETUSERREQUEST']._serialized_end=1187
-  _globals['_GETUSERRESPONSE']._serialized_start=1189
-  _globals['_GETUSERRESPONSE']._serialized_end=1245
-  _globals['_LISTUSERSREQUEST']._serialized_start=1248
-  _globals['_LISTUSERSREQUEST']._serialized_end=1553
-  _globals['_LISTUSERSRESPONSE']._serialized_start=1555
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1655
-  _globals['_USERUPDATE']._serialized_start=1658
-  _globals['_USERUPDATE']._serialized_end=1927
-  _globals['_UPDATEUSERREQUEST']._serialized_start=1930
-  _globals['_UPDATEUSERREQUEST']._serialized_end=2182
-  _globals['_UPDATEUSERRESPONSE']._serialized_start=2184
-  _globals['_UPDATEUSERRESPONSE']._serialized_end=2288
-  _globals['_DEACTIVATEUSERREQUEST']._serialized_start=2291
-  _globals['_DEACTIVATEUSERREQUEST']._serialized_end=2425
-  _globals['_DEACTIVATEUSERRESPONSE']._serialized_start=2427
-  _globals['_DEACTIVATEUSERRESPONSE']._serialized_end=2535
-  _globals['_DELETEUSERREQUEST']._serialized_start=2538
-  _globals['_DELETEUSERREQUEST']._serialized_end=2711
-  _globals['_DELETEUSERRESPONSE']._serialized_start=2714
-  _globals['_DELETEUSERRESPONSE']._serialized_end=2857
-  _globals['_USERSERVICE']._serialized_start=3078
-  _globals['_USERSERVICE']._serialized_end=3977
+  _globals['_USERKIND']._serialized_start=2956
+  _globals['_USERKIND']._serialized_end=3037
+  _globals['_USERROLE']._serialized_start=3040
+  _globals['_USERROLE']._serialized_end=3172
+  _globals['_USER']._serialized_start=224
+  _globals['_USER']._serialized_end=680
+  _globals['_CREATEUSERREQUEST']._serialized_start=683
+  _globals['_CREATEUSERREQUEST']._serialized_end=985
+  _globals['_CREATEUSERRESPONSE']._serialized_start=987
+  _globals['_CREATEUSERRESPONSE']._serialized_end=1091
+  _globals['_GETUSERREQUEST']._serialized_start=1094
+  _globals['_GETUSERREQUEST']._serialized_end=1224
+  _globals['_GETUSERRESPONSE']._serialized_start=1226
+  _globals['_GETUSERRESPONSE']._serialized_end=1282
+  _globals['_LISTUSERSREQUEST']._serialized_start=1285
+  _globals['_LISTUSERSREQUEST']._serialized_end=1590
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1592
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1692
+  _globals['_USERUPDATE']._serialized_start=1695
+  _globals['_USERUPDATE']._serialized_end=2000
+  _globals['_UPDATEUSERREQUEST']._serialized_start=2003
+  _globals['_UPDATEUSERREQUEST']._serialized_end=2263
+  _globals['_UPDATEUSERRESPONSE']._serialized_start=2265
+  _globals['_UPDATEUSERRESPONSE']._serialized_end=2369
+  _globals['_DEACTIVATEUSERREQUEST']._serialized_start=2372
+  _globals['_DEACTIVATEUSERREQUEST']._serialized_end=2514
+  _globals['_DEACTIVATEUSERRESPONSE']._serialized_start=2516
+  _globals['_DEACTIVATEUSERRESPONSE']._serialized_end=2624
+  _globals['_DELETEUSERREQUEST']._serialized_start=2627
+  _globals['_DELETEUSERREQUEST']._serialized_end=2808
+  _globals['_DELETEUSERRESPONSE']._serialized_start=2811
+  _globals['_DELETEUSERRESPONSE']._serialized_end=2954
+  _globals['_USERSERVICE']._serialized_start=3175
+  _globals['_USERSERVICE']._serialized_end=4074
 # @@protoc_insertion_point(module_scope)

@@ -109,8 +109,9 @@ class AccessServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetAccess(self, request, context):
-        """GetAccess returns one grant, expired or not. One's own needs nothing; another's ADMIN on the
-        agent. None: NOT_FOUND, GRANT_NOT_FOUND.
+        """GetAccess returns one grant, expired or not. A user's own grant needs nothing else, another user's
+        needs ADMIN on the agent. Where there is none: NOT_FOUND, GRANT_NOT_FOUND to a caller who may view the
+        agent, PERMISSION_DENIED, AGENT_ACCESS_DENIED to any other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,8 +125,8 @@ class AccessServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListUserAccess(self, request, context):
-        """ListUserAccess lists a user's unexpired grants, by agent_id. One's own needs nothing;
-        another user's manage_agents.
+        """ListUserAccess lists a user's unexpired grants, by agent_id. Needs a user's token, or one that acts as
+        the owner; another user's grants need manage_agents besides.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

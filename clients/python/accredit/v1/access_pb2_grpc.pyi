@@ -53,14 +53,15 @@ class AccessServiceStub:
     token, or one that acts as the owner.
     """
     GetAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.GetAccessRequest, _access_pb2.GetAccessResponse]
-    """GetAccess returns one grant, expired or not. One's own needs nothing; another's ADMIN on the
-    agent. None: NOT_FOUND, GRANT_NOT_FOUND.
+    """GetAccess returns one grant, expired or not. A user's own grant needs nothing else, another user's
+    needs ADMIN on the agent. Where there is none: NOT_FOUND, GRANT_NOT_FOUND to a caller who may view the
+    agent, PERMISSION_DENIED, AGENT_ACCESS_DENIED to any other.
     """
     ListAgentAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.ListAgentAccessRequest, _access_pb2.ListAgentAccessResponse]
     """ListAgentAccess lists the grants on an agent, oldest first. Needs ADMIN on the agent."""
     ListUserAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.ListUserAccessRequest, _access_pb2.ListUserAccessResponse]
-    """ListUserAccess lists a user's unexpired grants, by agent_id. One's own needs nothing;
-    another user's manage_agents.
+    """ListUserAccess lists a user's unexpired grants, by agent_id. Needs a user's token, or one that acts as
+    the owner; another user's grants need manage_agents besides.
     """
     CheckAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.CheckAccessRequest, _access_pb2.CheckAccessResponse]
     """CheckAccess answers whether a principal may act on an agent. A "no" is an answer, not an error,
@@ -97,14 +98,15 @@ class AccessServiceAsyncStub(AccessServiceStub):
     token, or one that acts as the owner.
     """
     GetAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.GetAccessRequest, _access_pb2.GetAccessResponse]  # type: ignore[assignment]
-    """GetAccess returns one grant, expired or not. One's own needs nothing; another's ADMIN on the
-    agent. None: NOT_FOUND, GRANT_NOT_FOUND.
+    """GetAccess returns one grant, expired or not. A user's own grant needs nothing else, another user's
+    needs ADMIN on the agent. Where there is none: NOT_FOUND, GRANT_NOT_FOUND to a caller who may view the
+    agent, PERMISSION_DENIED, AGENT_ACCESS_DENIED to any other.
     """
     ListAgentAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.ListAgentAccessRequest, _access_pb2.ListAgentAccessResponse]  # type: ignore[assignment]
     """ListAgentAccess lists the grants on an agent, oldest first. Needs ADMIN on the agent."""
     ListUserAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.ListUserAccessRequest, _access_pb2.ListUserAccessResponse]  # type: ignore[assignment]
-    """ListUserAccess lists a user's unexpired grants, by agent_id. One's own needs nothing;
-    another user's manage_agents.
+    """ListUserAccess lists a user's unexpired grants, by agent_id. Needs a user's token, or one that acts as
+    the owner; another user's grants need manage_agents besides.
     """
     CheckAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.CheckAccessRequest, _access_pb2.CheckAccessResponse]  # type: ignore[assignment]
     """CheckAccess answers whether a principal may act on an agent. A "no" is an answer, not an error,
@@ -156,8 +158,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_pb2.GetAccessRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_pb2.GetAccessResponse, _abc.Awaitable[_access_pb2.GetAccessResponse]]:
-        """GetAccess returns one grant, expired or not. One's own needs nothing; another's ADMIN on the
-        agent. None: NOT_FOUND, GRANT_NOT_FOUND.
+        """GetAccess returns one grant, expired or not. A user's own grant needs nothing else, another user's
+        needs ADMIN on the agent. Where there is none: NOT_FOUND, GRANT_NOT_FOUND to a caller who may view the
+        agent, PERMISSION_DENIED, AGENT_ACCESS_DENIED to any other.
         """
 
     @_abc_1.abstractmethod
@@ -174,8 +177,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_pb2.ListUserAccessRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_pb2.ListUserAccessResponse, _abc.Awaitable[_access_pb2.ListUserAccessResponse]]:
-        """ListUserAccess lists a user's unexpired grants, by agent_id. One's own needs nothing;
-        another user's manage_agents.
+        """ListUserAccess lists a user's unexpired grants, by agent_id. Needs a user's token, or one that acts as
+        the owner; another user's grants need manage_agents besides.
         """
 
     @_abc_1.abstractmethod

@@ -87,20 +87,26 @@ class TokenServiceServicer(object):
     def CreateToken(self, request, context):
         """CreateToken mints a token for an agent or a user.
 
-        For an agent it needs ADMIN on it; for oneself a token that reaches ADMIN; for another user
-        manage_users and manage_agents besides. A caller whose own token has a ceiling or an end cannot
-        mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED. Whoever minted the caller's own token
-        for them vouches for the new one: it works only while they still manage users. A repeat under the same request_id is answered with
-        ABORTED, SECRET_ALREADY_SHOWN and the token's id: the secret cannot be shown again.
+        Needs a user's token. For an agent it needs ADMIN on the agent; for the caller's own user a token that
+        reaches ADMIN; for another user manage_users and manage_agents besides. A caller whose own token has
+        a ceiling or an end cannot mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED.
+
+        The new token rests on the user who mints it, and on every other user by whose rights the caller's
+        own token came to be: it stops working when one of those others no longer manages users.
+
+        A repeat under the same request_id is ABORTED, SECRET_ALREADY_SHOWN, with the token's id in the
+        metadata: the secret cannot be shown again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetToken(self, request, context):
-        """GetToken returns one token, never its secret. Needs OPERATOR on its agent; for a user's token
-        being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask about
-        itself. A token that the caller may not see and one that does not exist are answered alike.
+        """GetToken returns one token, never its secret. An agent's token needs OPERATOR on the agent; a user's
+        token needs being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask
+        about itself. A token that the caller may not see and one that does not exist are answered alike, with
+        PERMISSION_DENIED, TOKEN_ACCESS_DENIED; only a caller with manage_agents and manage_users is told
+        NOT_FOUND, AGENT_TOKEN_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,20 +123,23 @@ class TokenServiceServicer(object):
         """RotateToken mints a successor that carries everything over, and ends the old token after an
         overlap, so that its users can change over.
 
-        For an agent's token whoever minted it may, or a caller with manage_agents, with ADMIN on the
-        agent; one that acts as the owner its minter only. For a user's token whoever may mint one for
-        that user. Whoever rotates a token that another minted vouches for the successor. Of several racing rotations one makes the successor; the others are ABORTED,
-        TOKEN_ALREADY_ROTATED. A repeat under the same request_id: see CreateToken.
+        Needs a user's token. An agent's token is rotated by the user who minted it, or by a caller with
+        manage_agents, either with ADMIN on the agent; one that acts as the owner by its minter only. A user's
+        token is rotated by whoever may mint one for that user. A user who rotates a token that another user
+        minted learns its secret, so the successor works only while they, too, manage users.
+
+        Of several racing rotations one makes the successor; the others are ABORTED, TOKEN_ALREADY_ROTATED. A
+        repeat under the same request_id: see CreateToken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeToken(self, request, context):
-        """RevokeToken ends a token at once and for good. Needs ADMIN on its agent; for a user's token
-        being that user, or manage_users, with a token that reaches ADMIN. Whoever minted it may, with
-        such a token, and any token may revoke itself. Revoking a revoked token changes nothing and
-        succeeds.
+        """RevokeToken ends a token at once and for good. An agent's token needs ADMIN on the agent; a user's
+        token needs being that user, or manage_users, with a token that reaches ADMIN. The user who minted a
+        token may revoke it with a token that reaches ADMIN, and any token may revoke itself. Revoking a
+        revoked token changes nothing and succeeds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,9 +154,9 @@ class TokenServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevokeUserTokens(self, request, context):
-        """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them,
-        and on request those that the user minted. For oneself and for another user it needs a token
-        that reaches ADMIN, for another user manage_users too.
+        """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them, and on
+        request those that the user minted. Needs a token that reaches ADMIN, of a user or one that acts as
+        the owner; for another user manage_users besides.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,16 +41,22 @@ class TokenServiceStub:
     CreateToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.CreateTokenRequest, _token_pb2.CreateTokenResponse]
     """CreateToken mints a token for an agent or a user.
 
-    For an agent it needs ADMIN on it; for oneself a token that reaches ADMIN; for another user
-    manage_users and manage_agents besides. A caller whose own token has a ceiling or an end cannot
-    mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED. Whoever minted the caller's own token
-    for them vouches for the new one: it works only while they still manage users. A repeat under the same request_id is answered with
-    ABORTED, SECRET_ALREADY_SHOWN and the token's id: the secret cannot be shown again.
+    Needs a user's token. For an agent it needs ADMIN on the agent; for the caller's own user a token that
+    reaches ADMIN; for another user manage_users and manage_agents besides. A caller whose own token has
+    a ceiling or an end cannot mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED.
+
+    The new token rests on the user who mints it, and on every other user by whose rights the caller's
+    own token came to be: it stops working when one of those others no longer manages users.
+
+    A repeat under the same request_id is ABORTED, SECRET_ALREADY_SHOWN, with the token's id in the
+    metadata: the secret cannot be shown again.
     """
     GetToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.GetTokenRequest, _token_pb2.GetTokenResponse]
-    """GetToken returns one token, never its secret. Needs OPERATOR on its agent; for a user's token
-    being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask about
-    itself. A token that the caller may not see and one that does not exist are answered alike.
+    """GetToken returns one token, never its secret. An agent's token needs OPERATOR on the agent; a user's
+    token needs being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask
+    about itself. A token that the caller may not see and one that does not exist are answered alike, with
+    PERMISSION_DENIED, TOKEN_ACCESS_DENIED; only a caller with manage_agents and manage_users is told
+    NOT_FOUND, AGENT_TOKEN_NOT_FOUND.
     """
     ListTokens: _grpc.UnaryUnaryMultiCallable[_token_pb2.ListTokensRequest, _token_pb2.ListTokensResponse]
     """ListTokens lists an agent's or a user's tokens, newest first. Needs the same as GetToken."""
@@ -58,25 +64,28 @@ class TokenServiceStub:
     """RotateToken mints a successor that carries everything over, and ends the old token after an
     overlap, so that its users can change over.
 
-    For an agent's token whoever minted it may, or a caller with manage_agents, with ADMIN on the
-    agent; one that acts as the owner its minter only. For a user's token whoever may mint one for
-    that user. Whoever rotates a token that another minted vouches for the successor. Of several racing rotations one makes the successor; the others are ABORTED,
-    TOKEN_ALREADY_ROTATED. A repeat under the same request_id: see CreateToken.
+    Needs a user's token. An agent's token is rotated by the user who minted it, or by a caller with
+    manage_agents, either with ADMIN on the agent; one that acts as the owner by its minter only. A user's
+    token is rotated by whoever may mint one for that user. A user who rotates a token that another user
+    minted learns its secret, so the successor works only while they, too, manage users.
+
+    Of several racing rotations one makes the successor; the others are ABORTED, TOKEN_ALREADY_ROTATED. A
+    repeat under the same request_id: see CreateToken.
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeTokenRequest, _token_pb2.RevokeTokenResponse]
-    """RevokeToken ends a token at once and for good. Needs ADMIN on its agent; for a user's token
-    being that user, or manage_users, with a token that reaches ADMIN. Whoever minted it may, with
-    such a token, and any token may revoke itself. Revoking a revoked token changes nothing and
-    succeeds.
+    """RevokeToken ends a token at once and for good. An agent's token needs ADMIN on the agent; a user's
+    token needs being that user, or manage_users, with a token that reaches ADMIN. The user who minted a
+    token may revoke it with a token that reaches ADMIN, and any token may revoke itself. Revoking a
+    revoked token changes nothing and succeeds.
     """
     RevokeAgentTokens: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeAgentTokensRequest, _token_pb2.RevokeAgentTokensResponse]
     """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it and a user's token, or
     one that acts as the owner.
     """
     RevokeUserTokens: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeUserTokensRequest, _token_pb2.RevokeUserTokensResponse]
-    """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them,
-    and on request those that the user minted. For oneself and for another user it needs a token
-    that reaches ADMIN, for another user manage_users too.
+    """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them, and on
+    request those that the user minted. Needs a token that reaches ADMIN, of a user or one that acts as
+    the owner; for another user manage_users besides.
     """
 
 @_typing.type_check_only
@@ -92,16 +101,22 @@ class TokenServiceAsyncStub(TokenServiceStub):
     CreateToken: _aio.UnaryUnaryMultiCallable[_token_pb2.CreateTokenRequest, _token_pb2.CreateTokenResponse]  # type: ignore[assignment]
     """CreateToken mints a token for an agent or a user.
 
-    For an agent it needs ADMIN on it; for oneself a token that reaches ADMIN; for another user
-    manage_users and manage_agents besides. A caller whose own token has a ceiling or an end cannot
-    mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED. Whoever minted the caller's own token
-    for them vouches for the new one: it works only while they still manage users. A repeat under the same request_id is answered with
-    ABORTED, SECRET_ALREADY_SHOWN and the token's id: the secret cannot be shown again.
+    Needs a user's token. For an agent it needs ADMIN on the agent; for the caller's own user a token that
+    reaches ADMIN; for another user manage_users and manage_agents besides. A caller whose own token has
+    a ceiling or an end cannot mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED.
+
+    The new token rests on the user who mints it, and on every other user by whose rights the caller's
+    own token came to be: it stops working when one of those others no longer manages users.
+
+    A repeat under the same request_id is ABORTED, SECRET_ALREADY_SHOWN, with the token's id in the
+    metadata: the secret cannot be shown again.
     """
     GetToken: _aio.UnaryUnaryMultiCallable[_token_pb2.GetTokenRequest, _token_pb2.GetTokenResponse]  # type: ignore[assignment]
-    """GetToken returns one token, never its secret. Needs OPERATOR on its agent; for a user's token
-    being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask about
-    itself. A token that the caller may not see and one that does not exist are answered alike.
+    """GetToken returns one token, never its secret. An agent's token needs OPERATOR on the agent; a user's
+    token needs being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask
+    about itself. A token that the caller may not see and one that does not exist are answered alike, with
+    PERMISSION_DENIED, TOKEN_ACCESS_DENIED; only a caller with manage_agents and manage_users is told
+    NOT_FOUND, AGENT_TOKEN_NOT_FOUND.
     """
     ListTokens: _aio.UnaryUnaryMultiCallable[_token_pb2.ListTokensRequest, _token_pb2.ListTokensResponse]  # type: ignore[assignment]
     """ListTokens lists an agent's or a user's tokens, newest first. Needs the same as GetToken."""
@@ -109,25 +124,28 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """RotateToken mints a successor that carries everything over, and ends the old token after an
     overlap, so that its users can change over.
 
-    For an agent's token whoever minted it may, or a caller with manage_agents, with ADMIN on the
-    agent; one that acts as the owner its minter only. For a user's token whoever may mint one for
-    that user. Whoever rotates a token that another minted vouches for the successor. Of several racing rotations one makes the successor; the others are ABORTED,
-    TOKEN_ALREADY_ROTATED. A repeat under the same request_id: see CreateToken.
+    Needs a user's token. An agent's token is rotated by the user who minted it, or by a caller with
+    manage_agents, either with ADMIN on the agent; one that acts as the owner by its minter only. A user's
+    token is rotated by whoever may mint one for that user. A user who rotates a token that another user
+    minted learns its secret, so the successor works only while they, too, manage users.
+
+    Of several racing rotations one makes the successor; the others are ABORTED, TOKEN_ALREADY_ROTATED. A
+    repeat under the same request_id: see CreateToken.
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeTokenRequest, _token_pb2.RevokeTokenResponse]  # type: ignore[assignment]
-    """RevokeToken ends a token at once and for good. Needs ADMIN on its agent; for a user's token
-    being that user, or manage_users, with a token that reaches ADMIN. Whoever minted it may, with
-    such a token, and any token may revoke itself. Revoking a revoked token changes nothing and
-    succeeds.
+    """RevokeToken ends a token at once and for good. An agent's token needs ADMIN on the agent; a user's
+    token needs being that user, or manage_users, with a token that reaches ADMIN. The user who minted a
+    token may revoke it with a token that reaches ADMIN, and any token may revoke itself. Revoking a
+    revoked token changes nothing and succeeds.
     """
     RevokeAgentTokens: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeAgentTokensRequest, _token_pb2.RevokeAgentTokensResponse]  # type: ignore[assignment]
     """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it and a user's token, or
     one that acts as the owner.
     """
     RevokeUserTokens: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeUserTokensRequest, _token_pb2.RevokeUserTokensResponse]  # type: ignore[assignment]
-    """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them,
-    and on request those that the user minted. For oneself and for another user it needs a token
-    that reaches ADMIN, for another user manage_users too.
+    """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them, and on
+    request those that the user minted. Needs a token that reaches ADMIN, of a user or one that acts as
+    the owner; for another user manage_users besides.
     """
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -146,11 +164,15 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_token_pb2.CreateTokenResponse, _abc.Awaitable[_token_pb2.CreateTokenResponse]]:
         """CreateToken mints a token for an agent or a user.
 
-        For an agent it needs ADMIN on it; for oneself a token that reaches ADMIN; for another user
-        manage_users and manage_agents besides. A caller whose own token has a ceiling or an end cannot
-        mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED. Whoever minted the caller's own token
-        for them vouches for the new one: it works only while they still manage users. A repeat under the same request_id is answered with
-        ABORTED, SECRET_ALREADY_SHOWN and the token's id: the secret cannot be shown again.
+        Needs a user's token. For an agent it needs ADMIN on the agent; for the caller's own user a token that
+        reaches ADMIN; for another user manage_users and manage_agents besides. A caller whose own token has
+        a ceiling or an end cannot mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED.
+
+        The new token rests on the user who mints it, and on every other user by whose rights the caller's
+        own token came to be: it stops working when one of those others no longer manages users.
+
+        A repeat under the same request_id is ABORTED, SECRET_ALREADY_SHOWN, with the token's id in the
+        metadata: the secret cannot be shown again.
         """
 
     @_abc_1.abstractmethod
@@ -159,9 +181,11 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_pb2.GetTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_pb2.GetTokenResponse, _abc.Awaitable[_token_pb2.GetTokenResponse]]:
-        """GetToken returns one token, never its secret. Needs OPERATOR on its agent; for a user's token
-        being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask about
-        itself. A token that the caller may not see and one that does not exist are answered alike.
+        """GetToken returns one token, never its secret. An agent's token needs OPERATOR on the agent; a user's
+        token needs being that user, or manage_users, with a token that reaches OPERATOR. Any token may ask
+        about itself. A token that the caller may not see and one that does not exist are answered alike, with
+        PERMISSION_DENIED, TOKEN_ACCESS_DENIED; only a caller with manage_agents and manage_users is told
+        NOT_FOUND, AGENT_TOKEN_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -181,10 +205,13 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         """RotateToken mints a successor that carries everything over, and ends the old token after an
         overlap, so that its users can change over.
 
-        For an agent's token whoever minted it may, or a caller with manage_agents, with ADMIN on the
-        agent; one that acts as the owner its minter only. For a user's token whoever may mint one for
-        that user. Whoever rotates a token that another minted vouches for the successor. Of several racing rotations one makes the successor; the others are ABORTED,
-        TOKEN_ALREADY_ROTATED. A repeat under the same request_id: see CreateToken.
+        Needs a user's token. An agent's token is rotated by the user who minted it, or by a caller with
+        manage_agents, either with ADMIN on the agent; one that acts as the owner by its minter only. A user's
+        token is rotated by whoever may mint one for that user. A user who rotates a token that another user
+        minted learns its secret, so the successor works only while they, too, manage users.
+
+        Of several racing rotations one makes the successor; the others are ABORTED, TOKEN_ALREADY_ROTATED. A
+        repeat under the same request_id: see CreateToken.
         """
 
     @_abc_1.abstractmethod
@@ -193,10 +220,10 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_pb2.RevokeTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_pb2.RevokeTokenResponse, _abc.Awaitable[_token_pb2.RevokeTokenResponse]]:
-        """RevokeToken ends a token at once and for good. Needs ADMIN on its agent; for a user's token
-        being that user, or manage_users, with a token that reaches ADMIN. Whoever minted it may, with
-        such a token, and any token may revoke itself. Revoking a revoked token changes nothing and
-        succeeds.
+        """RevokeToken ends a token at once and for good. An agent's token needs ADMIN on the agent; a user's
+        token needs being that user, or manage_users, with a token that reaches ADMIN. The user who minted a
+        token may revoke it with a token that reaches ADMIN, and any token may revoke itself. Revoking a
+        revoked token changes nothing and succeeds.
         """
 
     @_abc_1.abstractmethod
@@ -215,9 +242,9 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_pb2.RevokeUserTokensRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_pb2.RevokeUserTokensResponse, _abc.Awaitable[_token_pb2.RevokeUserTokensResponse]]:
-        """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them,
-        and on request those that the user minted. For oneself and for another user it needs a token
-        that reaches ADMIN, for another user manage_users too.
+        """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them, and on
+        request those that the user minted. Needs a token that reaches ADMIN, of a user or one that acts as
+        the owner; for another user manage_users besides.
         """
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -36,6 +36,8 @@ def test_names_are_spelt_as_in_python() -> None:
 def test_calls_that_answer_in_pages_have_an_iterator() -> None:
     assert {method.iterator: method.items for method in METHODS if method.items} == {
         "iterate_agents": "agents",
+        "iterate_named_agents": "agents",
+        "iterate_transfer_offers": "offers",
         "iterate_agent_access": "grants",
         "iterate_user_access": "grants",
         "iterate_tokens": "tokens",
@@ -43,7 +45,9 @@ def test_calls_that_answer_in_pages_have_an_iterator() -> None:
         "iterate_sites": "sites",
         "iterate_changes": "changes",
         "iterate_files": "files",
+        "iterate_daily_memory": "months",
         "iterate_agent_definitions": "definitions",
+        "iterate_memory_file_types": "memory_file_types",
     }
 
 

@@ -9,8 +9,8 @@ import accredit
 from accredit._methods import SERVICES, Method
 from accredit._retries import Attempts, Retries
 
-READ, GUARDED = "no side effects", "guarded by request_id"
-# The client does not repeat it; its caller may, for both of these do nothing twice.
+READ, ASKS, GUARDED = "no side effects", "idempotent, with a secret", "guarded by request_id"
+# The client does not repeat it; its caller may, for none of these does anything twice.
 STREAM = "a stream, to be begun again"
 
 # Why each call may be sent again; every call of the contract stands here. An empty reason
@@ -23,20 +23,25 @@ REPEATABLE = {
     "AccessService/ListAgentAccess": READ,
     "AccessService/ListUserAccess": READ,
     "AccessService/RevokeAccess": GUARDED,
+    "AgentService/AcceptTransfer": GUARDED,
     "AgentService/BatchCreateAgents": GUARDED,
     "AgentService/BatchGetAgents": READ,
     "AgentService/CreateAgent": GUARDED,
+    "AgentService/DeclineTransfer": GUARDED,
     "AgentService/DeleteAgent": GUARDED,
     "AgentService/GetAgent": READ,
     "AgentService/ListAgents": READ,
+    "AgentService/ListTransferOffers": READ,
     "AgentService/ProvisionAgent": GUARDED,
     "AgentService/RenameAgent": GUARDED,
     "AgentService/ResolveAgent": READ,
+    "AgentService/SetAgentStatus": GUARDED,
+    "AgentService/SetDefaultAgent": GUARDED,
     "AgentService/TransferAgent": GUARDED,
     "AgentService/UpdateAgent": GUARDED,
-    "AuthService/Authenticate": READ,
-    "AuthService/Authorize": READ,
-    "AuthService/BatchAuthorize": READ,
+    "AuthService/Authenticate": ASKS,
+    "AuthService/Authorize": ASKS,
+    "AuthService/BatchAuthorize": ASKS,
     "AuthService/WhoAmI": READ,
     "ChangeService/ListChanges": READ,
     "ChangeService/VerifyChanges": READ,
@@ -46,24 +51,26 @@ REPEATABLE = {
     "DirectoryService/DeleteFile": GUARDED,
     "DirectoryService/ListDailyMemory": READ,
     "DirectoryService/ListFiles": READ,
-    "DirectoryService/ReadDailyMemory": READ,
+    "DirectoryService/ReadDailyMemory": STREAM,
     "DirectoryService/ReadFile": STREAM,
     "DirectoryService/ResolveDirectory": READ,
     "DirectoryService/ScaffoldFiles": GUARDED,
     "DirectoryService/SearchDailyMemory": READ,
     "DirectoryService/WriteDailyMemory": GUARDED,
     "DirectoryService/WriteFile": GUARDED,
-    "RegistryService/UnregisterMemoryFileType": GUARDED,
     "RegistryService/GetAgentDefinition": READ,
     "RegistryService/ListAgentDefinitions": READ,
     "RegistryService/ListMemoryFileTypes": READ,
+    "RegistryService/ReadDefinitionSeeds": STREAM,
     "RegistryService/ReconcileAgents": STREAM,
     "RegistryService/RegisterAgent": GUARDED,
     "RegistryService/RegisterMemoryFileType": GUARDED,
     "RegistryService/SuppressAgent": GUARDED,
     "RegistryService/UnregisterAgent": GUARDED,
-    "ScopeService/CheckResource": READ,
-    "ScopeService/ResolveScope": READ,
+    "RegistryService/UnregisterMemoryFileType": GUARDED,
+    "RegistryService/UnsuppressAgent": GUARDED,
+    "ScopeService/CheckResource": ASKS,
+    "ScopeService/ResolveScope": ASKS,
     "SiteService/CreateSite": GUARDED,
     "SiteService/DeleteSite": GUARDED,
     "SiteService/GetSite": READ,
@@ -92,7 +99,10 @@ def why(method: Method) -> str:
         return STREAM
     if not method.repeatable:
         return ""
-    return READ if method.no_side_effects else GUARDED
+    if not method.idempotent:
+        return GUARDED
+    # A secret of somebody else's must never stand in a URL, which is what NO_SIDE_EFFECTS allows.
+    return ASKS if "token" in method.request.DESCRIPTOR.fields_by_name else READ
 
 
 def test_every_call_is_repeated_for_a_known_reason() -> None:
@@ -107,7 +117,7 @@ def test_a_call_without_either_reason_is_not_repeated() -> None:
         request=GET_AGENT.request,
         response=GET_AGENT.response,
         streams=False,
-        no_side_effects=False,
+        idempotent=False,
         has_request_id=False,
         items="",
     )

@@ -30,6 +30,15 @@ from accredit.v1 import (
 PAGE_SIZE = 100
 """How many items an iterator fetches at a time where its caller does not say."""
 
+_IDEMPOTENT = frozenset(
+    {
+        descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
+        # Calls that only ask, and carry a secret: some servers would take NO_SIDE_EFFECTS as leave
+        # to put the request into a URL.
+        descriptor_pb2.MethodOptions.IDEMPOTENT,
+    }
+)
+
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -45,8 +54,8 @@ class Method:
     response: type[Message]
     streams: bool
     """Whether the answer is a stream. Requests are single messages throughout."""
-    no_side_effects: bool
-    """Whether the contract declares it so."""
+    idempotent: bool
+    """Whether the contract declares it idempotent, or free of side effects altogether."""
     has_request_id: bool
     """Whether the request can name its attempt, so that a repeat has one effect."""
     items: str
@@ -55,12 +64,17 @@ class Method:
     @property
     def repeatable(self) -> bool:
         """Whether sending it again does no more than sending it once."""
-        return not self.streams and (self.no_side_effects or self.has_request_id)
+        return not self.streams and (self.idempotent or self.has_request_id)
 
     @property
     def iterator(self) -> str:
-        """The name of its page iterator: "iterate_agents" for "list_agents". Else empty."""
-        return f"iterate_{self.name.removeprefix('list_')}" if self.items else ""
+        """The name of its page iterator, empty if it does not answer in pages.
+
+        "iterate_agents" for "list_agents", "iterate_named_agents" for "batch_get_agents".
+        """
+        if not self.items:
+            return ""
+        return f"iterate_{self.name.removeprefix('list_').replace('batch_get_', 'named_')}"
 
     def new_request(self, request: Message | None, fields: Mapping[str, Any]) -> Message:
         """The request given, or one of these fields. Raises TypeError or ValueError."""
@@ -111,7 +125,7 @@ def _method(descriptor: MethodDescriptor) -> Method:
         request=message_factory.GetMessageClass(descriptor.input_type),
         response=message_factory.GetMessageClass(descriptor.output_type),
         streams=descriptor.server_streaming,
-        no_side_effects=options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
+        idempotent=options.idempotency_level in _IDEMPOTENT,
         has_request_id="request_id" in descriptor.input_type.fields_by_name,
         items=_items(descriptor.input_type, descriptor.output_type),
     )

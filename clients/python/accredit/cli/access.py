@@ -2,18 +2,28 @@
 
 import click
 
-from accredit.cli.cells import columns
+from accredit.cli.cells import cell_at, columns
 from accredit.cli.choices import ROLES, choice, member
+from accredit.cli.failures import note
 from accredit.cli.listing import listed, paged
 from accredit.cli.options import Group, etag
 from accredit.cli.output import show, show_list
-from accredit.cli.references import agent_ref, user_id_of
+from accredit.cli.references import agent_ref, user_ref
 from accredit.cli.session import Session, pass_session
 from accredit.cli.times import MOMENT_OR_SPAN, MomentOrSpan, moment_of, timestamp
 
-_FIELDS = ("agent_id", "principal.user_id", "role", "granted_by", "grant_time", "expire_time")
+_FIELDS = (
+    "agent_id",
+    "principal.user_id",
+    "login",
+    "role",
+    "granted_by",
+    "grant_time",
+    "expire_time",
+)
 _LISTED = columns(
     "principal.user_id",
+    "login",
     "display_name",
     "email",
     "role",
@@ -44,7 +54,11 @@ def list_access(ctx: click.Context, session: Session, limit: int | None) -> None
 
 @access.command("grant")
 @click.argument("user")
-@click.option("--role", type=choice(ROLES), help="Which role. Default: viewer.")
+@click.option(
+    "--role",
+    type=choice(ROLES),
+    help="Which role. Default: viewer, for a user who has none yet.",
+)
 @click.option(
     "--expires",
     type=MOMENT_OR_SPAN,
@@ -61,15 +75,25 @@ def grant_access(
     expires: MomentOrSpan | None,
     etag: str | None,
 ) -> None:
-    """Give a user a role on the agent, or change the one that they have."""
+    """Give a user a role on the agent, or with --role change the one that they have."""
+    if etag is not None and role is None:
+        raise click.UsageError("--etag goes with --role: without it no grant is changed")
     answer = session.client.access.grant_access(
         agent=_agent(ctx),
-        principal={"user_id": user_id_of(session, user)},
-        role=member("ROLE", role),
+        principal=user_ref(session, user),
+        role=member("ROLE", role or "viewer"),
+        # Nobody named the role: it must not take the place of one that somebody did.
+        only_if_absent=role is None,
         expire_time=timestamp(moment_of(expires, session.now())),
         etag=etag,
     )
     show(session, answer, _GRANT)
+    if not answer.changed:
+        grant = answer.grant
+        note(
+            f"{grant.login} has the role {cell_at(grant, 'role')} already, and the grant was left as "
+            "it is: --role changes it"
+        )
 
 
 @access.command("revoke")
@@ -80,7 +104,7 @@ def grant_access(
 def revoke_access(ctx: click.Context, session: Session, user: str, etag: str | None) -> None:
     """Take a user's grant away, and revoke the tokens that they minted for the agent."""
     answer = session.client.access.revoke_access(
-        agent=_agent(ctx), principal={"user_id": user_id_of(session, user)}, etag=etag
+        agent=_agent(ctx), principal=user_ref(session, user), etag=etag
     )
     show(session, answer, (*_GRANT, *columns("tokens_revoked")))
 

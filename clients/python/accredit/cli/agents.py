@@ -14,7 +14,8 @@ from accredit.cli.options import Group, dry_run, etag
 from accredit.cli.output import show, show_list
 from accredit.cli.references import (
     agent_ref,
-    optional_user_id,
+    optional_user_ref,
+    own_ref,
     resolved_agent,
     site_id_of,
     user_ref,
@@ -56,11 +57,13 @@ def list_agents(
     limit: int | None,
 ) -> None:
     """List agents: yours, another user's, or all."""
+    if scope == "all" and user is not None:
+        raise click.UsageError("--scope all lists everybody's agents: leave --user out")
     found = listed(
         session.client.agents.iterate_agents,
         limit,
         scope=member("LIST_SCOPE", scope),
-        user_id=optional_user_id(session, user),
+        user=optional_user_ref(session, user),
         site_id=site_id_of(session, site),
         status=member("AGENT_STATUS_FILTER", status),
         text=text,
@@ -89,12 +92,10 @@ def create_agent(
     dry_run: bool,
 ) -> None:
     """Create an agent. The slug is cleaned: "My Agent!" becomes my-agent."""
-    # Whoever may name an owner must; for anybody else it is themselves, whoever is named.
-    owner_id = optional_user_id(session, owner) or session.client.auth.who_am_i().user.user_id
     answer = session.client.agents.create_agent(
         agent_slug=slug,
         agent_name=name,
-        owner_id=owner_id,
+        owner=own_ref(session) if owner is None else user_ref(session, owner),
         config=struct(config),
         site_scope=site_id_of(session, site),
         create_if_missing=if_missing,
@@ -137,7 +138,7 @@ def update_agent(
 ) -> None:
     """Change an agent. The config is replaced, not merged.
 
-    Inactive and archived agents' tokens are refused at once; active again, they work again.
+    To stop an agent there is `accredit agents status`, which takes a reason.
     """
     if site is not None and network_wide:
         raise click.UsageError("--site and --network-wide exclude each other")
@@ -157,6 +158,25 @@ def update_agent(
     show(session, answer, _AGENT)
 
 
+@agents.command("status")
+@click.argument("agent")
+@click.argument("status", type=choice(AGENT_STATUSES))
+@click.option("--reason", help="Why, for whoever reads the change log. One line.")
+@etag
+@pass_session
+def set_agent_status(
+    session: Session, agent: str, status: str, reason: str | None, etag: str | None
+) -> None:
+    """Stop an agent, or let it go on: inactive, archived (for good) or active.
+
+    The tokens of an agent that is not active are refused at once, and work again once it is active.
+    """
+    answer = session.client.agents.set_agent_status(
+        agent=agent_ref(agent), status=member("AGENT_STATUS", status), reason=reason, etag=etag
+    )
+    show(session, answer, (*_AGENT, *columns("changed")))
+
+
 @agents.command("rename")
 @click.argument("agent")
 @click.argument("new_slug")
@@ -166,12 +186,12 @@ def update_agent(
 def rename_agent(
     session: Session, agent: str, new_slug: str, dry_run: bool, etag: str | None
 ) -> None:
-    """Give an agent another slug, and its directory with it. Id, owner, grants and tokens stay."""
+    """Give an agent another slug. Its id, owner, grants, tokens and files stay."""
     answer = session.client.agents.rename_agent(
         agent=agent_ref(agent), new_slug=new_slug, validate_only=dry_run, etag=etag
     )
-    moved = columns("directory_moved", "old_path", "new_path")
-    show(session, answer, (*columns("old_slug"), *_AGENT, *moved))
+    paths = columns("old_path", "new_path")
+    show(session, answer, (*columns("old_slug"), *_AGENT, *paths))
 
 
 @agents.command("delete")
@@ -248,10 +268,12 @@ def resolve_agent(session: Session, agent: str | None, user: str | None) -> None
     The default is --agent or ACCREDIT_AGENT, else the only agent that the user owns, else the only
     one granted to them. Several are an error that lists them.
     """
+    if agent is not None and user is not None:
+        raise click.UsageError("AGENT and --user exclude each other")
     named = agent or (session.default_agent if user is None else None)
     answer = session.client.agents.resolve_agent(
         agent=None if named is None else agent_ref(named),
-        user_id=optional_user_id(session, user),
+        user=optional_user_ref(session, user),
     )
     show(session, answer, _RESOLVED)
 
@@ -261,5 +283,5 @@ def resolve_agent(session: Session, agent: str | None, user: str | None) -> None
 @pass_session
 def provision_agent(session: Session, user: str | None) -> None:
     """Show a user's own agent; create one named after their login if they have none."""
-    answer = session.client.agents.provision_agent(user_id=optional_user_id(session, user))
+    answer = session.client.agents.provision_agent(user=optional_user_ref(session, user))
     show(session, answer, (*_AGENT, *columns("created")))

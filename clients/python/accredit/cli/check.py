@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from accredit.cli.cells import Column, column, columns
+from accredit.cli.cells import Column, cell_at, column, columns
 from accredit.cli.choices import ROLES, choice, member
 from accredit.cli.failures import ExitCode
 from accredit.cli.options import Command
 from accredit.cli.output import show
-from accredit.cli.references import optional_user_id, resolved_agent, site_id_of
+from accredit.cli.references import optional_user_ref, resolved_agent, site_id_of
 from accredit.cli.session import Session, pass_session
 
 
@@ -24,13 +24,27 @@ OUTCOME = (
     column("denial.message"),
 )
 """The columns of an answer that is a principal or a denial."""
-_BASIS = columns("valid_until", "depends_on", within="basis")
+
+
+def _subjects(answer: Any) -> str:
+    return " ".join(f"{cell_at(on, 'kind')}:{on.subject_id}" for on in answer.basis.depends_on)
+
+
+_BASIS = (
+    *columns("cacheable", "valid_until", within="basis"),
+    Column("depends_on", _subjects),
+)
 
 
 @click.command("check", cls=Command)
 @click.argument("agent", required=False)
 @click.option("--user", metavar="USER", help="Who. Default: you.")
-@click.option("--role", type=choice(ROLES), help="The least role that will do. Default: viewer.")
+@click.option(
+    "--role",
+    type=choice(ROLES),
+    default="viewer",
+    help="The least role that will do. Default: viewer.",
+)
 @click.option("--site", metavar="SITE", help="On which site.")
 @click.option("--require-active", is_flag=True, help="Deny an agent that is not active.")
 @click.option(
@@ -41,20 +55,22 @@ def check(
     session: Session,
     agent: str | None,
     user: str | None,
-    role: str | None,
+    role: str,
     site: str | None,
     require_active: bool,
     why: bool,
 ) -> int:
     """Ask whether a user may act on an agent. Exit code 0: allowed; 1: denied.
 
-    Without AGENT the default one is meant. An unknown agent is denied like any other.
+    Without AGENT the default one is meant. An unknown agent or user is denied like any other. To ask
+    about another user takes ADMIN on the agent, or the action authenticate.
     """
-    user_id = optional_user_id(session, user)
+    about = optional_user_ref(session, user)
+    subject = {"caller": True} if about is None else {"principal": about}
     answer = session.client.access.check_access(
         check={
-            "principal": None if user_id is None else {"user_id": user_id},
-            "agent": resolved_agent(session, agent, user_id=user_id),
+            **subject,
+            "agent": resolved_agent(session, agent, user=about),
             "minimum_role": member("ROLE", role),
             "site_id": site_id_of(session, site),
             "require_active": require_active,

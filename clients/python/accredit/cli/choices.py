@@ -39,6 +39,7 @@ CHANGE_KINDS = (
     "definition_suppressed",
     "definition_reconciled",
     "memory_file_type_changed",
+    "change_redacted",
 )
 
 

@@ -35,17 +35,17 @@ def agent_ref(agent: str) -> dict[str, Any]:
 
 
 def resolved_agent(
-    session: Session, agent: str | None, *, user_id: int | None = None
+    session: Session, agent: str | None, *, user: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """An AgentRef: the agent named here, by --agent or by the environment, else the default one.
 
-    The default agent is the user's, and the caller's without one. Several that could be meant
-    are an error that lists them.
+    The default agent is that of the user, a UserRef, and the caller's own without one. Several that
+    could be meant are an error that lists them.
     """
     named = agent or session.default_agent
     if named is not None:
         return agent_ref(named)
-    answer = session.client.agents.resolve_agent(user_id=user_id)
+    answer = session.client.agents.resolve_agent(user=user)
     return {"agent_id": answer.agent.agent_id}
 
 
@@ -61,11 +61,24 @@ def agent_id_of(session: Session, agent: str) -> int:
 
 
 def user_ref(session: Session, user: str) -> dict[str, Any]:
-    """A UserRef, from an id, a login or an e-mail."""
+    """A UserRef or a PrincipalRef, from an id, a login or an e-mail.
+
+    The server knows ids and logins. An e-mail is looked up here, which takes manage_users.
+    """
     user_id = as_id(user)
     if user_id is None and "@" not in user:
         return {"login": user}
     return {"user_id": user_id or _user_of_email(session, user)}
+
+
+def own_ref(session: Session) -> dict[str, Any]:
+    """A UserRef of the caller."""
+    return {"user_id": session.client.auth.who_am_i().user.user_id}
+
+
+def optional_user_ref(session: Session, user: str | None) -> dict[str, Any] | None:
+    """The same where no user need be named."""
+    return None if user is None else user_ref(session, user)
 
 
 def user_id_of(session: Session, user: str) -> int:

@@ -15,7 +15,7 @@ from accredit.cli.failures import ExitCode, Failure, warn
 from accredit.cli.listing import listed, paged
 from accredit.cli.options import Group, etag
 from accredit.cli.output import discard, show, show_list, write
-from accredit.cli.references import TOKEN_ID, agent_ref, user_id_of
+from accredit.cli.references import TOKEN_ID, agent_ref, own_ref, user_ref
 from accredit.cli.secret_file import SecretFile
 from accredit.cli.session import Session, pass_session
 from accredit.cli.times import MOMENT_OR_SPAN, SPAN, MomentOrSpan, duration, expiration
@@ -75,7 +75,7 @@ def _holder_fields(session: Session, agent: str | None, user: str | None) -> dic
     if agent is not None and user is not None:
         raise click.UsageError("--agent and --user exclude each other")
     if user is not None:
-        return {"user_id": user_id_of(session, user)}
+        return {"user": user_ref(session, user)}
     agent = agent or session.default_agent
     return {} if agent is None else {"agent": agent_ref(agent)}
 
@@ -167,21 +167,26 @@ def create_token(
 ) -> None:
     """Mint a token for an agent or a user; by default for yourself. Its secret is shown once.
 
-    It takes --full-rights, or a ceiling: --max-role, --capability, or both. A ceiling of
-    capabilities alone has the role operator.
+    It takes --full-rights, or a ceiling: --max-role, and --capability for what else it may do.
     """
-    if full_rights == bool(max_role or capabilities):
+    if full_rights == (max_role is not None or bool(capabilities)):
         raise click.UsageError("either --full-rights, or a ceiling: --max-role, --capability")
+    if not full_rights and max_role is None:
+        raise click.UsageError("--capability goes with --max-role: say the highest role")
     ceiling = {"max_role": member("ROLE", max_role), "capabilities": capabilities}
     request: dict[str, Any] = {
         "label": label,
         "act_as_owner": act_as_owner,
         **({"full_rights": True} if full_rights else {"ceiling": ceiling}),
         **expiration(expires),
-        **_holder_fields(session, agent, user),
     }
-    mint = session.client.tokens.create_token
-    _show_minted(session, lambda: mint(**request), secret_only, secret_file, replace=False)
+    holder = _holder_fields(session, agent, user)
+
+    def mint() -> Any:
+        whose = holder or {"user": own_ref(session)}
+        return session.client.tokens.create_token(**request, **whose)
+
+    _show_minted(session, mint, secret_only, secret_file, replace=False)
 
 
 @tokens.command("get")

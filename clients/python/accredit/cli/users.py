@@ -52,7 +52,7 @@ def list_users(
 @users.command("create")
 @click.argument("login")
 @click.option("--kind", type=choice(USER_KINDS), help="Default: human, or service by its role.")
-@click.option("--role", type=choice(USER_ROLES), help="Default: member.")
+@click.option("--role", type=choice(USER_ROLES), default="member", help="Default: member.")
 @click.option("--name", help="A name for people to read. Default: the login.")
 @click.option("--email", help="Where to reach them.")
 @dry_run
@@ -61,7 +61,7 @@ def create_user(
     session: Session,
     login: str,
     kind: str | None,
-    role: str | None,
+    role: str,
     name: str | None,
     email: str | None,
     dry_run: bool,

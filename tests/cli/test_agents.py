@@ -42,6 +42,12 @@ def test_a_dry_run_creates_nothing(cli: Cli) -> None:
     cli.fails(4, "AGENT_NOT_FOUND", "agents", "get", "billing")
 
 
+def test_only_administrators_name_somebody_else_as_owner(cli: Cli, ada: Person) -> None:
+    member = cli.acting_as(ada)
+    member.fails(3, "ACTION_MISSING", "agents", "create", "hers", "--owner", "admin")
+    assert member.json("agents", "create", "hers", "--owner", "ada")["agent"]["ownerId"] == "2"
+
+
 def test_a_config_is_given_as_json_as_a_file_or_on_standard_input(cli: Cli, tmp_path: Path) -> None:
     text = '{"description": "pays", "limits": [1, 2.5, null]}'
     file = tmp_path / "config.json"
@@ -125,6 +131,10 @@ def test_lists_are_filtered(cli: Cli, registry: Registry, ada: Person) -> None:
     assert slugs("--scope", "all", "--site", str(site.site_id)) == ["hers", "northern"]
 
 
+def test_all_agents_are_nobodys_in_particular(cli: Cli) -> None:
+    cli.fails(2, "USAGE", "agents", "list", "--scope", "ALL", "--user", "admin")
+
+
 def test_roles_are_listed_on_request(cli: Cli, registry: Registry, ada: Person) -> None:
     agent = registry.agent(registry.admin, "shared")
     registry.grant(agent.agent_id, ada, "OPERATOR")
@@ -169,12 +179,35 @@ def test_an_update_can_be_guarded_by_an_etag(cli: Cli) -> None:
     cli.fails(5, "ETAG_MISMATCH", "agents", "update", "one", "--name", "b", "--etag", etag)
 
 
+def test_an_agent_is_stopped_and_goes_on(cli: Cli, registry: Registry, ada: Person) -> None:
+    agent = registry.agent(ada, "runaway")
+    token = registry.agent_token(ada, agent.agent_id)
+    status = ["agents", "status", "runaway"]
+    owner = cli.acting_as(ada)
+    stopped = owner.done(*status, "inactive", "--reason", "It sends too much.").record
+    assert (stopped["status"], stopped["changed"]) == ("inactive", "true")
+    cli.acting_as(token).fails(3, "AGENT_INACTIVE", "whoami")
+    [*_, change] = registry.admin.call("ChangeService/ListChanges").changes
+    assert change.after["status_reason"] == "It sends too much."
+    assert owner.done(*status, "inactive").record["changed"] == "false"
+    assert owner.json(*status, "archived", "--etag", stopped["etag"])["changed"] is True
+    owner.fails(5, "ETAG_MISMATCH", *status, "active", "--etag", stopped["etag"])
+    owner.done(*status, "active")
+    cli.acting_as(token).done("whoami")
+
+
+def test_the_status_of_an_agent_is_one_of_three(cli: Cli) -> None:
+    cli.fails(2, "USAGE", "agents", "status", "one", "asleep")
+    cli.fails(2, "USAGE", "agents", "status", "one")
+
+
 def test_an_agent_is_renamed(cli: Cli) -> None:
     cli.done("agents", "create", "old")
     would = cli.done("agents", "rename", "old", "new", "--dry-run").record
     assert (would["old_slug"], would["agent_slug"]) == ("old", "new")
     assert cli.done("agents", "get", "old").code == 0
-    cli.done("agents", "rename", "old", "new")
+    done = cli.done("agents", "rename", "old", "new").record
+    assert (done["old_path"], done["new_path"]) == ("agents/old", "agents/new")
     cli.fails(4, "AGENT_NOT_FOUND", "agents", "get", "old")
 
 
@@ -204,6 +237,7 @@ def test_the_default_agent_is_the_only_one_that_the_caller_owns(cli: Cli, ada: P
     assert cli.acting_as(ada).done("agents", "get").record["agent_slug"] == "hers"
     assert cli.json("agents", "resolve", "--user", "ada")["agent"]["agentSlug"] == "hers"
     assert cli.json("agents", "resolve", "hers")["agent"]["agentId"] == "1"
+    cli.fails(2, "USAGE", "agents", "resolve", "hers", "--user", "ada")
 
 
 def test_without_an_agent_there_is_none_to_be_meant(cli: Cli) -> None:

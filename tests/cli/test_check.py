@@ -28,7 +28,8 @@ def test_an_unknown_agent_is_denied_like_any_other(cli: Cli) -> None:
 def test_why_says_what_the_answer_rests_on(cli: Cli, agent_id: int) -> None:
     why = cli.run("check", "1", "--user", "ada@example.org", "--why").record
     assert (why["role"], why["role_source"]) == ("operator", "grant")
-    assert '"agentIds":["1"]' in why["depends_on"]
+    assert why["cacheable"] == "true"
+    assert why["depends_on"].split() == ["agent:1", "user:2", "grant:1:user:2"]
     why = cli.run("check", "1", "--user", "ada", "--role", "admin", "--why").record
     assert (why["decision"], why["role"]) == ("denied", "operator")
 

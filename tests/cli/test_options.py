@@ -28,7 +28,7 @@ def test_the_commands_are_those_that_were_asked_for() -> None:
     assert groups == {
         "agents": {
             *("list", "create", "get", "update", "rename", "delete", "transfer"),
-            *("resolve", "provision"),
+            *("resolve", "provision", "status"),
         },
         "access": {"list", "grant", "revoke"},
         "tokens": {"list", "create", "get", "rotate", "revoke", "revoke-all"},
@@ -43,6 +43,7 @@ def test_the_commands_are_those_that_were_asked_for() -> None:
         "changes": {"list", "verify"},
         "whoami": set(),
         "check": set(),
+        "scope": set(),
         "authenticate": set(),
         "completion": set(),
     }

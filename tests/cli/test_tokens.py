@@ -102,6 +102,9 @@ def test_a_ceiling_has_a_role_and_capabilities(cli: Cli) -> None:
 def test_a_token_takes_a_ceiling_or_full_rights(cli: Cli) -> None:
     cli.fails(2, "USAGE", "tokens", "create")
     cli.fails(2, "USAGE", "tokens", "create", "--full-rights", "--max-role", "admin")
+    cli.fails(2, "USAGE", "tokens", "create", "--full-rights", "--capability", "chat")
+    refused = cli.fails(2, "USAGE", "tokens", "create", "--capability", "chat")
+    assert "--max-role" in refused.err
 
 
 def test_a_token_ends_when_it_is_told_to(cli: Cli) -> None:

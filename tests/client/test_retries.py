@@ -4,6 +4,8 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import MethodOptions
 
 import accredit
 from accredit._methods import SERVICES, Method
@@ -90,6 +92,12 @@ REPEATABLE = {
     "UserService/UpdateUser": GUARDED,
 }
 
+BY_LEVEL = {
+    MethodOptions.NO_SIDE_EFFECTS: READ,
+    # Not NO_SIDE_EFFECTS, which some servers take as leave to put the request into a URL.
+    MethodOptions.IDEMPOTENT: ASKS,
+}
+
 METHODS = [method for methods in SERVICES.values() for method in methods.values()]
 GET_AGENT = SERVICES["agents"]["get_agent"]
 
@@ -99,10 +107,11 @@ def why(method: Method) -> str:
         return STREAM
     if not method.repeatable:
         return ""
-    if not method.idempotent:
+    if method.has_request_id:
         return GUARDED
-    # A secret of somebody else's must never stand in a URL, which is what NO_SIDE_EFFECTS allows.
-    return ASKS if "token" in method.request.DESCRIPTOR.fields_by_name else READ
+    service, name = method.path[1:].split("/")
+    descriptor = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
+    return BY_LEVEL[descriptor.GetOptions().idempotency_level]
 
 
 def test_every_call_is_repeated_for_a_known_reason() -> None:

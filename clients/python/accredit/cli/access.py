@@ -91,8 +91,8 @@ def grant_access(
     if not answer.changed:
         grant = answer.grant
         note(
-            f"{grant.login} has the role {cell_at(grant, 'role')} already, and the grant was left as "
-            "it is: --role changes it"
+            f"{grant.login} has the role {cell_at(grant, 'role')} already, and the grant was left "
+            "as it is: --role changes it"
         )
 
 

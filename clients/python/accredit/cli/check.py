@@ -62,8 +62,8 @@ def check(
 ) -> int:
     """Ask whether a user may act on an agent. Exit code 0: allowed; 1: denied.
 
-    Without AGENT the default one is meant. An unknown agent or user is denied like any other. To ask
-    about another user takes ADMIN on the agent, or the action authenticate.
+    Without AGENT the default one is meant. An unknown agent or user is denied like any other. To
+    ask about another user takes admin on the agent, or the action authenticate.
     """
     about = optional_user_ref(session, user)
     subject = {"caller": True} if about is None else {"principal": about}

@@ -17,6 +17,7 @@ from accredit.cli import (
     files,
     memory,
     registry,
+    scope,
     sites,
     tokens,
     users,
@@ -148,6 +149,7 @@ for _command in (
     changes.changes,
     whoami.whoami,
     check.check,
+    scope.scope,
     authentication.authenticate,
     completion.completion,
 ):

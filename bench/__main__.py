@@ -98,11 +98,12 @@ def _calls(address: str, metadata: Any) -> Iterator[tuple[str, Callable[[], obje
     tokens = token_pb2_grpc.TokenServiceStub(channel)
     access = access_pb2_grpc.AccessServiceStub(channel)
     one = types_pb2.AgentRef(agent_slug="agent-500")
+    admin = types_pb2.UserRef(user_id=1)
     for start in range(0, _AGENTS, 100):
         agents.BatchCreateAgents(
             agent_pb2.BatchCreateAgentsRequest(
                 requests=[
-                    agent_pb2.CreateAgentRequest(agent_slug=f"agent-{number}", owner_id=1)
+                    agent_pb2.CreateAgentRequest(agent_slug=f"agent-{number}", owner=admin)
                     for number in range(start, start + 100)
                 ]
             ),
@@ -114,10 +115,16 @@ def _calls(address: str, metadata: Any) -> Iterator[tuple[str, Callable[[], obje
     introspect = auth_pb2.AuthenticateRequest(token=secret)
     demand = auth_pb2.Demand(agent=one, minimum_role=types_pb2.ROLE_OPERATOR)
     authorize = auth_pb2.AuthorizeRequest(token=secret, demand=demand)
-    check = access_pb2.AccessCheck(agent=one, principal=types_pb2.PrincipalRef(user_id=1))
+    check = access_pb2.AccessCheck(
+        principal=types_pb2.PrincipalRef(user_id=1), agent=one, minimum_role=types_pb2.ROLE_VIEWER
+    )
     batch = access_pb2.BatchCheckAccessRequest(
         checks=[
-            access_pb2.AccessCheck(agent=types_pb2.AgentRef(agent_slug=f"agent-{number}"))
+            access_pb2.AccessCheck(
+                caller=True,
+                agent=types_pb2.AgentRef(agent_slug=f"agent-{number}"),
+                minimum_role=types_pb2.ROLE_VIEWER,
+            )
             for number in range(100)
         ]
     )
@@ -145,7 +152,7 @@ def _calls(address: str, metadata: Any) -> Iterator[tuple[str, Callable[[], obje
     yield (
         "CreateAgent",
         lambda: agents.CreateAgent(
-            agent_pb2.CreateAgentRequest(agent_slug=f"new-{next(numbers)}", owner_id=1),
+            agent_pb2.CreateAgentRequest(agent_slug=f"new-{next(numbers)}", owner=admin),
             metadata=metadata,
         ),
     )

@@ -103,7 +103,7 @@ def to_paste(address: str, folder: Path) -> Sequence[str]:
     accredit_ = f"{_program('accredit')} --address {address} --token-file {_quoted(token)}"
     grpcurl = _grpcurl()
     call = f'{grpcurl} -plaintext -H "authorization: Bearer $(cat {_quoted(token)})"'
-    demand = '"demand": {"agent": {"agent_slug": "billing-bot"}}'
+    demand = '"demand": {"agent": {"agent_slug": "billing-bot"}, "minimum_role": "ROLE_VIEWER"}'
     question = f"""'{{"token": "'$(cat {_quoted(bob)})'", {demand}}}'"""
     python = (
         "import accredit; "

@@ -35,12 +35,12 @@ def seed(client: accredit.Client, folder: Path) -> None:
         client.agents.create_agent(
             agent_slug=slug,
             agent_name=name,
-            owner_id=users[owner],
+            owner=accredit.user_ref(owner),
             site_scope=sites[site] if site else 0,
             create_if_missing=True,
         )
     for agent, login, role in GRANTS:
-        _grant(client, agent, users[login], role)
+        _grant(client, agent, login, role)
     for login, user_id in users.items():
         _token(client, user_id, folder / f"{login}.token")
 
@@ -59,22 +59,22 @@ def _user(client: accredit.Client, login: str, fields: Mapping[str, Any]) -> int
         return client.users.create_user(login=login, **fields).user.user_id
 
 
-def _grant(client: accredit.Client, agent: str, user_id: int, role: accredit.Role) -> None:
-    ref, principal = accredit.agent_ref(agent), {"user_id": user_id}
-    try:
-        client.access.get_access(agent=ref, principal=principal)
-    except accredit.NotFound:
-        client.access.grant_access(agent=ref, principal=principal, role=role)
+def _grant(client: accredit.Client, agent: str, login: str, role: accredit.Role) -> None:
+    client.access.grant_access(
+        agent=accredit.agent_ref(agent), principal={"login": login}, role=role, only_if_absent=True
+    )
 
 
 def _token(client: accredit.Client, user_id: int, file: Path) -> None:
     """A token of the user in the file, the one that is there if it works."""
     if file.exists():
-        held = client.auth.authenticate(token=file.read_text().strip() or "none")
+        held = client.auth.authenticate(token=file.read_text().strip())
         if held.WhichOneof("outcome") == "principal" and held.principal.user_id == user_id:
             return
         file.unlink()
-    made = client.tokens.create_token(user_id=user_id, full_rights=True, label="example")
+    made = client.tokens.create_token(
+        user=accredit.user_ref(user_id), full_rights=True, label="example"
+    )
     descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w") as written:
         written.write(f"{made.secret}\n")

@@ -86,6 +86,7 @@ class NoteServicer(notes_pb2_grpc.NoteServiceServicer):
             answer = self._scope.resolve_scope(
                 token=accredit.caller().token,
                 agent=accredit.agent_ref(request.agent_slug) if request.agent_slug else None,
+                minimum_role=accredit.Role.VIEWER,
                 site_id=request.site_id,
             )
         if answer.WhichOneof("outcome") != "scope":
@@ -108,7 +109,8 @@ class NoteServicer(notes_pb2_grpc.NoteServiceServicer):
             with _asking(context):
                 answer = self._scope.check_resource(
                     token=accredit.caller().token,
-                    resource={"user_id": note.author_id, "agent_id": note.agent_id},
+                    # Every note is about an agent, so its agent decides, whoever wrote it.
+                    resource={"agent": accredit.agent_ref(note.agent_id)},
                     minimum_role=role,
                     # Where the note was written: an agent may be scoped to a site.
                     site_id=note.site_id,

@@ -32,6 +32,8 @@ CLIENTS = DOCS / "clients.md"
 
 # Functions that refuse with the reason they are given, by the code of `invalid`.
 _AS_INVALID = {"invalid", "clean_slug", "name", "enum_of"}
+# Functions that refuse with the reason they are given, by the code of NotFound.
+_AS_NOT_FOUND = {"require_active"}
 # Functions that tell the reason in an answer, where it makes no status.
 _IN_ANSWERS = {"skipped"}
 
@@ -224,6 +226,7 @@ def _raised() -> dict[str, set[str]]:
     """With which codes each reason is raised, as far as the source says so by itself."""
     codes = {kind.__name__: code.name for kind, code in CODES.items()}
     codes |= dict.fromkeys(_AS_INVALID, "INVALID_ARGUMENT")
+    codes |= dict.fromkeys(_AS_NOT_FOUND, "NOT_FOUND")
     found = defaultdict(set)
     for file in (ROOT / "service/accredit_service").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):

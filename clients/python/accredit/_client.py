@@ -26,9 +26,9 @@ else:
 class Client(Services):
     """A connection to Accredit, safe to share between threads.
 
-    Its attributes are the services: `agents`, `access`, `tokens`, `auth`, `users`,
-    `sites`, `scope` and `changes`; their methods the calls, in Python's spelling. Each
-    takes a request message or the fields of one, and raises AccreditError.
+    Its attributes are the services: `agents`, `access`, `tokens`, `auth`, `users`, `sites`,
+    `scope`, `changes`, `directories` and `registry`; their methods the calls, in Python's
+    spelling. Each takes a request message or the fields of one, and raises AccreditError.
 
         client.agents.get_agent(agent={"agent_slug": "billing"})
         client.agents.get_agent(GetAgentRequest(agent=agent_ref("billing")), timeout=2)
@@ -38,9 +38,10 @@ class Client(Services):
 
         for agent in client.agents.iterate_agents(page_size=20): ...
 
-    Every call has a deadline. Calls that the contract declares free of side effects are
-    repeated while the server is unavailable, and so are those whose request can carry a
-    request_id: the client fills it in, and a repeat has one effect.
+    Every call has a deadline. Calls that the contract declares idempotent or free of side
+    effects are repeated while the server is unavailable, and so are those whose request can
+    carry a request_id: the client fills it in, and a repeat has one effect. Streams are not
+    repeated.
     """
 
     def __init__(

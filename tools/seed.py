@@ -61,7 +61,10 @@ def _user(client: accredit.Client, login: str, fields: Mapping[str, Any]) -> int
 
 def _grant(client: accredit.Client, agent: str, login: str, role: accredit.Role) -> None:
     client.access.grant_access(
-        agent=accredit.agent_ref(agent), principal={"login": login}, role=role, only_if_absent=True
+        agent=accredit.agent_ref(agent),
+        principal=accredit.principal_ref(login),
+        role=role,
+        only_if_absent=True,
     )
 
 

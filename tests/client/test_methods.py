@@ -97,6 +97,8 @@ def test_references_take_an_id_or_a_name() -> None:
     assert accredit.agent_ref("billing") == types_pb2.AgentRef(agent_slug="billing")
     assert accredit.user_ref(7) == types_pb2.UserRef(user_id=7)
     assert accredit.user_ref("ada") == types_pb2.UserRef(login="ada")
+    assert accredit.principal_ref(7) == types_pb2.PrincipalRef(user_id=7)
+    assert accredit.principal_ref("ada") == types_pb2.PrincipalRef(login="ada")
     assert accredit.site_ref(7) == types_pb2.SiteRef(site_id=7)
     assert accredit.site_ref("main") == types_pb2.SiteRef(site_slug="main")
 

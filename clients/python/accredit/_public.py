@@ -24,7 +24,7 @@ from accredit._errors import (
     Unknown,
 )
 from accredit._guard import Guard
-from accredit._refs import Role, agent_ref, site_ref, user_ref
+from accredit._refs import Role, agent_ref, principal_ref, site_ref, user_ref
 from accredit._retries import Retries
 from accredit._rules import Rule, authenticated, open_to_all, require
 
@@ -59,6 +59,7 @@ __all__ = [
     "caller",
     "open_to_all",
     "principal",
+    "principal_ref",
     "require",
     "site_ref",
     "user_ref",

@@ -34,6 +34,13 @@ def user_ref(user: int | str) -> types_pb2.UserRef:
     return types_pb2.UserRef(user_id=user)
 
 
+def principal_ref(user: int | str) -> types_pb2.PrincipalRef:
+    """Name whom access is granted to: a user, by their id (a number) or their login (text)."""
+    if isinstance(user, str):
+        return types_pb2.PrincipalRef(login=user)
+    return types_pb2.PrincipalRef(user_id=user)
+
+
 def site_ref(site: int | str) -> types_pb2.SiteRef:
     """Name a site by its id (a number) or its slug (text)."""
     if isinstance(site, str):

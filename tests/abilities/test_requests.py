@@ -102,7 +102,8 @@ def test_a_request_id_is_the_callers_and_the_calls_and_lasts(scene: Scene) -> No
 def test_a_call_that_was_refused_may_be_made_again_under_its_id(scene: Scene) -> None:
     id_, slug = str(uuid.uuid4()), scene.registry.name("later")
     taken = scene.registry.agent(scene.owner, slug)
-    wish: dict[str, Any] = {"agent_slug": slug, "owner": {"user_id": scene.owner.user_id}, "request_id": id_}
+    owner = {"user_id": scene.owner.user_id}
+    wish: dict[str, Any] = {"agent_slug": slug, "owner": owner, "request_id": id_}
     refusal = scene.administrator.refused("AgentService/CreateAgent", **wish)
     assert refusal.what == "ALREADY_EXISTS AGENT_SLUG_CONFLICT"
     scene.owner.call("AgentService/DeleteAgent", agent={"agent_id": taken.agent_id})
@@ -198,6 +199,7 @@ def test_of_two_who_saw_the_same_state_one_changes_it(scene: Scene) -> None:
         "AccessService/GrantAccess",
         **scene.agent,
         principal={"user_id": scene.member.user_id},
+        role="ROLE_VIEWER",
         etag='"1"',
     )
     assert missing.what == "ABORTED ETAG_MISMATCH"

@@ -43,7 +43,7 @@ class Scene:
                 "SiteService/GetSite",
             ):
                 admin.call(method, **BASELINES[method](self))
-            admin.call("TokenService/ListTokens", user_id=self.member.user_id)
+            admin.call("TokenService/ListTokens", user={"user_id": self.member.user_id})
             held = admin.call("AuthService/Authenticate", token=self.agent_token.token)
         except RefusedError:
             self._make()
@@ -141,7 +141,9 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
         "request_id": _request_id(),
     },
     "AgentService/BatchCreateAgents": lambda s: {
-        "requests": [{"agent_slug": s.registry.name("made"), "owner": {"user_id": s.member.user_id}}]
+        "requests": [
+            {"agent_slug": s.registry.name("made"), "owner": {"user_id": s.member.user_id}}
+        ]
     },
     "AgentService/GetAgent": lambda s: {"agent": _ref(s)},
     "AgentService/BatchGetAgents": lambda s: {"agents": [_ref(s)]},

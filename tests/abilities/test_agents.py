@@ -167,8 +167,8 @@ def test_the_checks_of_a_creation_come_in_their_order(strict_registry: Registry)
         (newcomer, {"agent_slug": reserved}, "SLUG_RESERVED"),
         (newcomer, {"agent_slug": taken}, "AGENT_SLUG_CONFLICT"),
     ]
-    for caller, fields, reason in cases:
-        assert caller.refused("AgentService/CreateAgent", **fields).reason == reason, fields
+    for caller, fields, why in cases:
+        assert caller.refused("AgentService/CreateAgent", **fields).reason == why, fields
 
 
 def test_a_member_may_own_as_many_agents_as_the_limit_says(strict_registry: Registry) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.abilities.asking import (
     authenticate,
@@ -182,6 +183,30 @@ def test_a_ceiling_bounds_the_role(registry: Registry, ceiling: str | None, mini
         # Bound to its agent, unless it acts as the owner.
         elsewhere = authorize(registry, token.token, other, minimum)
         assert elsewhere == (expected if "act_as_owner" in fields else "ROLE_INSUFFICIENT")
+
+
+def test_a_stored_ceiling_without_a_role_is_one_of_viewer(registry: Registry) -> None:
+    owner = registry.user()
+    agent_id = _agent(registry, owner)
+    ceiling = {"max_role": "ROLE_ADMIN", "capabilities": ["chat"]}
+    tokens = [
+        registry.agent_token(owner, agent_id, ceiling=ceiling),
+        registry.agent_token(owner, agent_id, ceiling=ceiling, act_as_owner=True),
+        registry.user_token(owner, ceiling=ceiling),
+    ]
+    for token in tokens:
+        assert authorize(registry, token.token, agent_id, "ADMIN") == "ALLOWED"
+        with registry.app.store.write() as tx:
+            stored = text("UPDATE tokens SET ceiling = :ceiling WHERE token_id = :token_id")
+            values = {"ceiling": '{"capabilities":["chat"]}', "token_id": token.token_id}
+            tx.connection.execute(stored, values)
+        assert _ask(registry, token).principal.max_role == 1
+        assert authorize(registry, token.token, agent_id) == "ALLOWED"
+        assert authorize(registry, token.token, agent_id, "OPERATOR") == "ROLE_INSUFFICIENT"
+    # Full rights reach ADMIN on the agent's own: a ceiling never adds a right.
+    full = registry.agent_token(owner, agent_id)
+    assert _ask(registry, full).principal.max_role == 3
+    assert authorize(registry, full.token, agent_id, "ADMIN") == "ALLOWED"
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_token_is_a_users_by_id_or_by_login(registry: Registry) -> None:
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        pytest.param({"full_rights": False}, "rights", id="neither a ceiling nor full rights"),
+        pytest.param({"full_rights": False}, "full_rights", id="rights that are not full"),
         pytest.param({"label": "x" * 201}, "label", id="a long label"),
         pytest.param({"label": "a\0b"}, "label", id="NUL in a label"),
         pytest.param({"ceiling": {"max_role": 9}}, "ceiling.max_role", id="no such role"),

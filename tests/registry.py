@@ -233,7 +233,7 @@ class Registry:
         return answer.agent
 
     def user_token(self, user: Person, **fields: Any) -> Person:
-        """Another token of a user's, minted by themselves; full rights unless a ceiling is given."""
+        """Another token of a user, minted by themselves; full rights unless a ceiling is given."""
         if "ceiling" not in fields:
             fields["full_rights"] = True
         minted = user.call("TokenService/CreateToken", **user.ref, **fields)

@@ -157,8 +157,8 @@ def test_a_token_that_an_administrator_minted_falls_with_their_role(registry: Re
         "TokenService/CreateToken", user={"user_id": user.user_id}, full_rights=True
     )
     _set(registry, minter, role="USER_ROLE_MEMBER")
-    for text in (for_agent.token, for_user.secret):
-        assert authenticate(registry, text) == "MINTER_WITHOUT_RIGHTS"
+    for secret in (for_agent.token, for_user.secret):
+        assert authenticate(registry, secret) == "MINTER_WITHOUT_RIGHTS"
     # A grant gives the first one its minter's role back, and no more than that.
     registry.grant(agent_id, minter, "OPERATOR")
     assert authorize(registry, for_agent.token, agent_id, "OPERATOR") == "ALLOWED"

@@ -1,4 +1,4 @@
-"""An owner who is no administrator shares an agent: by login, and without learning anything else."""
+"""An owner who is no administrator shares an agent by login, and learns nothing else by that."""
 
 from collections.abc import Callable
 from typing import Any

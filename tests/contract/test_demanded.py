@@ -15,12 +15,12 @@ from tests.contract.conftest import World
 from tests.contract.demanded import (
     COMMENTS,
     Lacking,
-    ways,
     copy_of,
     follow,
     is_required,
     lacking,
     path_of,
+    ways,
 )
 from tests.registry import RefusedError
 

@@ -7,7 +7,7 @@ be moved, so that expiry is tested without waiting.
 import itertools
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -111,6 +111,11 @@ class Person:
     user_id: int = 0
     agent_id: int = 0
     login: str = ""
+
+    @property
+    def ref(self) -> dict[str, Any]:
+        """The field that names this user in a request."""
+        return {"user": {"user_id": self.user_id}}
 
     def call(self, method: str, /, _metadata: Sequence[tuple[str, str]] = (), **fields: Any) -> Any:
         """Call "AgentService/GetAgent" with these fields. Raises RefusedError."""
@@ -226,6 +231,13 @@ class Registry:
             "AgentService/CreateAgent", agent_slug=slug, owner={"user_id": owner.user_id}, **fields
         )
         return answer.agent
+
+    def user_token(self, user: Person, **fields: Any) -> Person:
+        """Another token of a user, minted by themselves; full rights unless a ceiling is given."""
+        if "ceiling" not in fields:
+            fields["full_rights"] = True
+        minted = user.call("TokenService/CreateToken", **user.ref, **fields)
+        return replace(user, token=minted.secret, token_id=minted.token.token_id)
 
     def agent_token(self, minter: Person, agent_id: int, **fields: Any) -> Person:
         """An agent's token as somebody who calls; full rights unless a ceiling is given."""

@@ -129,12 +129,14 @@ class CeilingJson(TypeDecorator[Ceiling]):
         )
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Ceiling | None:
-        """The ceiling."""
+        """The ceiling; where no role is stored, the lowest: it never adds a right."""
         if value is None:
             return None
         stored = json.loads(value)
+        max_role = stored.get("max_role")
         return Ceiling(
-            max_role=Role[stored["max_role"].upper()], capabilities=tuple(stored["capabilities"])
+            max_role=Role[max_role.upper()] if max_role else Role.VIEWER,
+            capabilities=tuple(stored.get("capabilities") or ()),
         )
 
 

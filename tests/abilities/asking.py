@@ -1,6 +1,9 @@
 """The questions that most tests end with, each answered by one word or a list of ids."""
 
+from datetime import UTC, datetime
 from typing import Any
+
+from google.rpc.error_details_pb2 import ErrorInfo
 
 from accredit.v1 import types_pb2
 from tests.registry import Person, Registry
@@ -16,6 +19,36 @@ def outcome(answer: Any) -> str:
 def decision(value: int) -> str:
     """A decision's name without its prefix."""
     return types_pb2.Decision.Name(value).removeprefix("DECISION_")  # type: ignore[arg-type]
+
+
+def reason(error: Any) -> str:
+    """Why one item of a batch failed, as its ErrorInfo says."""
+    info = ErrorInfo()
+    assert any(detail.Unpack(info) for detail in error.details)
+    return info.reason
+
+
+def rests_on(basis: Any) -> dict[str, list[str]]:
+    """What an answer rests on: the ids by the kind of subject, such as {"AGENT": ["3"]}."""
+    found: dict[str, list[str]] = {}
+    for one in basis.depends_on:
+        kind = types_pb2.SubjectKind.Name(one.kind).removeprefix("SUBJECT_KIND_")
+        found.setdefault(kind, []).append(one.subject_id)
+    return found
+
+
+def end_of(basis: Any) -> datetime | None:
+    """Until when an answer holds, None for as long as nothing changes."""
+    if not basis.HasField("valid_until"):
+        return None
+    moment: datetime = basis.valid_until.ToDatetime(tzinfo=UTC)
+    return moment
+
+
+def about_agent(agent_id: int) -> dict[str, Any]:
+    """The filter of a list of changes that leaves those of one agent."""
+    subject = {"kind": "SUBJECT_KIND_AGENT", "subject_id": str(agent_id)}
+    return {"filter": {"subjects": [subject]}}
 
 
 def authenticate(registry: Registry, token: str) -> str:

@@ -19,16 +19,17 @@ def _who(person: Person) -> dict[str, int]:
     return {"user_id": person.user_id}
 
 
+def _wish(agent: Any, to: Person, **fields: Any) -> dict[str, Any]:
+    """A grant, of VIEWER unless it says otherwise."""
+    return {"agent": _ref(agent), "principal": _who(to), "role": "ROLE_VIEWER", **fields}
+
+
 def _grant(caller: Person, agent: Any, to: Person, **fields: Any) -> Any:
-    return caller.call(
-        "AccessService/GrantAccess", agent=_ref(agent), principal=_who(to), **fields
-    ).grant
+    return caller.call("AccessService/GrantAccess", **_wish(agent, to, **fields)).grant
 
 
 def _grant_refused(caller: Person, agent: Any, to: Person, **fields: Any) -> str:
-    return caller.refused(
-        "AccessService/GrantAccess", agent=_ref(agent), principal=_who(to), **fields
-    ).what
+    return caller.refused("AccessService/GrantAccess", **_wish(agent, to, **fields)).what
 
 
 def _revoke_refused(caller: Person, agent: Any, of: Person) -> str:
@@ -67,18 +68,74 @@ def test_a_second_grant_replaces_the_first_and_keeps_its_grant_time(registry: Re
     assert [one.principal.user_id for one in listed] == [owner.user_id, user.user_id]
 
 
-def test_a_role_that_is_not_stated_is_viewer_and_one_that_does_not_exist_is_refused(
-    registry: Registry,
+@pytest.mark.parametrize("role", [0, 7], ids=["not stated", "nobody knows"])
+def test_a_grant_without_a_role_is_refused_and_lowers_nothing(
+    registry: Registry, role: int
 ) -> None:
     owner, user = registry.user(), registry.user()
     agent = registry.agent(owner)
-    refusal = owner.refused(
-        "AccessService/GrantAccess", agent=_ref(agent), principal=_who(user), role=7
-    )
+    held = _grant(owner, agent, user, role="ROLE_OPERATOR", expire_time=_in(registry, 1))
+    for more in ({}, {"only_if_absent": True}):
+        wish = _wish(agent, user, role=role, **more)
+        refusal = owner.refused("AccessService/GrantAccess", **wish)
+        assert refusal.what == "INVALID_ARGUMENT FIELD_INVALID"
+        assert refusal.fields == ["role"]
+    ask: dict[str, Any] = {"agent": _ref(agent), "principal": _who(user)}
+    assert owner.call("AccessService/GetAccess", **ask).grant == held
+
+
+def test_only_if_absent_leaves_a_grant_that_counts_alone(registry: Registry) -> None:
+    owner, user = registry.user(), registry.user()
+    agent = registry.agent(owner)
+
+    def first(caller: Person = owner, to: Person = user, **fields: Any) -> Any:
+        wish = _wish(agent, to, only_if_absent=True, **fields)
+        return caller.call("AccessService/GrantAccess", **wish)
+
+    made = first(role="ROLE_OPERATOR", expire_time=_in(registry, 1))
+    assert made.changed
+    head = _revision(registry)
+    for role in ROLES:
+        again = first(role=f"ROLE_{role}")
+        assert (again.grant, again.changed) == (made.grant, False)
+    # Nor is the owner's, whom nobody lowers.
+    assert not first(to=owner).changed
+    assert _revision(registry) == head
+    assert check(registry, user, agent.agent_id, "OPERATOR") == "ALLOWED"
+    # One that has ended is as good as none.
+    registry.clock.advance(hours=1)
+    renewed = first()
+    assert (renewed.grant.role, renewed.changed) == (1, True)
+    assert not renewed.grant.HasField("expire_time")
+    assert check(registry, user, agent.agent_id) == "ALLOWED"
+    # Without it a grant is changed, and says so.
+    assert owner.call("AccessService/GrantAccess", **_wish(agent, user, role="ROLE_ADMIN")).changed
+
+
+def test_only_if_absent_excludes_an_etag(registry: Registry) -> None:
+    owner, user = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    etag = _grant(owner, agent, user).etag
+    wish = _wish(agent, user, only_if_absent=True, etag=etag)
+    refusal = owner.refused("AccessService/GrantAccess", **wish)
     assert refusal.what == "INVALID_ARGUMENT FIELD_INVALID"
-    assert refusal.fields == ["role"]
-    assert check(registry, user, agent.agent_id) == "ROLE_INSUFFICIENT"
-    assert _grant(owner, agent, user).role == 1
+    assert refusal.fields == ["only_if_absent"]
+
+
+def test_a_grant_that_was_revoked_and_given_anew_is_another_one(registry: Registry) -> None:
+    owner, user = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    first = _grant(owner, agent, user)
+    stale: dict[str, Any] = {"agent": _ref(agent), "principal": _who(user), "etag": first.etag}
+    owner.call("AccessService/RevokeAccess", **stale)
+    registry.clock.advance(seconds=1)
+    second = _grant(owner, agent, user)
+
+    assert first.etag != second.etag
+    for method, fields in (("RevokeAccess", stale), ("GrantAccess", {**stale, "role": 3})):
+        refusal = owner.refused(f"AccessService/{method}", **fields)
+        assert refusal.what == "ABORTED ETAG_MISMATCH"
+    owner.call("AccessService/RevokeAccess", **{**stale, "etag": second.etag})
 
 
 def test_what_a_grant_names_must_exist(registry: Registry) -> None:
@@ -86,11 +143,10 @@ def test_what_a_grant_names_must_exist(registry: Registry) -> None:
     agent = registry.agent(owner)
     nobody = Person(registry, "", user_id=2**62)
     assert _grant_refused(owner, agent, nobody) == "NOT_FOUND USER_NOT_FOUND"
-    assert _revoke_refused(owner, agent, nobody) == "NOT_FOUND REVOKE_FAILED"
+    assert _revoke_refused(owner, agent, nobody) == "NOT_FOUND USER_NOT_FOUND"
     assert _grant_refused(owner, agent, Person(registry, "")) == "INVALID_ARGUMENT FIELD_INVALID"
-    unknown = registry.admin.refused(
-        "AccessService/GrantAccess", agent={"agent_id": 2**62}, principal=_who(owner)
-    )
+    wish = {**_wish(agent, owner), "agent": {"agent_id": 2**62}}
+    unknown = registry.admin.refused("AccessService/GrantAccess", **wish)
     assert unknown.what == "NOT_FOUND AGENT_NOT_FOUND"
 
 
@@ -264,6 +320,8 @@ def test_the_grants_on_an_agent_are_listed_oldest_first_with_names(registry: Reg
     ]
     # Where somebody is reached is for those who manage users.
     assert [(one.display_name, one.email) for one in grants[1:]] == [("Early", ""), ("Late", "")]
+    # By which they are revoked is for everybody who lists them.
+    assert [one.login for one in grants] == [owner.login, early.login, late.login]
     managed = registry.admin.call("AccessService/ListAgentAccess", agent=_ref(agent))
     assert managed.grants[2].email == "late@example.org"
 
@@ -279,14 +337,19 @@ def test_a_users_grants_are_listed_by_agent_and_by_least_role(registry: Registry
         answer = caller.call("AccessService/ListUserAccess", **query)
         return [one.agent_id for one in answer.grants]
 
-    assert listed(user) == listed(registry.admin, user_id=user.user_id) == ids
+    assert listed(user) == listed(registry.admin, user={"user_id": user.user_id}) == ids
     assert listed(user, minimum_role="ROLE_VIEWER") == ids
     assert listed(user, minimum_role="ROLE_OPERATOR") == ids[1:]
     assert listed(user, minimum_role="ROLE_ADMIN") == ids[2:]
-    foreign = owner.refused("AccessService/ListUserAccess", user_id=user.user_id)
+    foreign = owner.refused("AccessService/ListUserAccess", user={"user_id": user.user_id})
     assert foreign.what == "PERMISSION_DENIED ACTION_MISSING"
     unknown = user.refused("AccessService/ListUserAccess", minimum_role=9)
     assert unknown.fields == ["minimum_role"]
+
+
+def _revision(registry: Registry) -> int:
+    with registry.app.store.read() as tx:
+        return tx.head().revision
 
 
 def _in(registry: Registry, hours: float) -> Any:

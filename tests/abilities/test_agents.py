@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.rpc.code_pb2 import Code
 
 from accredit_service.abilities.app import Limits
-from tests.abilities.asking import authenticate, check, works
+from tests.abilities.asking import about_agent, authenticate, check, reason, works
 from tests.registry import Person, Registry, running_registry
 
 ACTIVE, INACTIVE, ARCHIVED = (f"AGENT_STATUS_{one}" for one in ("ACTIVE", "INACTIVE", "ARCHIVED"))
@@ -102,20 +103,49 @@ def test_an_administrator_must_name_an_owner_who_exists_and_is_active(registry: 
         return registry.admin.refused("AgentService/CreateAgent", agent_slug="x", **fields).what
 
     assert refused() == "INVALID_ARGUMENT INVALID_AGENT_OWNER"
-    assert refused(owner_id=2**62) == "NOT_FOUND AGENT_OWNER_NOT_FOUND"
+    assert refused(owner={"user_id": 2**62}) == "NOT_FOUND AGENT_OWNER_NOT_FOUND"
     assert refused(owner={"user_id": gone.user_id}) == "NOT_FOUND AGENT_OWNER_NOT_FOUND"
-    assert refused(owner_id=-1) == "INVALID_ARGUMENT FIELD_INVALID"
+    assert refused(owner={"login": "nobody"}) == "NOT_FOUND AGENT_OWNER_NOT_FOUND"
+    for nobody in ({"user_id": -1}, {"user_id": 0}, {"login": ""}, {}):
+        assert refused(owner=nobody) == "INVALID_ARGUMENT FIELD_INVALID"
+    named = registry.user()
+    made = registry.admin.call(
+        "AgentService/CreateAgent",
+        agent_slug=registry.name("by-login"),
+        owner={"login": named.login},
+    )
+    assert made.agent.owner_id == named.user_id
 
 
-def test_whoever_does_not_manage_agents_becomes_the_owner_whomever_they_name(
+def test_whoever_does_not_manage_agents_becomes_the_owner_and_names_nobody_else(
     registry: Registry,
 ) -> None:
     member, other = registry.user(), registry.user()
-    for named in (0, other.user_id, registry.admin.user_id, 2**62):
-        made = member.call(
-            "AgentService/CreateAgent", agent_slug=registry.name("mine"), owner={"user_id": named}
-        )
+
+    def wish(**owner: Any) -> dict[str, Any]:
+        fields = {"agent_slug": registry.name("mine")}
+        return {**fields, "owner": owner} if owner else fields
+
+    for named in ({}, {"user_id": member.user_id}, {"login": member.login}):
+        made = member.call("AgentService/CreateAgent", **wish(**named))
         assert made.agent.owner_id == member.user_id
+    # Whoever it is, and whether there is such a user or not.
+    others: list[dict[str, Any]] = [
+        {"user_id": other.user_id},
+        {"login": other.login},
+        {"user_id": registry.admin.user_id},
+        {"user_id": 2**62},
+        {"login": "nobody"},
+    ]
+    words = set()
+    for named in others:
+        fields = wish(**named)
+        single = member.refused("AgentService/CreateAgent", **fields)
+        assert single.what == "PERMISSION_DENIED ACTION_MISSING"
+        batch = member.call("AgentService/BatchCreateAgents", requests=[fields])
+        assert reason(batch.results[0].error) == "ACTION_MISSING"
+        words |= {single.message, batch.results[0].error.message}
+    assert len(words) == 1
 
 
 def test_the_checks_of_a_creation_come_in_their_order(strict_registry: Registry) -> None:
@@ -127,17 +157,18 @@ def test_the_checks_of_a_creation_come_in_their_order(strict_registry: Registry)
     newcomer = registry.user()
     cases: list[tuple[Person, dict[str, Any], str]] = [
         (registry.user("SERVICE"), {"agent_slug": ""}, "ACTION_MISSING"),
-        (registry.admin, {"agent_slug": "", "owner": {"user_id": 0}}, "INVALID_AGENT_SLUG"),
+        (registry.admin, {"agent_slug": ""}, "INVALID_AGENT_SLUG"),
         (full, {"agent_slug": "!"}, "INVALID_AGENT_SLUG"),
-        (registry.admin, {"agent_slug": taken, "owner": {"user_id": 0}}, "INVALID_AGENT_OWNER"),
+        (registry.admin, {"agent_slug": taken}, "INVALID_AGENT_OWNER"),
         (registry.admin, {"agent_slug": taken, "owner": {"user_id": 999}}, "AGENT_OWNER_NOT_FOUND"),
+        (full, {"agent_slug": taken, "owner": {"user_id": 999}}, "ACTION_MISSING"),
         (full, {"agent_slug": taken, "site_scope": 999}, "AGENT_LIMIT_REACHED"),
         (newcomer, {"agent_slug": taken, "site_scope": 999}, "SITE_NOT_FOUND"),
         (newcomer, {"agent_slug": reserved}, "SLUG_RESERVED"),
         (newcomer, {"agent_slug": taken}, "AGENT_SLUG_CONFLICT"),
     ]
-    for caller, fields, reason in cases:
-        assert caller.refused("AgentService/CreateAgent", **fields).reason == reason, fields
+    for caller, fields, why in cases:
+        assert caller.refused("AgentService/CreateAgent", **fields).reason == why, fields
 
 
 def test_a_member_may_own_as_many_agents_as_the_limit_says(strict_registry: Registry) -> None:
@@ -179,10 +210,15 @@ def test_a_taken_slug_is_a_conflict_unless_it_is_asked_for_if_missing(registry: 
     assert refusal.what == "ALREADY_EXISTS AGENT_SLUG_CONFLICT"
 
     # Whoever owns it, and even if an administrator names no owner or another one.
-    for caller, named in ((owner, 0), (viewer, 0), (registry.admin, 0), (registry.admin, 1)):
-        found = caller.call(
-            "AgentService/CreateAgent", **wish, owner={"user_id": named}, create_if_missing=True
-        )
+    other = {"owner": {"user_id": registry.admin.user_id}}
+    calls: list[tuple[Person, dict[str, Any]]] = [
+        (owner, {}),
+        (viewer, {}),
+        (registry.admin, {}),
+        (registry.admin, other),
+    ]
+    for caller, named in calls:
+        found = caller.call("AgentService/CreateAgent", **wish, **named, create_if_missing=True)
         assert not found.created
         assert found.agent == agent
 
@@ -223,16 +259,20 @@ def test_a_config_is_stored_as_it_is(registry: Registry, config: dict[str, Any])
     request = registry.request_of("AgentService/CreateAgent")(config=config)
     assert agent.config == read.agent.config == request.config
     # The log wraps it once more; what it answers must still be readable.
-    logged = registry.admin.call("ChangeService/ListChanges", agent_id=agent.agent_id)
+    logged = registry.admin.call("ChangeService/ListChanges", **about_agent(agent.agent_id))
     assert logged.changes[0].after["config"] == request.config
 
 
 def test_the_deepest_config_of_a_batch_can_be_read_in_the_log(registry: Registry) -> None:
-    wanted = [{"agent_slug": registry.name("deep"), "config": _nested(24), "owner": {"user_id": 1}}]
+    owner = {"user_id": registry.admin.user_id}
+    wanted = [{"agent_slug": registry.name("deep"), "config": _nested(24), "owner": owner}]
     made = registry.admin.call("AgentService/BatchCreateAgents", requests=wanted)
     agent_id = made.results[0].agent.agent_id
-    logged = registry.admin.call("ChangeService/ListChanges", agent_id=agent_id).changes[0]
-    assert logged.after["agents"][0]["config"] == made.results[0].agent.config
+    logged = registry.admin.call("ChangeService/ListChanges", **about_agent(agent_id)).changes[0]
+    kept = registry.admin.call("AgentService/GetAgent", agent={"agent_id": agent_id}).agent
+    assert logged.after["agents"][0]["config"] == kept.config
+    # The reply leaves it out: a hundred of the largest are more than one holds.
+    assert not made.results[0].agent.HasField("config")
 
 
 @pytest.mark.parametrize(
@@ -270,26 +310,47 @@ def test_a_batch_has_an_outcome_for_each_item_in_their_order(registry: Registry)
     answer = member.call(
         "AgentService/BatchCreateAgents",
         requests=[
-            {"agent_slug": new, "owner": {"user_id": other.user_id}},
+            {"agent_slug": new, "owner": {"login": member.login}},
             {"agent_slug": "!"},
             {"agent_slug": mine.agent_slug, "agent_name": "ignored"},
             {"agent_slug": theirs.agent_slug},
             {"agent_slug": registry.name("b"), "site_scope": 2**62},
             {"agent_slug": newer, "agent_name": "Newer"},
             {"agent_slug": new.upper()},
+            {"agent_slug": registry.name("b"), "owner": {"user_id": other.user_id}},
         ],
     )
-    made, empty, found, hidden, placeless, last, again = answer.results
+    made, empty, found, hidden, placeless, last, again, foreign = answer.results
     assert (made.created, found.created, last.created, again.created) == (True, False, True, False)
     assert made.agent.owner_id == member.user_id
+    mine.ClearField("config")
     assert found.agent == mine
     assert again.agent == made.agent
     assert last.agent.agent_name == "Newer"
-    assert [one.failure.reason for one in (empty, hidden, placeless)] == [
+    assert [reason(one.error) for one in (empty, hidden, placeless, foreign)] == [
         "INVALID_AGENT_SLUG",
         "AGENT_SLUG_CONFLICT",
         "SITE_NOT_FOUND",
+        "ACTION_MISSING",
     ]
+
+
+def test_an_item_that_fails_ends_with_the_error_that_its_own_call_would_have(
+    registry: Registry,
+) -> None:
+    member, other = registry.user(), registry.user()
+    items: list[dict[str, Any]] = [
+        {"agent_slug": "?"},
+        {"agent_slug": registry.agent(other).agent_slug},
+        {"agent_slug": registry.name("b"), "site_scope": 2**62},
+        {"agent_slug": registry.name("b"), "agent_name": "n" * 201},
+    ]
+    results = member.call("AgentService/BatchCreateAgents", requests=items).results
+    for item, result in zip(items, results, strict=True):
+        single = member.refused("AgentService/CreateAgent", **item)
+        assert Code.Name(result.error.code) == single.code.name
+        assert reason(result.error) == single.reason
+        assert result.error.message == single.message
 
 
 def test_the_limit_counts_inside_of_a_batch(strict_registry: Registry) -> None:
@@ -298,7 +359,7 @@ def test_the_limit_counts_inside_of_a_batch(strict_registry: Registry) -> None:
         "AgentService/BatchCreateAgents", requests=[{"agent_slug": one} for one in ("a", "b", "a")]
     )
     assert [one.created for one in answer.results] == [True, False, False]
-    assert answer.results[1].failure.reason == "AGENT_LIMIT_REACHED"
+    assert reason(answer.results[1].error) == "AGENT_LIMIT_REACHED"
     assert answer.results[2].agent == answer.results[0].agent
 
 
@@ -317,8 +378,12 @@ def test_the_limit_counts_inside_of_a_batch(strict_registry: Registry) -> None:
             id="request_id is the batch's",
         ),
         pytest.param(
-            [{"agent_slug": "a", "owner_id": -1}], "requests[0].owner_id", id="a negative id"
+            [{"agent_slug": "a", "owner": {"user_id": -1}}],
+            "requests[0].owner.user_id",
+            id="a negative id",
         ),
+        pytest.param([{"agent_slug": "a", "owner": {}}], "requests[0].owner", id="nobody is named"),
+        pytest.param([], "requests", id="none at all"),
     ],
 )
 def test_a_batch_that_breaks_its_rules_is_refused_whole(

@@ -4,8 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from tests.abilities.asking import authenticate, authorize, decision, outcome
+from tests.abilities.asking import (
+    authenticate,
+    authorize,
+    decision,
+    end_of,
+    outcome,
+    rests_on,
+)
 from tests.registry import Person, Registry
 
 
@@ -52,32 +60,6 @@ def test_the_principal_says_who_presents_a_token_and_what_it_is_good_for(
     high = _ask(registry, as_owner).principal
     assert (high.kind, high.max_role, high.full_rights) == (3, 3, True)
     assert list(high.capabilities) == list(user.capabilities)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param("x", id="anything"),
-        pytest.param("acr_", id="a prefix"),
-        pytest.param("datamachine_bot_" + "0" * 64, id="an older form that nobody holds"),
-        pytest.param("acr_" + "0" * 16 + "_" + "0" * 49, id="a wrong checksum"),
-        pytest.param("Bearer x", id="with its scheme"),
-        pytest.param("ünï\0\n", id="odd characters"),
-        pytest.param("x" * 4096, id="as long as it may be"),
-    ],
-)
-def test_what_is_no_token_is_a_denial_and_not_an_error(registry: Registry, text: str) -> None:
-    assert authenticate(registry, text) == "TOKEN_INVALID"
-    assert authorize(registry, text, 1) == "TOKEN_INVALID"
-
-
-@pytest.mark.parametrize("text", ["", "x" * 4097], ids=["empty", "too long"])
-def test_a_question_without_a_token_or_with_a_huge_one_is_refused(
-    registry: Registry, text: str
-) -> None:
-    for method in ("Authenticate", "Authorize", "BatchAuthorize"):
-        refusal = registry.admin.refused(f"AuthService/{method}", token=text)
-        assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["token"])
 
 
 def test_unknown_expired_and_revoked_tokens_are_one_answer(registry: Registry) -> None:
@@ -171,10 +153,12 @@ def test_a_token_that_an_administrator_minted_falls_with_their_role(registry: Re
     minter, user = registry.user("ADMINISTRATOR"), registry.user()
     agent_id = _agent(registry, user)
     for_agent = registry.agent_token(minter, agent_id)
-    for_user = minter.call("TokenService/CreateToken", user_id=user.user_id, full_rights=True)
+    for_user = minter.call(
+        "TokenService/CreateToken", user={"user_id": user.user_id}, full_rights=True
+    )
     _set(registry, minter, role="USER_ROLE_MEMBER")
-    for text in (for_agent.token, for_user.secret):
-        assert authenticate(registry, text) == "MINTER_WITHOUT_RIGHTS"
+    for secret in (for_agent.token, for_user.secret):
+        assert authenticate(registry, secret) == "MINTER_WITHOUT_RIGHTS"
     # A grant gives the first one its minter's role back, and no more than that.
     registry.grant(agent_id, minter, "OPERATOR")
     assert authorize(registry, for_agent.token, agent_id, "OPERATOR") == "ALLOWED"
@@ -201,6 +185,30 @@ def test_a_ceiling_bounds_the_role(registry: Registry, ceiling: str | None, mini
         assert elsewhere == (expected if "act_as_owner" in fields else "ROLE_INSUFFICIENT")
 
 
+def test_a_stored_ceiling_without_a_role_is_one_of_viewer(registry: Registry) -> None:
+    owner = registry.user()
+    agent_id = _agent(registry, owner)
+    ceiling = {"max_role": "ROLE_ADMIN", "capabilities": ["chat"]}
+    tokens = [
+        registry.agent_token(owner, agent_id, ceiling=ceiling),
+        registry.agent_token(owner, agent_id, ceiling=ceiling, act_as_owner=True),
+        registry.user_token(owner, ceiling=ceiling),
+    ]
+    for token in tokens:
+        assert authorize(registry, token.token, agent_id, "ADMIN") == "ALLOWED"
+        with registry.app.store.write() as tx:
+            stored = text("UPDATE tokens SET ceiling = :ceiling WHERE token_id = :token_id")
+            values = {"ceiling": '{"capabilities":["chat"]}', "token_id": token.token_id}
+            tx.connection.execute(stored, values)
+        assert _ask(registry, token).principal.max_role == 1
+        assert authorize(registry, token.token, agent_id) == "ALLOWED"
+        assert authorize(registry, token.token, agent_id, "OPERATOR") == "ROLE_INSUFFICIENT"
+    # Full rights reach ADMIN on the agent's own: a ceiling never adds a right.
+    full = registry.agent_token(owner, agent_id)
+    assert _ask(registry, full).principal.max_role == 3
+    assert authorize(registry, full.token, agent_id, "ADMIN") == "ALLOWED"
+
+
 @pytest.mark.parametrize(
     ("capability", "full", "held", "bare"),
     [
@@ -221,8 +229,8 @@ def test_a_capability_is_held_by_full_rights_or_by_name(
     listed = ["chat", "audit", "create_own_agent", "billing.refund"]
     wishes: list[dict[str, Any]] = [
         {},
-        {"ceiling": {"capabilities": listed}},
-        {"ceiling": {}},
+        {"ceiling": {"max_role": "ROLE_OPERATOR", "capabilities": listed}},
+        {"ceiling": {"max_role": "ROLE_OPERATOR"}},
     ]
     asked = [
         authorize(
@@ -240,9 +248,10 @@ def test_authorize_says_on_which_agent_with_what_role_from_where(registry: Regis
     owner, viewer = registry.user(), registry.user()
     agent = registry.agent(owner)
     registry.grant(agent.agent_id, viewer)
-    token = registry.agent_token(owner, agent.agent_id, ceiling={})
+    token = registry.agent_token(owner, agent.agent_id, ceiling={"max_role": "ROLE_OPERATOR"})
 
     def asked(person: Person, **demand: Any) -> tuple[Any, ...]:
+        demand = {"minimum_role": "ROLE_VIEWER", **demand}
         answer = registry.admin.call("AuthService/Authorize", token=person.token, demand=demand)
         return (answer.role, answer.role_source, answer.agent_id, answer.agent_slug)
 
@@ -292,7 +301,9 @@ def test_without_an_agent_the_default_one_is_meant(registry: Registry) -> None:
     assert authorize(registry, nobody.token) == "ROLE_INSUFFICIENT"
     for acts in (False, True):
         token = registry.agent_token(owner, agents[1], act_as_owner=acts)
-        answer = registry.admin.call("AuthService/Authorize", token=token.token)
+        answer = registry.admin.call(
+            "AuthService/Authorize", token=token.token, demand={"minimum_role": "ROLE_VIEWER"}
+        )
         assert answer.agent_id == agents[1]
 
 
@@ -313,7 +324,8 @@ def test_a_batch_answers_each_demand_as_a_single_call_would(registry: Registry) 
         for site_id in (0, site)
         for name in ("", "audit")
     ]
-    demands += [{}, demands[3], {"agent": {"agent_slug": agents[1].agent_slug.upper()}}]
+    least = {"minimum_role": "ROLE_VIEWER"}
+    demands += [least, demands[3], {"agent": {"agent_slug": agents[1].agent_slug.upper()}, **least}]
     for token in (owner.token, registry.agent_token(owner, agents[0].agent_id).token, "no token"):
         batch = registry.admin.call("AuthService/BatchAuthorize", token=token, demands=demands)
         singles = [
@@ -321,8 +333,9 @@ def test_a_batch_answers_each_demand_as_a_single_call_would(registry: Registry) 
         ]
         assert [decision(one) for one in batch.decisions] == [outcome(one) for one in singles]
         assert batch.HasField("principal") is (token != "no token")
-    many = registry.admin.refused("AuthService/BatchAuthorize", token="x", demands=[{}] * 1001)
-    assert (many.what, many.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["demands"])
+    for wrong in ([least] * 1001, []):
+        refusal = registry.admin.refused("AuthService/BatchAuthorize", token="x", demands=wrong)
+        assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["demands"])
 
 
 def test_an_answer_says_what_it_rests_on_and_until_when(registry: Registry) -> None:
@@ -335,23 +348,97 @@ def test_an_answer_says_what_it_rests_on_and_until_when(registry: Registry) -> N
 
     for token, end in ((long, ends[1]), (short, ends[0])):
         basis = _ask(registry, token).basis
-        assert basis.valid_until.ToDatetime(tzinfo=end.tzinfo) == end
-        assert basis.depends_on.token_id == token.token_id
+        assert basis.cacheable
+        assert end_of(basis) == end
         # The administrator minted the token that it was minted with.
         vouching = registry.admin.user_id
-        assert list(basis.depends_on.user_ids) == sorted([vouching, owner.user_id, minter.user_id])
-        assert list(basis.depends_on.agent_ids) == [agent_id]
+        assert rests_on(basis) == {
+            "TOKEN": [token.token_id],
+            "USER": _ids(vouching, owner.user_id, minter.user_id),
+            "AGENT": [str(agent_id)],
+            "GRANT": [f"{agent_id}:user:{minter.user_id}"],
+        }
     asked: dict[str, Any] = {
         "token": minter.token,
-        "demand": {"agent": {"agent_id": agent_id}, "site_id": 5},
+        "demand": {"agent": {"agent_id": agent_id}, "minimum_role": "ROLE_VIEWER", "site_id": 5},
     }
     basis = registry.admin.call("AuthService/Authorize", **asked).basis
-    assert basis.valid_until.ToDatetime(tzinfo=ends[1].tzinfo) == ends[1]
-    assert basis.depends_on.site_id == 5
+    assert end_of(basis) == ends[1]
+    assert rests_on(basis)["GRANT"] == [f"{agent_id}:user:{minter.user_id}"]
     elsewhere = registry.admin.call(
-        "AuthService/Authorize", token=long.token, demand={"agent": {"agent_id": other}}
+        "AuthService/Authorize",
+        token=long.token,
+        demand={"agent": {"agent_id": other}, "minimum_role": "ROLE_VIEWER"},
     )
-    assert list(elsewhere.basis.depends_on.agent_ids) == sorted([agent_id, other])
+    assert rests_on(elsewhere.basis)["AGENT"] == _ids(agent_id, other)
+
+
+@pytest.mark.parametrize("ref", [{"agent_slug": "nothing-of-that-name"}, {"agent_id": 2**61}])
+def test_a_denial_rests_on_the_agent_that_was_named(registry: Registry, ref: Any) -> None:
+    user = registry.user()
+    answer = registry.admin.call(
+        "AuthService/Authorize",
+        token=user.token,
+        demand={"agent": ref, "minimum_role": "ROLE_VIEWER"},
+    )
+    assert outcome(answer) == "ROLE_INSUFFICIENT"
+    assert answer.basis.cacheable
+    found = rests_on(answer.basis)
+    assert str(*ref.values()) in (*found.get("AGENT", ()), *found.get("AGENT_SLUG", ()))
+    assert found["TOKEN"] == [user.token_id]
+
+
+def test_a_token_that_lives_but_is_denied_rests_on_who_it_failed_on(registry: Registry) -> None:
+    owner = registry.user()
+    token = registry.agent_token(owner, _agent(registry, owner))
+    _set(registry, owner, active=False)
+    answer = _ask(registry, token)
+    assert outcome(answer) == "USER_INACTIVE"
+    assert answer.basis.cacheable
+    assert str(owner.user_id) in rests_on(answer.basis)["USER"]
+
+
+def test_an_answer_about_an_agent_that_nobody_named_is_kept_only_if_it_is_the_tokens_own(
+    registry: Registry,
+) -> None:
+    owner, nobody = registry.user(), registry.user()
+    agent_id = _agent(registry, owner)
+    own = registry.agent_token(owner, agent_id)
+    unnamed = {"minimum_role": "ROLE_VIEWER"}
+
+    def kept(person: Person, *demands: dict[str, Any]) -> tuple[bool, bool]:
+        ask, token = registry.admin.call, person.token
+        single = ask("AuthService/Authorize", token=token, demand=demands[-1])
+        batch = ask("AuthService/BatchAuthorize", token=token, demands=demands, include_basis=True)
+        return single.basis.cacheable, batch.basis.cacheable
+
+    named = {"agent": {"agent_id": agent_id}, **unnamed}
+    assert kept(own, unnamed) == (True, True)
+    assert kept(owner, unnamed) == (False, False)
+    assert kept(nobody, unnamed) == (False, False)
+    # Of several, one that is not to be kept spoils the others.
+    assert kept(owner, named) == (True, True)
+    assert kept(owner, unnamed, named) == (True, False)
+
+
+def test_a_batch_says_what_it_rests_on_only_if_it_is_asked_to(registry: Registry) -> None:
+    owner = registry.user()
+    agents = [_agent(registry, owner) for _ in range(2)]
+    demands: list[dict[str, Any]] = [
+        {"agent": {"agent_id": agents[0]}, "minimum_role": "ROLE_VIEWER"},
+        {"agent": {"agent_id": agents[1]}, "minimum_role": "ROLE_ADMIN"},
+        {"agent": {"agent_slug": "nothing"}, "minimum_role": "ROLE_VIEWER"},
+    ]
+    asked: dict[str, Any] = {"token": owner.token, "demands": demands}
+    assert not registry.admin.call("AuthService/BatchAuthorize", **asked).HasField("basis")
+    batch = registry.admin.call("AuthService/BatchAuthorize", **asked, include_basis=True)
+    singles = [
+        registry.admin.call("AuthService/Authorize", token=owner.token, demand=one)
+        for one in demands
+    ]
+    subjects = {str(one) for single in singles for one in single.basis.depends_on}
+    assert {str(one) for one in batch.basis.depends_on} == subjects
+    assert rests_on(batch.basis)["AGENT"] == _ids(*agents)
 
 
 def test_everybody_may_ask_who_they_are(registry: Registry) -> None:
@@ -377,9 +464,19 @@ def test_asking_about_somebody_elses_token_needs_the_action_authenticate(
     registry: Registry, role: str, allowed: bool
 ) -> None:
     caller = registry.user(role)
-    for method in ("Authenticate", "Authorize", "BatchAuthorize"):
+    demand = {"minimum_role": "ROLE_VIEWER"}
+    for method, fields in {
+        "Authenticate": {},
+        "Authorize": {"demand": demand},
+        "BatchAuthorize": {"demands": [demand]},
+    }.items():
         if allowed:
-            caller.call(f"AuthService/{method}", token="x")
+            caller.call(f"AuthService/{method}", token="x", **fields)
         else:
-            refusal = caller.refused(f"AuthService/{method}", token="x")
+            refusal = caller.refused(f"AuthService/{method}", token="x", **fields)
             assert refusal.what == "PERMISSION_DENIED ACTION_MISSING"
+
+
+def _ids(*ids: int) -> list[str]:
+    """As a basis has them: sorted as texts, each once."""
+    return sorted({str(one) for one in ids})

@@ -1,17 +1,26 @@
 """CheckAccess and its batch: may this user act on this agent?"""
 
 import random
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from tests.abilities.asking import check, decision
+from accredit_storage.schema import changes
+from tests.abilities.asking import check, decision, end_of, rests_on
 from tests.registry import Person, Registry
 
 
 def _check(caller: Person, **asked: Any) -> Any:
-    return caller.call("AccessService/CheckAccess", check=asked)
+    return caller.call("AccessService/CheckAccess", check=_asked(**asked))
+
+
+def _asked(**fields: Any) -> dict[str, Any]:
+    """A question: about the caller and for VIEWER unless it says otherwise."""
+    if "principal" not in fields:
+        fields["caller"] = True
+    return {"minimum_role": "ROLE_VIEWER", **fields}
 
 
 def test_a_role_comes_from_ownership_from_a_grant_or_from_managing_all_agents(
@@ -101,27 +110,28 @@ def test_an_agent_of_a_site_is_for_that_site(
         by_metadata = registry.admin.call(
             "AccessService/CheckAccess",
             _metadata=(("accredit-site", str(site_id)),),
-            check={"agent": {"agent_id": agent.agent_id}},
+            check=_asked(agent={"agent_id": agent.agent_id}),
         )
         assert by_metadata.HasField("principal") is (outcome == "ALLOWED")
 
 
-def test_one_asks_about_oneself_freely_and_about_others_with_authenticate(
+def test_one_asks_about_oneself_freely_and_about_others_with_authenticate_or_admin(
     registry: Registry,
 ) -> None:
     user, other, service = registry.user(), registry.user(), registry.user("SERVICE")
     agent = registry.agent(user)
-    bound = registry.agent_token(user, agent.agent_id)
+    bound = registry.agent_token(user, agent.agent_id, ceiling={"max_role": "ROLE_OPERATOR"})
     own = {"agent": {"agent_id": agent.agent_id}}
-    about = {**own, "principal": {"user_id": user.user_id}}
+    about: dict[str, Any] = {**own, "principal": {"user_id": user.user_id}}
 
     assert _check(user, **own).HasField("principal")
     assert _check(user, **about).HasField("principal")
     assert _check(service, **about).HasField("principal")
     for caller in (other, bound):
-        refusal = caller.refused("AccessService/CheckAccess", check=about)
+        refusal = caller.refused("AccessService/CheckAccess", check=_asked(**about))
         assert refusal.what == "PERMISSION_DENIED ACTION_MISSING"
-        many = caller.refused("AccessService/BatchCheckAccess", checks=[own, about])
+        checks = [_asked(**own), _asked(**about)]
+        many = caller.refused("AccessService/BatchCheckAccess", checks=checks)
         assert many.what == "PERMISSION_DENIED ACTION_MISSING"
     # An agent asks about itself, bound to itself.
     answer = _check(bound, **own)
@@ -133,8 +143,7 @@ def test_one_asks_about_oneself_freely_and_about_others_with_authenticate(
 def test_a_tokens_ceiling_holds_for_its_own_questions(registry: Registry) -> None:
     user = registry.user("ADMINISTRATOR")
     agent, foreign = registry.agent(user), registry.agent(registry.user())
-    low = user.call("TokenService/CreateToken", ceiling={"max_role": "ROLE_OPERATOR"})
-    person = Person(registry, low.secret)
+    person = registry.user_token(user, ceiling={"max_role": "ROLE_OPERATOR"})
 
     answer = _check(person, agent={"agent_id": agent.agent_id}, minimum_role="ROLE_ADMIN")
     assert decision(answer.denial.reason) == "ROLE_INSUFFICIENT"
@@ -182,62 +191,162 @@ def test_a_batch_answers_each_question_as_a_single_call_would(registry: Registry
 
 
 def test_a_batch_is_bounded_and_names_the_question_that_is_wrong(registry: Registry) -> None:
-    good = {"agent": {"agent_id": 1}}
+    good = _asked(agent={"agent_id": 1})
     ask = registry.admin.refused
     many = ask("AccessService/BatchCheckAccess", checks=[good] * 1001)
     assert (many.what, many.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["checks"])
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({}, "checks[1].agent"),
-        ({"agent": {"agent_slug": "7"}}, "checks[1].agent.agent_slug"),
+        (_asked(), "checks[1].agent"),
+        (_asked(agent={"agent_slug": "7"}), "checks[1].agent.agent_slug"),
         ({**good, "minimum_role": 9}, "checks[1].minimum_role"),
         ({**good, "site_id": -1}, "checks[1].site_id"),
-        ({**good, "principal": {}}, "checks[1].principal"),
-        ({**good, "principal": {"user_id": -1}}, "checks[1].principal.user_id"),
+        ({**good, "minimum_role": 0}, "checks[1].minimum_role"),
+        ({"agent": {"agent_id": 1}, "minimum_role": 1}, "checks[1].subject"),
+        ({**good, "caller": False}, "checks[1].caller"),
+        (_asked(agent={"agent_id": 1}, principal={}), "checks[1].principal"),
+        (
+            _asked(agent={"agent_id": 1}, principal={"user_id": -1}),
+            "checks[1].principal.user_id",
+        ),
+        (
+            _asked(agent={"agent_id": 1}, principal={"login": "x" * 61}),
+            "checks[1].principal.login",
+        ),
     ]
     for question, field in wrong:
         assert ask("AccessService/BatchCheckAccess", checks=[good, question]).fields == [field]
-    assert not registry.admin.call("AccessService/BatchCheckAccess").decisions
+    empty = ask("AccessService/BatchCheckAccess")
+    assert (empty.what, empty.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["checks"])
 
 
-def test_an_answer_says_what_it_rests_on_and_until_when(registry: Registry) -> None:
+def test_an_answer_says_what_it_rests_on_and_until_when(own_registry: Registry) -> None:
+    registry = own_registry
     owner, granted = registry.user(), registry.user()
     agent = registry.agent(owner)
-    end = registry.clock() + timedelta(hours=1)
+    now = registry.clock.stop()
+    end = now + timedelta(hours=1)
     registry.grant(agent.agent_id, granted, expire_time=end)
     about = {"principal": {"user_id": granted.user_id}, "agent": {"agent_id": agent.agent_id}}
 
     basis = _check(registry.admin, **about, site_id=7).basis
 
-    assert basis.valid_until.ToDatetime(tzinfo=end.tzinfo) == end
-    assert basis.depends_on.token_id == ""
-    assert list(basis.depends_on.user_ids) == sorted([owner.user_id, granted.user_id])
-    assert list(basis.depends_on.agent_ids) == [agent.agent_id]
-    assert basis.depends_on.site_id == 7
+    assert basis.cacheable
+    assert (end_of(basis), basis.judged_at.ToDatetime(tzinfo=UTC)) == (end, now)
+    assert rests_on(basis) == {
+        "AGENT": [str(agent.agent_id)],
+        "USER": [str(granted.user_id)],
+        "GRANT": [f"{agent.agent_id}:user:{granted.user_id}"],
+    }
     assert basis.consistency_token
-    assert not _check(owner, agent={"agent_id": agent.agent_id}).basis.HasField("valid_until")
+    assert end_of(_check(owner, agent={"agent_id": agent.agent_id}).basis) is None
 
 
-def test_a_batch_rests_on_all_that_its_answers_rest_on(registry: Registry) -> None:
+def test_an_answer_about_a_name_rests_on_the_name(registry: Registry) -> None:
+    owner, granted = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    asked: dict[str, Any] = {
+        "principal": {"login": granted.login},
+        "agent": {"agent_slug": agent.agent_slug.upper()},
+    }
+    basis = _check(registry.admin, **asked).basis
+
+    with registry.app.store.read() as tx:
+        login = tx.login_digest(granted.login)
+    assert basis.cacheable
+    assert rests_on(basis) == {
+        "AGENT": [str(agent.agent_id)],
+        "USER": [str(granted.user_id)],
+        "GRANT": [f"{agent.agent_id}:user:{granted.user_id}"],
+        "AGENT_SLUG": [agent.agent_slug],
+        "LOGIN": [login],
+    }
+    assert granted.login not in str(basis)
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        pytest.param({"agent": {"agent_slug": "nothing"}}, "AGENT_SLUG", id="an unknown slug"),
+        pytest.param({"agent": {"agent_id": 2**61}}, "AGENT", id="an unknown agent"),
+        pytest.param({"principal": {"login": "nobody"}}, "LOGIN", id="an unknown login"),
+        pytest.param({"principal": {"user_id": 2**61}}, "USER", id="an unknown user"),
+    ],
+)
+def test_a_denial_rests_on_what_it_failed_on(
+    registry: Registry, field: dict[str, Any], kind: str
+) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner)
+    asked = {"agent": {"agent_id": agent.agent_id}, "principal": {"user_id": owner.user_id}}
+    answer = _check(registry.admin, **{**asked, **field})
+    assert answer.HasField("denial")
+    assert answer.basis.cacheable
+    found = rests_on(answer.basis)
+    if kind == "LOGIN":
+        with registry.app.store.read() as tx:
+            assert found[kind] == [tx.login_digest("nobody")]
+    else:
+        assert set(found[kind]) & {"nothing", str(2**61)}
+
+
+def test_the_basis_of_a_denial_ends_when_somebody_gets_the_name(registry: Registry) -> None:
+    owner = registry.user()
+    agent = registry.agent(owner)
+    slug, login = registry.name("later"), registry.name("later")
+    unknown_slug = _check(registry.admin, agent={"agent_slug": slug}).basis
+    unknown_login = _check(
+        registry.admin, agent={"agent_id": agent.agent_id}, principal={"login": login}
+    ).basis
+
+    renamed = _touched(
+        registry,
+        "AgentService/RenameAgent",
+        agent={"agent_id": agent.agent_id},
+        new_slug=slug,
+    )
+    assert ("AGENT_SLUG", slug) in renamed & _subjects(unknown_slug)
+    assert ("AGENT_SLUG", agent.agent_slug) in renamed
+    created = _touched(registry, "UserService/CreateUser", login=login, role="USER_ROLE_GUEST")
+    assert created & _subjects(unknown_login)
+
+
+def test_a_batch_rests_on_all_that_its_answers_rest_on_if_it_is_asked_to_say(
+    registry: Registry,
+) -> None:
     owner, granted = registry.user(), registry.user()
     agents = [registry.agent(owner) for _ in range(2)]
     ends = [registry.clock() + timedelta(hours=hours) for hours in (2, 1)]
     for agent, end in zip(agents, ends, strict=True):
         registry.grant(agent.agent_id, granted, expire_time=end)
-    own = {"agent": {"agent_id": agents[0].agent_id}}
-    others = [
-        {"agent": {"agent_id": one.agent_id}, "principal": {"user_id": granted.user_id}}
-        for one in agents
+    checks = [
+        _asked(agent={"agent_id": agents[0].agent_id}),
+        *(
+            _asked(agent={"agent_id": one.agent_id}, principal={"user_id": granted.user_id})
+            for one in agents
+        ),
+        _asked(agent={"agent_id": agents[0].agent_id}, principal={"login": "nobody"}),
     ]
+    admin = registry.admin
 
-    basis = registry.admin.call("AccessService/BatchCheckAccess", checks=[own, *others]).basis
+    assert not admin.call("AccessService/BatchCheckAccess", checks=checks).HasField("basis")
+    basis = admin.call("AccessService/BatchCheckAccess", checks=checks, include_basis=True).basis
 
-    assert basis.valid_until.ToDatetime(tzinfo=ends[1].tzinfo) == ends[1]
+    singles = [admin.call("AccessService/CheckAccess", check=one).basis for one in checks]
+    assert basis.cacheable
+    assert end_of(basis) == ends[1]
+    assert _subjects(basis) == {one for single in singles for one in _subjects(single)}
     # The first question was about the caller's token, whatever came after it.
-    whoami = registry.admin.call("AuthService/WhoAmI")
-    assert basis.depends_on.token_id == whoami.token.token_id
-    assert set(basis.depends_on.user_ids) == {
-        registry.admin.user_id,
-        owner.user_id,
-        granted.user_id,
-    }
-    assert list(basis.depends_on.agent_ids) == [one.agent_id for one in agents]
+    whoami = admin.call("AuthService/WhoAmI")
+    assert rests_on(basis)["TOKEN"] == [whoami.token.token_id]
+
+
+def _subjects(basis: Any) -> set[tuple[str, str]]:
+    return {(kind, one) for kind, ids in rests_on(basis).items() for one in ids}
+
+
+def _touched(registry: Registry, method: str, **fields: Any) -> set[tuple[str, str]]:
+    """The subjects of the change that a call makes."""
+    registry.admin.call(method, **fields)
+    with registry.app.store.read() as tx:
+        rows = tx.connection.execute(select(changes.c.subjects).order_by(changes.c.revision))
+        return {(one.kind.name, one.subject_id) for one in rows.all()[-1].subjects}

@@ -1,15 +1,21 @@
 """Rights do not outlive those who gave them, however many tokens stand between."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from accredit.v1 import types_pb2
+from tests.abilities.asking import about_agent
 from tests.registry import Person, Registry
 
 
 def _mint(caller: Person, **fields: Any) -> Person:
-    minted = caller.call("TokenService/CreateToken", **({"full_rights": True} | fields))
-    return Person(caller.registry, minted.secret, token_id=minted.token.token_id)
+    holder = {} if {"agent", "user"} & set(fields) else caller.ref
+    minted = caller.call("TokenService/CreateToken", full_rights=True, **holder, **fields)
+    token = minted.token
+    return Person(caller.registry, minted.secret, token_id=token.token_id, user_id=token.user_id)
 
 
 def _works(person: Person) -> bool:
@@ -30,8 +36,7 @@ def test_what_was_minted_with_an_administrators_gift_ends_with_the_giver(
 ) -> None:
     giver, user = registry.user("ADMINISTRATOR"), registry.user()
     agent = registry.agent(user)
-    first = _mint(giver, user_id=user.user_id)
-    first = Person(registry, first.token, user_id=user.user_id)
+    first = _mint(giver, user={"user_id": user.user_id})
     second = _mint(first)
     of_agent = _mint(first, agent={"agent_id": agent.agent_id})
     as_owner = _mint(first, agent={"agent_id": agent.agent_id}, act_as_owner=True)
@@ -63,13 +68,13 @@ def test_whoever_rotates_anothers_token_does_not_keep_it_beyond_their_own_rights
 @pytest.mark.parametrize("method", ["RevokeUserTokens", "DeleteUser"])
 def test_what_somebody_minted_goes_with_them_on_request(registry: Registry, method: str) -> None:
     giver, user = registry.user("ADMINISTRATOR"), registry.user()
-    first = _mint(giver, user_id=user.user_id)
+    first = _mint(giver, user={"user_id": user.user_id})
     second = _mint(first)
     if method == "DeleteUser":
         registry.admin.call("UserService/DeleteUser", user={"user_id": giver.user_id})
     else:
         registry.admin.call(
-            "TokenService/RevokeUserTokens", user_id=giver.user_id, include_minted=True
+            "TokenService/RevokeUserTokens", user={"user_id": giver.user_id}, include_minted=True
         )
     assert not _works(first)
     assert not _works(second)
@@ -102,10 +107,9 @@ def test_a_restricted_administrators_token_mints_for_nobody_else(
     registry: Registry, ceiling: dict[str, Any]
 ) -> None:
     administrator, user = registry.user("ADMINISTRATOR"), registry.user()
-    minted = administrator.call("TokenService/CreateToken", ceiling=ceiling)
-    restricted = Person(registry, minted.secret)
+    restricted = registry.user_token(administrator, ceiling=ceiling)
     for call in (
-        ("CreateToken", {"user_id": user.user_id, "ceiling": ceiling}),
+        ("CreateToken", {"user": {"user_id": user.user_id}, "ceiling": ceiling}),
         ("RotateToken", {"token_id": user.token_id}),
     ):
         refusal = restricted.refused(f"TokenService/{call[0]}", **call[1])
@@ -116,11 +120,9 @@ def test_a_restricted_administrators_token_mints_for_nobody_else(
 def test_rotating_takes_the_role_that_minting_takes(registry: Registry) -> None:
     administrator, owner = registry.user("ADMINISTRATOR"), registry.user()
     token = _mint(owner, agent={"agent_id": registry.agent(owner).agent_id})
-    minted = administrator.call(
-        "TokenService/CreateToken",
-        ceiling={"max_role": "ROLE_VIEWER", "capabilities": ["manage_agents"]},
+    low = registry.user_token(
+        administrator, ceiling={"max_role": "ROLE_VIEWER", "capabilities": ["manage_agents"]}
     )
-    low = Person(registry, minted.secret)
     refusal = low.refused("TokenService/RotateToken", token_id=token.token_id)
     assert refusal.reason == "TOKEN_ACCESS_DENIED"
 
@@ -143,17 +145,60 @@ def test_a_transfer_tells_nothing_of_what_the_new_owner_has(own_registry: Regist
     assert "100" not in told
 
 
-def test_a_check_tells_nothing_of_an_agent_that_is_hidden(registry: Registry) -> None:
+def _check_access(caller: Person, ref: dict[str, Any]) -> Any:
+    check = {"caller": True, "agent": ref, "minimum_role": "ROLE_VIEWER"}
+    return caller.call("AccessService/CheckAccess", check=check)
+
+
+def _batch_check_access(caller: Person, ref: dict[str, Any]) -> Any:
+    check = {"caller": True, "agent": ref, "minimum_role": "ROLE_VIEWER"}
+    return caller.call("AccessService/BatchCheckAccess", checks=[check], include_basis=True)
+
+
+def _check_resource(caller: Person, ref: dict[str, Any]) -> Any:
+    fields = {"caller": True, "resource": {"agent": ref}, "minimum_role": "ROLE_VIEWER"}
+    return caller.call("ScopeService/CheckResource", **fields)
+
+
+def _resolve_scope(caller: Person, ref: dict[str, Any]) -> Any:
+    fields = {"caller": True, "agent": ref, "minimum_role": "ROLE_VIEWER"}
+    return caller.call("ScopeService/ResolveScope", **fields)
+
+
+@pytest.mark.parametrize(
+    "ask", [_check_access, _batch_check_access, _check_resource, _resolve_scope]
+)
+@pytest.mark.parametrize("kind", ["user", "agent", "agent as owner"])
+def test_an_answer_tells_nothing_of_an_agent_that_is_hidden(
+    registry: Registry, kind: str, ask: Callable[[Person, dict[str, Any]], Any]
+) -> None:
     stranger = registry.user()
-    hidden = registry.agent(registry.user())
+    if kind != "user":
+        own = registry.agent(stranger)
+        acts = kind == "agent as owner"
+        stranger = registry.agent_token(stranger, own.agent_id, act_as_owner=acts)
+    # With everything that could show: a site, a status, a grant of somebody's that ends.
+    hidden = registry.agent(registry.user(), site_scope=registry.site())
+    end = registry.clock() + timedelta(hours=1)
+    registry.grant(hidden.agent_id, registry.user(), expire_time=end)
 
-    def asked(slug: str) -> Any:
-        check = {"agent": {"agent_slug": slug}}
-        return stranger.call("AccessService/CheckAccess", check=check)
+    def told(ref: dict[str, Any]) -> Any:
+        answer = ask(stranger, ref)
+        for moving in ("consistency_token", "position", "judged_at"):
+            answer.basis.ClearField(moving)
+        assert answer.basis.cacheable
+        # What was asked about is named, and nothing that only who may view it knows.
+        ((field, name),) = ref.items()
+        kind = {"agent_id": "SUBJECT_KIND_AGENT", "agent_slug": "SUBJECT_KIND_AGENT_SLUG"}[field]
+        asked = types_pb2.Subject(kind=kind, subject_id=str(name))
+        assert asked in answer.basis.depends_on
+        answer.basis.depends_on.remove(asked)
+        return answer
 
-    there, nowhere = asked(hidden.agent_slug), asked("no-such-agent-at-all")
-    there.basis.consistency_token = nowhere.basis.consistency_token = ""
-    assert there == nowhere
+    by_slug = [told({"agent_slug": slug}) for slug in (hidden.agent_slug, "no-such-agent-at-all")]
+    by_id = [told({"agent_id": agent_id}) for agent_id in (hidden.agent_id, 2**61)]
+    assert by_slug[0] == by_slug[1]
+    assert by_id[0] == by_id[1]
 
 
 def test_a_reply_is_replayed_to_the_same_token_only(registry: Registry) -> None:
@@ -165,8 +210,7 @@ def test_a_reply_is_replayed_to_the_same_token_only(registry: Registry) -> None:
         "request_id": "5f0c6d3e-0000-4000-8000-0123456789ab",
     }
     assert owner.call("AgentService/UpdateAgent", **update).agent.config["private"] == "plan"
-    minted = owner.call("TokenService/CreateToken", ceiling={"max_role": "ROLE_VIEWER"})
-    low = Person(registry, minted.secret)
+    low = registry.user_token(owner, ceiling={"max_role": "ROLE_VIEWER"})
     assert low.refused("AgentService/UpdateAgent", **update).reason == "ROLE_INSUFFICIENT"
 
 
@@ -189,7 +233,7 @@ def test_a_page_of_the_log_ends_before_it_grows_too_large(registry: Registry) ->
             agent={"agent_id": agent.agent_id},
             update={"config": {"text": f"{number}" + "x" * 60_000}},
         )
-    query: dict[str, Any] = {"agent_id": agent.agent_id, "page_size": 500}
+    query: dict[str, Any] = {**about_agent(agent.agent_id), "page_size": 500}
     page = owner.call("ChangeService/ListChanges", **query)
     revisions = [change.revision for change in page.changes]
     assert page.next_page_token

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from tests.abilities.asking import add_agents
-from tests.abilities.scene import METHODS, REQUESTS, Scene, contents, methods_with, mutates
+from tests.abilities.scene import (
+    METHODS,
+    PLANNED,
+    REQUESTS,
+    Scene,
+    contents,
+    methods_with,
+    mutates,
+)
 from tests.registry import Person, RefusedError, Registry
 
 #: Reconciling again creates nothing, so that nothing needs to tell one attempt from another.
@@ -33,6 +41,14 @@ def _without_token(answer: Any) -> Any:
     copy.CopyFrom(answer)
     copy.consistency_token = ""
     return copy
+
+
+@pytest.mark.parametrize("method", PLANNED)
+def test_a_call_that_is_only_promised_yet_is_refused_as_one(
+    registry: Registry, method: str
+) -> None:
+    assert registry.admin.refused(method).what == "UNIMPLEMENTED METHOD_UNKNOWN"
+    assert set(REQUESTS) & set(PLANNED) == set()
 
 
 def test_every_call_that_changes_something_takes_a_request_id_and_tells_the_new_state() -> None:
@@ -102,7 +118,8 @@ def test_a_request_id_is_the_callers_and_the_calls_and_lasts(scene: Scene) -> No
 def test_a_call_that_was_refused_may_be_made_again_under_its_id(scene: Scene) -> None:
     id_, slug = str(uuid.uuid4()), scene.registry.name("later")
     taken = scene.registry.agent(scene.owner, slug)
-    wish: dict[str, Any] = {"agent_slug": slug, "owner": {"user_id": scene.owner.user_id}, "request_id": id_}
+    owner = {"user_id": scene.owner.user_id}
+    wish: dict[str, Any] = {"agent_slug": slug, "owner": owner, "request_id": id_}
     refusal = scene.administrator.refused("AgentService/CreateAgent", **wish)
     assert refusal.what == "ALREADY_EXISTS AGENT_SLUG_CONFLICT"
     scene.owner.call("AgentService/DeleteAgent", agent={"agent_id": taken.agent_id})
@@ -198,6 +215,7 @@ def test_of_two_who_saw_the_same_state_one_changes_it(scene: Scene) -> None:
         "AccessService/GrantAccess",
         **scene.agent,
         principal={"user_id": scene.member.user_id},
+        role="ROLE_VIEWER",
         etag='"1"',
     )
     assert missing.what == "ABORTED ETAG_MISMATCH"
@@ -214,6 +232,9 @@ LISTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ChangeService/ListChanges": ({}, {"newest_first": True}),
     "DirectoryService/ListFiles": ({}, {"folder": "daily"}),
     "RegistryService/ListAgentDefinitions": ({}, {}),
+    "AgentService/BatchGetAgents": ({}, {}),
+    "DirectoryService/ListDailyMemory": ({}, {"month": "2026-02"}),
+    "RegistryService/ListMemoryFileTypes": ({}, {"layer": "MEMORY_LAYER_AGENT"}),
 }
 
 
@@ -226,7 +247,10 @@ def _list(scene: Scene, method: str) -> dict[str, Any]:
     registry.grant(other, heir)
     for _ in range(2):
         registry.admin.call("RegistryService/RegisterAgent", agent_slug=registry.name("declared"))
-    return {**_fields(scene, method), **LISTS[method][0], "page_size": 1}
+    query = {**_fields(scene, method), **LISTS[method][0], "page_size": 1}
+    if method == "AgentService/BatchGetAgents":
+        query["agents"] = [{"agent_id": scene.agent_id}, {"agent_id": other}]
+    return query
 
 
 def test_every_list_is_here() -> None:
@@ -320,7 +344,7 @@ def test_a_page_holds_fifty_unless_asked_and_five_hundred_at_most(own_registry: 
 MASKS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "AgentService/UpdateAgent": (
         {"agent_name": "N", "config": {"k": "v"}, "status": "AGENT_STATUS_ACTIVE"},
-        ["agent_slug", "owner_id", "config.k", "etag", "", "agentName", "*,", "name"],
+        ["agent_slug", "owner_id", "config.k", "etag", "", "agentName", "*,", "name", "update"],
     ),
     "UserService/UpdateUser": (
         {
@@ -341,7 +365,9 @@ def test_a_path_that_an_update_may_not_have_is_refused(scene: Scene, method: str
     assert set(MASKS) == set(methods_with("update_mask"))
     update, unknown = MASKS[method]
     fields = _fields(scene, method)
-    for paths in (*([path] for path in unknown), ["*", "agent_name"], [next(iter(update)), "x"]):
+    beside = ["*", "agent_name"], [next(iter(update)), "x"]
+    # A mask without a path is none: it would change nothing, or everything.
+    for paths in (*([path] for path in unknown), *beside, []):
         refusal = scene.administrator.refused(
             method, **{**fields, "update": update, "update_mask": {"paths": paths}}
         )
@@ -421,16 +447,7 @@ def test_every_read_takes_a_token_of_this_store_and_no_other(scene: Scene, metho
     read({"minimize_latency": True})
     read({"fully_consistent": True})
     read({})
-    raw = base64.urlsafe_b64decode(fresh)
-    foreign = bytes([raw[0] ^ 1]) + raw[1:]
-    ahead = raw[:16] + (int.from_bytes(raw[16:], "big") + 1).to_bytes(8, "big")
-    for wrong in (
-        *(base64.urlsafe_b64encode(one).decode() for one in (foreign, ahead, raw[:-1], b"")),
-        "x",
-        f"{fresh}A",
-        "ü",
-        "A" * 10_000,
-    ):
+    for wrong in ("x", f"{fresh}A", fresh[:-1], "", "ü", "A" * 10_000, *_elsewhere(fresh)):
         with pytest.raises(RefusedError) as caught:
             read({"at_least_as_fresh": wrong})
         assert caught.value.what == "INVALID_ARGUMENT CONSISTENCY_TOKEN_INVALID"
@@ -440,3 +457,25 @@ def test_every_read_takes_a_token_of_this_store_and_no_other(scene: Scene, metho
             read({unset: False})
         assert caught.value.what == "INVALID_ARGUMENT FIELD_INVALID"
         assert caught.value.fields == [f"consistency.{unset}"]
+
+
+def _elsewhere(token: str) -> Iterator[str]:
+    """A token of another store, of a revision that is still to come, and of another history."""
+    store, revision, prefix = _parts(token)
+    yield _token(bytes([store[0] ^ 1]) + store[1:], revision, prefix)
+    yield _token(store, revision + 1, prefix)
+    yield _token(store, 2**64 - 1, prefix)
+    yield _token(store, revision, bytes([prefix[0] ^ 1]) + prefix[1:])
+    yield _token(store, revision, b"")
+    yield _token(store, revision, prefix[:-1])
+    yield _token(store, revision, prefix + b"\0")
+
+
+def _parts(token: str) -> tuple[bytes, int, bytes]:
+    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    return raw[:16], int.from_bytes(raw[16:24], "big"), raw[24:]
+
+
+def _token(store: bytes, revision: int, prefix: bytes) -> str:
+    raw = store + revision.to_bytes(8, "big") + prefix
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

@@ -51,7 +51,7 @@ def test_a_reference_that_names_no_agent_is_refused_by_every_call_that_takes_one
         "AgentService/DeleteAgent": {},
         "AgentService/RenameAgent": {"new_slug": "x"},
         "AgentService/UpdateAgent": {"update": {"agent_name": "x"}},
-        "AccessService/GrantAccess": {"principal": {"user_id": 1}},
+        "AccessService/GrantAccess": {"principal": {"user_id": 1}, "role": "ROLE_VIEWER"},
         "TokenService/RevokeAgentTokens": {},
     }
     for method, fields in rest.items():
@@ -120,20 +120,34 @@ def test_another_users_default_agent_needs_the_action_authenticate(registry: Reg
     agent = registry.agent(user)
     bound = registry.agent_token(user, agent.agent_id)
 
-    assert _resolved(user, user_id=user.user_id) == agent.agent_id
-    assert _resolved(service, user_id=user.user_id) == agent.agent_id
-    assert _refused(service, user_id=other.user_id) == "NOT_FOUND NO_AGENT"
-    assert _refused(service, user_id=2**62) == "NOT_FOUND USER_NOT_FOUND"
-    assert _refused(other, user_id=user.user_id) == "PERMISSION_DENIED ACTION_MISSING"
+    assert _resolved(user, user={"user_id": user.user_id}) == agent.agent_id
+    assert _resolved(service, user={"user_id": user.user_id}) == agent.agent_id
+    assert _resolved(service, user={"login": user.login}) == agent.agent_id
+    assert _refused(service, user={"user_id": other.user_id}) == "NOT_FOUND NO_AGENT"
+    for nobody in ({"user_id": 2**62}, {"login": "nobody"}):
+        assert _refused(service, user=nobody) == "NOT_FOUND USER_NOT_FOUND"
+        assert _refused(other, user=nobody) == "PERMISSION_DENIED ACTION_MISSING"
+    assert _refused(other, user={"user_id": user.user_id}) == "PERMISSION_DENIED ACTION_MISSING"
     # An agent of the user is not the user.
-    assert _refused(bound, user_id=user.user_id) == "PERMISSION_DENIED ACTION_MISSING"
+    assert _refused(bound, user={"user_id": user.user_id}) == "PERMISSION_DENIED ACTION_MISSING"
+
+
+def test_an_agent_that_is_named_is_nobodys_default(registry: Registry) -> None:
+    user = registry.user()
+    agent = registry.agent(user)
+    for caller in (user, registry.admin, registry.user("SERVICE")):
+        refusal = caller.refused(
+            "AgentService/ResolveAgent", agent={"agent_id": agent.agent_id}, **user.ref
+        )
+        assert refusal.what == "INVALID_ARGUMENT FIELD_INVALID"
+        assert refusal.fields == ["user"]
 
 
 def test_a_deactivated_user_has_no_default_agent(registry: Registry) -> None:
     gone = registry.user()
     registry.agent(gone)
     registry.admin.call("UserService/DeactivateUser", user={"user_id": gone.user_id})
-    assert _refused(registry.user("SERVICE"), user_id=gone.user_id) == "NOT_FOUND NO_AGENT"
+    assert _refused(registry.user("SERVICE"), **gone.ref) == "NOT_FOUND NO_AGENT"
 
 
 def test_a_service_resolves_any_agent_and_creates_none(registry: Registry) -> None:
@@ -176,11 +190,15 @@ def test_a_hidden_agent_and_one_that_does_not_exist_are_refused_in_the_same_word
     calls: dict[str, dict[str, Any]] = {
         "AgentService/GetAgent": {},
         "AgentService/UpdateAgent": {"update": {"agent_name": "x"}},
+        "AgentService/SetAgentStatus": {"status": "AGENT_STATUS_INACTIVE"},
         "AgentService/RenameAgent": {"new_slug": registry.name("new")},
         "AgentService/DeleteAgent": {},
         "AgentService/TransferAgent": {"new_owner": {"user_id": stranger.user_id}},
         "AgentService/ResolveAgent": {},
-        "AccessService/GrantAccess": {"principal": {"user_id": stranger.user_id}},
+        "AccessService/GrantAccess": {
+            "principal": {"user_id": stranger.user_id},
+            "role": "ROLE_VIEWER",
+        },
         "AccessService/RevokeAccess": {"principal": {"user_id": stranger.user_id}},
         "AccessService/GetAccess": {},
         "AccessService/ListAgentAccess": {},

@@ -22,8 +22,10 @@ def scene(registry: Registry) -> Scene:
 def _token(minter: Person, **fields: Any) -> Person:
     if "ceiling" not in fields:
         fields["full_rights"] = True
-    minted = minter.call("TokenService/CreateToken", **fields)
-    return Person(minter.registry, minted.secret, token_id=minted.token.token_id)
+    holder = {} if {"agent", "user"} & set(fields) else minter.ref
+    minted = minter.call("TokenService/CreateToken", **holder, **fields)
+    token = minted.token
+    return Person(minter.registry, minted.secret, token_id=token.token_id, user_id=token.user_id)
 
 
 def _powerless(person: Person, over: Scene) -> None:
@@ -32,8 +34,12 @@ def _powerless(person: Person, over: Scene) -> None:
         "AgentService/ListAgents": {"scope": "LIST_SCOPE_ALL"},
         "AgentService/DeleteAgent": over.agent,
         "AgentService/TransferAgent": {**over.agent, "new_owner": {"user_id": over.heir.user_id}},
-        "AccessService/GrantAccess": {**over.agent, "principal": {"user_id": over.heir.user_id}},
-        "TokenService/CreateToken": {"user_id": over.registry.admin.user_id, "full_rights": True},
+        "AccessService/GrantAccess": {
+            **over.agent,
+            "principal": {"user_id": over.heir.user_id},
+            "role": "ROLE_VIEWER",
+        },
+        "TokenService/CreateToken": {**over.registry.admin.ref, "full_rights": True},
         "UserService/CreateUser": {
             "login": over.registry.name("rise"),
             "role": "USER_ROLE_ADMINISTRATOR",
@@ -140,17 +146,24 @@ def test_an_agents_own_token_that_tries_what_only_people_may(
     caller = make(scene)
     owner = registry.admin.call("AuthService/Authenticate", token=caller.token).principal
     own: dict[str, Any] = {"agent": {"agent_id": owner.agent_id}}
+    # On its own agent it has ADMIN and may ask who may use it, but on no other.
+    elsewhere: dict[str, Any] = {
+        "agent": {"agent_id": registry.agent(registry.user()).agent_id},
+    }
     users = scene.owner.token_id
     tried: list[tuple[str, dict[str, Any]]] = [
         ("TokenService/CreateToken", {**own, "full_rights": True}),
         ("TokenService/CreateToken", {**own, "full_rights": True, "act_as_owner": True}),
-        ("TokenService/CreateToken", {"user_id": owner.user_id, "full_rights": True}),
-        ("TokenService/CreateToken", {"full_rights": True}),
+        ("TokenService/CreateToken", {"user": {"user_id": owner.user_id}, "full_rights": True}),
+        ("TokenService/CreateToken", {"user": {"login": owner.login}, "full_rights": True}),
         ("TokenService/RotateToken", {"token_id": caller.token_id}),
         ("TokenService/RotateToken", {"token_id": users}),
         ("TokenService/RevokeToken", {"token_id": users}),
-        ("TokenService/RevokeUserTokens", {}),
-        ("TokenService/RevokeUserTokens", {"user_id": owner.user_id, "include_minted": True}),
+        ("TokenService/RevokeUserTokens", {"user": {"login": owner.login}}),
+        (
+            "TokenService/RevokeUserTokens",
+            {"user": {"user_id": owner.user_id}, "include_minted": True},
+        ),
         ("AccessService/GrantAccess", {**own, "principal": heir, "role": "ROLE_ADMIN"}),
         ("AccessService/RevokeAccess", {**own, "principal": heir}),
         ("AgentService/TransferAgent", {**own, "new_owner": heir}),
@@ -160,8 +173,14 @@ def test_an_agents_own_token_that_tries_what_only_people_may(
         ("AgentService/ProvisionAgent", {}),
         ("UserService/UpdateUser", {"user": {"user_id": owner.user_id}, "update": {"email": ""}}),
         ("UserService/GetUser", {"user": {"user_id": owner.user_id}}),
-        ("ScopeService/ResolveScope", {"token": scene.owner.token}),
-        ("AccessService/CheckAccess", {"check": {**own, "principal": {"user_id": owner.user_id}}}),
+        (
+            "ScopeService/ResolveScope",
+            {"token": scene.owner.token, "minimum_role": "ROLE_VIEWER"},
+        ),
+        (
+            "AccessService/CheckAccess",
+            {"check": {**elsewhere, "principal": {"user_id": owner.user_id}, "minimum_role": 1}},
+        ),
     ]
     for method, fields in tried:
         refusal = caller.refused(method, **fields)
@@ -176,7 +195,8 @@ def test_an_administrators_token_that_is_held_to_some_actions(scene: Scene) -> N
     caller = _token(administrator, ceiling=some)
     wider = {"max_role": "ROLE_ADMIN", "capabilities": [*some["capabilities"], "audit"]}
     full = _token(registry.admin)
-    admin_ref = {"user_id": registry.admin.user_id}
+    admin_ref = registry.admin.ref["user"]
+    of_admin, of_caller = registry.admin.ref, caller.ref
     tried: list[tuple[str, dict[str, Any], str]] = [
         (
             "UserService/CreateUser",
@@ -195,10 +215,10 @@ def test_an_administrators_token_that_is_held_to_some_actions(scene: Scene) -> N
         ("UserService/DeactivateUser", {"user": admin_ref}, "ACTION_MISSING"),
         ("UserService/DeleteUser", {"user": admin_ref}, "ACTION_MISSING"),
         ("UserService/UpdateUser", {"user": admin_ref, "update": {"email": ""}}, "ACTION_MISSING"),
-        ("TokenService/CreateToken", {"full_rights": True}, "CEILING_EXCEEDED"),
-        ("TokenService/CreateToken", {"ceiling": wider}, "CEILING_EXCEEDED"),
-        ("TokenService/CreateToken", {**admin_ref, "full_rights": True}, "CEILING_EXCEEDED"),
-        ("TokenService/CreateToken", {**admin_ref, "ceiling": wider}, "CEILING_EXCEEDED"),
+        ("TokenService/CreateToken", {**of_caller, "full_rights": True}, "CEILING_EXCEEDED"),
+        ("TokenService/CreateToken", {**of_caller, "ceiling": wider}, "CEILING_EXCEEDED"),
+        ("TokenService/CreateToken", {**of_admin, "full_rights": True}, "CEILING_EXCEEDED"),
+        ("TokenService/CreateToken", {**of_admin, "ceiling": wider}, "CEILING_EXCEEDED"),
         ("TokenService/CreateToken", {**scene.agent, "full_rights": True}, "CEILING_EXCEEDED"),
         ("TokenService/RotateToken", {"token_id": full.token_id}, "CEILING_EXCEEDED"),
         ("TokenService/RotateToken", {"token_id": scene.token.token_id}, "CEILING_EXCEEDED"),
@@ -219,7 +239,11 @@ def test_a_viewers_token_of_an_administrator_is_no_administrators(scene: Scene) 
         "AgentService/UpdateAgent": {**ref, "update": {"agent_name": "x"}},
         "AgentService/DeleteAgent": ref,
         "AgentService/TransferAgent": {**ref, "new_owner": {"user_id": scene.heir.user_id}},
-        "AccessService/GrantAccess": {**ref, "principal": {"user_id": scene.heir.user_id}},
+        "AccessService/GrantAccess": {
+            **ref,
+            "principal": {"user_id": scene.heir.user_id},
+            "role": "ROLE_VIEWER",
+        },
         "AccessService/ListAgentAccess": ref,
         "TokenService/CreateToken": {**ref, "ceiling": ceiling},
         "TokenService/ListTokens": ref,
@@ -241,7 +265,7 @@ def test_what_an_administrator_minted_before_they_fell(scene: Scene, fate: str, 
     ref: dict[str, Any] = {"user": {"user_id": fallen.user_id}}
     minted = [
         registry.agent_token(fallen, scene.agent_id),
-        _token(fallen, user_id=scene.heir.user_id),
+        _token(fallen, user={"user_id": scene.heir.user_id}),
     ]
     own = _token(fallen)
     if fate == "demoted":
@@ -262,10 +286,10 @@ def test_what_an_administrator_minted_for_another_one_ends_with_them_on_request(
     # does not trust the one who leaves takes it away.
     registry, fallen = scene.registry, scene.administrator
     peer = registry.user("ADMINISTRATOR")
-    for_peer = _token(fallen, user_id=peer.user_id)
+    for_peer = _token(fallen, user={"user_id": peer.user_id})
     further = _token(for_peer)
     registry.admin.call(
-        "TokenService/RevokeUserTokens", user_id=fallen.user_id, include_minted=True
+        "TokenService/RevokeUserTokens", user={"user_id": fallen.user_id}, include_minted=True
     )
     registry.admin.call("UserService/DeactivateUser", user={"user_id": fallen.user_id})
     for one in (for_peer, further):
@@ -301,14 +325,18 @@ def test_a_member_who_makes_themselves_more(scene: Scene) -> None:
         assert member.refused("UserService/UpdateUser", **ref, update=update).code.name == (
             "PERMISSION_DENIED"
         )
-    # An agent that is made for somebody else is one's own.
+    # Nor do they make an agent for somebody else, which would be theirs to mint for.
     slug = registry.name("for-admin")
-    made = member.call("AgentService/CreateAgent", agent_slug=slug, owner={"user_id": admin.user_id})
-    assert made.agent.owner_id == member.user_id
+    for named in ({"user_id": admin.user_id}, {"login": admin.login}):
+        refusal = member.refused("AgentService/CreateAgent", agent_slug=slug, owner=named)
+        assert refusal.what == "PERMISSION_DENIED ACTION_MISSING"
     # Granting oneself, or one's agent's token, more than one has.
     assert (
         member.refused(
-            "AccessService/GrantAccess", **scene.agent, principal={"user_id": member.user_id}
+            "AccessService/GrantAccess",
+            **scene.agent,
+            principal={"user_id": member.user_id},
+            role="ROLE_VIEWER",
         ).what
         == "PERMISSION_DENIED AGENT_ACCESS_DENIED"
     )
@@ -332,9 +360,9 @@ def test_an_agent_that_acts_as_its_owner_does_so_within_its_ceiling(scene: Scene
         "AgentService/TransferAgent": {**scene.agent, "new_owner": heir},
         "AgentService/CreateAgent": {"agent_slug": registry.name("rise")},
         "AgentService/ListAgents": {},
-        "AccessService/GrantAccess": {**scene.agent, "principal": heir},
+        "AccessService/GrantAccess": {**scene.agent, "principal": heir, "role": "ROLE_VIEWER"},
         "TokenService/RevokeAgentTokens": scene.agent,
-        "TokenService/RevokeUserTokens": {},
+        "TokenService/RevokeUserTokens": owner.ref,
         "TokenService/RevokeToken": {"token_id": owner.token_id},
         "UserService/UpdateUser": {
             "user": {"user_id": owner.user_id},
@@ -345,7 +373,7 @@ def test_an_agent_that_acts_as_its_owner_does_so_within_its_ceiling(scene: Scene
         assert held.refused(method, **fields).code.name == "PERMISSION_DENIED", method
     # Nor does one with full rights mint.
     full = registry.agent_token(owner, scene.agent_id, act_as_owner=True)
-    for fields in ({}, scene.agent):
+    for fields in (owner.ref, scene.agent):
         refusal = full.refused("TokenService/CreateToken", **fields, full_rights=True)
         assert refusal.what == "PERMISSION_DENIED USER_TOKEN_REQUIRED"
 
@@ -365,12 +393,17 @@ def test_a_revoked_token_that_mints_once_more_from_another_process(
         elsewhere = Person(other, member.token, member.token_id, user_id=member.user_id)
         # The other process has seen the token work.
         elsewhere.call("TokenService/CreateToken", **agent, full_rights=True)
-        one.admin.call("TokenService/RevokeUserTokens", user_id=member.user_id)
+        one.admin.call("TokenService/RevokeUserTokens", user={"user_id": member.user_id})
 
-        for fields in (agent, {}):
+        for fields in (agent, member.ref):
             refusal = elsewhere.refused("TokenService/CreateToken", **fields, full_rights=True)
             assert refusal.what == "UNAUTHENTICATED TOKEN_INVALID"
-        assert len(other.admin.call("TokenService/ListTokens", user_id=member.user_id).tokens) == 0
+        assert (
+            len(
+                other.admin.call("TokenService/ListTokens", user={"user_id": member.user_id}).tokens
+            )
+            == 0
+        )
 
 
 def test_somebody_elses_check_gives_nobody_access(scene: Scene) -> None:

@@ -206,8 +206,7 @@ def test_a_users_token_is_rotated_by_who_manages_users_and_not_by_other_users(
 ) -> None:
     user, other = registry.user(), registry.user()
     assert _refused(other, user).what == DENIED
-    own = user.call("TokenService/CreateToken", full_rights=True)
-    person = Person(registry, own.secret, token_id=own.token.token_id)
+    person = registry.user_token(user)
     assert _rotate(user, person).token.created_by == user.user_id
     assert _rotate(registry.admin, user).token.user_id == user.user_id
 
@@ -219,8 +218,7 @@ def test_nobody_rotates_beyond_their_own_ceiling_or_end(registry: Registry) -> N
     full = registry.agent_token(owner, agent.agent_id)
     ceiling = {"max_role": "ROLE_ADMIN", "capabilities": ["chat"]}
     within = registry.agent_token(owner, agent.agent_id, ceiling=ceiling)
-    held = owner.call("TokenService/CreateToken", ceiling=ceiling, expire_time=end)
-    caller = Person(registry, held.secret, user_id=owner.user_id)
+    caller = registry.user_token(owner, ceiling=ceiling, expire_time=end)
     beyond = "PERMISSION_DENIED CEILING_EXCEEDED"
 
     assert _refused(caller, full, expire_time=end).what == beyond

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.abilities.asking import add_agents, decision, outcome
+from tests.abilities.asking import add_agents, decision, end_of, outcome, rests_on
 from tests.registry import Person, Registry
 
 DENIED = "PERMISSION_DENIED ACTION_MISSING"
@@ -13,6 +13,7 @@ DENIED = "PERMISSION_DENIED ACTION_MISSING"
 
 def _resolve(registry: Registry, of: Person, **query: Any) -> Any:
     """What a service is told about somebody's token."""
+    query.setdefault("minimum_role", "ROLE_VIEWER")
     return registry.admin.call("ScopeService/ResolveScope", token=of.token, **query)
 
 
@@ -32,11 +33,13 @@ def _agents(answer: Any) -> Any:
     return list(answer.scope.agent_set.agent_ids) if which == "agent_set" else answer.scope.agent_id
 
 
-def _resource(registry: Registry, of: Person, *, user_id: int = 0, agent_id: int = 0) -> str:
+def _resource(registry: Registry, of: Person, role: str = "VIEWER", **owner: Any) -> str:
+    """Whether somebody may touch a row; without an owner, one that is shared."""
     answer = registry.admin.call(
         "ScopeService/CheckResource",
         token=of.token,
-        resource={"user_id": user_id, "agent_id": agent_id},
+        resource=owner or {"shared": True},
+        minimum_role=f"ROLE_{role}",
     )
     return outcome(answer)
 
@@ -48,16 +51,26 @@ def test_an_administrator_sees_everything_and_it_is_said_in_so_many_words(
     everything = _resolve(registry, administrator)
     assert (_users(everything), _agents(everything)) == ("all", "all")
     assert everything.scope.default_agent_id == 0
-    narrowed = _resolve(registry, administrator, user_id=user.user_id)
+    narrowed = _resolve(registry, administrator, user={"user_id": user.user_id})
     assert (_users(narrowed), _agents(narrowed)) == (user.user_id, "all")
+    by_login = _resolve(registry, administrator, user={"login": user.login})
+    assert _users(by_login) == user.user_id
+    unknown = registry.admin.refused(
+        "ScopeService/ResolveScope",
+        token=administrator.token,
+        user={"login": "nobody"},
+        minimum_role="ROLE_VIEWER",
+    )
+    assert unknown.what == "NOT_FOUND USER_NOT_FOUND"
     own = registry.agent(administrator)
     assert _resolve(registry, administrator).scope.default_agent_id == own.agent_id
 
 
 def test_anybody_else_sees_their_own_rows_whomever_they_name(registry: Registry) -> None:
     user, other = registry.user(), registry.user()
-    for named in (0, user.user_id, other.user_id):
-        assert _users(_resolve(registry, user, user_id=named)) == user.user_id
+    whoever = ({}, user.ref, other.ref, {"user": {"login": other.login}}, {"user": {"login": "x"}})
+    for named in whoever:
+        assert _users(_resolve(registry, user, **named)) == user.user_id
 
 
 def test_anybody_else_sees_the_agents_that_they_own_or_were_granted(registry: Registry) -> None:
@@ -121,7 +134,10 @@ def test_a_site_keeps_out_agents_of_other_sites(registry: Registry) -> None:
     assert _agents(_resolve(registry, user)) == every
     assert _agents(_resolve(registry, user, site_id=here)) == every[:2]
     by_metadata = registry.admin.call(
-        "ScopeService/ResolveScope", _metadata=(("accredit-site", str(there)),), token=user.token
+        "ScopeService/ResolveScope",
+        _metadata=(("accredit-site", str(there)),),
+        token=user.token,
+        minimum_role="ROLE_VIEWER",
     )
     assert _agents(by_metadata) == [everywhere.agent_id, remote.agent_id]
 
@@ -130,12 +146,14 @@ def test_an_agents_token_is_held_to_its_agent(registry: Registry) -> None:
     owner = registry.user("ADMINISTRATOR")
     site = registry.site()
     own, other = registry.agent(owner, site_scope=site), registry.agent(owner)
-    bound = registry.agent_token(owner, own.agent_id, ceiling={})
+    bound = registry.agent_token(owner, own.agent_id, ceiling={"max_role": "ROLE_OPERATOR"})
 
     answer = _resolve(registry, bound)
     assert (_users(answer), _agents(answer)) == (owner.user_id, own.agent_id)
     assert answer.scope.default_agent_id == own.agent_id
-    assert _users(_resolve(registry, bound, user_id=registry.admin.user_id)) == owner.user_id
+    assert (
+        _users(_resolve(registry, bound, user={"user_id": registry.admin.user_id})) == owner.user_id
+    )
     elsewhere = _resolve(registry, bound, agent={"agent_id": other.agent_id})
     assert decision(elsewhere.denial.reason) == "ROLE_INSUFFICIENT"
     assert _agents(_resolve(registry, bound, minimum_role="ROLE_ADMIN")) == "ROLE_INSUFFICIENT"
@@ -168,10 +186,10 @@ def test_an_administrators_token_sees_within_its_ceiling(
 ) -> None:
     administrator = registry.user("ADMINISTRATOR")
     own = registry.agent(administrator)
-    minted = administrator.call(
-        "TokenService/CreateToken", ceiling={"max_role": "ROLE_OPERATOR", "capabilities": ceiling}
+    held = registry.user_token(
+        administrator, ceiling={"max_role": "ROLE_OPERATOR", "capabilities": ceiling}
     )
-    answer = _resolve(registry, Person(registry, minted.secret), minimum_role=f"ROLE_{minimum}")
+    answer = _resolve(registry, held, minimum_role=f"ROLE_{minimum}")
     expected: dict[str, Any] = {"all": "all", "none": "ROLE_INSUFFICIENT", "own": [own.agent_id]}
     assert _agents(answer) == expected[agents]
     if agents != "none":
@@ -193,14 +211,22 @@ def test_one_asks_about_oneself_freely_and_about_others_with_authenticate(
     registry: Registry,
 ) -> None:
     user, other, service = registry.user(), registry.user(), registry.user("SERVICE")
-    own = user.call("ScopeService/ResolveScope")
+    least = {"minimum_role": "ROLE_VIEWER"}
+    own = user.call("ScopeService/ResolveScope", caller=True, **least)
     assert (_users(own), own.principal.user_id) == (user.user_id, user.user_id)
-    assert _users(service.call("ScopeService/ResolveScope", token=user.token)) == user.user_id
-    for method in ("ResolveScope", "CheckResource"):
-        refusal = other.refused(f"ScopeService/{method}", token=user.token)
+    shared = {"resource": {"shared": True}}
+    row = user.call("ScopeService/CheckResource", caller=True, **shared, **least)
+    assert outcome(row) == "ALLOWED"
+    told = service.call("ScopeService/ResolveScope", token=user.token, **least)
+    assert _users(told) == user.user_id
+    for method, more in {"ResolveScope": {}, "CheckResource": shared}.items():
+        refusal = other.refused(f"ScopeService/{method}", token=user.token, **least, **more)
         assert refusal.what == DENIED
-    long = service.refused("ScopeService/ResolveScope", token="x" * 4097)
-    assert (long.what, long.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["token"])
+        # Whoever asks about the caller says so; who is meant is never guessed.
+        for wrong, field in (({}, "subject"), ({"caller": False}, "caller")):
+            refusal = user.refused(f"ScopeService/{method}", **wrong, **least, **more)
+            assert refusal.what == "INVALID_ARGUMENT FIELD_INVALID"
+            assert refusal.fields == [field]
 
 
 def test_a_scope_says_until_when_it_holds(registry: Registry) -> None:
@@ -209,13 +235,73 @@ def test_a_scope_says_until_when_it_holds(registry: Registry) -> None:
     for end in ends:
         agent = registry.agent(registry.user())
         registry.grant(agent.agent_id, user, expire_time=end)
-    basis = _resolve(registry, user).basis
-    assert basis.valid_until.ToDatetime(tzinfo=ends[1].tzinfo) == ends[1]
-    assert basis.depends_on.token_id == user.token_id
+        query: dict[str, Any] = {"agent": {"agent_id": agent.agent_id}}
+        basis = _resolve(registry, user, **query).basis
+        assert basis.cacheable
+        assert end_of(basis) == end
+        assert rests_on(basis)["TOKEN"] == [user.token_id]
+        assert rests_on(basis)["GRANT"] == [f"{agent.agent_id}:user:{user.user_id}"]
     registry.clock.advance(hours=1)
-    later = _resolve(registry, user)
-    assert later.basis.valid_until.ToDatetime(tzinfo=ends[0].tzinfo) == ends[0]
-    assert len(_agents(later)) == 1
+    later = _resolve(registry, user, **query)
+    assert decision(later.denial.reason) == "ROLE_INSUFFICIENT"
+    assert end_of(later.basis) is None
+
+
+def test_which_agents_are_meant_may_be_changed_by_any_of_them_so_that_it_is_not_kept(
+    registry: Registry,
+) -> None:
+    user = registry.user()
+    agent_id = registry.agent(user).agent_id
+    own = registry.agent_token(user, agent_id)
+    assert not _resolve(registry, user).basis.cacheable
+    assert not _resolve(registry, registry.user("ADMINISTRATOR")).basis.cacheable
+    # But for an agent that is held to itself.
+    assert _resolve(registry, own).basis.cacheable
+    assert rests_on(_resolve(registry, own).basis)["AGENT"] == [str(agent_id)]
+
+
+def test_a_scope_by_login_rests_on_the_login_and_whose_it_is(registry: Registry) -> None:
+    administrator, user = registry.user("ADMINISTRATOR"), registry.user()
+    agent = registry.agent(user)
+    query: dict[str, Any] = {
+        "agent": {"agent_slug": agent.agent_slug},
+        "user": {"login": user.login},
+    }
+    found = rests_on(_resolve(registry, administrator, **query).basis)
+    with registry.app.store.read() as tx:
+        assert found["LOGIN"] == [tx.login_digest(user.login)]
+    assert str(user.user_id) in found["USER"]
+    assert found["AGENT_SLUG"] == [agent.agent_slug]
+
+
+def test_a_row_is_judged_by_its_owner_and_the_answer_rests_on_them(registry: Registry) -> None:
+    owner, other = registry.user(), registry.user()
+    agent = registry.agent(owner)
+
+    def asked(**resource: Any) -> Any:
+        return registry.admin.call(
+            "ScopeService/CheckResource",
+            token=owner.token,
+            resource=resource,
+            minimum_role="ROLE_VIEWER",
+        )
+
+    for resource, reason in (
+        ({"user": {"login": owner.login}}, "ALLOWED"),
+        ({"user": {"login": other.login}}, "NOT_OWNER"),
+        # No user is owner of a row that carries a login which nobody has.
+        ({"user": {"login": "nobody"}}, "NOT_OWNER"),
+        ({"agent": {"agent_slug": agent.agent_slug}}, "ALLOWED"),
+        ({"agent": {"agent_slug": "nothing"}}, "ROLE_INSUFFICIENT"),
+        ({"shared": True}, "ALLOWED"),
+    ):
+        answer = asked(**resource)
+        assert outcome(answer) == reason, resource
+        assert answer.basis.cacheable
+        found = rests_on(answer.basis)
+        assert str(owner.user_id) in found["USER"]
+        if "agent" in resource:
+            assert found["AGENT_SLUG"] == [resource["agent"]["agent_slug"]]
 
 
 def test_a_scope_of_too_many_agents_is_refused_and_one_of_them_may_be_named(
@@ -226,7 +312,9 @@ def test_a_scope_of_too_many_agents_is_refused_and_one_of_them_may_be_named(
     add_agents(registry, user, 1000)
     assert len(_agents(_resolve(registry, user))) == 1000
     beyond = registry.agent(user)
-    refusal = registry.admin.refused("ScopeService/ResolveScope", token=user.token)
+    refusal = registry.admin.refused(
+        "ScopeService/ResolveScope", token=user.token, minimum_role="ROLE_VIEWER"
+    )
     assert refusal.what == "FAILED_PRECONDITION SCOPE_TOO_WIDE"
     named = _resolve(registry, user, agent={"agent_id": beyond.agent_id})
     assert named.HasField("scope")
@@ -237,20 +325,13 @@ def test_a_row_of_an_agent_needs_a_role_on_that_agent(registry: Registry) -> Non
     agent_id = registry.agent(owner).agent_id
     registry.grant(agent_id, viewer)
     bound = registry.agent_token(owner, agent_id)
-    # Whose user the row names besides does not matter.
-    for user_id in (0, stranger.user_id):
-        row = {"user_id": user_id, "agent_id": agent_id}
-        for person in (owner, viewer, bound, registry.admin):
-            assert _resource(registry, person, **row) == "ALLOWED"
-        assert _resource(registry, stranger, **row) == "ROLE_INSUFFICIENT"
-    assert _resource(registry, registry.admin, agent_id=2**62) == "ROLE_INSUFFICIENT"
-    low = registry.admin.call(
-        "ScopeService/CheckResource",
-        token=viewer.token,
-        resource={"agent_id": agent_id},
-        minimum_role="ROLE_OPERATOR",
-    )
-    assert outcome(low) == "ROLE_INSUFFICIENT"
+    row: dict[str, Any] = {"agent": {"agent_id": agent_id}}
+    for person in (owner, viewer, bound, registry.admin):
+        assert _resource(registry, person, **row) == "ALLOWED"
+    assert _resource(registry, stranger, **row) == "ROLE_INSUFFICIENT"
+    missing = {"agent": {"agent_id": 2**62}}
+    assert _resource(registry, registry.admin, **missing) == "ROLE_INSUFFICIENT"
+    assert _resource(registry, viewer, "OPERATOR", **row) == "ROLE_INSUFFICIENT"
 
 
 def test_a_row_of_no_agent_is_shared_or_somebodys(registry: Registry) -> None:
@@ -261,11 +342,20 @@ def test_a_row_of_no_agent_is_shared_or_somebodys(registry: Registry) -> None:
     asked = (owner, as_owner, registry.admin, bound, stranger)
 
     shared = [_resource(registry, one) for one in asked]
-    owned = [_resource(registry, one, user_id=owner.user_id) for one in asked]
+    owned = [_resource(registry, one, **owner.ref) for one in asked]
 
     assert shared == ["ALLOWED"] * 5
     # An agent of the owner is not the owner, unless it acts as them.
     assert owned == ["ALLOWED"] * 3 + ["NOT_OWNER"] * 2
-    for row in ({"user_id": -1}, {"agent_id": -1}):
-        refusal = registry.admin.refused("ScopeService/CheckResource", resource=row)
-        assert refusal.fields == [f"resource.{next(iter(row))}"]
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({}, "resource"),
+        ({"shared": False}, "resource.shared"),
+        ({"user": {"user_id": -1}}, "resource.user.user_id"),
+        ({"user": {}}, "resource.user"),
+        ({"agent": {"agent_id": -1}}, "resource.agent.agent_id"),
+    ]
+    for row, field in wrong:
+        refusal = registry.admin.refused(
+            "ScopeService/CheckResource", caller=True, resource=row, minimum_role="ROLE_VIEWER"
+        )
+        assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", [field])

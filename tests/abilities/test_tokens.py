@@ -13,15 +13,18 @@ DENIED = "PERMISSION_DENIED TOKEN_ACCESS_DENIED"
 
 
 def _mint(caller: Person, **fields: Any) -> Any:
-    if "ceiling" not in fields:
-        fields["full_rights"] = True
-    return caller.call("TokenService/CreateToken", **fields)
+    return caller.call("TokenService/CreateToken", **_wish(caller, **fields))
 
 
 def _mint_refused(caller: Person, **fields: Any) -> Any:
+    return caller.refused("TokenService/CreateToken", **_wish(caller, **fields))
+
+
+def _wish(caller: Person, **fields: Any) -> dict[str, Any]:
+    """A token of full rights for the caller, unless it says otherwise."""
     if "ceiling" not in fields:
         fields.setdefault("full_rights", True)
-    return caller.refused("TokenService/CreateToken", **fields)
+    return fields if {"agent", "user"} & set(fields) else {**caller.ref, **fields}
 
 
 def _get(caller: Person, token_id: str) -> Any:
@@ -42,7 +45,10 @@ def test_a_minted_token_says_all_but_its_secret(registry: Registry) -> None:
         owner,
         agent={"agent_slug": agent.agent_slug},
         label=" CI <b>runner</b>\n",
-        ceiling={"capabilities": ["view_logs", "billing.refund", "chat", "chat"]},
+        ceiling={
+            "max_role": "ROLE_OPERATOR",
+            "capabilities": ["view_logs", "billing.refund", "chat", "chat"],
+        },
         ttl={"seconds": 3600},
     )
     token = minted.token
@@ -50,7 +56,6 @@ def test_a_minted_token_says_all_but_its_secret(registry: Registry) -> None:
     assert minted.secret.startswith(f"acr_{token.token_id}_")
     assert (token.agent_id, token.WhichOneof("holder")) == (agent.agent_id, "agent_id")
     assert token.label == "CI runner"
-    # A ceiling without a role is one of OPERATOR.
     assert token.ceiling.max_role == 2
     assert list(token.ceiling.capabilities) == ["billing.refund", "chat", "view_logs"]
     assert not token.full_rights
@@ -60,9 +65,10 @@ def test_a_minted_token_says_all_but_its_secret(registry: Registry) -> None:
     assert minted.secret not in str(_get(owner, token.token_id))
 
 
-def test_without_a_holder_a_token_is_the_callers_own(registry: Registry) -> None:
+def test_a_token_is_a_users_by_id_or_by_login(registry: Registry) -> None:
     user = registry.user()
-    token = _mint(user).token
+    token = _mint(user, user={"login": user.login}).token
+    assert token.user_id == _mint(user).token.user_id
     assert (token.user_id, token.WhichOneof("holder")) == (user.user_id, "user_id")
     assert token.full_rights
     assert not token.HasField("ceiling")
@@ -72,21 +78,30 @@ def test_without_a_holder_a_token_is_the_callers_own(registry: Registry) -> None
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        pytest.param({"full_rights": False}, "rights", id="neither a ceiling nor full rights"),
+        pytest.param({"full_rights": False}, "full_rights", id="rights that are not full"),
         pytest.param({"label": "x" * 201}, "label", id="a long label"),
         pytest.param({"label": "a\0b"}, "label", id="NUL in a label"),
         pytest.param({"ceiling": {"max_role": 9}}, "ceiling.max_role", id="no such role"),
         pytest.param(
-            {"ceiling": {"capabilities": ["chat", "Chat"]}},
+            {"ceiling": {"capabilities": ["chat"]}}, "ceiling.max_role", id="no role is stated"
+        ),
+        pytest.param(
+            {"ceiling": {"max_role": 1, "capabilities": ["chat", "Chat"]}},
             "ceiling.capabilities[1]",
             id="a capital letter",
         ),
-        pytest.param({"ceiling": {"capabilities": [""]}}, "ceiling.capabilities[0]", id="empty"),
         pytest.param(
-            {"ceiling": {"capabilities": ["x" * 101]}}, "ceiling.capabilities[0]", id="too long"
+            {"ceiling": {"max_role": 1, "capabilities": [""]}},
+            "ceiling.capabilities[0]",
+            id="empty",
         ),
         pytest.param(
-            {"ceiling": {"capabilities": [f"c{n}" for n in range(101)]}},
+            {"ceiling": {"max_role": 1, "capabilities": ["x" * 101]}},
+            "ceiling.capabilities[0]",
+            id="too long",
+        ),
+        pytest.param(
+            {"ceiling": {"max_role": 1, "capabilities": [f"c{n}" for n in range(101)]}},
             "ceiling.capabilities",
             id="too many",
         ),
@@ -98,8 +113,11 @@ def test_without_a_holder_a_token_is_the_callers_own(registry: Registry) -> None
         pytest.param({"expire_time": {"seconds": 1}}, "expire_time", id="a moment long past"),
         pytest.param({"expire_time": {"seconds": 2**40}}, "expire_time", id="after year 9999"),
         pytest.param({"expire_time": {"nanos": -1}}, "expire_time", id="not a moment"),
-        pytest.param({"user_id": -1}, "user_id", id="a negative user"),
-        pytest.param({"user_id": 0}, "user_id", id="user 0"),
+        pytest.param({"user": {"user_id": -1}}, "user.user_id", id="a negative user"),
+        pytest.param({"user": {"user_id": 0}}, "user.user_id", id="user 0"),
+        pytest.param({"user": {"login": ""}}, "user.login", id="an empty login"),
+        pytest.param({"user": {"login": "a\0"}}, "user.login", id="NUL in a login"),
+        pytest.param({"user": {}}, "user", id="no user"),
         pytest.param({"agent": {}}, "agent", id="no agent"),
         pytest.param({"act_as_owner": True}, "act_as_owner", id="a user's token has no owner"),
     ],
@@ -110,6 +128,17 @@ def test_a_wish_that_breaks_a_rule_is_refused_by_its_field(
     refusal = _mint_refused(registry.user(), **fields)
     assert refusal.what == "INVALID_ARGUMENT FIELD_INVALID"
     assert refusal.fields == [field]
+
+
+def test_whom_a_token_shall_speak_for_is_stated_and_never_guessed(registry: Registry) -> None:
+    owner = registry.user()
+    agent_id = registry.agent(owner).agent_id
+    for caller in (owner, registry.admin, registry.agent_token(owner, agent_id)):
+        refusal = caller.refused("TokenService/CreateToken", full_rights=True)
+        if caller.agent_id:
+            assert refusal.what == "PERMISSION_DENIED USER_TOKEN_REQUIRED"
+        else:
+            assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["holder"])
 
 
 def test_an_end_lies_ahead_and_at_most_a_hundred_years(own_registry: Registry) -> None:
@@ -135,12 +164,12 @@ def test_whom_one_may_mint_for(registry: Registry) -> None:
     for caller in (owner, admin_grantee, registry.admin):
         assert _mint(caller, **of_agent).token.created_by == caller.user_id
     assert _mint_refused(operator, **of_agent).what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
-    assert _mint(operator, user_id=operator.user_id).token.user_id == operator.user_id
-    foreign = _mint_refused(operator, user_id=owner.user_id)
+    assert _mint(operator, user={"user_id": operator.user_id}).token.user_id == operator.user_id
+    foreign = _mint_refused(operator, user={"user_id": owner.user_id})
     assert foreign.what == "PERMISSION_DENIED ACTION_MISSING"
-    assert _mint(registry.admin, user_id=owner.user_id).token.user_id == owner.user_id
+    assert _mint(registry.admin, user={"user_id": owner.user_id}).token.user_id == owner.user_id
     for user_id in (gone.user_id, 2**62):
-        unknown = _mint_refused(registry.admin, user_id=user_id)
+        unknown = _mint_refused(registry.admin, user={"user_id": user_id})
         assert unknown.what == "NOT_FOUND USER_NOT_FOUND"
 
 
@@ -172,8 +201,8 @@ def test_a_token_mints_nothing_beyond_its_own_ceiling_or_end(registry: Registry)
     }
     beyond: list[dict[str, Any]] = [
         {"full_rights": True, "ceiling": None},
-        {"ceiling": {"capabilities": ["chat", "view_logs"]}},
-        {"ceiling": {"capabilities": ["billing"]}},
+        {"ceiling": {"max_role": "ROLE_VIEWER", "capabilities": ["chat", "view_logs"]}},
+        {"ceiling": {"max_role": "ROLE_VIEWER", "capabilities": ["billing"]}},
         {"expire_time": None},
         {"expire_time": end + timedelta(microseconds=1)},
     ]
@@ -181,7 +210,7 @@ def test_a_token_mints_nothing_beyond_its_own_ceiling_or_end(registry: Registry)
     assert _mint(person, **within).token.created_by == user.user_id
     for more in beyond:
         wish = {key: value for key, value in {**within, **more}.items() if value is not None}
-        refusal = person.refused("TokenService/CreateToken", **wish)
+        refusal = person.refused("TokenService/CreateToken", **person.ref, **wish)
         assert refusal.what == "PERMISSION_DENIED CEILING_EXCEEDED", more
 
 
@@ -195,7 +224,7 @@ def test_a_token_held_below_admin_neither_mints_nor_ends_other_tokens(
     too_low = "PERMISSION_DENIED ROLE_INSUFFICIENT"
 
     assert _mint_refused(low, ceiling={"max_role": "ROLE_VIEWER"}).what == too_low
-    assert low.refused("TokenService/RevokeUserTokens").what == too_low
+    assert low.refused("TokenService/RevokeUserTokens", **low.ref).what == too_low
     assert low.refused("TokenService/RevokeToken", token_id=other.token_id).what == DENIED
     assert low.refused("TokenService/RotateToken", token_id=other.token_id).what == DENIED
     # Itself it may look at and end.
@@ -255,7 +284,7 @@ def test_who_may_see_a_token_and_who_is_told_nothing(registry: Registry) -> None
     assert _get(held, held.token_id).token_id == held.token_id
     low = viewer.refused("TokenService/ListTokens", **of_agent)
     assert low.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
-    foreign = operator.refused("TokenService/ListTokens", user_id=owner.user_id)
+    foreign = operator.refused("TokenService/ListTokens", user={"user_id": owner.user_id})
     assert foreign.what == "PERMISSION_DENIED ACTION_MISSING"
     nothing = registry.admin.refused("TokenService/GetToken", token_id="0" * 16)
     assert nothing.what == "NOT_FOUND AGENT_TOKEN_NOT_FOUND"
@@ -339,22 +368,36 @@ def test_all_tokens_of_a_user_are_revoked_and_on_request_those_they_minted_for_a
         user = registry.user("ADMINISTRATOR")
         own = Person(registry, _mint(user).secret)
         for_agent = registry.agent_token(user, agent.agent_id)
-        for_user = Person(registry, _mint(user, user_id=other.user_id).secret)
-        registry.admin.call("TokenService/RevokeUserTokens", user_id=user.user_id, **fields)
+        for_user = Person(registry, _mint(user, user={"user_id": other.user_id}).secret)
+        registry.admin.call(
+            "TokenService/RevokeUserTokens", user={"user_id": user.user_id}, **fields
+        )
         return [works(one) for one in (own, for_agent, for_user)]
 
     assert revoke() == [False, True, True]
     # For users too: whoever minted a token knows its secret.
     assert revoke(include_minted=True) == [False, False, False]
-    unknown = registry.admin.refused("TokenService/RevokeUserTokens", user_id=2**62)
+    unknown = registry.admin.refused("TokenService/RevokeUserTokens", user={"user_id": 2**62})
     assert unknown.what == "NOT_FOUND USER_NOT_FOUND"
-    foreign = other.refused("TokenService/RevokeUserTokens", user_id=registry.admin.user_id)
+    foreign = other.refused(
+        "TokenService/RevokeUserTokens", user={"user_id": registry.admin.user_id}
+    )
     assert foreign.what == "PERMISSION_DENIED ACTION_MISSING"
+
+
+def test_whose_tokens_end_is_stated_and_never_guessed(registry: Registry) -> None:
+    user = registry.user()
+    refusal = user.refused("TokenService/RevokeUserTokens")
+    assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", ["user"])
+    assert works(user)
+    ended = registry.admin.call("TokenService/RevokeUserTokens", user={"login": user.login})
+    assert ended.tokens_revoked == 1
+    assert not works(user)
 
 
 def test_the_token_that_a_user_calls_with_is_one_of_those_that_end(registry: Registry) -> None:
     user = registry.user()
-    answer = user.call("TokenService/RevokeUserTokens")
+    answer = user.call("TokenService/RevokeUserTokens", **user.ref)
     assert answer.tokens_revoked == 1
     assert user.refused("AuthService/WhoAmI").what == "UNAUTHENTICATED TOKEN_INVALID"
 

@@ -12,7 +12,7 @@ MISSING = "PERMISSION_DENIED ACTION_MISSING"
 
 
 def _create(registry: Registry, **fields: Any) -> Any:
-    fields.setdefault("login", registry.name("user"))
+    fields = {"login": registry.name("user"), "role": "USER_ROLE_MEMBER", **fields}
     return registry.admin.call("UserService/CreateUser", **fields).user
 
 
@@ -28,7 +28,7 @@ def _update_refused(caller: Person, person: Person, **update: Any) -> Any:
     return caller.refused("UserService/UpdateUser", **_ref(person), update=update)
 
 
-def test_a_new_user_is_an_active_human_member_called_by_their_login(registry: Registry) -> None:
+def test_a_new_user_is_active_and_human_and_called_by_their_login(registry: Registry) -> None:
     login = registry.name("Ada.L_")
     user = _create(registry, login=login)
     assert (user.login, user.display_name, user.email) == (login, login, "")
@@ -68,7 +68,8 @@ def test_a_role_is_a_set_of_actions(
         pytest.param({"login": "a@b"}, "login", id="a login that reads as an e-mail"),
         pytest.param({"login": "a" * 61}, "login", id="a long login"),
         pytest.param({"login": "a", "kind": 9}, "kind", id="no such kind"),
-        pytest.param({"login": "a", "role": 9}, "role", id="no such role"),
+        pytest.param({"role": 9}, "role", id="no such role"),
+        pytest.param({"role": 0}, "role", id="no role is stated"),
         pytest.param({"login": "a", "display_name": "x" * 201}, "display_name", id="a long name"),
         pytest.param({"login": "a", "email": "nobody"}, "email", id="an e-mail without @"),
         pytest.param({"login": "a", "email": "a b@c"}, "email", id="a blank in it"),
@@ -79,13 +80,16 @@ def test_a_role_is_a_set_of_actions(
 def test_what_breaks_a_rule_is_refused_by_its_field(
     registry: Registry, fields: dict[str, Any], field: str
 ) -> None:
+    fields = {"login": registry.name("user"), "role": "USER_ROLE_GUEST", **fields}
     refusal = registry.admin.refused("UserService/CreateUser", **fields)
     assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", [field])
 
 
 def test_a_login_is_one_users_byte_for_byte(registry: Registry) -> None:
     user = _create(registry)
-    taken = registry.admin.refused("UserService/CreateUser", login=user.login)
+    taken = registry.admin.refused(
+        "UserService/CreateUser", login=user.login, role="USER_ROLE_GUEST"
+    )
     assert taken.what == "ALREADY_EXISTS LOGIN_CONFLICT"
     other = _create(registry, login=user.login.upper())
     assert other.user_id != user.user_id
@@ -156,10 +160,10 @@ def test_one_changes_ones_own_name_and_email_and_no_more(registry: Registry) -> 
 def test_one_does_so_with_a_token_that_is_not_held_to_little(registry: Registry) -> None:
     user = registry.user()
     agent_id = registry.agent(user).agent_id
-    low = user.call("TokenService/CreateToken", ceiling={"max_role": "ROLE_OPERATOR"})
+    low = {"max_role": "ROLE_OPERATOR"}
     callers = [
-        Person(registry, low.secret),
-        registry.agent_token(user, agent_id, ceiling={}, act_as_owner=True),
+        registry.user_token(user, ceiling=low),
+        registry.agent_token(user, agent_id, ceiling=low, act_as_owner=True),
     ]
     for caller in callers:
         refusal = _update_refused(caller, user, email="attacker@example.org")
@@ -225,6 +229,7 @@ def test_a_deleted_user_takes_grants_tokens_and_minted_tokens_along(registry: Re
         "AccessService/GrantAccess",
         agent={"agent_id": agent_id},
         principal={"user_id": granted.user_id},
+        role="ROLE_VIEWER",
     )
     minted = registry.agent_token(user, agent_id)
 

@@ -72,7 +72,9 @@ def test_batches_that_name_the_same_agents_in_different_orders_all_succeed(
     def items(place: int) -> list[dict[str, Any]]:
         turned = slugs[place:] + slugs[:place]
         turned = turned[::-1] if place % 2 else turned
-        return [{"agent_slug": slug, "owner": {"user_id": registry.admin.user_id}} for slug in turned]
+        return [
+            {"agent_slug": slug, "owner": {"user_id": registry.admin.user_id}} for slug in turned
+        ]
 
     with spread(registry.admin, connections=8) as admins:
         outcomes = race(

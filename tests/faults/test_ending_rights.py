@@ -50,7 +50,8 @@ def stolen_token(registry: Registry) -> Abused:
 
 def all_tokens(registry: Registry) -> Abused:
     return member(
-        registry, lambda caller: ("TokenService/RevokeUserTokens", {"user_id": caller.user_id})
+        registry,
+        lambda caller: ("TokenService/RevokeUserTokens", {"user": {"user_id": caller.user_id}}),
     )
 
 
@@ -119,7 +120,7 @@ def own_by_itself(registry: Registry) -> tuple[Person, str, tuple[str, dict[str,
     return (
         owner,
         owner.token_id,
-        ("TokenService/RevokeUserTokens", {"user_id": owner.user_id}),
+        ("TokenService/RevokeUserTokens", {"user": {"user_id": owner.user_id}}),
     )
 
 

@@ -131,7 +131,7 @@ def test_of_the_last_two_administrators_one_stays(two: Pair) -> None:
         "UserService/CreateUser", login="second", role="USER_ROLE_ADMINISTRATOR"
     )
     minted = first.admin.call(
-        "TokenService/CreateToken", user_id=made.user.user_id, full_rights=True
+        "TokenService/CreateToken", user={"user_id": made.user.user_id}, full_rights=True
     )
     own = second.call("TokenService/CreateToken", minted.secret, full_rights=True)
     other = Person(second, own.secret, user_id=made.user.user_id)

@@ -121,7 +121,7 @@ def test_of_fifty_rotations_one_makes_the_successor(
         rotated.token.token_id
     }
     listed = registry.admin.call(
-        "TokenService/ListTokens", user_id=rotated.token.user_id, show_inactive=True
+        "TokenService/ListTokens", user={"user_id": rotated.token.user_id}, show_inactive=True
     )
     assert [token.rotated_from for token in listed.tokens].count(token_id) == 1
     assert registry.call("AuthService/WhoAmI", rotated.secret).token.token_id == (
@@ -208,7 +208,9 @@ def own_administrator(registry: Registry, maker: Person) -> Person:
     made = maker.call(
         "UserService/CreateUser", login=f"a{next_number(registry)}", role="USER_ROLE_ADMINISTRATOR"
     )
-    minted = maker.call("TokenService/CreateToken", user_id=made.user.user_id, full_rights=True)
+    minted = maker.call(
+        "TokenService/CreateToken", user={"user_id": made.user.user_id}, full_rights=True
+    )
     own = registry.call("TokenService/CreateToken", minted.secret, full_rights=True)
     return Person(registry, own.secret, user_id=made.user.user_id)
 

@@ -138,7 +138,11 @@ class Writer:
             made = answer.agent
             self.agents[made.agent_id] = ExpectedAgent(made.agent_id, made.agent_slug)
 
-        fields = {"agent_slug": self._slug(), "owner": {"user_id": admin.user_id}, "config": {"count": 0}}
+        fields = {
+            "agent_slug": self._slug(),
+            "owner": {"user_id": admin.user_id},
+            "config": {"count": 0},
+        }
         return Step("AgentService/CreateAgent", fields, acknowledged)
 
     def _update(self, agent: ExpectedAgent) -> Step:

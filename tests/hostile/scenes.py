@@ -7,9 +7,8 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 
+from tests.abilities.asking import about_agent
 from tests.registry import Person, RefusedError, Registry
-
-_WHOLE = ("AgentService/GetAgent", "AccessService/GetAccess", "SiteService/GetSite")
 
 
 class Scene:
@@ -43,7 +42,7 @@ class Scene:
                 "SiteService/GetSite",
             ):
                 admin.call(method, **BASELINES[method](self))
-            admin.call("TokenService/ListTokens", user_id=self.member.user_id)
+            admin.call("TokenService/ListTokens", **self.member.ref)
             held = admin.call("AuthService/Authenticate", token=self.agent_token.token)
         except RefusedError:
             self._make()
@@ -99,9 +98,16 @@ class Scene:
         self.registry.admin.call("RegistryService/RegisterAgent", **made)
         return made
 
+    def own_suppression(self) -> str:
+        name: str = self.own_definition()["agent_slug"]
+        self.registry.admin.call("RegistryService/SuppressAgent", name=name)
+        return name
+
     def own_memory_file_type(self) -> dict[str, Any]:
         filename = f"{self.registry.name('type')}.md"
-        self.registry.admin.call("RegistryService/RegisterMemoryFileType", filename=filename)
+        self.registry.admin.call(
+            "RegistryService/RegisterMemoryFileType", filename=filename, layer="MEMORY_LAYER_AGENT"
+        )
         return {"filename": filename}
 
     def _agent(self, owner: Person) -> int:
@@ -115,9 +121,12 @@ class Scene:
 
 
 def is_reading(registry: Registry, method: str) -> bool:
-    """Whether the contract says that a call of it has no effect."""
+    """Whether the contract says that a call of it has no effect.
+
+    What is IDEMPOTENT only is a question that carries a secret.
+    """
     level = registry.methods[method].GetOptions().idempotency_level
-    return bool(level == MethodOptions.NO_SIDE_EFFECTS)
+    return bool(level != MethodOptions.IDEMPOTENCY_UNKNOWN)
 
 
 def _ref(scene: Scene) -> dict[str, Any]:
@@ -125,7 +134,15 @@ def _ref(scene: Scene) -> dict[str, Any]:
 
 
 def _check(scene: Scene) -> dict[str, Any]:
-    return {"principal": {"user_id": scene.guest.user_id}, "agent": _ref(scene)}
+    return {
+        "principal": {"user_id": scene.guest.user_id},
+        "agent": _ref(scene),
+        "minimum_role": "ROLE_VIEWER",
+    }
+
+
+def _demand(scene: Scene) -> dict[str, Any]:
+    return {"agent": _ref(scene), "minimum_role": "ROLE_VIEWER"}
 
 
 def _request_id() -> str:
@@ -141,7 +158,9 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
         "request_id": _request_id(),
     },
     "AgentService/BatchCreateAgents": lambda s: {
-        "requests": [{"agent_slug": s.registry.name("made"), "owner": {"user_id": s.member.user_id}}]
+        "requests": [
+            {"agent_slug": s.registry.name("made"), "owner": {"user_id": s.member.user_id}}
+        ]
     },
     "AgentService/GetAgent": lambda s: {"agent": _ref(s)},
     "AgentService/BatchGetAgents": lambda s: {"agents": [_ref(s)]},
@@ -149,6 +168,11 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "AgentService/UpdateAgent": lambda s: {
         "agent": s.own_agent(),
         "update": {"agent_name": "Another"},
+    },
+    "AgentService/SetAgentStatus": lambda s: {
+        "agent": s.own_agent(),
+        "status": "AGENT_STATUS_INACTIVE",
+        "reason": "It wrote to everybody.",
     },
     "AgentService/RenameAgent": lambda s: {
         "agent": s.own_agent(),
@@ -160,7 +184,7 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
         "new_owner": {"user_id": s.guest.user_id},
     },
     "AgentService/ResolveAgent": lambda s: {"agent": _ref(s)},
-    "AgentService/ProvisionAgent": lambda s: {"user_id": s.member.user_id},
+    "AgentService/ProvisionAgent": lambda s: s.member.ref,
     "AccessService/GrantAccess": lambda s: {
         "agent": s.own_agent(),
         "principal": {"user_id": s.guest.user_id},
@@ -172,7 +196,7 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
         "principal": {"user_id": s.guest.user_id},
     },
     "AccessService/ListAgentAccess": lambda s: {"agent": _ref(s), "page_size": 1},
-    "AccessService/ListUserAccess": lambda s: {"user_id": s.guest.user_id},
+    "AccessService/ListUserAccess": lambda s: s.guest.ref,
     "AccessService/CheckAccess": lambda s: {"check": _check(s)},
     "AccessService/BatchCheckAccess": lambda s: {"checks": [_check(s)]},
     "TokenService/CreateToken": lambda s: {
@@ -185,19 +209,20 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "TokenService/RotateToken": lambda s: {"token_id": s.own_token()},
     "TokenService/RevokeToken": lambda s: {"token_id": s.own_token()},
     "TokenService/RevokeAgentTokens": lambda s: {"agent": s.own_agent()},
-    "TokenService/RevokeUserTokens": lambda s: s.own_user(),
+    "TokenService/RevokeUserTokens": lambda s: {"user": s.own_user()},
     "AuthService/Authenticate": lambda s: {"token": s.agent_token.token},
     "AuthService/Authorize": lambda s: {
         "token": s.agent_token.token,
-        "demand": {"agent": _ref(s)},
+        "demand": _demand(s),
     },
     "AuthService/BatchAuthorize": lambda s: {
         "token": s.agent_token.token,
-        "demands": [{"agent": _ref(s)}],
+        "demands": [_demand(s)],
     },
     "AuthService/WhoAmI": lambda s: {},
     "UserService/CreateUser": lambda s: {
         "login": s.registry.name("made"),
+        "role": "USER_ROLE_MEMBER",
         "display_name": "Made",
         "email": "made@example.org",
     },
@@ -213,12 +238,13 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "SiteService/GetSite": lambda s: {"site": {"site_id": s.site_id}},
     "SiteService/ListSites": lambda s: {"page_size": 1},
     "SiteService/DeleteSite": lambda s: {"site": {"site_id": s._site()}},
-    "ScopeService/ResolveScope": lambda s: {"token": s.agent_token.token, "agent": _ref(s)},
+    "ScopeService/ResolveScope": lambda s: {"token": s.agent_token.token, **_demand(s)},
     "ScopeService/CheckResource": lambda s: {
         "token": s.agent_token.token,
-        "resource": {"agent_id": s.agent_id},
+        "resource": {"agent": _ref(s)},
+        "minimum_role": "ROLE_VIEWER",
     },
-    "ChangeService/ListChanges": lambda s: {"agent_id": s.agent_id},
+    "ChangeService/ListChanges": lambda s: about_agent(s.agent_id),
     "ChangeService/VerifyChanges": lambda s: {},
     "DirectoryService/ResolveDirectory": lambda s: {"agent": _ref(s)},
     "DirectoryService/ListFiles": lambda s: {"directory": {"agent": _ref(s)}, "page_size": 1},
@@ -236,11 +262,15 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "RegistryService/RegisterAgent": lambda s: {
         "agent_slug": s.registry.name("declared"),
         "label": "Declared",
-        "memory_seeds": {"SOUL.md": "Of some use."},
+        "memory_seeds": [{"filename": "SOUL.md", "text": "Of some use."}],
         "default_config": {"model": "large"},
     },
     "RegistryService/UnregisterAgent": lambda s: s.own_definition(),
     "RegistryService/SuppressAgent": lambda s: {"name": s.registry.name("declared")},
+    "RegistryService/UnsuppressAgent": lambda s: {"name": s.own_suppression()},
+    "RegistryService/ReadDefinitionSeeds": lambda s: {
+        "agent_slug": s.own_definition()["agent_slug"]
+    },
     "RegistryService/GetAgentDefinition": lambda s: {
         "agent_slug": s.own_definition()["agent_slug"]
     },
@@ -249,7 +279,8 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
         "agent_slugs": [s.own_definition()["agent_slug"]]
     },
     "RegistryService/RegisterMemoryFileType": lambda s: {
-        "filename": f"{s.registry.name('type')}.md"
+        "filename": f"{s.registry.name('type')}.md",
+        "layer": "MEMORY_LAYER_AGENT",
     },
     "RegistryService/UnregisterMemoryFileType": lambda s: s.own_memory_file_type(),
     "RegistryService/ListMemoryFileTypes": lambda s: {},

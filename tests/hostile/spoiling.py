@@ -59,6 +59,7 @@ SPANS = {
     "max": (MAX64, 0),
 }
 MASKS: dict[str, list[str]] = {
+    "no-path": [],
     "unknown": ["no_such_field"],
     "empty-path": [""],
     "star-and-more": ["*", "config"],

@@ -146,7 +146,7 @@ def varint(number: int) -> bytes:
         ("AgentService/BatchGetAgents", {"agents": [{"agent_id": 1}]}),
         ("AccessService/BatchCheckAccess", {"checks": [{"agent": {"agent_id": 1}}]}),
         ("AuthService/BatchAuthorize", {"token": "x", "demands": [{"agent": {"agent_id": 1}}]}),
-        ("ChangeService/ListChanges", {"kinds": ["CHANGE_KIND_BULK"]}),
+        ("ChangeService/ListChanges", {"filter": {"kinds": ["CHANGE_KIND_BULK"]}}),
         ("TokenService/CreateToken", {"ceiling": {"capabilities": ["chat"]}}),
         ("AgentService/UpdateAgent", {"update_mask": {"paths": ["x"]}}),
     ],

@@ -83,7 +83,7 @@ class Eavesdropper:
         """So many secrets: half by CreateToken, half by RotateToken, of agents and of users."""
         admin = self.scene.registry.admin
         holders: list[dict[str, Any]] = [
-            {"user_id": self.scene.guest.user_id},
+            self.scene.guest.ref,
             {"agent": self.scene.own_agent()},
         ]
         for _, holder in zip(range(count // 2), cycle(holders), strict=False):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from accredit_storage.columns import canonical_json
 from accredit_storage.records import Actor, Ceiling, Role, Subject, SubjectKind
@@ -103,6 +104,28 @@ def test_ceilings(store: Store, role: Role, capabilities: tuple[str, ...]) -> No
         found = tx.tokens.find(token_id)
     assert found is not None
     assert found.ceiling == ceiling
+
+
+@pytest.mark.parametrize(
+    ("stored", "capabilities"),
+    [
+        pytest.param({"capabilities": ["chat"]}, ("chat",), id="no role"),
+        pytest.param({"capabilities": [], "max_role": None}, (), id="none"),
+        pytest.param({"capabilities": [], "max_role": ""}, (), id="an empty one"),
+        pytest.param({}, (), id="nothing at all"),
+    ],
+)
+def test_a_ceiling_without_a_role_is_one_of_viewer(
+    store: Store, stored: dict[str, object], capabilities: tuple[str, ...]
+) -> None:
+    with store.write() as tx:
+        owner = user(tx)
+        token(tx, "t", owner, owner, ceiling=Ceiling(max_role=Role.ADMIN, capabilities=()))
+        written = text("UPDATE tokens SET ceiling = :ceiling WHERE token_id = 't'")
+        tx.connection.execute(written, {"ceiling": canonical_json(stored)})
+        found = tx.tokens.find("t")
+    assert found is not None
+    assert found.ceiling == Ceiling(max_role=Role.VIEWER, capabilities=capabilities)
 
 
 def test_equal_values_have_one_text() -> None:

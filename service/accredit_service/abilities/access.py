@@ -171,18 +171,17 @@ def grant_etag(grant: Grant) -> str:
 def get_access(app: App, ask: Ask, ref: AgentRef, wanted: UserRef | None) -> tuple[Grant, User]:
     """One grant, expired or not, with its user. Raises PermissionDenied, NotFound."""
     with reading(app, ask) as (tx, caller, now, _):
-        own = wanted is None or is_caller(caller, wanted)
-        user = caller.user if own else None
+        whose = caller.user.user_id if wanted is None else wanted
+        # An agent's own token is not the user whom it acts for: their grant is another's.
+        own = is_caller(caller, whose)
         if own:
             found = find_agent(tx, ref)
             grant = None if found is None else tx.grants.find(found.agent_id, caller.user.user_id)
-            if grant is not None and caller.is_user(caller.user.user_id):
+            if grant is not None:
                 return grant, caller.user
         # Who has no grant learns here no more of the agent than anywhere else.
         agent = require_agent(tx, caller, ref, Role.VIEWER if own else Role.ADMIN, now)
-        if user is None:
-            assert wanted is not None  # noqa: S101 - it is one's own then
-            user = require_user(tx, wanted)
+        user = caller.user if own else require_user(tx, whose)
         grant = tx.grants.find(agent.agent_id, user.user_id)
     if grant is None:
         raise NotFound(

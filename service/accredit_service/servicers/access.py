@@ -155,7 +155,7 @@ def _check(path: str, check: pb.AccessCheck) -> access.AccessCheck:
 def _subject(path: str, check: pb.AccessCheck) -> UserRef | None:
     which = check.WhichOneof("subject")
     if which is None:
-        raise invalid(path, "say who: principal, or caller: true")
+        raise invalid(f"{path}.subject", "say who: principal, or caller: true")
     if which == "principal":
         return fields.user_ref(f"{path}.principal", check.principal)
     fields.true(f"{path}.caller", check.caller)

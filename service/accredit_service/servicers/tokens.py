@@ -145,8 +145,9 @@ def _ceiling(request: pb.CreateTokenRequest) -> Ceiling | None:
     which = request.WhichOneof("rights")
     if which == "ceiling":
         return fields.ceiling("ceiling", request.ceiling)
-    if which is None or not request.full_rights:
+    if which is None:
         raise invalid("rights", "exactly one of ceiling and full_rights: true")
+    fields.true("full_rights", request.full_rights)
     return None
 
 

@@ -151,7 +151,7 @@ def introspect(app: App, tx: Transaction, text: str, basis: Basis) -> Introspect
             decision=Decision.TOKEN_INVALID, principal=None, basis=basis.not_kept()
         )
     if isinstance(judged, Decision):
-        basis = basis.on(*rests_on(credential)).until(end_of(credential))
+        basis = basis.on(*rests_on(credential)).until(end_of(credential, basis.judged_at))
         return Introspection(decision=judged, principal=None, basis=basis)
     app.usage.note(credential.token.token_id, basis.judged_at)
     return Introspection(

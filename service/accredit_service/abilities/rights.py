@@ -166,10 +166,11 @@ def rests_on(credential: Credential) -> frozenset[Subject]:
     return frozenset(found)
 
 
-def end_of(credential: Credential) -> datetime | None:
-    """The earliest expiry that ``judge`` goes by."""
+def end_of(credential: Credential, now: datetime) -> datetime | None:
+    """The earliest expiry to come that ``judge`` goes by. One that is over changes nothing more."""
     grant = credential.minter_grant
-    return earliest((credential.token.expire_at, None if grant is None else grant.expire_at))
+    ends = (credential.token.expire_at, None if grant is None else grant.expire_at)
+    return earliest(end for end in ends if not expired(end, now))
 
 
 def user_principal(user: User) -> Principal:

@@ -65,14 +65,16 @@ class Asking:
         """A name of an agent: most are somebody's, or could become so."""
         drawn = self.random.random()
         if drawn < 0.5 or not self.world.agents:
-            return {"agent_slug": self.random.choice(self.world.slugs)}
-        return {"agent_id": self._some_id(self.world.agents)}
+            # A login is the slug of the agent that is provisioned for its user.
+            slugs = (*self.world.slugs, *self.world.logins[2:4])
+            return {"agent_slug": self.random.choice(slugs)}
+        return {"agent_id": self._some_id(self.world.agents[-4:])}
 
     def user(self) -> Fields:
         """A name of a user, likewise."""
         if self.random.random() < 0.5:
             return {"login": self.random.choice(self.world.logins)}
-        return {"user_id": self._some_id(self.world.users)}
+        return {"user_id": self._some_id(self.world.users[-6:])}
 
     def _some_id(self, known: Sequence[int]) -> int:
         """One that was given, or one of those that will be given next."""
@@ -80,7 +82,7 @@ class Asking:
 
     def _minted(self) -> list[Minted]:
         """The newest, as most of the older ones work no more."""
-        return self.world.tokens[-12:]
+        return self.world.tokens[-8:]
 
     def _service(self) -> Person:
         """Somebody who may ask about anybody."""

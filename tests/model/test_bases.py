@@ -5,7 +5,7 @@ a cache that keeps the answers to all kinds of questions as their bases allow. A
 cache has to say what the server says. Changes have to list what they give, change and free.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -29,7 +30,8 @@ from tests.model.questions import ROLES, Asking, World
 from tests.registry import Person, RefusedError, Registry, running_registry
 
 #: How many questions are kept at a time, and how many of the oldest give way to new ones each step.
-KEPT, RENEWED = 45, 6
+KEPT, RENEWED = 30, 5
+MOST_AGENTS = 5
 MOMENT = timedelta(milliseconds=1)
 # A refusal of a rule is a part of the history; these would be faults.
 FAULTS = ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED")
@@ -52,16 +54,17 @@ class BasesMachine(RuleBasedStateMachine):
         self.world = World(
             registry=registry,
             service=registry.user("SERVICE"),
-            slugs=tuple(registry.name("slug") for _ in range(5)),
+            slugs=tuple(registry.name("slug") for _ in range(4)),
             logins=tuple(registry.name("login") for _ in range(6)),
             sites=(registry.site(), registry.site()),
         )
+        self.living: list[int] = []
         self.deputy = registry.user("ADMINISTRATOR", self.world.logins[0])
         people = [self.deputy, *(registry.user("MEMBER", self.world.logins[n]) for n in (1, 2))]
         for person in (*people, registry.user("GUEST", self.world.logins[3])):
             self.join(person)
         made = registry.agent(people[1], self.world.slugs[0])
-        self.world.agents.append(made.agent_id)
+        self.begins([made.agent_id])
         self.grant(0, 2, "ROLE_ADMIN", 3)
         self.mint_for_an_agent(0, 2, "ROLE_OPERATOR", None, True, False)
         self.mint_for_an_agent(0, 1, "ROLE_ADMIN", 3, False, True)
@@ -87,10 +90,16 @@ class BasesMachine(RuleBasedStateMachine):
                 break
             self.kept.add(self.asking.question())
 
+    def begins(self, agent_ids: Iterable[int]) -> None:
+        """There are new agents."""
+        made = [one for one in agent_ids if one not in self.world.agents]
+        self.world.agents += made
+        self.living += made
+
     def agent(self, number: int) -> dict[str, Any]:
-        """One of the latest agents, whether it is still there or not."""
-        latest = self.world.agents[-5:]
-        return {"agent": {"agent_id": latest[number % len(latest)]}}
+        """An agent that there is, or one that there was if there is none."""
+        among = self.living or self.world.agents
+        return {"agent": {"agent_id": among[number % len(among)]}}
 
     def someone(self, number: int) -> Person:
         people = list(self.world.people.values())
@@ -99,11 +108,24 @@ class BasesMachine(RuleBasedStateMachine):
     def user(self, number: int) -> dict[str, Any]:
         return {"user_id": self.someone(number).user_id}
 
-    def slug(self, number: int) -> str:
-        return self.world.slugs[number % len(self.world.slugs)]
+    def free_slug(self, number: int) -> str:
+        """A slug that nobody has; any if all are taken."""
+        slugs = self.world.slugs
+        with self.registry.app.store.read() as tx:
+            taken = {one.agent_slug for one in tx.agents.find_many_by_slug(set(slugs))}
+        free = [slug for slug in slugs if slug not in taken] or slugs
+        return free[number % len(free)]
+
+    def free_login(self, number: int) -> str:
+        """Likewise."""
+        logins = self.world.logins
+        with self.registry.app.store.read() as tx:
+            taken = {one.login for one in tx.users.find_many_by_login(set(logins))}
+        free = [login for login in logins if login not in taken] or logins
+        return free[number % len(free)]
 
     def token(self, number: int) -> Minted:
-        latest = self.world.tokens[-12:]
+        latest = self.world.tokens[-8:]
         return latest[number % len(latest)]
 
     def ends(self, hours: int | None) -> datetime | None:
@@ -120,60 +142,61 @@ class BasesMachine(RuleBasedStateMachine):
 
     # Agents.
 
+    @precondition(lambda self: len(self.living) < MOST_AGENTS)
     @rule(who=picks, slug=picks, site=st.sampled_from([None, None, 0, 1]))
     def create_an_agent(self, who: int, slug: int, site: int | None) -> None:
         made = self.tries(
             self.admin,
             "AgentService/CreateAgent",
-            agent_slug=self.slug(slug),
+            agent_slug=self.free_slug(slug),
             owner=self.user(who),
             site_scope=0 if site is None else self.world.sites[site],
         )
-        if made:
-            self.world.agents.append(made.agent.agent_id)
+        self.begins([made.agent.agent_id] if made else [])
 
+    @precondition(lambda self: len(self.living) < MOST_AGENTS)
     @rule(who=picks, slugs=st.lists(picks, min_size=1, max_size=3))
     def create_many_agents(self, who: int, slugs: list[int]) -> None:
-        requests = [{"agent_slug": self.slug(one), "owner": self.user(who)} for one in slugs]
+        requests = [{"agent_slug": self.free_slug(one), "owner": self.user(who)} for one in slugs]
         made = self.tries(self.admin, "AgentService/BatchCreateAgents", requests=requests)
-        if made:
-            self.world.agents += [one.agent.agent_id for one in made.results if one.created]
+        self.begins(one.agent.agent_id for one in made.results if one.created)
 
+    @precondition(lambda self: len(self.living) < MOST_AGENTS)
     @rule(who=picks, slug=picks)
     def create_a_declared_agent(self, who: int, slug: int) -> None:
-        name = self.slug(slug)
+        name = self.free_slug(slug)
         of_name: dict[str, Any] = {"agent_slug": name, "source": "tests"}
         self.tries(self.admin, "RegistryService/RegisterAgent", owner=self.user(who), **of_name)
         for answer in self.admin.call("RegistryService/ReconcileAgents", agent_slugs=[name]):
-            self.world.agents += [
-                one.agent_id
-                for one in answer.results
-                if one.agent_id and one.agent_id not in self.world.agents
-            ]
+            self.begins(one.agent_id for one in answer.results if one.agent_id)
         self.admin.call("RegistryService/UnregisterAgent", **of_name)
 
+    @precondition(lambda self: len(self.living) < MOST_AGENTS)
     @rule(who=picks)
     def provision(self, who: int) -> None:
         made = self.tries(self.admin, "AgentService/ProvisionAgent", user=self.user(who))
-        if made and made.created:
-            self.world.agents.append(made.agent.agent_id)
+        self.begins([made.agent.agent_id] if made else [])
 
     @rule(which=picks, slug=picks)
     def rename(self, which: int, slug: int) -> None:
-        named = self.agent(which)
-        self.tries(self.admin, "AgentService/RenameAgent", new_slug=self.slug(slug), **named)
+        named, new = self.agent(which), self.free_slug(slug)
+        self.tries(self.admin, "AgentService/RenameAgent", new_slug=new, **named)
 
     @rule(which=picks)
     def delete_an_agent(self, which: int) -> None:
-        self.tries(self.admin, "AgentService/DeleteAgent", delete_files=True, **self.agent(which))
+        named = self.agent(which)
+        if self.tries(self.admin, "AgentService/DeleteAgent", delete_files=True, **named):
+            self.living.remove(named["agent"]["agent_id"])
 
-    @rule(which=picks, slug=picks)
-    def pass_a_slug_on(self, which: int, slug: int) -> None:
+    @precondition(lambda self: len(self.living) > 1)
+    @rule(first=picks, second=picks)
+    def pass_a_slug_on(self, first: int, second: int) -> None:
         """From one agent to another, with nothing asked in between."""
-        of_slug = {"agent_slug": self.slug(slug)}
+        giver, taker = self.agent(first), self.agent(second)
+        slug = self.admin.call("AgentService/GetAgent", **giver).agent.agent_slug
         freed = self.registry.name("freed")
-        self.tries(self.admin, "AgentService/RenameAgent", agent=of_slug, new_slug=freed)
-        self.rename(which, slug)
+        self.tries(self.admin, "AgentService/RenameAgent", new_slug=freed, **giver)
+        self.tries(self.admin, "AgentService/RenameAgent", new_slug=slug, **taker)
 
     @rule(which=picks, who=picks, keep=st.booleans())
     def transfer(self, which: int, who: int, keep: bool) -> None:
@@ -225,9 +248,8 @@ class BasesMachine(RuleBasedStateMachine):
 
     @rule(login=picks, role=st.sampled_from(("ADMINISTRATOR", "MEMBER", "GUEST")))
     def create_a_user(self, login: int, role: str) -> None:
-        name = self.world.logins[login % len(self.world.logins)]
         try:
-            self.join(self.registry.user(role, name))
+            self.join(self.registry.user(role, self.free_login(login)))
         except RefusedError as refusal:
             if refusal.reason != "LOGIN_CONFLICT":
                 raise
@@ -241,18 +263,13 @@ class BasesMachine(RuleBasedStateMachine):
 
     @rule(who=picks, login=picks)
     def change_a_login(self, who: int, login: int) -> None:
-        self.update_user(who, login=self.world.logins[login % len(self.world.logins)])
+        self.update_user(who, login=self.free_login(login))
 
-    @rule(who=picks, login=picks)
-    def pass_a_login_on(self, who: int, login: int) -> None:
-        name = self.world.logins[login % len(self.world.logins)]
-        self.tries(
-            self.admin,
-            "UserService/UpdateUser",
-            user={"login": name},
-            update={"login": self.registry.name("freed")},
-        )
-        self.change_a_login(who, login)
+    @rule(first=picks, second=picks)
+    def pass_a_login_on(self, first: int, second: int) -> None:
+        login = self.admin.call("UserService/GetUser", user=self.user(first)).user.login
+        self.update_user(first, login=self.registry.name("freed"))
+        self.update_user(second, login=login)
 
     @rule(who=picks, active=st.booleans())
     def deactivate_or_reactivate(self, who: int, active: bool) -> None:
@@ -457,7 +474,7 @@ def _run(machine: type[RuleBasedStateMachine], *, examples: int, steps: int) -> 
 @pytest.mark.timeout(300)
 def test_a_cacheable_answer_stands_until_its_basis_says(database_url: str, tmp_path: Path) -> None:
     with _machine(database_url, tmp_path) as machine:
-        _run(machine, examples=6, steps=20)
+        _run(machine, examples=8, steps=25)
 
 
 @pytest.mark.soak

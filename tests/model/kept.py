@@ -5,7 +5,7 @@ kept after that must be what the server answers now.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,15 +22,20 @@ MINTER_WITHOUT_RIGHTS = types_pb2.DECISION_MINTER_WITHOUT_RIGHTS
 ABOUT_THE_CALLER = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Minted:
-    """A token that somebody minted, of an agent or of a user."""
+    """A token that somebody minted, of an agent or of a user.
+
+    ``vouchers`` are those who learnt it besides, or with whose tokens it was minted.
+    """
 
     secret: str
     token_id: str
     minter: int
     agent_id: int | None = None
     user_id: int | None = None
+    ends: datetime | None = None
+    vouchers: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -202,6 +207,8 @@ class KeptAnswers:
             assert listed, about
             assert basis.cacheable == _may_be_kept(question, reply), about
             _require_named(question, reply, subjects_of(basis), about)
+            ends = question.token.ends if question.token else None
+            assert ends is None or (end is not None and end <= ends), about
         return basis
 
 
@@ -243,7 +250,7 @@ def _require_named(
     token = question.token
     if token is not None:
         expected[SubjectKind.TOKEN].add(token.token_id)
-        expected[SubjectKind.USER].add(str(token.minter))
+        expected[SubjectKind.USER] |= {str(user_id) for user_id in (token.minter, *token.vouchers)}
         if token.agent_id is not None:
             expected[SubjectKind.AGENT].add(str(token.agent_id))
             expected[SubjectKind.GRANT].add(f"{token.agent_id}:user:{token.minter}")

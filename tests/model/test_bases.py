@@ -7,7 +7,7 @@ cache has to say what the server says. Changes have to list what they give, chan
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.model.hiding import require_nothing_told
 from tests.model.kept import KeptAnswers, Minted
 from tests.model.listed import require_listed
 from tests.model.questions import ROLES, Asking, World
@@ -68,6 +69,7 @@ class BasesMachine(RuleBasedStateMachine):
         self.grant(0, 2, "ROLE_ADMIN", 3)
         self.mint_for_an_agent(0, 2, "ROLE_OPERATOR", None, True, False)
         self.mint_for_an_agent(0, 1, "ROLE_ADMIN", 3, False, True)
+        self.rotate(4, "deputy", 2)
         self.asking = Asking(self.world, Random(seed))
         self.kept = KeptAnswers(registry)
         self.top_up()
@@ -261,6 +263,13 @@ class BasesMachine(RuleBasedStateMachine):
     def change_a_users_role(self, who: int, role: str) -> None:
         self.update_user(who, role=role)
 
+    @rule(role=st.sampled_from(USER_ROLES), active=st.booleans())
+    def the_deputy_falls_or_rises(self, role: str, active: bool) -> None:
+        """Whose word many tokens need."""
+        ref = {"user_id": self.deputy.user_id}
+        update = {"role": role, "active": active}
+        self.tries(self.admin, "UserService/UpdateUser", user=ref, update=update)
+
     @rule(who=picks, login=picks)
     def change_a_login(self, who: int, login: int) -> None:
         self.update_user(who, login=self.free_login(login))
@@ -285,6 +294,8 @@ class BasesMachine(RuleBasedStateMachine):
             return
         if self.tries(self.admin, "UserService/DeleteUser", user=self.user(who)):
             del self.world.people[user.user_id]
+            for token in self.world.tokens:
+                token.vouchers.discard(user.user_id)
 
     # Tokens.
 
@@ -309,7 +320,9 @@ class BasesMachine(RuleBasedStateMachine):
             **self.rights(full, role),
         )
         if minted:
-            self.keep_token(minted, minter.user_id, agent_id=named["agent"]["agent_id"])
+            # The administrator minted the token that it is minted with.
+            vouchers = {self.admin.user_id}
+            self.keep_token(minted, minter.user_id, vouchers, **named["agent"])
 
     @rule(by_deputy=st.booleans(), who=picks, role=roles, hours=lifetimes, full=st.booleans())
     def mint_for_a_user(
@@ -325,15 +338,21 @@ class BasesMachine(RuleBasedStateMachine):
             **self.rights(full, role),
         )
         if minted:
-            self.keep_token(minted, minter.user_id, user_id=user["user_id"])
+            self.keep_token(minted, minter.user_id, set(), **user)
 
     def rights(self, full: bool, role: str) -> dict[str, Any]:
         if full:
             return {"full_rights": True}
         return {"ceiling": {"max_role": role, "capabilities": ["billing.refund", "chat"]}}
 
-    def keep_token(self, made: Any, minter: int, **holder: Any) -> None:
-        self.world.tokens.append(Minted(made.secret, made.token.token_id, minter, **holder))
+    def keep_token(self, made: Any, minter: int, vouchers: set[int], **holder: Any) -> None:
+        """Of a user's own token the server may forget minter and vouchers: see Tokens.adopt."""
+        token = made.token
+        ends = token.expire_time.ToDatetime(tzinfo=UTC) if token.HasField("expire_time") else None
+        vouchers = vouchers - {minter} if "agent_id" in holder else set()
+        self.world.tokens.append(
+            Minted(made.secret, token.token_id, minter, ends=ends, vouchers=vouchers, **holder)
+        )
 
     @rule(which=picks, by=st.sampled_from(["admin", "deputy", "minter"]), hours=st.integers(0, 2))
     def rotate(self, which: int, by: str, hours: int) -> None:
@@ -347,7 +366,8 @@ class BasesMachine(RuleBasedStateMachine):
             overlap={"seconds": 3600 * hours},
         )
         if rotated:
-            self.keep_token(rotated, old.minter, agent_id=old.agent_id, user_id=old.user_id)
+            holder = {"agent_id": old.agent_id} if old.agent_id else {"user_id": old.user_id}
+            self.keep_token(rotated, old.minter, old.vouchers | {who.user_id}, **holder)
 
     @rule(which=picks)
     def revoke_a_token(self, which: int) -> None:
@@ -380,29 +400,37 @@ class BasesMachine(RuleBasedStateMachine):
         self.kept.confirm([])
         self.registry.clock.advance(seconds=MOMENT.total_seconds())
 
+    @rule(which=picks, hours=st.sampled_from([1, 2, 3]))
+    def an_agent_stops_for_hours(self, which: int, hours: int) -> None:
+        named = self.agent(which)
+        status: dict[str, Any] = {"status": "AGENT_STATUS_INACTIVE"}
+        self.tries(self.admin, "AgentService/SetAgentStatus", **named, **status)
+        self.hold()
+        self.registry.clock.advance(hours=hours)
+
     # What holds after each of them.
 
     @invariant()
     def kept_answers_are_the_servers(self) -> None:
-        if not hasattr(self, "kept"):
-            return
+        if hasattr(self, "kept"):
+            self.hold()
+            self.kept.forget(RENEWED)
+            self.top_up()
+
+    def hold(self) -> None:
+        """Hold what was kept against what is, after the changes that have come."""
         changes = self.kept.read_changes()
         with self.registry.app.store.read() as tx:
             for change in changes:
                 require_listed(tx, change)
         self.kept.confirm(changes)
-        self.kept.forget(RENEWED)
-        self.top_up()
 
     @invariant()
     def hidden_agents_look_missing(self) -> None:
         if not hasattr(self, "kept"):
             return
         caller, slug = self.asking.caller(), self.asking.random.choice(self.world.slugs)
-        if is_hidden(caller, slug):
-            missing = self.registry.name("nobody")
-            for ask in (check_oneself, own_scope, own_resource):
-                assert ask(caller, slug) == ask(caller, missing)
+        require_nothing_told(caller, slug, missing=self.registry.name("nobody"))
 
     def teardown(self) -> None:
         for agent_id in self.world.agents if hasattr(self, "world") else ():
@@ -412,41 +440,6 @@ class BasesMachine(RuleBasedStateMachine):
                 agent={"agent_id": agent_id},
                 delete_files=True,
             )
-
-
-def is_hidden(caller: Person, slug: str) -> bool:
-    """Whether a caller may not know whether somebody has a slug."""
-    try:
-        caller.call("AgentService/GetAgent", agent={"agent_slug": slug})
-    except RefusedError as refusal:
-        return refusal.reason == "AGENT_ACCESS_DENIED"
-    return False
-
-
-def check_oneself(caller: Person, slug: str) -> Any:
-    check = {"caller": True, "agent": {"agent_slug": slug}, "minimum_role": "ROLE_VIEWER"}
-    return _told(caller.call("AccessService/CheckAccess", check=check), slug)
-
-
-def own_scope(caller: Person, slug: str) -> Any:
-    about: dict[str, Any] = {"agent": {"agent_slug": slug}, "minimum_role": "ROLE_VIEWER"}
-    return _told(caller.call("ScopeService/ResolveScope", caller=True, **about), slug)
-
-
-def own_resource(caller: Person, slug: str) -> Any:
-    about: dict[str, Any] = {
-        "resource": {"agent": {"agent_slug": slug}},
-        "minimum_role": "ROLE_VIEWER",
-    }
-    return _told(caller.call("ScopeService/CheckResource", caller=True, **about), slug)
-
-
-def _told(reply: Any, slug: str) -> Any:
-    """All that a reply tells, but for the slug that it was asked about."""
-    for subject in reply.basis.depends_on:
-        if subject.subject_id == slug:
-            subject.subject_id = "the slug"
-    return reply
 
 
 @contextmanager

@@ -166,13 +166,6 @@ def rests_on(credential: Credential) -> frozenset[Subject]:
     return frozenset(found)
 
 
-def end_of(credential: Credential, now: datetime) -> datetime | None:
-    """The earliest expiry to come that ``judge`` goes by. One that is over changes nothing more."""
-    grant = credential.minter_grant
-    ends = (credential.token.expire_at, None if grant is None else grant.expire_at)
-    return earliest(end for end in ends if not expired(end, now))
-
-
 def user_principal(user: User) -> Principal:
     """The user in person, without a token: the subject of a check."""
     return Principal(

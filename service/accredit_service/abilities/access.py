@@ -318,7 +318,10 @@ class _Questions:
             basis = basis.on(subject(SubjectKind.USER, check.user))
         if answer.principal is None:
             return basis
-        known = told(self._caller, answer.agent, self._held(self._caller, answer.agent))
+        # A role that the answer shows tells of the agent by itself, also where the caller's token
+        # is held to less than its user may in person.
+        shown = answer.held or self._held(self._caller, answer.agent)
+        known = told(self._caller, answer.agent, shown)
         basis = basis.on_principal(answer.principal)
         return basis.on_agent(check.agent, answer.principal, known, answer.held)
 

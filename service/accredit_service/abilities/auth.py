@@ -24,7 +24,6 @@ from .rights import (
     Held,
     Principal,
     decide,
-    end_of,
     held_by,
     judge,
     rests_on,
@@ -151,7 +150,8 @@ def introspect(app: App, tx: Transaction, text: str, basis: Basis) -> Introspect
             decision=Decision.TOKEN_INVALID, principal=None, basis=basis.not_kept()
         )
     if isinstance(judged, Decision):
-        basis = basis.on(*rests_on(credential)).until(end_of(credential))
+        # Of the expiries only the token's own could make it another denial.
+        basis = basis.on(*rests_on(credential)).until(credential.token.expire_at)
         return Introspection(decision=judged, principal=None, basis=basis)
     app.usage.note(credential.token.token_id, basis.judged_at)
     return Introspection(

@@ -166,12 +166,6 @@ def rests_on(credential: Credential) -> frozenset[Subject]:
     return frozenset(found)
 
 
-def end_of(credential: Credential) -> datetime | None:
-    """The earliest expiry that ``judge`` goes by."""
-    grant = credential.minter_grant
-    return earliest((credential.token.expire_at, None if grant is None else grant.expire_at))
-
-
 def user_principal(user: User) -> Principal:
     """The user in person, without a token: the subject of a check."""
     return Principal(

@@ -1,0 +1,266 @@
+"""Answers that are kept for as long as their bases allow, as a client's cache keeps them.
+
+A kept answer is dropped when a change has one of its subjects, or when its time is up. Whatever is
+kept after that must be what the server answers now.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from accredit.v1 import types_pb2
+from accredit_service.abilities.subjects import STORE
+from accredit_storage.changes import ChangeQuery
+from accredit_storage.records import Change, Subject, SubjectKind
+from tests.registry import Person, RefusedError, Registry
+
+TOKEN_INVALID = types_pb2.DECISION_TOKEN_INVALID
+USER_INACTIVE = types_pb2.DECISION_USER_INACTIVE
+MINTER_WITHOUT_RIGHTS = types_pb2.DECISION_MINTER_WITHOUT_RIGHTS
+#: What is said about the caller's credential, or about whether the question is theirs to ask.
+ABOUT_THE_CALLER = ("UNAUTHENTICATED", "PERMISSION_DENIED")
+
+
+@dataclass(eq=False)
+class Minted:
+    """A token that somebody minted, of an agent or of a user.
+
+    ``vouchers`` are those who learnt it besides, or with whose tokens it was minted.
+    """
+
+    secret: str
+    token_id: str
+    minter: int
+    agent_id: int | None = None
+    user_id: int | None = None
+    ends: datetime | None = None
+    vouchers: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call that asks. ``token``: whose it is about, None if it is about no token.
+
+    ``of_itself``: about the caller itself, so that a refusal of the caller is another answer.
+    ``unnamed``: one of the agents in question is not named.
+    """
+
+    asker: Person
+    method: str
+    fields: Mapping[str, Any]
+    token: Minted | None = None
+    of_itself: bool = False
+    unnamed: bool = False
+
+    def ask(self) -> tuple[Any, str]:
+        """The reply, or None and why the call was refused."""
+        try:
+            return self.asker.call(self.method, **self.fields), ""
+        except RefusedError as refusal:
+            return None, refusal.what
+
+    def __str__(self) -> str:
+        """Without the secrets, which tell nobody anything."""
+        said = {key: "…" if key == "token" else value for key, value in self.fields.items()}
+        about = f" of {self.token.token_id}" if self.token else ""
+        return f"{self.method}{about} by {self.asker.login or self.asker.token_id}: {said}"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A cacheable answer."""
+
+    question: Question
+    reply: Any
+    subjects: frozenset[Subject]
+    valid_until: datetime | None
+    revision: int
+
+    @classmethod
+    def of(cls, question: Question, reply: Any) -> "Kept":
+        """What a cache keeps of a reply."""
+        return cls(
+            question=question,
+            reply=reply,
+            subjects=subjects_of(reply.basis),
+            valid_until=valid_until(reply.basis),
+            revision=reply.basis.position.revision,
+        )
+
+
+def subjects_of(basis: Any) -> frozenset[Subject]:
+    """What an answer rests on."""
+    return frozenset(
+        Subject(kind=_KINDS[one.kind], subject_id=one.subject_id) for one in basis.depends_on
+    )
+
+
+def valid_until(basis: Any) -> datetime | None:
+    """When an answer's time is up; None for never."""
+    if not basis.HasField("valid_until"):
+        return None
+    found: datetime = basis.valid_until.ToDatetime(tzinfo=UTC)
+    return found
+
+
+def without_basis(reply: Any) -> bytes:
+    """The answer itself."""
+    bare = type(reply)()
+    bare.CopyFrom(reply)
+    bare.ClearField("basis")
+    said: bytes = bare.SerializeToString(deterministic=True)
+    return said
+
+
+class KeptAnswers:
+    """The kept answers to some questions, each asked again after whatever happens."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._kept: list[Kept] = []
+        self._seen = self.head()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def head(self) -> int:
+        """The newest revision."""
+        with self._registry.app.store.read() as tx:
+            return tx.head().revision
+
+    def changes(self, after: int) -> list[Change]:
+        """The changes after a revision."""
+        with self._registry.app.store.read() as tx:
+            return tx.changes.page(ChangeQuery(), after=after, limit=10_000)
+
+    def next_end(self) -> datetime | None:
+        """The first moment at which the time of one of them is up."""
+        return min((kept.valid_until for kept in self._kept if kept.valid_until), default=None)
+
+    def add(self, question: Question) -> None:
+        """Ask a question for the first time. The changes so far must have been read."""
+        reply, _refused = question.ask()
+        if reply is not None and self._checked(question, reply).cacheable:
+            self._kept.append(Kept.of(question, reply))
+
+    def forget(self, number: int) -> None:
+        """Drop the oldest ones."""
+        del self._kept[:number]
+
+    def read_changes(self) -> list[Change]:
+        """The changes that have come since they were last read; drops nothing by itself."""
+        found = self.changes(self._seen)
+        self._seen = found[-1].revision if found else self._seen
+        return found
+
+    def confirm(self, changes: list[Change]) -> None:
+        """Drop what rests on these changes or is out of date; hold the rest against now."""
+        touched = {subject for change in changes for subject in change.subjects}
+        now = self._registry.clock()
+        still = []
+        for kept in self._kept:
+            ended = kept.valid_until is not None and now >= kept.valid_until
+            dropped = ended or STORE in touched or not touched.isdisjoint(kept.subjects)
+            after = self._refilled(kept) if dropped else self._confirmed(kept)
+            if after is not None:
+                still.append(after)
+        self._kept = still
+
+    def _refilled(self, kept: Kept) -> Kept | None:
+        reply, _refused = kept.question.ask()
+        if reply is None or not self._checked(kept.question, reply).cacheable:
+            return None
+        return Kept.of(kept.question, reply)
+
+    def _confirmed(self, kept: Kept) -> Kept:
+        question = kept.question
+        reply, refused = question.ask()
+        if refused.startswith(ABOUT_THE_CALLER) and not question.of_itself:
+            return kept
+        assert reply is not None, self._stale(kept, refused)
+        assert without_basis(reply) == without_basis(kept.reply), self._stale(kept, reply)
+        self._checked(question, reply)
+        return kept
+
+    def _stale(self, kept: Kept, now: object) -> str:
+        changes = "\n".join(map(str, self.changes(kept.revision)))
+        return (
+            f"{kept.question}\nwas answered and may be kept:\n{kept.reply}\n"
+            f"it is {self._registry.clock()} and the answer is:\n{now}\nsince then:\n{changes}"
+        )
+
+    def _checked(self, question: Question, reply: Any) -> Any:
+        """The basis, after a look at what every basis promises."""
+        basis = reply.basis
+        about = f"{question}\n{reply}"
+        assert basis.judged_at.ToDatetime(tzinfo=UTC) == self._registry.clock(), about
+        assert basis.position.revision == self._seen, about
+        listed = [(one.kind, one.subject_id) for one in basis.depends_on]
+        assert listed == sorted(set(listed)), about
+        end = valid_until(basis)
+        assert end is None or end > self._registry.clock(), about
+        if is_token_invalid(reply):
+            assert not basis.cacheable, about
+            assert (listed, end) == ([], None), about
+        else:
+            assert listed, about
+            assert basis.cacheable == _may_be_kept(question, reply), about
+            _require_named(question, reply, subjects_of(basis), about)
+            ends = question.token.ends if question.token else None
+            assert ends is None or (end is not None and end <= ends), about
+        return basis
+
+
+def is_token_invalid(reply: Any) -> bool:
+    """Whether all that is said is that the token is none."""
+    return _reason(reply) == TOKEN_INVALID
+
+
+def _reason(reply: Any) -> int:
+    """Why it was denied as a whole; 0 if it was not."""
+    if hasattr(reply, "decisions"):
+        whole = hasattr(reply, "principal") and not reply.HasField("principal")
+        reason: int = reply.decisions[0] if whole else 0
+    else:
+        reason = reply.denial.reason
+    return reason
+
+
+def _may_be_kept(question: Question, reply: Any) -> bool:
+    """Whether each agent in question was named or is the token's own, or none matters."""
+    if not question.unnamed or _reason(reply) in (USER_INACTIVE, MINTER_WITHOUT_RIGHTS):
+        return True
+    if question.method != "ScopeService/ResolveScope":
+        return question.token is not None and question.token.agent_id is not None
+    return reply.HasField("denial") or reply.principal.kind == types_pb2.PRINCIPAL_KIND_AGENT
+
+
+def _require_named(
+    question: Question, reply: Any, subjects: frozenset[Subject], about: str
+) -> None:
+    """Raise AssertionError unless an answer rests on what it is seen to rest on."""
+    principal = getattr(reply, "principal", None)
+    expected: dict[SubjectKind, set[str]] = {
+        SubjectKind.USER: {str(principal.user_id)} if principal and principal.user_id else set(),
+        SubjectKind.TOKEN: {principal.token_id} if principal and principal.token_id else set(),
+        SubjectKind.AGENT: {str(principal.agent_id)} if principal and principal.agent_id else set(),
+        SubjectKind.GRANT: set(),
+    }
+    token = question.token
+    if token is not None:
+        expected[SubjectKind.TOKEN].add(token.token_id)
+        expected[SubjectKind.USER] |= {str(user_id) for user_id in (token.minter, *token.vouchers)}
+        if token.agent_id is not None:
+            expected[SubjectKind.AGENT].add(str(token.agent_id))
+            expected[SubjectKind.GRANT].add(f"{token.agent_id}:user:{token.minter}")
+    for kind, ids in expected.items():
+        for subject_id in ids:
+            assert Subject(kind=kind, subject_id=subject_id) in subjects, (kind, about)
+
+
+_KINDS = {
+    number: SubjectKind[name.removeprefix("SUBJECT_KIND_")]
+    for name, number in types_pb2.SubjectKind.items()
+    if number
+}

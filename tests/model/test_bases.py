@@ -1,0 +1,477 @@
+"""A cacheable answer stands until its time is up or a change has one of its subjects.
+
+A random history of everything that answers go by runs against a real server on each engine, beside
+a cache that keeps the answers to all kinds of questions as their bases allow. After each step the
+cache has to say what the server says. Changes have to list what they give, change and free.
+"""
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.model.hiding import require_nothing_told
+from tests.model.kept import KeptAnswers, Minted
+from tests.model.listed import require_listed
+from tests.model.questions import ROLES, Asking, World
+from tests.registry import Person, RefusedError, Registry, running_registry
+
+#: How many questions are kept at a time, and how many of the oldest give way to new ones each step.
+KEPT, RENEWED = 30, 5
+MOST_AGENTS = 5
+MOMENT = timedelta(milliseconds=1)
+# A refusal of a rule is a part of the history; these would be faults.
+FAULTS = ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED")
+picks = st.integers(0, 99)
+roles = st.sampled_from(ROLES)
+lifetimes = st.sampled_from([None, 1, 1, 3])
+STATUSES = ("AGENT_STATUS_ACTIVE", "AGENT_STATUS_INACTIVE", "AGENT_STATUS_ARCHIVED")
+USER_ROLES = ("USER_ROLE_ADMINISTRATOR", "USER_ROLE_MEMBER", "USER_ROLE_GUEST")
+
+
+class BasesMachine(RuleBasedStateMachine):
+    """A history. The names of the rules are what they do."""
+
+    registry: Registry
+    world: World
+
+    @initialize(seed=st.integers(0, 2**32))
+    def a_small_world(self, seed: int) -> None:
+        registry = self.registry
+        self.world = World(
+            registry=registry,
+            service=registry.user("SERVICE"),
+            slugs=tuple(registry.name("slug") for _ in range(4)),
+            logins=tuple(registry.name("login") for _ in range(6)),
+            sites=(registry.site(), registry.site()),
+        )
+        self.living: list[int] = []
+        self.deputy = registry.user("ADMINISTRATOR", self.world.logins[0])
+        people = [self.deputy, *(registry.user("MEMBER", self.world.logins[n]) for n in (1, 2))]
+        for person in (*people, registry.user("GUEST", self.world.logins[3])):
+            self.join(person)
+        made = registry.agent(people[1], self.world.slugs[0])
+        self.begins([made.agent_id])
+        self.grant(0, 2, "ROLE_ADMIN", 3)
+        self.mint_for_an_agent(0, 2, "ROLE_OPERATOR", None, True, False)
+        self.mint_for_an_agent(0, 1, "ROLE_ADMIN", 3, False, True)
+        self.rotate(4, "deputy", 2)
+        self.asking = Asking(self.world, Random(seed))
+        self.kept = KeptAnswers(registry)
+        self.top_up()
+
+    @property
+    def admin(self) -> Person:
+        return self.registry.admin
+
+    def join(self, person: Person) -> None:
+        self.world.people[person.user_id] = person
+        self.world.users.append(person.user_id)
+        self.world.tokens.append(
+            Minted(person.token, person.token_id, self.admin.user_id, user_id=person.user_id)
+        )
+
+    def top_up(self) -> None:
+        """Ask new questions; some of them have no answer that could be kept."""
+        for _ in range(3 * KEPT):
+            if len(self.kept) >= KEPT:
+                break
+            self.kept.add(self.asking.question())
+
+    def begins(self, agent_ids: Iterable[int]) -> None:
+        """There are new agents."""
+        made = [one for one in agent_ids if one not in self.world.agents]
+        self.world.agents += made
+        self.living += made
+
+    def agent(self, number: int) -> dict[str, Any]:
+        """An agent that there is, or one that there was if there is none."""
+        among = self.living or self.world.agents
+        return {"agent": {"agent_id": among[number % len(among)]}}
+
+    def someone(self, number: int) -> Person:
+        people = list(self.world.people.values())
+        return people[number % len(people)]
+
+    def user(self, number: int) -> dict[str, Any]:
+        return {"user_id": self.someone(number).user_id}
+
+    def free_slug(self, number: int) -> str:
+        """A slug that nobody has; any if all are taken."""
+        slugs = self.world.slugs
+        with self.registry.app.store.read() as tx:
+            taken = {one.agent_slug for one in tx.agents.find_many_by_slug(set(slugs))}
+        free = [slug for slug in slugs if slug not in taken] or slugs
+        return free[number % len(free)]
+
+    def free_login(self, number: int) -> str:
+        """Likewise."""
+        logins = self.world.logins
+        with self.registry.app.store.read() as tx:
+            taken = {one.login for one in tx.users.find_many_by_login(set(logins))}
+        free = [login for login in logins if login not in taken] or logins
+        return free[number % len(free)]
+
+    def token(self, number: int) -> Minted:
+        latest = self.world.tokens[-8:]
+        return latest[number % len(latest)]
+
+    def ends(self, hours: int | None) -> datetime | None:
+        return None if hours is None else self.registry.clock() + timedelta(hours=hours)
+
+    def tries(self, who: Person, method: str, **fields: Any) -> Any:
+        """The answer, or None if it is refused."""
+        try:
+            return who.call(method, **fields)
+        except RefusedError as refusal:
+            if refusal.what.startswith(FAULTS):
+                raise
+            return None
+
+    # Agents.
+
+    @precondition(lambda self: len(self.living) < MOST_AGENTS)
+    @rule(who=picks, slug=picks, site=st.sampled_from([None, None, 0, 1]))
+    def create_an_agent(self, who: int, slug: int, site: int | None) -> None:
+        made = self.tries(
+            self.admin,
+            "AgentService/CreateAgent",
+            agent_slug=self.free_slug(slug),
+            owner=self.user(who),
+            site_scope=0 if site is None else self.world.sites[site],
+        )
+        self.begins([made.agent.agent_id] if made else [])
+
+    @precondition(lambda self: len(self.living) < MOST_AGENTS)
+    @rule(who=picks, slugs=st.lists(picks, min_size=1, max_size=3))
+    def create_many_agents(self, who: int, slugs: list[int]) -> None:
+        requests = [{"agent_slug": self.free_slug(one), "owner": self.user(who)} for one in slugs]
+        made = self.tries(self.admin, "AgentService/BatchCreateAgents", requests=requests)
+        self.begins(one.agent.agent_id for one in made.results if one.created)
+
+    @precondition(lambda self: len(self.living) < MOST_AGENTS)
+    @rule(who=picks, slug=picks)
+    def create_a_declared_agent(self, who: int, slug: int) -> None:
+        name = self.free_slug(slug)
+        of_name: dict[str, Any] = {"agent_slug": name, "source": "tests"}
+        self.tries(self.admin, "RegistryService/RegisterAgent", owner=self.user(who), **of_name)
+        for answer in self.admin.call("RegistryService/ReconcileAgents", agent_slugs=[name]):
+            self.begins(one.agent_id for one in answer.results if one.agent_id)
+        self.admin.call("RegistryService/UnregisterAgent", **of_name)
+
+    @precondition(lambda self: len(self.living) < MOST_AGENTS)
+    @rule(who=picks)
+    def provision(self, who: int) -> None:
+        made = self.tries(self.admin, "AgentService/ProvisionAgent", user=self.user(who))
+        self.begins([made.agent.agent_id] if made else [])
+
+    @rule(which=picks, slug=picks)
+    def rename(self, which: int, slug: int) -> None:
+        named, new = self.agent(which), self.free_slug(slug)
+        self.tries(self.admin, "AgentService/RenameAgent", new_slug=new, **named)
+
+    @rule(which=picks)
+    def delete_an_agent(self, which: int) -> None:
+        named = self.agent(which)
+        if self.tries(self.admin, "AgentService/DeleteAgent", delete_files=True, **named):
+            self.living.remove(named["agent"]["agent_id"])
+
+    @precondition(lambda self: len(self.living) > 1)
+    @rule(first=picks, second=picks)
+    def pass_a_slug_on(self, first: int, second: int) -> None:
+        """From one agent to another, with nothing asked in between."""
+        giver, taker = self.agent(first), self.agent(second)
+        slug = self.admin.call("AgentService/GetAgent", **giver).agent.agent_slug
+        freed = self.registry.name("freed")
+        self.tries(self.admin, "AgentService/RenameAgent", new_slug=freed, **giver)
+        self.tries(self.admin, "AgentService/RenameAgent", new_slug=slug, **taker)
+
+    @rule(which=picks, who=picks, keep=st.booleans())
+    def transfer(self, which: int, who: int, keep: bool) -> None:
+        self.tries(
+            self.admin,
+            "AgentService/TransferAgent",
+            new_owner=self.user(who),
+            keep_access=keep,
+            **self.agent(which),
+        )
+
+    @rule(which=picks, status=st.sampled_from(STATUSES), plainly=st.booleans())
+    def set_status(self, which: int, status: str, plainly: bool) -> None:
+        if plainly:
+            fields: dict[str, Any] = {"status": status}
+            self.tries(self.admin, "AgentService/SetAgentStatus", **self.agent(which), **fields)
+        else:
+            fields = {"update": {"status": status}}
+            self.tries(self.admin, "AgentService/UpdateAgent", **self.agent(which), **fields)
+
+    @rule(which=picks, site=st.sampled_from([None, 0, 1]))
+    def move_to_a_site(self, which: int, site: int | None) -> None:
+        update = {"site_scope": 0 if site is None else self.world.sites[site]}
+        self.tries(self.admin, "AgentService/UpdateAgent", update=update, **self.agent(which))
+
+    # Grants.
+
+    @rule(which=picks, who=picks, role=roles, hours=lifetimes)
+    def grant(self, which: int, who: int, role: str, hours: int | None) -> None:
+        self.tries(
+            self.admin,
+            "AccessService/GrantAccess",
+            principal=self.user(who),
+            role=role,
+            expire_time=self.ends(hours),
+            **self.agent(which),
+        )
+
+    @rule(which=picks, who=picks)
+    def revoke_a_grant(self, which: int, who: int) -> None:
+        self.tries(
+            self.admin,
+            "AccessService/RevokeAccess",
+            principal=self.user(who),
+            **self.agent(which),
+        )
+
+    # Users.
+
+    @rule(login=picks, role=st.sampled_from(("ADMINISTRATOR", "MEMBER", "GUEST")))
+    def create_a_user(self, login: int, role: str) -> None:
+        try:
+            self.join(self.registry.user(role, self.free_login(login)))
+        except RefusedError as refusal:
+            if refusal.reason != "LOGIN_CONFLICT":
+                raise
+
+    def update_user(self, who: int, **update: Any) -> Any:
+        return self.tries(self.admin, "UserService/UpdateUser", user=self.user(who), update=update)
+
+    @rule(who=picks, role=st.sampled_from(USER_ROLES))
+    def change_a_users_role(self, who: int, role: str) -> None:
+        self.update_user(who, role=role)
+
+    @rule(role=st.sampled_from(USER_ROLES), active=st.booleans())
+    def the_deputy_falls_or_rises(self, role: str, active: bool) -> None:
+        """Whose word many tokens need."""
+        ref = {"user_id": self.deputy.user_id}
+        update = {"role": role, "active": active}
+        self.tries(self.admin, "UserService/UpdateUser", user=ref, update=update)
+
+    @rule(who=picks, login=picks)
+    def change_a_login(self, who: int, login: int) -> None:
+        self.update_user(who, login=self.free_login(login))
+
+    @rule(first=picks, second=picks)
+    def pass_a_login_on(self, first: int, second: int) -> None:
+        login = self.admin.call("UserService/GetUser", user=self.user(first)).user.login
+        self.update_user(first, login=self.registry.name("freed"))
+        self.update_user(second, login=login)
+
+    @rule(who=picks, active=st.booleans())
+    def deactivate_or_reactivate(self, who: int, active: bool) -> None:
+        if active:
+            self.update_user(who, active=True)
+        else:
+            self.tries(self.admin, "UserService/DeactivateUser", user=self.user(who))
+
+    @rule(who=picks)
+    def delete_a_user(self, who: int) -> None:
+        user = self.someone(who)
+        if len(self.world.people) < 3:
+            return
+        if self.tries(self.admin, "UserService/DeleteUser", user=self.user(who)):
+            del self.world.people[user.user_id]
+            for token in self.world.tokens:
+                token.vouchers.discard(user.user_id)
+
+    # Tokens.
+
+    @rule(
+        which=picks,
+        who=picks,
+        role=roles,
+        hours=lifetimes,
+        full=st.booleans(),
+        as_owner=st.booleans(),
+    )
+    def mint_for_an_agent(
+        self, which: int, who: int, role: str, hours: int | None, full: bool, as_owner: bool
+    ) -> None:
+        named, minter = self.agent(which), self.someone(who)
+        minted = self.tries(
+            minter,
+            "TokenService/CreateToken",
+            act_as_owner=as_owner,
+            expire_time=self.ends(hours),
+            **named,
+            **self.rights(full, role),
+        )
+        if minted:
+            # The administrator minted the token that it is minted with.
+            vouchers = {self.admin.user_id}
+            self.keep_token(minted, minter.user_id, vouchers, **named["agent"])
+
+    @rule(by_deputy=st.booleans(), who=picks, role=roles, hours=lifetimes, full=st.booleans())
+    def mint_for_a_user(
+        self, by_deputy: bool, who: int, role: str, hours: int | None, full: bool
+    ) -> None:
+        user = self.user(who)
+        minter = self.deputy if by_deputy else self.someone(who)
+        minted = self.tries(
+            minter,
+            "TokenService/CreateToken",
+            user=user,
+            expire_time=self.ends(hours),
+            **self.rights(full, role),
+        )
+        if minted:
+            self.keep_token(minted, minter.user_id, set(), **user)
+
+    def rights(self, full: bool, role: str) -> dict[str, Any]:
+        if full:
+            return {"full_rights": True}
+        return {"ceiling": {"max_role": role, "capabilities": ["billing.refund", "chat"]}}
+
+    def keep_token(self, made: Any, minter: int, vouchers: set[int], **holder: Any) -> None:
+        """Of a user's own token the server may forget minter and vouchers: see Tokens.adopt."""
+        token = made.token
+        ends = token.expire_time.ToDatetime(tzinfo=UTC) if token.HasField("expire_time") else None
+        vouchers = vouchers - {minter} if "agent_id" in holder else set()
+        self.world.tokens.append(
+            Minted(made.secret, token.token_id, minter, ends=ends, vouchers=vouchers, **holder)
+        )
+
+    @rule(which=picks, by=st.sampled_from(["admin", "deputy", "minter"]), hours=st.integers(0, 2))
+    def rotate(self, which: int, by: str, hours: int) -> None:
+        old = self.token(which)
+        minter = self.world.people.get(old.minter, self.admin)
+        who = {"admin": self.admin, "deputy": self.deputy, "minter": minter}[by]
+        rotated = self.tries(
+            who,
+            "TokenService/RotateToken",
+            token_id=old.token_id,
+            overlap={"seconds": 3600 * hours},
+        )
+        if rotated:
+            holder = {"agent_id": old.agent_id} if old.agent_id else {"user_id": old.user_id}
+            self.keep_token(rotated, old.minter, old.vouchers | {who.user_id}, **holder)
+
+    @rule(which=picks)
+    def revoke_a_token(self, which: int) -> None:
+        self.tries(self.admin, "TokenService/RevokeToken", token_id=self.token(which).token_id)
+
+    @rule(who=picks, minted=st.booleans())
+    def revoke_a_users_tokens(self, who: int, minted: bool) -> None:
+        user = self.user(who)
+        fields = {"user": user, "include_minted": minted}
+        self.tries(self.admin, "TokenService/RevokeUserTokens", **fields)
+
+    @rule(which=picks)
+    def revoke_an_agents_tokens(self, which: int) -> None:
+        self.tries(self.admin, "TokenService/RevokeAgentTokens", **self.agent(which))
+
+    # Time.
+
+    @rule(hours=st.sampled_from([1, 2]))
+    def time_passes(self, hours: int) -> None:
+        self.registry.clock.advance(hours=hours)
+
+    @rule()
+    def the_next_end_comes(self) -> None:
+        """To the last moment before it, in which nothing may be different yet; then to it."""
+        end = self.kept.next_end()
+        if end is None:
+            return
+        left = end - self.registry.clock()
+        self.registry.clock.advance(seconds=(left - MOMENT).total_seconds())
+        self.kept.confirm([])
+        self.registry.clock.advance(seconds=MOMENT.total_seconds())
+
+    @rule(which=picks, hours=st.sampled_from([1, 2, 3]))
+    def an_agent_stops_for_hours(self, which: int, hours: int) -> None:
+        named = self.agent(which)
+        status: dict[str, Any] = {"status": "AGENT_STATUS_INACTIVE"}
+        self.tries(self.admin, "AgentService/SetAgentStatus", **named, **status)
+        self.hold()
+        self.registry.clock.advance(hours=hours)
+
+    # What holds after each of them.
+
+    @invariant()
+    def kept_answers_are_the_servers(self) -> None:
+        if hasattr(self, "kept"):
+            self.hold()
+            self.kept.forget(RENEWED)
+            self.top_up()
+
+    def hold(self) -> None:
+        """Hold what was kept against what is, after the changes that have come."""
+        changes = self.kept.read_changes()
+        with self.registry.app.store.read() as tx:
+            for change in changes:
+                require_listed(tx, change)
+        self.kept.confirm(changes)
+
+    @invariant()
+    def hidden_agents_look_missing(self) -> None:
+        if not hasattr(self, "kept"):
+            return
+        caller, slug = self.asking.caller(), self.asking.random.choice(self.world.slugs)
+        require_nothing_told(caller, slug, missing=self.registry.name("nobody"))
+
+    def teardown(self) -> None:
+        for agent_id in self.world.agents if hasattr(self, "world") else ():
+            self.tries(
+                self.admin,
+                "AgentService/DeleteAgent",
+                agent={"agent_id": agent_id},
+                delete_files=True,
+            )
+
+
+@contextmanager
+def _machine(url: str, folder: Path) -> Generator[type[RuleBasedStateMachine]]:
+    with running_registry(url, folder, failed_credentials_per_minute=0) as running:
+        # So that every answer of one step is of one moment.
+        running.clock.stop()
+        # A class of its own: Hypothesis makes the instances.
+        yield type("Machine", (BasesMachine,), {"registry": running})
+
+
+def _run(machine: type[RuleBasedStateMachine], *, examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.timeout(300)
+def test_a_cacheable_answer_stands_until_its_basis_says(database_url: str, tmp_path: Path) -> None:
+    with _machine(database_url, tmp_path) as machine:
+        _run(machine, examples=8, steps=25)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_a_cacheable_answer_stands_for_long(database_url: str, tmp_path: Path) -> None:
+    with _machine(database_url, tmp_path) as machine:
+        _run(machine, examples=200, steps=50)

@@ -61,19 +61,19 @@ def journal_directory(journal: Fields) -> Fields:
 def test_a_day_is_replaced_to_the_byte_and_deleted_once(owner: Person, journal: Fields) -> None:
     write, delete = "DirectoryService/WriteDailyMemory", "DirectoryService/DeleteDailyMemory"
     fields = {**journal, "date": DAY}
-    first = owner.call(write, content=b"\0\xff\r\n", only_new=True, **fields)
+    first = owner.call(write, content=b"\0\xff\r\n", only_if_absent=True, **fields)
     assert read(owner, journal) == b"\0\xff\r\n"
-    for more in ({"only_new": True}, {"if_match": '"x"'}):
+    for more in ({"only_if_absent": True}, {"etag": '"x"'}):
         refusal = owner.refused(write, content=b"other", **fields, **more)
         assert refusal.what == "ABORTED ETAG_MISMATCH"
         assert refusal.metadata == {"etag": first.day.file.etag}
-    both = owner.refused(write, only_new=True, if_match="*", **fields)
-    assert (both.what, list(both.fields)) == ("INVALID_ARGUMENT FIELD_INVALID", ["only_new"])
-    second = owner.call(write, content=b"", if_match=first.day.file.etag, **fields)
+    both = owner.refused(write, only_if_absent=True, etag="*", **fields)
+    assert (both.what, list(both.fields)) == ("INVALID_ARGUMENT FIELD_INVALID", ["only_if_absent"])
+    second = owner.call(write, content=b"", etag=first.day.file.etag, **fields)
     assert (read(owner, journal), second.day.file.size) == (b"", 0)
-    stale = owner.refused(delete, if_match=first.day.file.etag, **fields)
+    stale = owner.refused(delete, etag=first.day.file.etag, **fields)
     assert stale.what == "ABORTED ETAG_MISMATCH"
-    owner.call(delete, if_match=second.day.file.etag, **fields)
+    owner.call(delete, etag=second.day.file.etag, **fields)
     for method in (delete, "DirectoryService/ReadDailyMemory"):
         assert owner.refused(method, **fields).what == "NOT_FOUND FILE_NOT_FOUND"
 

@@ -141,7 +141,7 @@ def test_what_was_refused_or_changed_nothing_is_not_logged(
     put(owner, home, "a.md", b"x")
     before = len(logged(owner, agent_id=agent.agent_id))
     for method, more in (
-        ("WriteFile", {"path": "a.md", "if_match": '"x"'}),
+        ("WriteFile", {"path": "a.md", "etag": '"x"'}),
         ("WriteFile", {"path": "../a.md"}),
         ("DeleteFile", {"path": "gone.md"}),
     ):
@@ -249,7 +249,7 @@ def test_an_attempt_that_was_refused_gives_its_request_id_back(
     home, request_id = of_agent(agent), str(uuid.uuid4())
     fields: Fields = {"directory": home, "path": "a.md", "content": b"x"}
     fields["request_id"] = request_id
-    missing = owner.refused("DirectoryService/AppendFile", **fields, if_match="*")
+    missing = owner.refused("DirectoryService/AppendFile", **fields, etag="*")
     assert missing.what == "ABORTED ETAG_MISMATCH"
     read_only = {**fields, "directory": SHARED, "path": "SITE.md"}
     assert owner.refused("DirectoryService/AppendFile", **read_only).reason == "ACTION_MISSING"
@@ -306,20 +306,20 @@ def test_lines_of_many_writers_are_all_there_and_none_is_torn(
 
 
 def write_new(person: Person, home: Fields, content: bytes) -> Any:
-    return put(person, home, "a.md", content, only_new=True)
+    return put(person, home, "a.md", content, only_if_absent=True)
 
 
 def write_over(etag: str, person: Person, home: Fields, content: bytes) -> Any:
-    return put(person, home, "a.md", content, if_match=etag)
+    return put(person, home, "a.md", content, etag=etag)
 
 
-@pytest.mark.parametrize("condition", ["only_new", "if_match"])
+@pytest.mark.parametrize("condition", ["only_if_absent", "etag"])
 def test_of_those_who_have_seen_the_same_state_one_writes(
     registry: Registry, owner: Person, agent: Any, condition: str
 ) -> None:
     home = of_agent(agent)
     act: Callable[[Person, Fields, bytes], Any] = write_new
-    if condition == "if_match":
+    if condition == "etag":
         act = partial(write_over, put(owner, home, "a.md", b"seen by all").etag)
     with spread(owner, connections=WRITERS) as people:
         outcomes = race([partial(act, one, home, f"{n}".encode()) for n, one in enumerate(people)])

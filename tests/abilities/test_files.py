@@ -254,12 +254,14 @@ def test_a_type_may_demand_a_capability_of_whoever_writes(own_registry: Registry
     owner, name = registry.user(), f"{registry.name('bill')}.md"
     home = of_agent(registry.agent(owner))
     register = "RegistryService/RegisterMemoryFileType"
-    registry.admin.call(register, filename=name, required_capability="billing.note")
+    registry.admin.call(
+        register, filename=name, layer="MEMORY_LAYER_AGENT", required_capability="billing.note"
+    )
 
     def bearer(*capabilities: str) -> Person:
         minted = registry.admin.call(
             "TokenService/CreateToken",
-            user_id=owner.user_id,
+            user={"user_id": owner.user_id},
             ceiling={"max_role": "ROLE_ADMIN", "capabilities": capabilities},
         )
         return Person(registry, minted.secret, user_id=owner.user_id)
@@ -278,7 +280,9 @@ def test_a_type_may_demand_a_capability_of_whoever_writes(own_registry: Registry
     put(bearer("billing.note"), home, name, b"noted")
     assert get(without, home, name) == b"noted"
     # An action of the server's own is no less a capability.
-    registry.admin.call(register, filename=name, required_capability="manage_settings")
+    registry.admin.call(
+        register, filename=name, layer="MEMORY_LAYER_AGENT", required_capability="manage_settings"
+    )
     assert refused(owner, home, name, "WriteFile").metadata == {"actions": "manage_settings"}
     put(registry.admin, home, name, b"by an operator of the server")
 
@@ -291,7 +295,10 @@ def test_to_delete_a_read_only_file_takes_admin(own_registry: Registry) -> None:
     registry.grant(agent.agent_id, operator, "OPERATOR")
     put(operator, home, "made.md", b"by a generator")
     registry.admin.call(
-        "RegistryService/RegisterMemoryFileType", filename="made.md", read_only=True
+        "RegistryService/RegisterMemoryFileType",
+        filename="made.md",
+        layer="MEMORY_LAYER_AGENT",
+        read_only=True,
     )
     assert refused(operator, home, "made.md", "WriteFile").reason == "FILE_READ_ONLY"
     assert refused(operator, home, "made.md", "DeleteFile").reason == "ROLE_INSUFFICIENT"

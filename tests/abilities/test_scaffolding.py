@@ -21,8 +21,7 @@ from tests.abilities.filing import (
     put,
 )
 from tests.registry import Person, Registry, running_registry
-from tests.registry_service import declaring
-from tests.registry_service.declaring import reason
+from tests.registry_service.declaring import reason, seeds
 
 STARTERS = ["SOUL.md", "USER.md", "MEMORY.md"]
 
@@ -170,10 +169,8 @@ def test_a_file_that_cannot_be_made_keeps_no_other_from_being_made(
 
 def test_an_agent_begins_with_what_its_definition_has(registry: Registry) -> None:
     slug = registry.name("declared")
-    seeds = {"SOUL.md": "  I am declared.\r\n", "MEMORY.md": " \n", "OTHER.md": "no type"}
-    registry.admin.call(
-        "RegistryService/RegisterAgent", agent_slug=slug, memory_seeds=declaring.seeds(seeds)
-    )
+    texts = {"SOUL.md": "  I am declared.\r\n", "MEMORY.md": " \n", "OTHER.md": "no type"}
+    registry.admin.call("RegistryService/RegisterAgent", agent_slug=slug, memory_seeds=seeds(texts))
     owner = registry.user()
     agent = registry.agent(owner, slug)
     home = of_agent(agent)

@@ -302,6 +302,7 @@ def test_a_token_that_is_held_to_viewer_writes_nowhere(registry: Registry) -> No
     heir = registry.user()
     minted = registry.admin.call(
         "TokenService/CreateToken",
+        user={"user_id": registry.admin.user_id},
         ceiling={
             "max_role": "ROLE_VIEWER",
             "capabilities": ["manage_settings", "manage_users", "manage_agents"],

@@ -37,8 +37,8 @@ def test_the_commands_are_those_that_were_asked_for() -> None:
         "files": {"list", "cat", "put", "append", "edit", "rm", "scaffold", "where"},
         "memory": {"today", "append", "search", "read", "list", "write", "rm"},
         "registry": {
-            *("list", "show", "apply", "reconcile", "suppress", "register", "unregister"),
-            *("file-types", "deregister"),
+            *("list", "show", "apply", "reconcile", "suppress", "unsuppress"),
+            *("register", "unregister", "file-types"),
         },
         "changes": {"list", "verify"},
         "whoami": set(),

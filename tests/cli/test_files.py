@@ -310,11 +310,7 @@ def test_an_edit_that_is_interrupted_loses_nothing(
 def test_an_agent_that_goes_says_where_its_files_are(scribe: Cli) -> None:
     assert scribe.done("agents", "get", "scribe").record["directory"] == "agents/scribe"
     moved = scribe.done("agents", "rename", "scribe", "writer").record
-    assert (moved["directory_moved"], moved["old_path"], moved["new_path"]) == (
-        "true",
-        "agents/scribe",
-        "agents/writer",
-    )
+    assert (moved["old_path"], moved["new_path"]) == ("agents/scribe", "agents/writer")
     gone = scribe.done("agents", "delete", "writer", "--yes").record
     assert gone["files_deleted"] == "false"
     assert gone["kept_path"]

@@ -29,7 +29,8 @@ def read(registry: Registry, method: str, items: str, **query: Any) -> list[Any]
 
 def test_the_largest_day(own_registry: Registry) -> None:
     owner = own_registry.user()
-    day = {"agent": {"agent_id": own_registry.agent(owner).agent_id}, "date": "2026-02-28"}
+    agent_id = own_registry.agent(owner).agent_id
+    day: dict[str, Any] = {"agent": {"agent_id": agent_id}, "date": "2026-02-28"}
     content = bytes(range(256)) * (4 * MEBIBYTE // 256)
     owner.call("DirectoryService/WriteDailyMemory", **day, content=content)
     pieces = owner.call("DirectoryService/ReadDailyMemory", **day)

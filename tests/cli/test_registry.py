@@ -420,8 +420,8 @@ def test_the_types_of_memory_files_are_listed_added_and_removed(cli: Cli) -> Non
     assert (made["priority"], made["is_protected"], made["read_only"]) == ("7", "true", "true")
     assert (made["required_capability"], made["label"]) == ("house.write", "House rules")
     assert "HOUSE.md" in cli.done("registry", "file-types", "list").out
-    words = ("registry", "file-types", "unregister", "HOUSE.md", "--etag")
-    cli.fails(5, "ETAG_MISMATCH", *words, '"1"')
+    guarded = ("registry", "file-types", "unregister", "HOUSE.md", "--etag")
+    cli.fails(5, "ETAG_MISMATCH", *guarded, '"1"')
     cli.fails(2, "USAGE", "registry", "file-types", "register", "HOUSE.md")
     cli.done("registry", "file-types", "unregister", "HOUSE.md")
     assert cli.json("registry", "file-types", "list") == before

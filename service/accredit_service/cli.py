@@ -129,13 +129,21 @@ def serve(migrate: bool, config: Path | None, **flags: object) -> None:
     from .background import attempt_within
     from .server import build, serve_until_signalled
     from .servicers import services
-    from .wiring import make_app, make_beginning, open_store, prepare_schema, with_plugins
+    from .wiring import (
+        check_default_owner,
+        make_app,
+        make_beginning,
+        open_store,
+        prepare_schema,
+        with_plugins,
+    )
 
     _make_data_dir(settings)
     store = open_store(settings)
     prepare_schema(settings, store, upgrade=migrate)
     app = with_plugins(settings, make_app(settings, store))
     _bootstrap_if_new(settings, app)
+    check_default_owner(settings, store)
     beginning = make_beginning(settings, app)
     # Where that takes long, it goes on while calls are answered.
     attempt_within("beginning", _BEGINNING_PATIENCE, beginning.look)

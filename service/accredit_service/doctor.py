@@ -16,7 +16,7 @@ from accredit_storage.store import Store
 
 from .settings import Settings, SettingsError
 from .tls import Certificates
-from .wiring import is_sqlite, open_store
+from .wiring import check_default_owner, is_sqlite, open_store
 
 _STRAYS = 10
 
@@ -52,6 +52,7 @@ def _examine_stored(settings: Settings, store: Store) -> Iterator[Finding]:
     if schema.problem is None:
         yield _finding("change log", partial(_check_changes, store))
         yield _finding("administrators", partial(_check_administrators, store))
+        yield _finding("default owner", partial(_check_default_owner, settings, store))
         yield _finding("stray directories", partial(_check_strays, settings, store))
 
 
@@ -118,3 +119,14 @@ def _check_administrators(store: Store) -> None:
             raise Problem("there are no users yet: `accredit-server bootstrap` makes the first")
         if not tx.users.count_active_administrators():
             raise Problem("there is no active administrator")
+
+
+def _check_default_owner(settings: Settings, store: Store) -> None:
+    check_default_owner(settings, store)
+    if settings.default_owner:
+        with store.read() as tx:
+            user = tx.users.find_by_login(settings.default_owner)
+        if user is not None and not user.active:
+            raise Problem(
+                f"{user.login} is not active: declared agents that name no owner are not created"
+            )

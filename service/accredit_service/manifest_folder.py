@@ -118,7 +118,7 @@ def _definition(manifest: Manifest) -> tuple[Definition, list[str]]:
         source=manifest.file,
         label=manifest.label,
         description=manifest.description,
-        memory_seeds=manifest.memory_seeds,
+        memory_seeds=manifest.memory_seeds.items(),
         owner=manifest.owner,
         owner_resolver=manifest.owner_resolver,
         default_config=manifest.default_config,

@@ -85,7 +85,7 @@ class AgentRegistrar:
                 source=self._source,
                 label=label,
                 description=description,
-                memory_seeds=self._texts(slug, memory_seeds or {}),
+                memory_seeds=self._texts(slug, memory_seeds or {}).items(),
                 owner=owner,
                 resolve_owner=owner_resolver,
                 default_config=default_config,

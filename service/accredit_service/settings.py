@@ -316,8 +316,8 @@ class Settings:
         default="",
         metadata=_knob(
             _text,
-            "The login of the user who owns declared agents that name no owner. By default the "
-            "first active administrator.",
+            "The login of the user who owns declared agents that name no owner; the server does "
+            "not start if there is no such user. By default the first active administrator.",
         ),
     )
     suppressed_definitions: tuple[str, ...] = field(

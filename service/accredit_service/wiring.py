@@ -71,6 +71,18 @@ def with_plugins(settings: Settings, app: App) -> App:
     return replace(app, declarations=declarations, generators=(*app.generators, *found.generators))
 
 
+def check_default_owner(settings: Settings, store: Store) -> None:
+    """Raise SettingsError where the setting names nobody: agents would be left without an owner."""
+    if not settings.default_owner:
+        return
+    with store.read() as tx:
+        if tx.users.find_by_login(settings.default_owner) is None:
+            raise SettingsError(
+                f"default_owner: there is no user {settings.default_owner!r}: start without the "
+                "setting, create them, and set it then"
+            )
+
+
 def make_beginning(settings: Settings, app: App) -> Beginning:
     """What is to be done when a server starts, and again when its manifests change."""
     folder = None

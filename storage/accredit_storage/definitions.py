@@ -1,14 +1,24 @@
 """Definitions: the agents that sources declare, and the names kept from declaring any."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from accredit_storage.columns import canonical_json
-from accredit_storage.records import StoredDefinition, Suppression
-from accredit_storage.schema import definitions, suppressions
+from accredit_storage.records import StoredDefinition, StoredSeed, Suppression
+from accredit_storage.schema import definition_seeds, definitions, suppressions
 from accredit_storage.statements import AnyRow, AnySelect, by_dialect, locked
 
 _key = and_(
@@ -16,7 +26,6 @@ _key = and_(
     definitions.c.source == bindparam("of_source"),
 )
 _select = select(definitions)
-_select_without_seeds = select(*(c for c in definitions.c if c is not definitions.c.memory_seeds))
 _by_key = _select.where(_key)
 # Under a name of its own: an UPDATE would take the table for its own row.
 _others = definitions.alias("others")
@@ -28,7 +37,17 @@ _replace = (
     .values(turn=_next_turn, version=definitions.c.version + 1)
     .returning(*definitions.c)
 )
-_remove = delete(definitions).where(_key).returning(*definitions.c)
+_remove = delete(definitions).where(_key)
+_seeds = select(
+    definition_seeds.c.definition_id,
+    definition_seeds.c.filename,
+    definition_seeds.c.size,
+    definition_seeds.c.sha256,
+)
+_of_definition = definition_seeds.c.definition_id == bindparam("of_definition_id")
+_texts = select(definition_seeds.c.filename, definition_seeds.c.content).where(_of_definition)
+_add_seeds = insert(definition_seeds)
+_remove_seeds = delete(definition_seeds).where(_of_definition)
 _suppress = by_dialect(
     lambda insert: (
         insert(suppressions)
@@ -41,7 +60,7 @@ _suppress = by_dialect(
 class Definitions:
     """The definitions that one transaction sees, of suppressed names too.
 
-    Where ``seeds`` is False, their memory seeds are left in the database, and are an empty mapping.
+    None has the texts of its seeds, which may be megabytes: ``seed_texts`` has those of one.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -56,7 +75,6 @@ class Definitions:
         description: str,
         memory_seeds: Mapping[str, str],
         owner_id: int | None,
-        owner_login: str,
         owner_resolver: str,
         default_config: Mapping[str, Any],
         meta: Mapping[str, Any],
@@ -66,8 +84,9 @@ class Definitions:
     ) -> tuple[StoredDefinition | None, StoredDefinition]:
         """Declare the agent, whatever the source declared before: that or None, and the new one.
 
-        One that was there keeps its id and ``created_at``, raises its version and takes a new turn.
-        One that says the same already, whoever registered it, is left as it is: then both are that.
+        ``memory_seeds`` are texts by filename. One that was there keeps its id and ``created_at``,
+        raises its version and takes a new turn. One that says the same already, whoever registered
+        it, is left as it is: then both are that.
 
         The caller holds ``exclusive("definitions")``. Of two who do without, one may end with
         Conflict, because they took the same turn.
@@ -75,50 +94,62 @@ class Definitions:
         content = {
             "label": label,
             "description": description,
-            "memory_seeds": memory_seeds,
             "owner_id": owner_id,
-            "owner_login": owner_login,
+            "owner_login": "",
             "owner_resolver": owner_resolver,
             "default_config": default_config,
             "meta": meta,
             "priority": priority,
         }
         new = {**content, "registered_by": registered_by, "updated_at": at}
+        encoded = {filename: text.encode() for filename, text in memory_seeds.items()}
+        seeds = {
+            filename: StoredSeed(len(text), hashlib.sha256(text).digest())
+            for filename, text in encoded.items()
+        }
         before = self.find(agent_slug, source, lock=True)
         if before is None:
             key = {"agent_slug": agent_slug, "source": source}
-            added = self._connection.execute(_add, {**key, "created_at": at, **new}).one()
-            return None, _definition(added)
+            row = self._connection.execute(_add, {**key, "created_at": at, **new}).one()
         # As text: Python takes 1, 1.0 and True in a config for the same.
-        if canonical_json({name: getattr(before, name) for name in content}) == canonical_json(
-            content
-        ):
+        elif before.memory_seeds == seeds and canonical_json(
+            {name: getattr(before, name) for name in content}
+        ) == canonical_json(content):
             return before, before
-        after = self._connection.execute(_replace, {**_values(agent_slug, source), **new}).one()
-        return before, _definition(after)
+        else:
+            key = _values(agent_slug, source)
+            row = self._connection.execute(_replace, {**key, **new}).one()
+        if before is None or before.memory_seeds != seeds:
+            self._put_seeds(row.definition_id, seeds, encoded)
+        return before, _definition(row, seeds)
 
     def find(self, agent_slug: str, source: str, *, lock: bool = False) -> StoredDefinition | None:
         """What exactly this source declares under exactly this slug."""
         statement = locked(_by_key, lock=lock, share=False)
         row = self._connection.execute(statement, _values(agent_slug, source)).one_or_none()
-        return None if row is None else _definition(row)
+        return None if row is None else self._with_seeds([row])[0]
 
     def of_slug(self, agent_slug: str) -> list[StoredDefinition]:
         """What every source declares under this slug, the last registered last."""
-        return self._found(
-            _select.where(definitions.c.agent_slug == agent_slug).order_by(definitions.c.turn)
-        )
+        statement = _select.where(definitions.c.agent_slug == agent_slug)
+        return self._found(statement.order_by(definitions.c.turn))
 
-    def all(self, *, seeds: bool = True) -> list[StoredDefinition]:
+    def all(self) -> list[StoredDefinition]:
         """Every one, lowest id first."""
-        return self._found(_selected(seeds).order_by(definitions.c.definition_id))
+        rows = self._connection.execute(_select.order_by(definitions.c.definition_id)).all()
+        return _joined(rows, self._connection.execute(_seeds).all())
 
-    def page(self, *, after: int | None, limit: int, seeds: bool = True) -> list[StoredDefinition]:
+    def page(self, *, after: int | None, limit: int) -> list[StoredDefinition]:
         """Up to ``limit``, lowest id first; ``after`` is that of the last one already had."""
-        statement = _selected(seeds).order_by(definitions.c.definition_id).limit(limit)
+        statement = _select.order_by(definitions.c.definition_id).limit(limit)
         if after is not None:
             statement = statement.where(definitions.c.definition_id > after)
         return self._found(statement)
+
+    def seed_texts(self, definition_id: int) -> Mapping[str, str]:
+        """What files are to begin with by a definition, by filename."""
+        rows = self._connection.execute(_texts, {"of_definition_id": definition_id})
+        return {row.filename: bytes(row.content).decode() for row in rows}
 
     def count(self) -> int:
         """How many definitions there are."""
@@ -126,11 +157,38 @@ class Definitions:
 
     def remove(self, agent_slug: str, source: str) -> StoredDefinition | None:
         """Withdraw what the source declares: what it was, None if there was nothing."""
-        row = self._connection.execute(_remove, _values(agent_slug, source)).one_or_none()
-        return None if row is None else _definition(row)
+        gone = self.find(agent_slug, source, lock=True)
+        if gone is not None:
+            self._connection.execute(_remove, _values(agent_slug, source))
+        return gone
+
+    def _put_seeds(
+        self,
+        definition_id: int,
+        seeds: Mapping[str, StoredSeed],
+        contents: Mapping[str, bytes],
+    ) -> None:
+        self._connection.execute(_remove_seeds, {"of_definition_id": definition_id})
+        if seeds:
+            rows = [
+                {
+                    "definition_id": definition_id,
+                    "filename": filename,
+                    "size": seed.size,
+                    "sha256": seed.sha256,
+                    "content": contents[filename],
+                }
+                for filename, seed in seeds.items()
+            ]
+            self._connection.execute(_add_seeds, rows)
 
     def _found(self, statement: AnySelect) -> list[StoredDefinition]:
-        return [_definition(row) for row in self._connection.execute(statement)]
+        return self._with_seeds(self._connection.execute(statement).all())
+
+    def _with_seeds(self, rows: Sequence[AnyRow]) -> list[StoredDefinition]:
+        ids = [row.definition_id for row in rows]
+        of_these = _seeds.where(definition_seeds.c.definition_id.in_(ids))
+        return _joined(rows, self._connection.execute(of_these).all() if ids else [])
 
 
 class Suppressions:
@@ -156,14 +214,19 @@ class Suppressions:
         return [Suppression(**row._mapping) for row in rows]
 
 
-def _selected(seeds: bool) -> AnySelect:
-    return _select if seeds else _select_without_seeds
-
-
 def _values(agent_slug: str, source: str) -> dict[str, str]:
     """The values of ``_key``, whose names must not be those of columns that an UPDATE sets."""
     return {"of_agent_slug": agent_slug, "of_source": source}
 
 
-def _definition(row: AnyRow) -> StoredDefinition:
-    return StoredDefinition(**{"memory_seeds": {}, **row._mapping})
+def _joined(rows: Sequence[AnyRow], seeds: Sequence[AnyRow]) -> list[StoredDefinition]:
+    """The definitions of these rows, each with its own of the seeds."""
+    by_id: dict[int, dict[str, StoredSeed]] = {row.definition_id: {} for row in rows}
+    for seed in seeds:
+        if seed.definition_id in by_id:
+            by_id[seed.definition_id][seed.filename] = StoredSeed(seed.size, bytes(seed.sha256))
+    return [_definition(row, by_id[row.definition_id]) for row in rows]
+
+
+def _definition(row: AnyRow, seeds: Mapping[str, StoredSeed]) -> StoredDefinition:
+    return StoredDefinition(**row._mapping, memory_seeds=seeds)

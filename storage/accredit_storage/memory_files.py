@@ -41,8 +41,8 @@ class MemoryFileTypes:
         filename: str,
         layer: MemoryLayer,
         priority: int,
-        protected: bool,
-        editable: bool,
+        is_protected: bool,
+        read_only: bool,
         required_capability: str,
         label: str,
         at: datetime,
@@ -56,8 +56,8 @@ class MemoryFileTypes:
         content = {
             "layer": layer,
             "priority": priority,
-            "protected": protected,
-            "editable": editable,
+            "is_protected": is_protected,
+            "read_only": read_only,
             "required_capability": required_capability,
             "label": label,
         }

@@ -324,13 +324,22 @@ class Intent:
     recorded_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StoredSeed:
+    """What is known of a seed without its text: the size and the digest of its UTF-8."""
+
+    size: int
+    sha256: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDefinition:
     """An agent as one source declares it.
 
     ``turn`` says when it was last registered: of two, the later has the larger. ``memory_seeds``
-    are texts by filename. ``owner_id``, ``owner_login`` and ``owner_resolver``, None or empty where
-    not given, say who is to own the agent; that user need not exist. ``registered_by`` None: the
+    are by filename; ``Definitions.seed_texts`` has their texts. ``owner_id`` and
+    ``owner_resolver``, None or empty where not given, say who is to own the agent; that user need
+    not exist. ``owner_login`` did so in definitions of an earlier time. ``registered_by`` None: the
     server itself, or somebody who is gone.
     """
 
@@ -340,7 +349,7 @@ class StoredDefinition:
     turn: int
     label: str
     description: str
-    memory_seeds: Mapping[str, str]
+    memory_seeds: Mapping[str, StoredSeed]
     owner_id: int | None
     owner_login: str
     owner_resolver: str
@@ -376,8 +385,8 @@ class MemoryFileType:
     filename: str
     layer: MemoryLayer
     priority: int
-    protected: bool
-    editable: bool
+    is_protected: bool
+    read_only: bool
     required_capability: str
     label: str
     version: int

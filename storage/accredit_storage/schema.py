@@ -278,10 +278,27 @@ definitions = Table(
     Column("version", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
-    # Megabytes, and so the last: SQLite reads through a long value to what stands behind it.
-    Column("memory_seeds", CanonicalJson, nullable=False),
     UniqueConstraint("agent_slug", "source"),
     sqlite_autoincrement=True,
+)
+
+# Apart from the definitions, which are read all together: the texts are megabytes.
+definition_seeds = Table(
+    "definition_seeds",
+    metadata,
+    Column(
+        "definition_id",
+        Key,
+        ForeignKey("definitions.definition_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("filename", PlainText, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    # UTF-8 as bytes, since PostgreSQL keeps no NUL in a text. The last, because SQLite reads
+    # through a long value to what stands behind it.
+    Column("content", LargeBinary, nullable=False),
 )
 
 suppressions = Table(
@@ -298,8 +315,8 @@ memory_file_types = Table(
     Column("filename", PlainText, primary_key=True),
     Column("layer", MemberName(MemoryLayer), nullable=False),
     Column("priority", Integer, nullable=False),
-    Column("protected", Boolean, nullable=False),
-    Column("editable", Boolean, nullable=False),
+    Column("is_protected", Boolean, nullable=False),
+    Column("read_only", Boolean, nullable=False),
     Column("required_capability", PlainText, nullable=False),
     Column("label", PlainText, nullable=False),
     Column("version", Integer, nullable=False),

@@ -23,7 +23,7 @@ def of_agent(agent: Any) -> Fields:
 
 def of_user(person: Person) -> Fields:
     """A user's own directory."""
-    return {"user_id": person.user_id}
+    return {"user": {"user_id": person.user_id}}
 
 
 def put(person: Person, directory: Fields, path: str, content: bytes = b"", /, **more: Any) -> Any:

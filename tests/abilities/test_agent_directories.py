@@ -15,6 +15,7 @@ from tests.directory.agreeing import assert_agree
 from tests.directory.making import PATIENCE, snapshot
 from tests.faults.racing import answers, race, reasons, spread
 from tests.registry import Person, RefusedError, Registry
+from tests.registry_service.declaring import reason
 
 STARTERS = ["MEMORY.md", "SOUL.md", "USER.md"]
 CREATED = directory_pb2.SCAFFOLD_OUTCOME_CREATED
@@ -99,7 +100,7 @@ def test_a_batch_and_a_provision_make_directories_as_well(registry: Registry) ->
             "AgentService/BatchCreateAgents", requests=items, validate_only=trial
         ).results
         assert [one.created for one in results] == [True, False, False, True, False]
-        assert [one.failure.reason for one in results] == [
+        assert [reason(one.error) for one in results] == [
             *("", "AGENT_DIRECTORY_CONFLICT", "", "", "")
         ]
         if trial:
@@ -152,7 +153,6 @@ def test_a_trial_touches_nothing_and_tells_what_would_be(own_registry: Registry)
         ("MEMORY.md", CREATED),
     ]
     renamed = rename(registry, agent, "tried", validate_only=True)
-    assert renamed.directory_moved
     assert renamed.new_path == "agents/tried"
     gone = delete(registry, agent, validate_only=True, delete_files=True)
     assert (gone.files_deleted, gone.kept_path) == (True, "")
@@ -167,7 +167,6 @@ def test_files_follow_a_rename_and_are_found_by_the_new_slug_only(registry: Regi
     put(owner, of_agent(agent), "a/notes.md", b"mine")
     before = snapshot(on_disk(registry, "agents", old))
     answer = rename(registry, agent, new)
-    assert answer.directory_moved
     assert (answer.old_path, answer.new_path) == (f"agents/{old}", f"agents/{new}")
     assert snapshot(on_disk(registry, "agents", new)) == before
     assert not on_disk(registry, "agents", old).exists()
@@ -180,11 +179,11 @@ def test_files_follow_a_rename_and_are_found_by_the_new_slug_only(registry: Regi
     assert old in get(owner, of_agent(agent), "SOUL.md").decode()
 
 
-def test_a_rename_without_a_directory_says_so(registry: Registry) -> None:
+def test_a_rename_without_a_directory_makes_none(registry: Registry) -> None:
     agent, new = registry.agent(registry.user()), registry.name("new")
     shutil.rmtree(on_disk(registry, "agents", agent.agent_slug))
-    assert not rename(registry, agent, new, validate_only=True).directory_moved
-    assert not rename(registry, agent, new).directory_moved
+    for trial in (True, False):
+        assert rename(registry, agent, new, validate_only=trial).agent.agent_slug == new
     assert not on_disk(registry, "agents", new).exists()
 
 

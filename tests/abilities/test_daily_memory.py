@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from accredit_storage.directory.places import AgentPlace
+from tests.abilities.asking import pages
 from tests.abilities.filing import Fields, get, of_agent, paths, put
 from tests.registry import Person, RefusedError, Registry, running_registry
 
@@ -31,8 +32,8 @@ def append(person: Person, journal: Fields, text: str, date: str = DAY, **more: 
 
 
 def read(person: Person, journal: Fields, date: str = DAY) -> bytes:
-    answer = person.call("DirectoryService/ReadDailyMemory", **journal, date=date)
-    return bytes(answer.content)
+    pieces = person.call("DirectoryService/ReadDailyMemory", **journal, date=date)
+    return b"".join(piece.content for piece in pieces)
 
 
 def refused(person: Person, journal: Fields, method: str, **fields: Any) -> RefusedError:
@@ -48,7 +49,7 @@ def test_a_new_day_begins_with_its_heading_and_then_grows(owner: Person, journal
     second = append(owner, journal, " é \U0001f916 ")
     assert second.day.file.etag != first.day.file.etag
     assert read(owner, journal).decode() == f"{whole} é \U0001f916 \n"
-    shown = owner.call("DirectoryService/ReadDailyMemory", **journal, date=DAY)
+    (shown,) = owner.call("DirectoryService/ReadDailyMemory", **journal, date=DAY)
     assert shown.day == second.day
     # It is a file like any other.
     assert get(owner, journal_directory(journal), "daily/2026/02/28.md") == shown.content
@@ -61,19 +62,19 @@ def journal_directory(journal: Fields) -> Fields:
 def test_a_day_is_replaced_to_the_byte_and_deleted_once(owner: Person, journal: Fields) -> None:
     write, delete = "DirectoryService/WriteDailyMemory", "DirectoryService/DeleteDailyMemory"
     fields = {**journal, "date": DAY}
-    first = owner.call(write, content=b"\0\xff\r\n", only_new=True, **fields)
+    first = owner.call(write, content=b"\0\xff\r\n", only_if_absent=True, **fields)
     assert read(owner, journal) == b"\0\xff\r\n"
-    for more in ({"only_new": True}, {"if_match": '"x"'}):
+    for more in ({"only_if_absent": True}, {"etag": '"x"'}):
         refusal = owner.refused(write, content=b"other", **fields, **more)
         assert refusal.what == "ABORTED ETAG_MISMATCH"
         assert refusal.metadata == {"etag": first.day.file.etag}
-    both = owner.refused(write, only_new=True, if_match="*", **fields)
-    assert (both.what, list(both.fields)) == ("INVALID_ARGUMENT FIELD_INVALID", ["only_new"])
-    second = owner.call(write, content=b"", if_match=first.day.file.etag, **fields)
+    both = owner.refused(write, only_if_absent=True, etag="*", **fields)
+    assert (both.what, list(both.fields)) == ("INVALID_ARGUMENT FIELD_INVALID", ["only_if_absent"])
+    second = owner.call(write, content=b"", etag=first.day.file.etag, **fields)
     assert (read(owner, journal), second.day.file.size) == (b"", 0)
-    stale = owner.refused(delete, if_match=first.day.file.etag, **fields)
+    stale = owner.refused(delete, etag=first.day.file.etag, **fields)
     assert stale.what == "ABORTED ETAG_MISMATCH"
-    owner.call(delete, if_match=second.day.file.etag, **fields)
+    owner.call(delete, etag=second.day.file.etag, **fields)
     for method in (delete, "DirectoryService/ReadDailyMemory"):
         assert owner.refused(method, **fields).what == "NOT_FOUND FILE_NOT_FOUND"
 
@@ -174,6 +175,40 @@ def test_days_are_listed_by_month_the_newest_first(owner: Person, journal: Field
     assert set(strays) < set(paths(owner, home, "daily"))
 
 
+def test_months_come_in_pages_of_whole_months(owner: Person, journal: Fields) -> None:
+    dates = ("2026-01-31", "2026-01-02", "2025-12-31", "2024-02-29", "0001-01-01")
+    for date in dates:
+        append(owner, journal, "x", date=date)
+    method = "DirectoryService/ListDailyMemory"
+    found = pages(owner, method, "months", **journal, page_size=2)
+    assert [[(one.month, list(one.days)) for one in page] for page in found] == [
+        [("2026/01", [2, 31]), ("2025/12", [31])],
+        [("2024/02", [29]), ("0001/01", [1])],
+    ]
+    # A month that comes in between moves nothing, and a token is of one journal.
+    first = owner.call(method, **journal, page_size=1)
+    append(owner, journal, "x", date="2026-03-01")
+    second = owner.call(method, **journal, page_size=1, page_token=first.next_page_token)
+    assert [one.month for one in second.months] == ["2025/12"]
+    other = {"agent": {"agent_id": owner.registry.agent(owner).agent_id}}
+    refusal = refused(owner, other, "ListDailyMemory", page_token=first.next_page_token)
+    assert refusal.reason == "PAGE_TOKEN_INVALID"
+
+
+def test_a_day_streams_in_pieces_of_one_state(owner: Person, journal: Fields) -> None:
+    method, content = "DirectoryService/ReadDailyMemory", bytes(range(256)) * 700
+    put_day = "DirectoryService/WriteDailyMemory"
+    owner.call(put_day, **journal, date=DAY, content=content)
+    pieces = owner.call(method, **journal, date=DAY)
+    assert [len(piece.content) for piece in pieces] == [65_536, 65_536, 48_128]
+    assert b"".join(piece.content for piece in pieces) == content
+    assert [piece.HasField("day") for piece in pieces] == [True, False, False]
+    assert pieces[0].day.file.size == len(content)
+    owner.call(put_day, **journal, date=DAY, content=b"")
+    (empty,) = owner.call(method, **journal, date=DAY)
+    assert (empty.day.date, empty.content) == (DAY, b"")
+
+
 def search(person: Person, journal: Fields, text: str, **more: Any) -> Any:
     return person.call("DirectoryService/SearchDailyMemory", **journal, text=text, **more)
 
@@ -195,7 +230,7 @@ def test_a_search_finds_lines_in_any_case_the_newest_day_first(
     assert (oldest.date, oldest.line_number) == ("2026-02-01", 5)
     assert (list(oldest.before), list(oldest.after)) == (["a", "b"], ["c", "d"])
     assert [one.date for one in search(owner, journal, "STRASSE").matches] == ["2026-02-02"]
-    assert not search(owner, journal, "b\nThe").matches
+    assert list(refused(owner, journal, "SearchDailyMemory", text="b\nThe").fields) == ["text"]
     for bounds, days in (
         ({"start_date": "2026-02-02"}, ["2026-02-03"]),
         ({"end_date": "2026-02-02"}, ["2026-02-01"]),

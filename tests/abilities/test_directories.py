@@ -34,8 +34,8 @@ def test_an_agent_that_is_named_goes_first_by_id_or_slug(registry: Registry) -> 
     registry.agent(owner)
     second = registry.agent(owner)
     for ref in ({"agent_id": second.agent_id}, {"agent_slug": f" {second.agent_slug.upper()} "}):
-        for user_id in (0, owner.user_id, NEVER_GIVEN):
-            directory, path, exists, has_files = resolved(owner, agent=ref, user_id=user_id)
+        for user in (None, {"user_id": owner.user_id}, {"user_id": NEVER_GIVEN}):
+            directory, path, exists, has_files = resolved(owner, agent=ref, user=user)
             assert directory.agent.agent_id == second.agent_id
             assert (path, exists, has_files) == (f"agents/{second.agent_slug}", True, True)
 
@@ -46,26 +46,26 @@ def test_of_a_users_agents_it_is_the_one_with_the_lowest_id(registry: Registry) 
     granted, given = registry.agent(other), registry.agent(other)
     registry.grant(granted.agent_id, owner, "ADMIN")
     own = registry.agent(owner)
-    assert resolved(owner, user_id=owner.user_id)[1] == f"agents/{own.agent_slug}"
+    assert resolved(owner, user={"login": owner.login})[1] == f"agents/{own.agent_slug}"
     registry.admin.call(
         "AgentService/TransferAgent",
         agent={"agent_id": given.agent_id},
         new_owner={"user_id": owner.user_id},
     )
-    directory, path, *_ = resolved(owner, user_id=owner.user_id)
+    directory, path, *_ = resolved(owner, user={"user_id": owner.user_id})
     assert (directory.agent.agent_id, path) == (given.agent_id, f"agents/{given.agent_slug}")
 
 
 def test_a_user_without_an_agent_has_a_directory_of_their_own(registry: Registry) -> None:
     user = registry.user()
-    directory, path, exists, has_files = resolved(user, user_id=user.user_id)
-    assert directory.user_id == user.user_id
+    directory, path, exists, has_files = resolved(user, user={"user_id": user.user_id})
+    assert (directory.user.user_id, directory.user.login) == (user.user_id, "")
     assert (path, exists, has_files) == (f"users/{user.user_id}", False, False)
     put(user, of_user(user), "notes.md", b"mine")
-    assert resolved(user, user_id=user.user_id)[2:] == (True, True)
+    assert resolved(user, user={"user_id": user.user_id})[2:] == (True, True)
     # With an agent they mean the agent's, and still have their own.
     agent = registry.agent(user)
-    assert resolved(user, user_id=user.user_id)[1] == f"agents/{agent.agent_slug}"
+    assert resolved(user, user={"user_id": user.user_id})[1] == f"agents/{agent.agent_slug}"
     assert get(user, of_user(user), "notes.md") == b"mine"
 
 
@@ -81,8 +81,8 @@ def test_to_resolve_makes_nothing(registry: Registry) -> None:
     on_disk(registry, "agents", agent.agent_slug).rename(on_disk(registry, "agents", ".away"))
     before = snapshot(on_disk(registry))
     assert resolved(user, agent={"agent_id": agent.agent_id})[2:] == (False, False)
-    assert resolved(user, user_id=user.user_id)[2:] == (False, False)
-    assert resolved(registry.admin, user_id=registry.user().user_id)[2:] == (False, False)
+    assert resolved(user, user={"user_id": user.user_id})[2:] == (False, False)
+    assert resolved(registry.admin, user={"login": registry.user().login})[2:] == (False, False)
     resolved(user)
     assert snapshot(on_disk(registry)) == before
 
@@ -108,7 +108,7 @@ def test_a_directory_with_folders_only_has_no_files(registry: Registry) -> None:
     user = registry.user()
     put(user, of_user(user), "a/b.md")
     on_disk(registry, "users", str(user.user_id), "a", "b.md").unlink()
-    assert resolved(user, user_id=user.user_id)[2:] == (True, False)
+    assert resolved(user, user={"user_id": user.user_id})[2:] == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,9 @@ def test_a_directory_with_folders_only_has_no_files(registry: Registry) -> None:
         ({}, "directory"),
         ({"agent": {}}, "directory.agent"),
         ({"agent": {"agent_id": -1}}, "directory.agent.agent_id"),
-        ({"user_id": 0}, "directory.user_id"),
-        ({"user_id": -1}, "directory.user_id"),
+        ({"user": {}}, "directory.user"),
+        ({"user": {"user_id": -1}}, "directory.user.user_id"),
+        ({"user": {"login": ""}}, "directory.user.login"),
         ({"common": 0}, "directory"),
         ({"common": 4}, "directory.common"),
     ],
@@ -182,13 +183,18 @@ def test_a_users_directory_is_their_own(registry: Registry) -> None:
             assert refusal.what == "PERMISSION_DENIED DIRECTORY_ACCESS_DENIED"
             assert refusal.metadata == {"actions": "manage_users"}
         # Which agent is theirs is not everybody's to know, nor whether there is such a user.
-        for user_id in (user.user_id, NEVER_GIVEN):
-            refusal = stranger.refused("DirectoryService/ResolveDirectory", user_id=user_id)
+        for named in (
+            {"user_id": user.user_id},
+            {"login": user.login},
+            {"user_id": NEVER_GIVEN},
+            {"login": "nobody"},
+        ):
+            refusal = stranger.refused("DirectoryService/ResolveDirectory", user=named)
             assert refusal.what == "PERMISSION_DENIED DIRECTORY_ACCESS_DENIED"
     assert get(registry.admin, of_user(user), "notes.md") == b"mine"
     for method in ("ResolveDirectory", "ListFiles", "WriteFile"):
-        named: dict[str, Any] = {"user_id": NEVER_GIVEN}
-        fields = named if method == "ResolveDirectory" else {"directory": named}
+        unknown: dict[str, Any] = {"user": {"user_id": NEVER_GIVEN}}
+        fields = unknown if method == "ResolveDirectory" else {"directory": unknown}
         more = {"path": "notes.md"} if method == "WriteFile" else {}
         refusal = registry.admin.refused(f"DirectoryService/{method}", **fields, **more)
         assert refusal.what == "NOT_FOUND USER_NOT_FOUND"
@@ -199,7 +205,9 @@ def test_a_token_that_may_view_only_writes_to_no_directory_of_its_user(registry:
     user = registry.user()
     put(user, of_user(user), "notes.md", b"mine")
     minted = registry.admin.call(
-        "TokenService/CreateToken", user_id=user.user_id, ceiling={"max_role": "ROLE_VIEWER"}
+        "TokenService/CreateToken",
+        user={"user_id": user.user_id},
+        ceiling={"max_role": "ROLE_VIEWER"},
     )
     weak = Person(registry, minted.secret, user_id=user.user_id)
     assert get(weak, of_user(user), "notes.md") == b"mine"
@@ -294,6 +302,7 @@ def test_a_token_that_is_held_to_viewer_writes_nowhere(registry: Registry) -> No
     heir = registry.user()
     minted = registry.admin.call(
         "TokenService/CreateToken",
+        user={"user_id": registry.admin.user_id},
         ceiling={
             "max_role": "ROLE_VIEWER",
             "capabilities": ["manage_settings", "manage_users", "manage_agents"],

@@ -36,6 +36,12 @@ def agent(registry: Registry, owner: Person) -> Any:
     return registry.agent(owner)
 
 
+def about(kind: str, subject_id: int) -> dict[str, Any]:
+    """The filter of changes that touched something."""
+    subject = {"kind": f"SUBJECT_KIND_{kind}", "subject_id": str(subject_id)}
+    return {"filter": {"subjects": [subject]}}
+
+
 def logged(person: Person, **query: Any) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Kind, before and after of each change of a file that is listed."""
     names = change_pb2.ChangeKind.Name
@@ -82,7 +88,7 @@ def test_each_call_that_changes_a_file_is_one_change_and_never_tells_the_content
     owner.call("DirectoryService/DeleteFile", directory=home, path="USER.md")
     answer = owner.call("DirectoryService/ScaffoldFiles", directory=home)
     owner.call("DirectoryService/ScaffoldFiles", directory=home)
-    assert logged(owner, agent_id=agent.agent_id) == [
+    assert logged(owner, **about("AGENT", agent.agent_id)) == [
         written("a.md", text, slug),
         written("a.md", text, slug),
         written("a.md", text * 2, slug),
@@ -114,19 +120,22 @@ def test_who_did_it_is_logged_and_shown_to_those_whom_it_concerns(
     request_id = str(uuid.uuid4())
     put(operator, of_agent(agent), "a.md", b"x", request_id=request_id)
     changes = owner.call(
-        "ChangeService/ListChanges", agent_id=agent.agent_id, newest_first=True, page_size=1
+        "ChangeService/ListChanges",
+        **about("AGENT", agent.agent_id),
+        newest_first=True,
+        page_size=1,
     ).changes
     assert changes[0].actor.user_id == operator.user_id
     assert changes[0].actor.token_id == operator.token_id
     assert changes[0].request_id == request_id
     assert [(one.kind, one.subject_id) for one in changes[0].subjects] == [(1, str(agent.agent_id))]
-    refusal = operator.refused("ChangeService/ListChanges", agent_id=agent.agent_id)
+    refusal = operator.refused("ChangeService/ListChanges", **about("AGENT", agent.agent_id))
     assert refusal.code.name == "PERMISSION_DENIED"
     # A user's files are about the user, the common ones about the directory.
     name = f"{registry.name('notes')}.md"
     put(operator, of_user(operator), name)
     put(registry.admin, SHARED, name)
-    of_them = logged(registry.admin, user_id=operator.user_id)
+    of_them = logged(registry.admin, **about("USER", operator.user_id))
     assert [after["path"] for _, _, after in of_them] == [name]
     (newest,) = registry.admin.call(
         "ChangeService/ListChanges", newest_first=True, page_size=1
@@ -139,16 +148,16 @@ def test_what_was_refused_or_changed_nothing_is_not_logged(
 ) -> None:
     home = of_agent(agent)
     put(owner, home, "a.md", b"x")
-    before = len(logged(owner, agent_id=agent.agent_id))
+    before = len(logged(owner, **about("AGENT", agent.agent_id)))
     for method, more in (
-        ("WriteFile", {"path": "a.md", "if_match": '"x"'}),
+        ("WriteFile", {"path": "a.md", "etag": '"x"'}),
         ("WriteFile", {"path": "../a.md"}),
         ("DeleteFile", {"path": "gone.md"}),
     ):
         owner.refused(f"DirectoryService/{method}", directory=home, **more)
     get(owner, home, "a.md")
     owner.call("DirectoryService/ScaffoldFiles", directory=home)
-    assert len(logged(owner, agent_id=agent.agent_id)) == before
+    assert len(logged(owner, **about("AGENT", agent.agent_id))) == before
 
 
 def appends(home: Fields, agent: Any, content: str, **more: Any) -> list[tuple[str, Fields]]:
@@ -180,7 +189,7 @@ def test_an_append_that_is_sent_twice_is_made_once(
         assert list(refusal.fields) == ["request_id"]
     assert get(owner, home, "log.md") == b"once\n"
     assert get(owner, home, "daily/2026/02/28.md").count(b"once") == 1
-    assert len(logged(owner, agent_id=agent.agent_id)) == 4
+    assert len(logged(owner, **about("AGENT", agent.agent_id))) == 4
 
 
 def test_of_many_who_send_the_same_append_at_once_one_makes_it(
@@ -249,7 +258,7 @@ def test_an_attempt_that_was_refused_gives_its_request_id_back(
     home, request_id = of_agent(agent), str(uuid.uuid4())
     fields: Fields = {"directory": home, "path": "a.md", "content": b"x"}
     fields["request_id"] = request_id
-    missing = owner.refused("DirectoryService/AppendFile", **fields, if_match="*")
+    missing = owner.refused("DirectoryService/AppendFile", **fields, etag="*")
     assert missing.what == "ABORTED ETAG_MISMATCH"
     read_only = {**fields, "directory": SHARED, "path": "SITE.md"}
     assert owner.refused("DirectoryService/AppendFile", **read_only).reason == "ACTION_MISSING"
@@ -300,26 +309,30 @@ def test_lines_of_many_writers_are_all_there_and_none_is_torn(
             assert theirs == [line(writer, number) for number in range(first, LINES, 2)]
     # Each that was acknowledged is in the log.
     changes = pages(
-        owner, "ChangeService/ListChanges", "changes", agent_id=agent.agent_id, page_size=500
+        owner,
+        "ChangeService/ListChanges",
+        "changes",
+        **about("AGENT", agent.agent_id),
+        page_size=500,
     )
     assert sum(one.kind == 19 for page in changes for one in page) == WRITERS * LINES
 
 
 def write_new(person: Person, home: Fields, content: bytes) -> Any:
-    return put(person, home, "a.md", content, only_new=True)
+    return put(person, home, "a.md", content, only_if_absent=True)
 
 
 def write_over(etag: str, person: Person, home: Fields, content: bytes) -> Any:
-    return put(person, home, "a.md", content, if_match=etag)
+    return put(person, home, "a.md", content, etag=etag)
 
 
-@pytest.mark.parametrize("condition", ["only_new", "if_match"])
+@pytest.mark.parametrize("condition", ["only_if_absent", "etag"])
 def test_of_those_who_have_seen_the_same_state_one_writes(
     registry: Registry, owner: Person, agent: Any, condition: str
 ) -> None:
     home = of_agent(agent)
     act: Callable[[Person, Fields, bytes], Any] = write_new
-    if condition == "if_match":
+    if condition == "etag":
         act = partial(write_over, put(owner, home, "a.md", b"seen by all").etag)
     with spread(owner, connections=WRITERS) as people:
         outcomes = race([partial(act, one, home, f"{n}".encode()) for n, one in enumerate(people)])

@@ -73,7 +73,7 @@ def test_an_append_adds_bytes_and_makes_what_is_missing(owner: Person, home: Fie
     first = owner.call("DirectoryService/AppendFile", content=b"\0one", **fields).file
     assert (first.size, first.etag) == (4, etag_of(b"\0one"))
     second = owner.call(
-        "DirectoryService/AppendFile", content=b"\r\n\xff", if_match=first.etag, **fields
+        "DirectoryService/AppendFile", content=b"\r\n\xff", etag=first.etag, **fields
     ).file
     assert second.etag == etag_of(b"\0one\r\n\xff")
     assert get(owner, home, "a/log.md") == b"\0one\r\n\xff"
@@ -124,32 +124,32 @@ def test_a_folder_is_no_file_and_a_file_no_folder(owner: Person, home: Fields) -
 
 
 def test_a_write_that_names_an_etag_meets_it_or_does_nothing(owner: Person, home: Fields) -> None:
-    missing = refused(owner, home, "a.md", "WriteFile", if_match='"x"')
+    missing = refused(owner, home, "a.md", "WriteFile", etag='"x"')
     assert (missing.what, missing.metadata) == ("ABORTED ETAG_MISMATCH", {})
-    assert refused(owner, home, "a.md", "WriteFile", if_match="*").what == "ABORTED ETAG_MISMATCH"
-    first = put(owner, home, "a.md", b"first", only_new=True)
+    assert refused(owner, home, "a.md", "WriteFile", etag="*").what == "ABORTED ETAG_MISMATCH"
+    first = put(owner, home, "a.md", b"first", only_if_absent=True)
     for method, more in (
-        ("WriteFile", {"content": b"other", "only_new": True}),
-        ("WriteFile", {"content": b"other", "if_match": '"x"'}),
-        ("WriteFile", {"content": b"other", "if_match": first.etag.strip('"')}),
-        ("AppendFile", {"content": b"other", "if_match": etag_of(b"older")}),
-        ("DeleteFile", {"if_match": etag_of(b"older")}),
+        ("WriteFile", {"content": b"other", "only_if_absent": True}),
+        ("WriteFile", {"content": b"other", "etag": '"x"'}),
+        ("WriteFile", {"content": b"other", "etag": first.etag.strip('"')}),
+        ("AppendFile", {"content": b"other", "etag": etag_of(b"older")}),
+        ("DeleteFile", {"etag": etag_of(b"older")}),
     ):
         refusal = refused(owner, home, "a.md", method, **more)
         assert refusal.what == "ABORTED ETAG_MISMATCH"
         assert refusal.metadata == {"etag": first.etag}
         assert get(owner, home, "a.md") == b"first"
-    second = put(owner, home, "a.md", b"second", if_match=first.etag)
-    third = put(owner, home, "a.md", b"third", if_match="*")
+    second = put(owner, home, "a.md", b"second", etag=first.etag)
+    third = put(owner, home, "a.md", b"third", etag="*")
     assert len({first.etag, second.etag, third.etag}) == 3
     fields: Fields = {"directory": home, "path": "a.md"}
-    owner.call("DirectoryService/DeleteFile", if_match=third.etag, **fields)
+    owner.call("DirectoryService/DeleteFile", etag=third.etag, **fields)
     assert "a.md" not in paths(owner, home)
 
 
-def test_only_new_and_an_etag_exclude_each_other(owner: Person, home: Fields) -> None:
-    refusal = refused(owner, home, "a.md", "WriteFile", if_match="*", only_new=True)
-    assert what(refusal) == ("INVALID_ARGUMENT FIELD_INVALID", ["only_new"])
+def test_only_if_absent_and_an_etag_exclude_each_other(owner: Person, home: Fields) -> None:
+    refusal = refused(owner, home, "a.md", "WriteFile", etag="*", only_if_absent=True)
+    assert what(refusal) == ("INVALID_ARGUMENT FIELD_INVALID", ["only_if_absent"])
 
 
 def test_files_are_listed_by_path_in_the_order_of_code_points(owner: Person, home: Fields) -> None:
@@ -254,12 +254,14 @@ def test_a_type_may_demand_a_capability_of_whoever_writes(own_registry: Registry
     owner, name = registry.user(), f"{registry.name('bill')}.md"
     home = of_agent(registry.agent(owner))
     register = "RegistryService/RegisterMemoryFileType"
-    registry.admin.call(register, filename=name, required_capability="billing.note")
+    registry.admin.call(
+        register, filename=name, layer="MEMORY_LAYER_AGENT", required_capability="billing.note"
+    )
 
     def bearer(*capabilities: str) -> Person:
         minted = registry.admin.call(
             "TokenService/CreateToken",
-            user_id=owner.user_id,
+            user={"user_id": owner.user_id},
             ceiling={"max_role": "ROLE_ADMIN", "capabilities": capabilities},
         )
         return Person(registry, minted.secret, user_id=owner.user_id)
@@ -278,7 +280,9 @@ def test_a_type_may_demand_a_capability_of_whoever_writes(own_registry: Registry
     put(bearer("billing.note"), home, name, b"noted")
     assert get(without, home, name) == b"noted"
     # An action of the server's own is no less a capability.
-    registry.admin.call(register, filename=name, required_capability="manage_settings")
+    registry.admin.call(
+        register, filename=name, layer="MEMORY_LAYER_AGENT", required_capability="manage_settings"
+    )
     assert refused(owner, home, name, "WriteFile").metadata == {"actions": "manage_settings"}
     put(registry.admin, home, name, b"by an operator of the server")
 
@@ -291,7 +295,10 @@ def test_to_delete_a_read_only_file_takes_admin(own_registry: Registry) -> None:
     registry.grant(agent.agent_id, operator, "OPERATOR")
     put(operator, home, "made.md", b"by a generator")
     registry.admin.call(
-        "RegistryService/RegisterMemoryFileType", filename="made.md", read_only=True
+        "RegistryService/RegisterMemoryFileType",
+        filename="made.md",
+        layer="MEMORY_LAYER_AGENT",
+        read_only=True,
     )
     assert refused(operator, home, "made.md", "WriteFile").reason == "FILE_READ_ONLY"
     assert refused(operator, home, "made.md", "DeleteFile").reason == "ROLE_INSUFFICIENT"

@@ -21,6 +21,7 @@ from tests.abilities.filing import (
     put,
 )
 from tests.registry import Person, Registry, running_registry
+from tests.registry_service.declaring import reason, seeds
 
 STARTERS = ["SOUL.md", "USER.md", "MEMORY.md"]
 
@@ -120,7 +121,7 @@ def test_a_type_for_which_nobody_has_anything_makes_no_file(registry: Registry) 
     admin, owner = registry.admin, registry.user()
     home = of_agent(registry.agent(owner))
     register = "RegistryService/RegisterMemoryFileType"
-    admin.call(register, filename="first.md", priority=1)
+    admin.call(register, filename="first.md", layer="MEMORY_LAYER_AGENT", priority=1)
     admin.call(register, filename="USAGE.md", layer="MEMORY_LAYER_USER")
     assert scaffold(owner, home)[0] == ("first.md", "EMPTY")
     put(owner, home, "first.md")
@@ -130,7 +131,7 @@ def test_a_type_for_which_nobody_has_anything_makes_no_file(registry: Registry) 
     assert paths(owner, home) == sorted(STARTERS)
     answer = created(registry, owner)
     assert outcomes(answer.files)[0] == ("first.md", "EMPTY")
-    assert answer.files[0].message
+    assert not answer.files[0].HasField("error")
     # A type that has gone is no starter of the next agent.
     admin.call("RegistryService/UnregisterMemoryFileType", filename="first.md")
     admin.call("RegistryService/UnregisterMemoryFileType", filename="USER.md")
@@ -153,8 +154,12 @@ def test_a_file_that_cannot_be_made_keeps_no_other_from_being_made(
         ("USER.md", "FAILED"),
         ("MEMORY.md", "CREATED"),
     ]
-    assert "300 bytes" in answer.files[0].message
-    assert "plain file" in answer.files[1].message
+    large, folder = answer.files[0].error, answer.files[1].error
+    assert (reason(large), large.code) == ("FILE_TOO_LARGE", 8)
+    assert "300 bytes" in large.message
+    assert (reason(folder), folder.code) == ("PATH_INVALID", 3)
+    assert "plain file" in folder.message
+    assert not answer.files[2].HasField("error")
     assert paths(owner, home) == ["MEMORY.md", "USER.md/is a folder.md"]
     # An agent is made all the same.
     made = created(registry, owner, agent_name=long_name)
@@ -164,8 +169,8 @@ def test_a_file_that_cannot_be_made_keeps_no_other_from_being_made(
 
 def test_an_agent_begins_with_what_its_definition_has(registry: Registry) -> None:
     slug = registry.name("declared")
-    seeds = {"SOUL.md": "  I am declared.\r\n", "MEMORY.md": " \n", "OTHER.md": "no type"}
-    registry.admin.call("RegistryService/RegisterAgent", agent_slug=slug, memory_seeds=seeds)
+    texts = {"SOUL.md": "  I am declared.\r\n", "MEMORY.md": " \n", "OTHER.md": "no type"}
+    registry.admin.call("RegistryService/RegisterAgent", agent_slug=slug, memory_seeds=seeds(texts))
     owner = registry.user()
     agent = registry.agent(owner, slug)
     home = of_agent(agent)

@@ -94,17 +94,17 @@ def test_what_is_appended_comes_after_what_is_there(scribe: Cli, tmp_path: Path)
     more.write_text("two\n")
     scribe.done("files", "append", "list.md", input="one\n")
     etag = scribe.json("files", "append", "list.md", str(more))["file"]["etag"]
-    scribe.done("files", "append", "list.md", "-", "--if-match", etag, input="three\n")
+    scribe.done("files", "append", "list.md", "-", "--etag", etag, input="three\n")
     assert scribe.done("files", "cat", "list.md").out == "one\ntwo\nthree\n"
-    scribe.fails(5, "ETAG_MISMATCH", "files", "append", "list.md", "--if-match", etag, input="x")
+    scribe.fails(5, "ETAG_MISMATCH", "files", "append", "list.md", "--etag", etag, input="x")
 
 
 def test_writing_is_guarded_by_an_etag_or_by_there_being_none(scribe: Cli) -> None:
-    etag = scribe.json("files", "put", "a.md", "--only-new", input="1")["file"]["etag"]
-    scribe.fails(5, "ETAG_MISMATCH", "files", "put", "a.md", "--only-new", input="2")
-    scribe.done("files", "put", "a.md", "--if-match", etag, input="2")
-    scribe.fails(5, "ETAG_MISMATCH", "files", "put", "a.md", "--if-match", etag, input="3")
-    scribe.fails(5, "ETAG_MISMATCH", "files", "rm", "a.md", "--if-match", etag, "--yes")
+    etag = scribe.json("files", "put", "a.md", "--only-if-absent", input="1")["file"]["etag"]
+    scribe.fails(5, "ETAG_MISMATCH", "files", "put", "a.md", "--only-if-absent", input="2")
+    scribe.done("files", "put", "a.md", "--etag", etag, input="2")
+    scribe.fails(5, "ETAG_MISMATCH", "files", "put", "a.md", "--etag", etag, input="3")
+    scribe.fails(5, "ETAG_MISMATCH", "files", "rm", "a.md", "--etag", etag, "--yes")
     assert scribe.done("files", "cat", "a.md").out == "2"
 
 
@@ -158,7 +158,7 @@ def test_several_files_are_removed_until_one_cannot_be(scribe: Cli) -> None:
     assert [done["path"] for done in ran.json] == ["a.md"]
     assert "FILE_NOT_FOUND" in ran.err
     scribe.done("files", "rm", "b.md", "c.md", "--yes")
-    scribe.fails(2, "USAGE", "files", "rm", "a.md", "b.md", "--if-match", "x", "--yes")
+    scribe.fails(2, "USAGE", "files", "rm", "a.md", "b.md", "--etag", "x", "--yes")
 
 
 def test_removing_asks_and_says_what_goes(scribe: Cli, variables: dict[str, str]) -> None:
@@ -310,11 +310,7 @@ def test_an_edit_that_is_interrupted_loses_nothing(
 def test_an_agent_that_goes_says_where_its_files_are(scribe: Cli) -> None:
     assert scribe.done("agents", "get", "scribe").record["directory"] == "agents/scribe"
     moved = scribe.done("agents", "rename", "scribe", "writer").record
-    assert (moved["directory_moved"], moved["old_path"], moved["new_path"]) == (
-        "true",
-        "agents/scribe",
-        "agents/writer",
-    )
+    assert (moved["old_path"], moved["new_path"]) == ("agents/scribe", "agents/writer")
     gone = scribe.done("agents", "delete", "writer", "--yes").record
     assert gone["files_deleted"] == "false"
     assert gone["kept_path"]

@@ -50,9 +50,9 @@ def test_a_day_is_written_read_and_removed(scribe: Cli) -> None:
     assert printed == "# Heading\n\tkept as it is", "click's runner makes one line end of two"
     scribe.done("memory", "append", "--date", "2026-02-28", "more")
     assert scribe.done("memory", "read", "2026-02-28").out.endswith("more\n")
-    for guard in (["--only-new"], ["--if-match", etag]):
+    for guard in (["--only-if-absent"], ["--etag", etag]):
         scribe.fails(5, "ETAG_MISMATCH", "memory", "write", "2026-02-28", *guard, input="x")
-    scribe.fails(5, "ETAG_MISMATCH", "memory", "rm", "2026-02-28", "--if-match", etag, "--yes")
+    scribe.fails(5, "ETAG_MISMATCH", "memory", "rm", "2026-02-28", "--etag", etag, "--yes")
     scribe.done("memory", "rm", "2026-02-28", "--yes")
     scribe.fails(4, "FILE_NOT_FOUND", "memory", "read", "2026-02-28")
 

@@ -100,15 +100,17 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(
 ) -> None:
     before = revision(cli)
     planned = cli.done("registry", "apply", str(roles), "--dry-run")
-    assert [row[1] for row in planned.rows[1:]] == ["created"] * 3
-    assert last_line(planned.err).startswith("nothing was changed; it would be: 3 created")
+    assert [row[1] for row in planned.rows[1:]] == ["pending"] * 3
+    assert last_line(planned.err) == (
+        "nothing was changed: 3 pending, 0 existing, 0 skipped, 0 files with errors"
+    )
     assert revision(cli) == before
     cli.fails(4, "AGENT_NOT_FOUND", "agents", "get", "third")
 
 
 def test_declaring_alone_creates_no_agent(cli: Cli, ada: Person, roles: Path) -> None:
     declared = cli.done("registry", "apply", str(roles), "--no-reconcile", "--source", "mine")
-    assert last_line(declared.err).startswith("declared, not created; it would be: 3 created")
+    assert last_line(declared.err).startswith("declared, not created: 3 pending")
     cli.fails(4, "AGENT_NOT_FOUND", "agents", "get", "third")
     assert cli.json("registry", "show", "third")["definition"]["source"] == "mine"
     made = cli.done("registry", "reconcile", "third", "first-role").rows
@@ -126,21 +128,17 @@ def test_a_bad_file_and_a_refused_definition_stop_no_other(cli: Cli, roles: Path
     applied = cli.run("registry", "apply", str(roles))
     assert applied.code == 1
     outcomes = {row[0]: row[1] for row in applied.rows[1:]}
-    assert outcomes == {
-        "first-role": "created",
-        "good": "created",
-        "second-role": "created",
-        "third": "skipped",
-    }
+    assert outcomes == dict.fromkeys(("first-role", "good", "second-role"), "created")
     errors = [line for line in applied.err.splitlines() if line.startswith("error: ")]
-    assert sorted({re.findall(r"/(\w\.\w+)", line)[0] for line in errors}) == [
-        *("b.yaml", "c.md", "d.yaml", "e.md", "f.yaml"),
+    assert sorted({re.findall(r"/(\w+\.\w+)", line)[0] for line in errors}) == [
+        *("b.yaml", "c.md", "d.yaml", "e.md", "f.yaml", "some.yaml"),
     ]
     assert f"error: {roles}/b.yaml:4: priority: " in applied.err
     assert f"error: {roles}/d.yaml:1: agent_slug: " in applied.err
-    assert last_line(applied.err) == "3 created, 0 existing, 1 skipped, 5 files with errors"
-    skipped = next(line for line in applied.out.splitlines() if line.startswith("third"))
-    assert "AGENT_OWNER_NOT_FOUND: " in skipped
+    # Nobody has made the user who is to own the third one.
+    unknown = f"error: {roles}/deep/some.yaml:6: there is no user 'ada' (USER_NOT_FOUND)"
+    assert unknown in applied.err.splitlines()
+    assert last_line(applied.err) == "3 created, 0 existing, 0 skipped, 6 files with errors"
 
 
 def test_a_path_that_cannot_be_read_stops_no_other(cli: Cli, tmp_path: Path) -> None:
@@ -157,10 +155,16 @@ def test_a_path_that_cannot_be_read_stops_no_other(cli: Cli, tmp_path: Path) -> 
 
 def test_a_skipped_agent_is_no_success(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "one.yaml"
-    file.write_text("slug: one\nowner: nobody\n")
-    assert cli.run("registry", "apply", str(file)).code == 1
+    file.write_text("slug: one\nowner_resolver: nobody-has-it\n")
+    applied = cli.run("registry", "apply", str(file))
+    assert (applied.code, applied.rows[1][:2]) == (1, ["one", "skipped"])
+    assert "AGENT_OWNER_NOT_FOUND: this server has no owner resolver" in applied.out
     assert cli.run("registry", "apply", str(file), "--dry-run").code == 1
-    assert cli.run("registry", "reconcile", "one").code == 1
+    reconciled = cli.run("registry", "reconcile", "one", "--format", "json")
+    assert reconciled.code == 1
+    [detail] = reconciled.json[0]["error"]["details"]
+    assert detail["reason"] == "AGENT_OWNER_NOT_FOUND"
+    assert detail["metadata"] == {"resolver": "nobody-has-it"}
 
 
 def test_of_two_manifests_of_one_slug_the_last_counts(cli: Cli, tmp_path: Path) -> None:
@@ -269,8 +273,6 @@ def test_the_report_is_the_same_in_every_format(cli: Cli, ada: Person, roles: Pa
     assert as_json[0] == {
         "agentSlug": "first-role",
         "outcome": "RECONCILE_OUTCOME_EXISTING",
-        "reason": "",
-        "message": "",
         "agentId": as_json[0]["agentId"],
         "drift": [],
         "files": [],
@@ -341,13 +343,15 @@ def test_an_agent_is_declared_shown_and_taken_back(cli: Cli, ada: Person, tmp_pa
     assert declared["agent_slug"] == "my-helper"
     assert declared["owner"] == str(ada.user_id)
     assert (declared["priority"], declared["source"]) == ("20", "tests")
-    assert (declared["changed"], declared["outcome"]) == ("true", "created")
+    assert (declared["changed"], declared["outcome"]) == ("true", "pending")
     assert declared["memory_seeds"] == "SOUL.md:19 USER.md:19"
     shown = cli.done("registry", "show", "my-helper", "--seeds")
     assert shown.out.endswith("\n==> USER.md <==\nI am \x1b[31mred.\nYes.\n")
     texts = cli.json("registry", "show", "my-helper", "--seeds")["definition"]["memorySeeds"]
     assert [seed["text"] for seed in texts] == ["I am \x1b[31mred.\nYes."] * 2
     cli.fails(4, "DEFINITION_NOT_FOUND", "registry", "unregister", "my-helper")
+    guarded = ("registry", "unregister", "my-helper", "--source", "tests", "--etag")
+    cli.fails(5, "ETAG_MISMATCH", *guarded, '"1"')
     gone = cli.done("registry", "unregister", "my-helper", "--source", "tests").record
     assert gone["agent_slug"] == "my-helper"
     cli.fails(4, "DEFINITION_NOT_FOUND", "registry", "show", "my-helper")
@@ -355,7 +359,7 @@ def test_an_agent_is_declared_shown_and_taken_back(cli: Cli, ada: Person, tmp_pa
 
 def test_a_definition_is_tried_without_keeping_it(cli: Cli) -> None:
     tried = cli.done("registry", "register", "one", "--dry-run").record
-    assert (tried["agent_slug"], tried["outcome"]) == ("one", "created")
+    assert (tried["agent_slug"], tried["outcome"]) == ("one", "pending")
     cli.fails(4, "DEFINITION_NOT_FOUND", "registry", "show", "one")
 
 
@@ -380,7 +384,7 @@ def test_the_outcome_of_each_is_told_as_it_comes(cli: Cli) -> None:
     cli.done("registry", "register", "one")
     planned = cli.json("registry", "reconcile", "--dry-run")
     assert {each["agentSlug"]: each["outcome"] for each in planned}["one"] == (
-        "RECONCILE_OUTCOME_CREATED"
+        "RECONCILE_OUTCOME_PENDING"
     )
     cli.fails(4, "AGENT_NOT_FOUND", "agents", "get", "one")
     header, *rows = cli.done("registry", "reconcile").rows
@@ -395,9 +399,11 @@ def test_what_is_suppressed_does_not_count_until_that_is_lifted(cli: Cli) -> Non
     assert (told["changed"], told["agent_slugs"]) == ("true", "one")
     assert cli.done("registry", "suppress", "tests").record["changed"] == "false"
     [result] = cli.json("registry", "reconcile", "one")
-    assert result["reason"] == "SUPPRESSED"
+    assert result["error"]["details"][0]["reason"] == "DEFINITION_SUPPRESSED"
+    assert "DEFINITION_SUPPRESSED: " in cli.done("registry", "reconcile", "one").out
     cli.fails(4, "AGENT_NOT_FOUND", "agents", "get", "one")
-    cli.done("registry", "suppress", "tests", "--lift")
+    told = cli.done("registry", "unsuppress", "tests").record
+    assert (told["changed"], told["agent_slugs"]) == ("true", "one")
     [result] = cli.json("registry", "reconcile", "one")
     assert result["outcome"] == "RECONCILE_OUTCOME_CREATED"
 
@@ -411,10 +417,13 @@ def test_the_types_of_memory_files_are_listed_added_and_removed(cli: Cli) -> Non
         *("--label", "House rules"),
     ).record
     assert made["layer"] == "shared"
-    assert (made["priority"], made["protected"], made["editable"]) == ("7", "true", "false")
+    assert (made["priority"], made["is_protected"], made["read_only"]) == ("7", "true", "true")
     assert (made["required_capability"], made["label"]) == ("house.write", "House rules")
     assert "HOUSE.md" in cli.done("registry", "file-types", "list").out
-    cli.done("registry", "file-types", "deregister", "HOUSE.md")
+    guarded = ("registry", "file-types", "unregister", "HOUSE.md", "--etag")
+    cli.fails(5, "ETAG_MISMATCH", *guarded, '"1"')
+    cli.fails(2, "USAGE", "registry", "file-types", "register", "HOUSE.md")
+    cli.done("registry", "file-types", "unregister", "HOUSE.md")
     assert cli.json("registry", "file-types", "list") == before
-    words = ("registry", "file-types", "deregister", "HOUSE.md")
+    words = ("registry", "file-types", "unregister", "HOUSE.md")
     cli.fails(4, "MEMORY_FILE_TYPE_NOT_FOUND", *words)

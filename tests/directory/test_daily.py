@@ -38,11 +38,11 @@ def test_a_day_that_is_there_gets_no_heading(daily: DailyMemory, place: AgentPla
 
 def test_a_day_is_replaced_as_a_whole(daily: DailyMemory, place: AgentPlace) -> None:
     first = daily.append(place, DAY, "one")
-    second = daily.write(place, DAY, b"\xff two", if_match=first.etag)
+    second = daily.write(place, DAY, b"\xff two", etag=first.etag)
     with pytest.raises(EtagMismatch):
-        daily.write(place, DAY, b"three", if_match=first.etag)
+        daily.write(place, DAY, b"three", etag=first.etag)
     with pytest.raises(EtagMismatch):
-        daily.write(place, DAY, b"three", if_none_match="*")
+        daily.write(place, DAY, b"three", only_if_absent=True)
     assert daily.read(place, DAY).entry == second
 
 

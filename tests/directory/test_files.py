@@ -179,9 +179,9 @@ class TestAnEtag:
         self, files: Files, place: AgentPlace
     ) -> None:
         first = files.write(place, "notes.md", b"one")
-        second = files.write(place, "notes.md", b"two", if_match=first.etag)
-        third = files.append(place, "notes.md", b"!", if_match=second.etag)
-        files.delete(place, "notes.md", if_match=third.etag)
+        second = files.write(place, "notes.md", b"two", etag=first.etag)
+        third = files.append(place, "notes.md", b"!", etag=second.etag)
+        files.delete(place, "notes.md", etag=third.etag)
         assert files.list(place) == []
 
     @pytest.mark.parametrize("act", ["write", "append", "delete"])
@@ -190,19 +190,19 @@ class TestAnEtag:
     ) -> None:
         old = files.write(place, "notes.md", b"one")
         new = files.write(place, "notes.md", b"two")
-        for if_match in (old.etag, "", '"', new.etag.strip('"')):
+        for etag in (old.etag, "", '"', new.etag.strip('"')):
             with pytest.raises(EtagMismatch) as caught:
-                act_on(files, place, act, if_match)
+                act_on(files, place, act, etag)
             assert caught.value.etag == new.etag
         assert files.read(place, "notes.md").entry == new
 
     @pytest.mark.parametrize("act", ["write", "append", "delete"])
-    @pytest.mark.parametrize("if_match", ["*", '"x"'])
+    @pytest.mark.parametrize("etag", ["*", '"x"'])
     def test_does_not_match_what_is_not_there(
-        self, files: Files, place: AgentPlace, act: str, if_match: str, folder: Path
+        self, files: Files, place: AgentPlace, act: str, etag: str, folder: Path
     ) -> None:
         with pytest.raises(EtagMismatch) as caught:
-            act_on(files, place, act, if_match, path="a/notes.md")
+            act_on(files, place, act, etag, path="a/notes.md")
         assert caught.value.etag is None
         assert not (folder / "a").exists()
 
@@ -219,21 +219,19 @@ class TestAnEtag:
         assert files.write(place, "notes.md", b"one").etag == one
 
 
-def act_on(
-    files: Files, place: AgentPlace, act: str, if_match: str, path: str = "notes.md"
-) -> None:
+def act_on(files: Files, place: AgentPlace, act: str, etag: str, path: str = "notes.md") -> None:
     calls: dict[str, Callable[[], object]] = {
-        "write": lambda: files.write(place, path, b"new", if_match=if_match),
-        "append": lambda: files.append(place, path, b"new", if_match=if_match),
-        "delete": lambda: files.delete(place, path, if_match=if_match),
+        "write": lambda: files.write(place, path, b"new", etag=etag),
+        "append": lambda: files.append(place, path, b"new", etag=etag),
+        "delete": lambda: files.delete(place, path, etag=etag),
     }
     calls[act]()
 
 
-def test_only_new_means_that_nothing_is_overwritten(files: Files, place: AgentPlace) -> None:
-    empty = files.write(place, "SOUL.md", b"", if_none_match="*")
+def test_only_if_absent_means_that_nothing_is_overwritten(files: Files, place: AgentPlace) -> None:
+    empty = files.write(place, "SOUL.md", b"", only_if_absent=True)
     with pytest.raises(EtagMismatch) as caught:
-        files.write(place, "SOUL.md", b"another", if_none_match="*")
+        files.write(place, "SOUL.md", b"another", only_if_absent=True)
     assert caught.value.etag == empty.etag
     assert files.read(place, "SOUL.md").content == b""
 
@@ -369,7 +367,7 @@ def test_nothing_is_left_open(files: Files, place: AgentPlace) -> None:
             with pytest.raises(StoreError):
                 files.delete(place, path)
         with pytest.raises(EtagMismatch):
-            files.write(place, "a/b/notes.md", b"", if_match='"x"')
+            files.write(place, "a/b/notes.md", b"", etag='"x"')
     assert len(os.listdir("/proc/self/fd")) == before
 
 

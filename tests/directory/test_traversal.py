@@ -168,5 +168,5 @@ def test_no_path_that_is_refused_leaves_a_folder_behind(
 ) -> None:
     for path in CORPUS:
         with pytest.raises((PathInvalid, EtagMismatch)):
-            files.write(place, f"a/{path}", b"", if_match='"x"')
+            files.write(place, f"a/{path}", b"", etag='"x"')
     assert not (tree.root / "agents" / "scribe" / "a").exists()

@@ -71,7 +71,7 @@ def count_up(root: Path, times: int) -> None:
                 found = files.read(PLACE, "counter")
                 more = str(int(found.content) + 1).encode()
                 try:
-                    files.write(PLACE, "counter", more, if_match=found.entry.etag)
+                    files.write(PLACE, "counter", more, etag=found.entry.etag)
                     break
                 except EtagMismatch:
                     continue
@@ -93,7 +93,7 @@ def test_no_update_that_names_its_etag_is_lost(
 def test_of_those_who_make_a_file_at_once_one_does(files: Files, place: AgentPlace) -> None:
     def make(number: int) -> bool:
         try:
-            files.write(place, "a/SOUL.md", f"{number}".encode(), if_none_match="*")
+            files.write(place, "a/SOUL.md", f"{number}".encode(), only_if_absent=True)
         except EtagMismatch:
             return False
         return True

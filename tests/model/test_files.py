@@ -51,16 +51,16 @@ class FilesMachine(RuleBasedStateMachine):
             known.startswith(f"{path}/") or path.startswith(f"{known}/") for known in self.files
         )
 
-    def refusal(self, caller: str, path: str, if_match: str, *, only_new: bool = False) -> str:
+    def refusal(self, caller: str, path: str, etag: str, *, only_if_absent: bool = False) -> str:
         """Why a change should be refused, "" if it should not."""
         content = self.files.get(path)
         if caller == "viewer":
             return "ROLE_INSUFFICIENT"
         if self.is_in_the_way(path):
             return "PATH_INVALID"
-        if only_new and content is not None:
+        if only_if_absent and content is not None:
             return "ETAG_MISMATCH"
-        if if_match and (content is None or if_match not in ("*", etag_of(content))):
+        if etag and (content is None or etag not in ("*", etag_of(content))):
             return "ETAG_MISMATCH"
         return ""
 
@@ -86,38 +86,38 @@ class FilesMachine(RuleBasedStateMachine):
 
     @rule(caller=callers, path=names, content=contents, condition=conditions)
     def write(self, caller: str, path: str, content: bytes, condition: str) -> None:
-        if_match = self.etag(path, condition)
-        expected = self.refusal(caller, path, if_match)
-        reason, answer = self.attempt(caller, "WriteFile", path, content=content, if_match=if_match)
+        etag = self.etag(path, condition)
+        expected = self.refusal(caller, path, etag)
+        reason, answer = self.attempt(caller, "WriteFile", path, content=content, etag=etag)
         assert reason == expected
         self.done(reason, answer, path, content)
 
     @rule(caller=callers, path=names, content=contents)
     def write_new(self, caller: str, path: str, content: bytes) -> None:
-        expected = self.refusal(caller, path, "", only_new=True)
-        reason, answer = self.attempt(caller, "WriteFile", path, content=content, only_new=True)
+        expected = self.refusal(caller, path, "", only_if_absent=True)
+        reason, answer = self.attempt(
+            caller, "WriteFile", path, content=content, only_if_absent=True
+        )
         assert reason == expected
         self.done(reason, answer, path, content)
 
     @rule(caller=callers, path=names, content=st.sampled_from(CONTENTS[1:]), condition=conditions)
     def append(self, caller: str, path: str, content: bytes, condition: str) -> None:
-        if_match = self.etag(path, condition)
-        expected = self.refusal(caller, path, if_match)
-        reason, answer = self.attempt(
-            caller, "AppendFile", path, content=content, if_match=if_match
-        )
+        etag = self.etag(path, condition)
+        expected = self.refusal(caller, path, etag)
+        reason, answer = self.attempt(caller, "AppendFile", path, content=content, etag=etag)
         assert reason == expected
         self.done(reason, answer, path, self.files.get(path, b"") + content)
 
     @rule(caller=callers, path=names, condition=conditions)
     def delete(self, caller: str, path: str, condition: str) -> None:
-        if_match = self.etag(path, condition)
-        expected = self.refusal(caller, path, if_match)
+        etag = self.etag(path, condition)
+        expected = self.refusal(caller, path, etag)
         if caller == "operator" and path == "SOUL.md":
             expected = "ROLE_INSUFFICIENT"
         elif not expected and path not in self.files:
             expected = "FILE_NOT_FOUND"
-        reason, _ = self.attempt(caller, "DeleteFile", path, if_match=if_match)
+        reason, _ = self.attempt(caller, "DeleteFile", path, etag=etag)
         assert reason == expected
         if not reason:
             del self.files[path]

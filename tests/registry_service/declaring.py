@@ -1,7 +1,10 @@
 """Declaring agents, and what became of them, in few words."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from google.rpc.error_details_pb2 import ErrorInfo
 
 from accredit.v1 import registry_pb2 as pb
 from accredit_service.abilities.registry.declarations import Definition, Origin
@@ -12,8 +15,25 @@ from tests.registry import Person, Registry
 
 
 def register(registry: Registry, slug: str, **fields: Any) -> Any:
-    """RegisterAgent, by the administrator."""
+    """RegisterAgent, by the administrator; ``memory_seeds`` are texts by filename."""
+    fields["memory_seeds"] = seeds(fields.get("memory_seeds", {}))
     return registry.admin.call("RegistryService/RegisterAgent", agent_slug=slug, **fields)
+
+
+def seeds(texts: Mapping[str, str]) -> list[dict[str, str]]:
+    """The same as a request has them."""
+    return [{"filename": filename, "text": text} for filename, text in texts.items()]
+
+
+def seed_texts(registry: Registry, slug: str) -> dict[str, str]:
+    """What ReadDefinitionSeeds streams, by filename."""
+    texts: dict[str, bytes] = {}
+    filename = ""
+    for piece in registry.admin.call("RegistryService/ReadDefinitionSeeds", agent_slug=slug):
+        if piece.HasField("seed"):
+            filename = piece.seed.filename
+        texts[filename] = texts.get(filename, b"") + piece.content
+    return {name: content.decode() for name, content in texts.items()}
 
 
 def reconcile(caller: Person, *slugs: str, validate_only: bool = False) -> list[Any]:
@@ -30,9 +50,15 @@ def outcomes(results: list[Any]) -> list[tuple[str, str]]:
 
 
 def outcome(result: Any) -> str:
-    """CREATED, EXISTING, or "SKIPPED why"."""
+    """CREATED, EXISTING, PENDING, or "SKIPPED why"."""
     name = pb.ReconcileOutcome.Name(result.outcome).removeprefix("RECONCILE_OUTCOME_")
-    return f"{name} {result.reason}".strip()
+    return f"{name} {reason(result.error)}".strip()
+
+
+def reason(status: Any) -> str:
+    """The reason in a google.rpc.Status; "" for one that is not set."""
+    found = ErrorInfo()
+    return found.reason if any(detail.Unpack(found) for detail in status.details) else ""
 
 
 def listed(registry: Registry) -> list[Any]:
@@ -50,6 +76,7 @@ def agent(registry: Registry, slug: str) -> Any:
 def declared(slug: str, *, origin: Origin = Origin.MANIFEST, **fields: Any) -> Definition:
     """A definition of the server's own."""
     source = fields.pop("source", f"{slug}.yaml")
+    fields["memory_seeds"] = fields.get("memory_seeds", {}).items()
     definition, notices = define(slug=slug, origin=origin, source=source, **fields)
     assert notices == []
     return definition

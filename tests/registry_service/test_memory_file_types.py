@@ -6,6 +6,7 @@ import pytest
 
 from accredit.v1 import registry_pb2 as pb
 from accredit_storage.records import ChangeKind
+from tests.abilities.asking import pages
 from tests.registry import Registry
 from tests.registry_service.declaring import (
     agent_file,
@@ -14,16 +15,20 @@ from tests.registry_service.declaring import (
     register,
     revision,
 )
+from tests.storage.making import put_memory_file_type
 
 
 def types(registry: Registry) -> list[Any]:
-    return list(registry.user("GUEST").call("RegistryService/ListMemoryFileTypes").types)
+    answer = registry.user("GUEST").call("RegistryService/ListMemoryFileTypes")
+    return list(answer.memory_file_types)
 
 
 def put(registry: Registry, filename: str, **fields: Any) -> Any:
-    return registry.admin.call(
+    fields.setdefault("layer", "MEMORY_LAYER_AGENT")
+    answer = registry.admin.call(
         "RegistryService/RegisterMemoryFileType", filename=filename, **fields
-    ).type
+    )
+    return answer.memory_file_type
 
 
 def test_there_are_six_at_first(registry: Registry) -> None:
@@ -32,19 +37,19 @@ def test_there_are_six_at_first(registry: Registry) -> None:
             one.filename,
             pb.MemoryLayer.Name(one.layer).removeprefix("MEMORY_LAYER_"),
             one.priority,
-            one.protected,
-            one.editable,
+            one.is_protected,
+            one.read_only,
             one.label,
         )
         for one in types(registry)
     ]
     assert found == [
-        ("NETWORK.md", "NETWORK", 5, False, True, "Network"),
-        ("SITE.md", "SHARED", 10, False, False, "Site"),
-        ("RULES.md", "SHARED", 15, False, True, "Rules"),
-        ("SOUL.md", "AGENT", 20, True, True, "Soul"),
-        ("USER.md", "AGENT", 25, True, True, "User"),
-        ("MEMORY.md", "AGENT", 30, True, True, "Memory"),
+        ("NETWORK.md", "NETWORK", 5, False, False, "Network"),
+        ("SITE.md", "SHARED", 10, False, True, "Site"),
+        ("RULES.md", "SHARED", 15, False, False, "Rules"),
+        ("SOUL.md", "AGENT", 20, True, False, "Soul"),
+        ("USER.md", "AGENT", 25, True, False, "User"),
+        ("MEMORY.md", "AGENT", 30, True, False, "Memory"),
     ]
 
 
@@ -52,7 +57,7 @@ def test_a_type_has_defaults_and_a_label_from_its_name(registry: Registry) -> No
     made = put(registry, "folder/site-notes.md")
     assert (made.filename, made.label) == ("site-notes.md", "Site notes")
     assert (made.layer, made.priority) == (pb.MEMORY_LAYER_AGENT, 50)
-    assert (made.protected, made.editable, made.required_capability) == (False, True, "")
+    assert (made.is_protected, made.read_only, made.required_capability) == (False, False, "")
     assert [one.filename for one in types(registry)][-1] == "site-notes.md"
 
 
@@ -60,7 +65,7 @@ def test_a_type_of_the_same_name_is_replaced(registry: Registry) -> None:
     put(registry, "SOUL.md", label="Being", priority=0, layer="MEMORY_LAYER_USER", read_only=True)
     first = types(registry)[0]
     assert (first.filename, first.label, first.priority) == ("SOUL.md", "Being", 0)
-    assert (first.layer, first.protected, first.editable) == (pb.MEMORY_LAYER_USER, False, False)
+    assert (first.layer, first.is_protected, first.read_only) == (pb.MEMORY_LAYER_USER, False, True)
     (row,) = changes(registry, ChangeKind.MEMORY_FILE_TYPE_CHANGED)
     assert row.before is not None
     assert row.after is not None
@@ -78,11 +83,11 @@ def test_to_register_the_same_again_writes_nothing(registry: Registry) -> None:
     assert revision(registry) == before
 
 
-def test_a_type_is_deregistered_also_one_of_the_first_and_files_stay(registry: Registry) -> None:
+def test_a_type_is_unregistered_also_one_of_the_first_and_files_stay(registry: Registry) -> None:
     register(registry, "scribe")
     reconcile(registry.admin)
-    gone = registry.admin.call("RegistryService/UnregisterMemoryFileType", filename="SOUL.md").type
-    assert gone.filename == "SOUL.md"
+    answer = registry.admin.call("RegistryService/UnregisterMemoryFileType", filename="SOUL.md")
+    assert answer.memory_file_type.filename == "SOUL.md"
     assert "SOUL.md" not in [one.filename for one in types(registry)]
     assert agent_file(registry, "scribe", "SOUL.md").exists()
     again = registry.admin.refused("RegistryService/UnregisterMemoryFileType", filename="SOUL.md")
@@ -109,12 +114,62 @@ def test_a_seed_is_used_where_there_is_a_type_of_its_name(registry: Registry) ->
         pytest.param({"required_capability": "A"}, "required_capability", id="no capability"),
         pytest.param({"label": "x" * 201}, "label", id="a long label"),
         pytest.param({"layer": 99}, "layer", id="an unknown layer"),
+        pytest.param({"layer": 0}, "layer", id="no layer"),
     ],
 )
 def test_a_type_that_breaks_a_rule_is_refused_by_its_field(
     shared_registry: Registry, fields: dict[str, Any], field: str
 ) -> None:
     refusal = shared_registry.admin.refused(
-        "RegistryService/RegisterMemoryFileType", **{"filename": "x.md", **fields}
+        "RegistryService/RegisterMemoryFileType", **{"filename": "x.md", "layer": 2, **fields}
     )
     assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", [field])
+
+
+def test_types_come_in_pages_by_priority_and_then_by_name(registry: Registry) -> None:
+    for name in ("b.md", "a.md"):
+        put(registry, name, priority=20)
+    found = pages(
+        registry.user("GUEST"),
+        "RegistryService/ListMemoryFileTypes",
+        "memory_file_types",
+        page_size=3,
+    )
+    assert [[one.filename for one in page] for page in found] == [
+        ["NETWORK.md", "SITE.md", "RULES.md"],
+        ["SOUL.md", "a.md", "b.md"],
+        ["USER.md", "MEMORY.md"],
+    ]
+
+
+def test_an_etag_guards_what_is_registered_and_unregistered(registry: Registry) -> None:
+    register_type, unregister = (
+        "RegistryService/RegisterMemoryFileType",
+        "RegistryService/UnregisterMemoryFileType",
+    )
+    fields: dict[str, Any] = {"filename": "NOTES.md", "layer": "MEMORY_LAYER_AGENT"}
+    admin = registry.admin
+    missing = admin.refused(register_type, **fields, etag='"1"')
+    assert (missing.what, missing.metadata) == ("ABORTED ETAG_MISMATCH", {})
+    first = put(registry, "NOTES.md")
+    second = put(registry, "NOTES.md", label="Notes two", etag=first.etag)
+    assert second.etag != first.etag
+    for method, more in ((register_type, fields), (unregister, {"filename": "NOTES.md"})):
+        stale = admin.refused(method, **more, etag=first.etag)
+        assert (stale.what, stale.metadata) == ("ABORTED ETAG_MISMATCH", {"etag": second.etag})
+    admin.call(unregister, filename="NOTES.md", etag=second.etag)
+    # One that is made again is another: no etag of the old one fits.
+    assert put(registry, "NOTES.md").etag not in (first.etag, second.etag)
+
+
+def test_there_are_five_hundred_types_at_most(registry: Registry) -> None:
+    with registry.app.store.write() as tx:
+        for number in range(494):
+            put_memory_file_type(tx, f"{number}.md")
+    refusal = registry.admin.refused(
+        "RegistryService/RegisterMemoryFileType", filename="more.md", layer="MEMORY_LAYER_AGENT"
+    )
+    assert refusal.what == "RESOURCE_EXHAUSTED QUOTA_EXCEEDED"
+    assert refusal.metadata == {"limit": "500", "counted": "memory_file_types"}
+    # One that is there can still be changed.
+    assert put(registry, "1.md", label="One").label == "One"

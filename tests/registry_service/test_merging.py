@@ -21,6 +21,7 @@ def one(
         slug=slug,
         label=source,
         memory_seeds={},
+        seed_sizes={},
         default_config={},
         meta={},
         priority=priority,

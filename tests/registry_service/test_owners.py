@@ -47,7 +47,7 @@ def test_without_an_owner_stated_it_is_the_default_owners(registry: Registry) ->
 def test_a_definition_whose_owner_is_unknown_or_inactive_is_skipped(registry: Registry) -> None:
     gone = registry.user()
     registry.admin.call("UserService/DeactivateUser", user={"user_id": gone.user_id})
-    register(registry, "a", owner={"login": "nobody"})
+    declare(registry, declared("a", owner="nobody", priority=9))
     register(registry, "b", owner={"user_id": gone.user_id})
     register(registry, "c")
     planned = reconcile(registry.admin, validate_only=True)
@@ -57,8 +57,10 @@ def test_a_definition_whose_owner_is_unknown_or_inactive_is_skipped(registry: Re
         ("b", "SKIPPED AGENT_OWNER_NOT_FOUND"),
         ("c", "CREATED"),
     ]
-    assert outcomes(planned) == outcomes(results)
-    assert results[0].message == "there is no active user 'nobody'"
+    assert outcomes(planned) == [*outcomes(results)[:2], ("c", "PENDING")]
+    assert results[0].error.message == "there is no active user 'nobody'"
+    assert results[0].error.code == 5
+    assert not results[2].HasField("error")
     assert no_agent(registry, "a")
 
 
@@ -72,10 +74,7 @@ def test_a_resolver_is_asked_once_when_the_agent_is_created(registry: Registry) 
     registry.app.declarations.owner_resolvers = {"by-team": by_team}
     register(registry, "scribe", owner_resolver="by-team")
     (planned,) = reconcile(registry.admin, validate_only=True)
-    assert (outcome(planned), planned.message) == (
-        "CREATED",
-        "the resolver decides who is to own it",
-    )
+    assert outcome(planned) == "PENDING"
     assert asked == []
     for _ in range(2):
         reconcile(registry.admin)
@@ -117,7 +116,7 @@ def test_a_resolver_that_fails_costs_its_own_agent_only(
     assert failure.levelno == logging.WARNING
     assert failure.exc_info
     # What it says is the operator's to read, not the caller's.
-    assert "directory service" not in results[0].message
+    assert "directory service" not in results[0].error.message
 
 
 def test_without_any_administrator_nothing_is_created_for_the_default_owner(
@@ -127,6 +126,24 @@ def test_without_any_administrator_nothing_is_created_for_the_default_owner(
     with registry.app.store.write() as tx:
         tx.users.update(registry.admin.user_id, at=registry.clock(), active=False)
     assert reconciling.reconcile_as_server(registry.app)[0][Outcome.SKIPPED] == 1
+    assert no_agent(registry, "scribe")
+
+
+def test_a_default_owner_who_is_gone_or_inactive_is_replaced_by_nobody(registry: Registry) -> None:
+    ann = registry.user(login="ann")
+    registry.app.declarations.default_owner = "ann"
+    registry.admin.call("UserService/DeactivateUser", user={"user_id": ann.user_id})
+    register(registry, "scribe")
+    declare(registry, declared("resolved", resolve_owner=lambda: None))
+    skipped = [
+        ("scribe", "SKIPPED AGENT_OWNER_NOT_FOUND"),
+        ("resolved", "SKIPPED AGENT_OWNER_NOT_FOUND"),
+    ]
+    results = reconcile(registry.admin)
+    assert outcomes(results) == skipped
+    assert results[0].error.message == "the default owner 'ann' is no active user"
+    registry.admin.call("UserService/DeleteUser", user={"user_id": ann.user_id})
+    assert outcomes(reconcile(registry.admin)) == skipped
     assert no_agent(registry, "scribe")
 
 

@@ -157,7 +157,9 @@ def test_a_stray_directory_is_left_alone_and_costs_its_own_agent_only(registry: 
         ("stray", "SKIPPED AGENT_DIRECTORY_CONFLICT"),
         ("z", "CREATED"),
     ]
-    assert outcomes(foretold[0].results) == became
+    assert outcomes(foretold[0].results) == [
+        (slug, "PENDING" if what == "CREATED" else what) for slug, what in became
+    ]
     assert [path.name for path in stray.parent.iterdir()] == ["notes.md"]
 
 
@@ -168,7 +170,7 @@ def test_to_validate_tells_the_plan_and_changes_nothing(registry: Registry) -> N
     before = revision(registry)
     answers = registry.admin.call("RegistryService/ReconcileAgents", validate_only=True)
     (answer,) = answers
-    assert outcomes(answer.results) == [("there", "EXISTING"), ("missing", "CREATED")]
+    assert outcomes(answer.results) == [("there", "EXISTING"), ("missing", "PENDING")]
     assert (answer.consistency_token, answer.total) == ("", 2)
     assert revision(registry) == before
     assert no_agent(registry, "missing")
@@ -208,11 +210,16 @@ def test_many_come_in_chunks_each_a_change_of_its_own(registry: Registry) -> Non
     assert [len(row.after["agents"]) for row in rows if row.after] == [50, 50, 20]
     assert len({answer.consistency_token for answer in answers}) == 3
     first = answers[0].results[0]
-    assert [(one.kind.value, one.subject_id) for one in rows[0].subjects[:3]] == [
+    assert [(one.kind.value, one.subject_id) for one in rows[0].subjects[:5]] == [
         ("agent", str(first.agent_id)),
         ("user", str(registry.admin.user_id)),
-        ("grant", f"{first.agent_id}:{registry.admin.user_id}"),
+        ("grant", f"{first.agent_id}:user:{registry.admin.user_id}"),
+        ("agent_slug", "agent-000"),
+        ("definition", "agent-000"),
     ]
+    assert rows[0].after is not None
+    made = rows[0].after["agents"][0]
+    assert made["definition"] == {"source": "agent-000.yaml", "priority": 10}
     assert rows[0].actor.user_id == registry.admin.user_id
 
 
@@ -282,7 +289,7 @@ def test_a_slug_that_is_kept_for_somebody_is_taken_all_the_same(registry: Regist
 
 def test_a_deleted_agent_comes_back_unless_it_is_suppressed(registry: Registry) -> None:
     register(registry, "scribe")
-    for expected in ("CREATED", "SKIPPED SUPPRESSED"):
+    for expected in ("CREATED", "SKIPPED DEFINITION_SUPPRESSED"):
         assert outcomes(reconcile(registry.admin)) == [("scribe", expected)]
         if expected == "CREATED":
             registry.admin.call("AgentService/DeleteAgent", agent={"agent_slug": "scribe"})
@@ -340,7 +347,7 @@ def test_the_definition_tells_what_reconciling_would_do(registry: Registry) -> N
     assert [one.field for one in result.drift] == ["agent_name"]
     call("RegistryService/SuppressAgent", name="scribe")
     result = call("RegistryService/GetAgentDefinition", agent_slug="scribe").outcome
-    assert (outcome(result), result.agent_id) == ("SKIPPED SUPPRESSED", made.agent_id)
+    assert (outcome(result), result.agent_id) == ("SKIPPED DEFINITION_SUPPRESSED", made.agent_id)
 
 
 def test_a_full_disk_skips_what_it_cannot_hold(
@@ -413,7 +420,7 @@ def test_a_caller_who_loses_the_token_is_told_no_more(registry: Registry) -> Non
     everything = reconciling.ReconcileAgents(agent_slugs=[], validate_only=False)
     chunks = reconciling.reconcile_agents(registry.app, _ask(admin), everything)
     assert len(next(chunks).results) == 50
-    registry.admin.call("TokenService/RevokeUserTokens", user_id=admin.user_id)
+    registry.admin.call("TokenService/RevokeUserTokens", user={"user_id": admin.user_id})
     # Nothing is to be created any more; what there is to tell is not for them either.
     with pytest.raises(Unauthenticated):
         next(chunks)

@@ -17,7 +17,10 @@ from tests.registry_service.declaring import (
     reconcile,
     register,
     revision,
+    seed_texts,
+    seeds,
 )
+from tests.storage.making import put_definition
 
 
 def get(registry: Registry, slug: str, **fields: Any) -> Any:
@@ -41,24 +44,23 @@ def test_what_is_registered_is_kept_clean_and_read_back(registry: Registry) -> N
         source="wiki-plugin",
     )
     assert answer.changed
-    assert outcome(answer.outcome) == "CREATED"
-    one = get(registry, "wiki GENERATOR", include_seeds=True)
+    assert outcome(answer.outcome) == "PENDING"
+    one = get(registry, "wiki GENERATOR")
     assert (one.agent_slug, one.label) == ("wiki-generator", "Wiki Generator")
     assert one.description == "Writes.\nAnd writes."
     assert [(seed.filename, seed.size, seed.text) for seed in one.memory_seeds] == [
-        ("MEMORY.md", 8, "größer"),
-        ("SOUL.md", 4, "soul"),
+        ("MEMORY.md", 8, ""),
+        ("SOUL.md", 4, ""),
     ]
-    assert one.owner.login == owner.login
+    assert seed_texts(registry, "wiki-generator") == {"MEMORY.md": "größer", "SOUL.md": "soul"}
+    assert (one.owner.user_id, one.owner.login) == (owner.user_id, "")
     assert dict(one.default_config) == {"model": "m", "depth": 3}
     assert list(one.meta["team"]) == ["a", "b"]
     assert (one.priority, one.source) == (-5, "wiki-plugin")
     assert one.origin == 1
     assert one.update_time.ToDatetime()
-    without = get(registry, "wiki-generator")
-    assert [seed.text for seed in without.memory_seeds] == ["", ""]
-    assert without.memory_seeds[0].size == 8
-    assert answer.definition == without
+    assert one.etag
+    assert answer.definition == one
 
 
 def test_what_is_left_out_has_its_default(registry: Registry) -> None:
@@ -109,7 +111,7 @@ def test_to_validate_answers_as_if_and_changes_nothing(registry: Registry) -> No
     before = revision(registry)
     answer = register(registry, "scribe", validate_only=True)
     assert (answer.changed, answer.consistency_token) == (True, "")
-    assert outcome(answer.outcome) == "CREATED"
+    assert outcome(answer.outcome) == "PENDING"
     assert (listed(registry), revision(registry)) == ([], before)
 
 
@@ -140,7 +142,14 @@ def test_a_request_that_is_repeated_has_the_same_answer(registry: Registry) -> N
             {"owner": {"user_id": 1}, "owner_resolver": "r"}, "owner_resolver", id="two owners"
         ),
         pytest.param(
-            {"memory_seeds": {f"{n}.md": "x" for n in range(51)}}, "memory_seeds", id="many seeds"
+            {"memory_seeds": seeds({f"{n}.md": "x" for n in range(51)})},
+            "memory_seeds",
+            id="many seeds",
+        ),
+        pytest.param(
+            {"memory_seeds": [{"filename": "a.md", "text": "x", "size": 1}]},
+            "memory_seeds[0].size",
+            id="a size",
         ),
         pytest.param({"default_config": {"n": 2.0**53}}, "default_config", id="a number too large"),
         pytest.param({"meta": {"t": "x" * 70_000}}, "meta", id="a large meta"),
@@ -164,17 +173,94 @@ def test_seeds_are_bounded_in_all() -> None:
 
 
 def test_a_seed_without_a_name_or_a_text_is_dropped_and_that_is_said(registry: Registry) -> None:
-    seeds = {"": "x", "a/": "x", ".hidden": "x", "..": "x", "SOUL.md": " \n", "ok.md": "x"}
-    answer = register(registry, "scribe", memory_seeds=seeds)
+    given = {"": "x", "a/": "x", ".hidden": "x", "..": "x", "SOUL.md": " \n", "ok.md": "x"}
+    answer = register(registry, "scribe", memory_seeds=given)
     assert [seed.filename for seed in answer.definition.memory_seeds] == ["ok.md"]
     assert len(answer.notices) == 5
     assert sum("does not name a file" in notice for notice in answer.notices) == 4
 
 
-def test_of_two_seeds_of_one_name_the_plainer_stays(registry: Registry) -> None:
-    answer = register(registry, "scribe", memory_seeds={"SOUL.md": "b", "../SOUL.md": "a"})
-    assert answer.notices == ["memory_seeds: SOUL.md: given twice, one is left out"]
-    assert get(registry, "scribe", include_seeds=True).memory_seeds[0].text == "b"
+def test_of_two_seeds_of_one_name_the_first_stays(registry: Registry) -> None:
+    for first, second in (("SOUL.md", "../SOUL.md"), ("../SOUL.md", "SOUL.md")):
+        answer = register(registry, "scribe", memory_seeds={first: "b", second: "a"})
+        assert answer.notices == ["memory_seeds: SOUL.md: given before: left out"]
+        assert seed_texts(registry, "scribe") == {"SOUL.md": "b"}
+
+
+def test_an_owner_is_kept_by_id_and_has_to_be_known(registry: Registry) -> None:
+    ann = registry.user(login="Ann")
+    for owner in ({"login": "Ann"}, {"user_id": ann.user_id}):
+        kept = register(registry, "scribe", owner=owner).definition
+        assert (kept.owner.user_id, kept.owner.login) == (ann.user_id, "")
+    for unknown in ({"login": "nobody"}, {"user_id": 2**40}):
+        for validate_only in (False, True):
+            refusal = registry.admin.refused(
+                "RegistryService/RegisterAgent",
+                agent_slug="other",
+                owner=unknown,
+                validate_only=validate_only,
+            )
+            assert refusal.what == "NOT_FOUND USER_NOT_FOUND"
+        # Who may not register learns nothing of who there is.
+        stranger = registry.user().refused(
+            "RegistryService/RegisterAgent", agent_slug="other", owner=unknown
+        )
+        assert stranger.what == "PERMISSION_DENIED ACTION_MISSING"
+    assert [one.agent_slug for one in listed(registry)] == ["scribe"]
+
+
+def test_an_etag_guards_what_is_registered_and_unregistered(registry: Registry) -> None:
+    method, unregister = "RegistryService/RegisterAgent", "RegistryService/UnregisterAgent"
+    missing = registry.admin.refused(method, agent_slug="scribe", etag='"1"')
+    assert (missing.what, missing.metadata) == ("ABORTED ETAG_MISMATCH", {})
+    first = register(registry, "scribe").definition
+    second = register(registry, "scribe", label="S", etag=first.etag).definition
+    assert second.etag != first.etag
+    # A seed is a part of it.
+    text = {"SOUL.md": "s"}
+    third = register(registry, "scribe", label="S", memory_seeds=text).definition
+    assert third.etag != second.etag
+    assert get(registry, "scribe").etag == listed(registry)[0].etag == third.etag
+    for call in (method, unregister):
+        stale = registry.admin.refused(call, agent_slug="scribe", etag=second.etag)
+        assert (stale.what, stale.metadata) == ("ABORTED ETAG_MISMATCH", {"etag": third.etag})
+    # It is the source's own that it guards.
+    other = registry.admin.refused(method, agent_slug="scribe", source="b", etag=third.etag)
+    assert other.what == "ABORTED ETAG_MISMATCH"
+    registry.admin.call(unregister, agent_slug="scribe", etag=third.etag)
+    # One that is made again is another: no etag of the old one fits.
+    again = register(registry, "scribe").definition
+    assert again.etag not in (first.etag, second.etag, third.etag)
+
+
+def test_seeds_stream_by_name_in_pieces(registry: Registry) -> None:
+    large = "é" * 100_000
+    register(registry, "scribe", memory_seeds={"USER.md": "u", "SOUL.md": large})
+    read = "RegistryService/ReadDefinitionSeeds"
+    pieces = registry.admin.call(read, agent_slug="Scribe")
+    assert [(one.seed.filename, one.seed.size, len(one.content)) for one in pieces] == [
+        ("SOUL.md", 200_000, 65_536),
+        ("", 0, 65_536),
+        ("", 0, 65_536),
+        ("", 0, 3_392),
+        ("USER.md", 1, 1),
+    ]
+    assert seed_texts(registry, "scribe") == {"SOUL.md": large, "USER.md": "u"}
+    # Those of the definition that wins, wherever it comes from.
+    declare(registry, declared("scribe", memory_seeds={"MEMORY.md": "m"}), declared("bare"))
+    assert seed_texts(registry, "scribe") == {"MEMORY.md": "m"}
+    assert registry.admin.call(read, agent_slug="bare") == []
+    refusal = registry.admin.refused(read, agent_slug="nobody")
+    assert refusal.what == "NOT_FOUND DEFINITION_NOT_FOUND"
+
+
+def test_a_hundred_overrides_are_told_of_the_strongest(registry: Registry) -> None:
+    with registry.app.store.write() as tx:
+        for number in range(103):
+            put_definition(tx, "scribe", f"source-{number:03}", memory_seeds={})
+    (one,) = listed(registry)
+    assert one.source == "source-102"
+    assert list(one.overrides) == [f"source-{number:03}" for number in range(2, 102)]
 
 
 def test_a_resolver_that_this_server_does_not_have_is_a_notice(registry: Registry) -> None:
@@ -237,7 +323,7 @@ def test_a_suppressed_definition_gives_way_to_the_next(registry: Registry) -> No
     one = get(registry, "scribe")
     assert (one.label, one.suppressed, list(one.overrides)) == ("Registered", False, [])
 
-    registry.admin.call("RegistryService/SuppressAgent", name="m.yaml", lift=True)
+    registry.admin.call("RegistryService/UnsuppressAgent", name="m.yaml")
     assert get(registry, "scribe").label == "Manifest"
 
 
@@ -246,15 +332,21 @@ def test_a_suppressed_slug_is_listed_and_not_reconciled(registry: Registry) -> N
     registry.admin.call("RegistryService/SuppressAgent", name="scribe")
     assert [(one.agent_slug, one.suppressed) for one in listed(registry)] == [("scribe", True)]
     (result,) = reconcile(registry.admin)
-    assert outcome(result) == "SKIPPED SUPPRESSED"
-    registry.admin.call("RegistryService/SuppressAgent", name="scribe", lift=True)
+    assert outcome(result) == "SKIPPED DEFINITION_SUPPRESSED"
+    assert result.error.code == 9
+    registry.admin.call("RegistryService/UnsuppressAgent", name="scribe")
     assert outcome(reconcile(registry.admin)[0]) == "CREATED"
 
 
 def test_to_suppress_twice_writes_once(registry: Registry) -> None:
     before = revision(registry)
-    for lift, changed in ((True, False), (False, True), (False, False), (True, True)):
-        answer = registry.admin.call("RegistryService/SuppressAgent", name="x", lift=lift)
+    for method, changed in (
+        ("UnsuppressAgent", False),
+        ("SuppressAgent", True),
+        ("SuppressAgent", False),
+        ("UnsuppressAgent", True),
+    ):
+        answer = registry.admin.call(f"RegistryService/{method}", name="x")
         assert answer.changed is changed
     assert revision(registry) == before + 2
     first, last = changes(registry, ChangeKind.DEFINITION_SUPPRESSED)
@@ -264,8 +356,9 @@ def test_to_suppress_twice_writes_once(registry: Registry) -> None:
 
 def test_a_name_to_suppress_is_a_name(shared_registry: Registry) -> None:
     for name in ("", " ", "x" * 201):
-        refusal = shared_registry.admin.refused("RegistryService/SuppressAgent", name=name)
-        assert refusal.fields == ["name"]
+        for method in ("SuppressAgent", "UnsuppressAgent"):
+            refusal = shared_registry.admin.refused(f"RegistryService/{method}", name=name)
+            assert refusal.fields == ["name"]
 
 
 def test_lists_are_in_the_order_of_first_declaration_page_by_page(registry: Registry) -> None:
@@ -321,8 +414,8 @@ def test_the_default_agent_is_the_default_owners(registry: Registry) -> None:
     registry.app.declarations.default_owner = "Ann.Lee"
     assert [(one.agent_slug, one.label) for one in listed(registry)] == [("ann-lee", "Ann.Lee")]
     registry.admin.call("UserService/DeactivateUser", user={"user_id": ann.user_id})
-    # Whoever is set is of no use: the first administrator.
-    assert [one.agent_slug for one in listed(registry)] == ["admin"]
+    # Without an owner there is none, and it becomes nobody else's.
+    assert listed(registry) == []
 
 
 def test_a_name_that_the_operator_suppresses_counts_like_one_in_the_store(
@@ -342,11 +435,13 @@ def test_a_name_that_the_operator_suppresses_counts_like_one_in_the_store(
         ("RegisterAgent", {"agent_slug": "x"}),
         ("UnregisterAgent", {"agent_slug": "x"}),
         ("SuppressAgent", {"name": "x"}),
+        ("UnsuppressAgent", {"name": "x"}),
+        ("ReadDefinitionSeeds", {"agent_slug": "x"}),
         ("GetAgentDefinition", {"agent_slug": "x"}),
         ("ListAgentDefinitions", {}),
         ("ReconcileAgents", {}),
         ("RegisterMemoryFileType", {"filename": "x.md"}),
-        ("DeregisterMemoryFileType", {"filename": "x.md"}),
+        ("UnregisterMemoryFileType", {"filename": "x.md"}),
     ],
 )
 def test_it_is_for_administrators(
@@ -358,9 +453,9 @@ def test_it_is_for_administrators(
 
 def test_a_declared_slug_is_nobody_elses_to_take(registry: Registry) -> None:
     ann, bob = registry.user(login="ann"), registry.user(login="bob")
-    seeds = {"SOUL.md": "for ann's eyes"}
-    register(registry, "scribe", memory_seeds=seeds, owner={"login": "ann"})
-    register(registry, "bob", memory_seeds=seeds)
+    given = {"SOUL.md": "for ann's eyes"}
+    register(registry, "scribe", memory_seeds=given, owner={"login": "ann"})
+    register(registry, "bob", memory_seeds=given)
     create, rename = "AgentService/CreateAgent", "AgentService/RenameAgent"
     taken = bob.refused(create, agent_slug="scribe")
     assert taken.what == "FAILED_PRECONDITION SLUG_RESERVED"

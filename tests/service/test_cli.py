@@ -193,6 +193,17 @@ def test_a_start_that_broke_off_before_there_was_a_schema_is_made_good(commands:
     assert commands.serve().stop() == 0
 
 
+def test_a_default_owner_whom_nobody_knows_keeps_the_server_from_starting(
+    commands: Commands,
+) -> None:
+    sentence = commands.serve_fails("--default-owner", "nobody", code=2)
+    assert sentence == (
+        "accredit-server: default_owner: there is no user 'nobody': start without the setting, "
+        "create them, and set it then"
+    )
+    assert commands.serve("--default-owner", "admin").stop() == 0
+
+
 def test_a_second_signal_does_not_wait_for_the_grace(commands: Commands) -> None:
     process = commands.serve("--grace", "3600")
     token = commands.token_file.read_text().strip()
@@ -430,6 +441,18 @@ def _nothing(commands: Commands) -> None:
             "administrators",
             lambda commands: _execute(commands, "UPDATE users SET active = 0"),
         ),
+        Ill(
+            "there is no such default owner",
+            "default owner",
+            _nothing,
+            {"ACCREDIT_DEFAULT_OWNER": "nobody"},
+        ),
+        Ill(
+            "the default owner is not active",
+            "default owner",
+            lambda commands: _execute(commands, "UPDATE users SET active = 0"),
+            {"ACCREDIT_DEFAULT_OWNER": "admin"},
+        ),
         Ill("the files are open to everybody", "files", _open_files),
         Ill("a directory belongs to nobody", "stray directories", _stray),
     ],
@@ -441,7 +464,7 @@ def test_the_doctor_finds_what_is_wrong(commands: Commands, case: Ill) -> None:
     well = CliRunner().invoke(main, arguments)
     assert well.exit_code == 0, well.output
     assert "PROBLEM" not in well.output
-    assert well.output.count(": ok") == 9
+    assert well.output.count(": ok") == 10
     case.harm(commands)
     if "ACCREDIT_DATA_DIR" in case.environ:
         arguments = ["doctor"]

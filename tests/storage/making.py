@@ -1,5 +1,6 @@
 """What the storage tests make again and again, and the moments they make it at."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from accredit_storage.records import (
     Role,
     Site,
     StoredDefinition,
+    StoredSeed,
     Subject,
     SubjectKind,
     Token,
@@ -98,7 +100,6 @@ def put_definition(
         "description": "Writes things down",
         "memory_seeds": SEEDS,
         "owner_id": None,
-        "owner_login": "",
         "owner_resolver": "",
         "default_config": {"model": "m", "tools": [1, None, "x"]},
         "meta": {"from": {"file": "scribe.yaml"}},
@@ -108,14 +109,23 @@ def put_definition(
     return tx.definitions.put(agent_slug=slug, source=source, at=at, **{**said, **content})
 
 
+def stored_seeds(texts: Mapping[str, str]) -> Mapping[str, StoredSeed]:
+    """What a definition has of these seeds."""
+    encoded = {filename: text.encode() for filename, text in texts.items()}
+    return {
+        filename: StoredSeed(len(text), hashlib.sha256(text).digest())
+        for filename, text in encoded.items()
+    }
+
+
 def put_memory_file_type(
     tx: Transaction, filename: str = "NOTES.md", *, at: datetime = NOW, **content: Any
 ) -> tuple[MemoryFileType | None, MemoryFileType]:
     said = {
         "layer": MemoryLayer.USER,
         "priority": 50,
-        "protected": False,
-        "editable": True,
+        "is_protected": False,
+        "read_only": False,
         "required_capability": "",
         "label": "",
     }

@@ -10,13 +10,22 @@ from accredit_storage.errors import Conflict, StoreBusy
 from accredit_storage.records import StoredDefinition, Suppression
 from accredit_storage.schema import definitions
 from accredit_storage.store import Store
-from tests.storage.making import EARLIER, LATER, NOW, SEEDS, all_at_once, put_definition, user
+from tests.storage.making import (
+    EARLIER,
+    LATER,
+    NOW,
+    SEEDS,
+    all_at_once,
+    put_definition,
+    stored_seeds,
+    user,
+)
 
 
 def test_a_definition_comes_back_as_it_was_declared(store: Store) -> None:
     with store.write() as tx:
         ada = user(tx)
-        before, made = put_definition(tx, registered_by=ada.user_id, owner_id=99, owner_login="bob")
+        before, made = put_definition(tx, registered_by=ada.user_id, owner_id=99)
         assert before is None
     expected = StoredDefinition(
         definition_id=made.definition_id,
@@ -25,9 +34,9 @@ def test_a_definition_comes_back_as_it_was_declared(store: Store) -> None:
         turn=1,
         label="A scribe",
         description="Writes things down",
-        memory_seeds=SEEDS,
+        memory_seeds=stored_seeds(SEEDS),
         owner_id=99,
-        owner_login="bob",
+        owner_login="",
         owner_resolver="",
         default_config={"model": "m", "tools": [1, None, "x"]},
         meta={"from": {"file": "scribe.yaml"}},
@@ -40,6 +49,7 @@ def test_a_definition_comes_back_as_it_was_declared(store: Store) -> None:
     assert made == expected
     with store.read() as tx:
         assert tx.definitions.find("scribe", "a-plugin") == expected
+        assert tx.definitions.seed_texts(made.definition_id) == SEEDS
         assert tx.definitions.find("Scribe", "a-plugin") is None
         assert tx.definitions.find("scribe", "another") is None
 
@@ -86,7 +96,6 @@ def test_declaring_the_same_again_writes_nothing(store: Store) -> None:
         {"description": ""},
         {"memory_seeds": {**SEEDS, "MEMORY.md": "\n"}},
         {"owner_id": 1},
-        {"owner_login": "ada"},
         {"owner_resolver": "boss"},
         {"default_config": {"model": "m", "tools": [True, None, "x"]}},
         {"default_config": {"model": "m", "tools": [1.0, None, "x"]}},
@@ -102,6 +111,9 @@ def test_whatever_is_said_differently_is_kept(store: Store, said: dict[str, Any]
     with store.read() as tx:
         assert tx.definitions.find("scribe", "a-plugin") == after
     assert after.version == 2
+    if "memory_seeds" in said:
+        assert after.memory_seeds == stored_seeds(said["memory_seeds"])
+        return
     for name, value in said.items():
         # As text, in which 1 is neither 1.0 nor True.
         assert canonical_json(getattr(after, name)) == canonical_json(value)
@@ -131,13 +143,15 @@ def test_definitions_are_in_the_order_in_which_they_were_first_declared(store: S
         assert tx.definitions.page(after=found[2].definition_id, limit=2) == []
 
 
-def test_the_seeds_can_be_left_where_they_are(store: Store) -> None:
+def test_the_seeds_of_each_are_its_own_and_go_with_it(store: Store) -> None:
     with store.write() as tx:
-        made = [put_definition(tx, slug)[1] for slug in ("a", "b")]
-    bare = [replace(one, memory_seeds={}) for one in made]
-    with store.read() as tx:
-        assert tx.definitions.all(seeds=False) == bare
-        assert tx.definitions.page(after=None, limit=1, seeds=False) == bare[:1]
+        a, b = (put_definition(tx, slug, memory_seeds={"A.md": slug})[1] for slug in "ab")
+        put_definition(tx, "a", memory_seeds={"B.md": "another"})
+        assert tx.definitions.seed_texts(a.definition_id) == {"B.md": "another"}
+        assert tx.definitions.seed_texts(b.definition_id) == {"A.md": "b"}
+        tx.definitions.remove("a", "a-plugin")
+        assert tx.definitions.seed_texts(a.definition_id) == {}
+        assert tx.definitions.all() == [b]
 
 
 def test_long_seeds_and_the_longest_names_are_kept(store: Store) -> None:
@@ -148,7 +162,8 @@ def test_long_seeds_and_the_longest_names_are_kept(store: Store) -> None:
     with store.write() as tx:
         before, after = put_definition(tx, slug, source, memory_seeds=seeds)
         assert before is not None
-        assert before.memory_seeds == after.memory_seeds == seeds
+        assert before.memory_seeds == after.memory_seeds == stored_seeds(seeds)
+        assert tx.definitions.seed_texts(after.definition_id) == seeds
         assert after.version == 1
 
 

@@ -17,13 +17,13 @@ def test_a_new_database_has_six_types(store: Store) -> None:
     with store.read() as tx:
         found = tx.memory_file_types.all()
     shared, agent, network = MemoryLayer.SHARED, MemoryLayer.AGENT, MemoryLayer.NETWORK
-    assert [(t.filename, t.priority, t.layer, t.protected, t.editable) for t in found] == [
-        ("NETWORK.md", 5, network, False, True),
-        ("SITE.md", 10, shared, False, False),
-        ("RULES.md", 15, shared, False, True),
-        ("SOUL.md", 20, agent, True, True),
-        ("USER.md", 25, agent, True, True),
-        ("MEMORY.md", 30, agent, True, True),
+    assert [(t.filename, t.priority, t.layer, t.is_protected, t.read_only) for t in found] == [
+        ("NETWORK.md", 5, network, False, False),
+        ("SITE.md", 10, shared, False, True),
+        ("RULES.md", 15, shared, False, False),
+        ("SOUL.md", 20, agent, True, False),
+        ("USER.md", 25, agent, True, False),
+        ("MEMORY.md", 30, agent, True, False),
     ]
     assert {(t.required_capability, t.label, t.version) for t in found} == {("", "", 1)}
     assert len({t.created_at for t in found} | {t.updated_at for t in found}) == 1
@@ -46,15 +46,15 @@ def test_one_of_the_six_that_was_removed_does_not_come_back(
 def test_a_type_comes_back_as_it_was_registered(store: Store) -> None:
     with store.write() as tx:
         before, made = put_memory_file_type(
-            tx, required_capability="edit_notes", label="Notes", protected=True
+            tx, required_capability="edit_notes", label="Notes", is_protected=True
         )
     assert before is None
     assert made == MemoryFileType(
         filename="NOTES.md",
         layer=MemoryLayer.USER,
         priority=50,
-        protected=True,
-        editable=True,
+        is_protected=True,
+        read_only=False,
         required_capability="edit_notes",
         label="Notes",
         version=1,
@@ -71,8 +71,8 @@ def test_a_type_comes_back_as_it_was_registered(store: Store) -> None:
     [
         {"layer": MemoryLayer.SHARED},
         {"priority": -1},
-        {"protected": True},
-        {"editable": False},
+        {"is_protected": True},
+        {"read_only": True},
         {"required_capability": "edit_notes"},
         {"label": "Notes"},
     ],

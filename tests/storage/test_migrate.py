@@ -18,7 +18,7 @@ from accredit_storage.engine import make_engine, sqlite_path
 from accredit_storage.errors import SchemaMismatch
 from accredit_storage.schema import metadata
 from accredit_storage.store import Store, Transaction
-from tests.storage.making import draft, user
+from tests.storage.making import draft, put_definition, user
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def test_an_older_schema_is_refused_with_the_command_that_helps(
     monkeypatch.setattr("alembic.script.ScriptDirectory.get_current_head", lambda _: "9999")
     with (
         opened(database_url) as store,
-        pytest.raises(SchemaMismatch, match=r"0002.*9999.*accredit-server migrate"),
+        pytest.raises(SchemaMismatch, match=r"schema \d{4}, .* 9999: run .accredit-server migrate"),
     ):
         migrate.check(store)
 
@@ -210,3 +210,21 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "accredit.db"
     with opened(f"sqlite:///{path}") as store, pytest.raises(SchemaMismatch, match=r"accredit\.db"):
         migrate.check(store)
+
+
+def test_seeds_and_types_go_along_up_and_down(database_url: str) -> None:
+    seeds = {"SOUL.md": "é\0\n", "MEMORY.md": ""}
+    with opened(database_url) as store, store.write() as tx:
+        _, made = put_definition(tx, memory_seeds=seeds)
+        put_definition(tx, "bare", memory_seeds={})
+        types = tx.memory_file_types.all()
+    with connected(database_url) as connection:
+        config = migrate.alembic_config(connection)
+        command.downgrade(config, "0003")
+        query = text("SELECT filename FROM memory_file_types WHERE NOT editable")
+        assert connection.execute(query).scalars().all() == ["SITE.md"]
+        command.upgrade(config, "head")
+    with opened(database_url) as store, store.read() as tx:
+        assert tx.memory_file_types.all() == types
+        assert tx.definitions.find("scribe", "a-plugin") == made
+        assert tx.definitions.seed_texts(made.definition_id) == seeds

@@ -121,6 +121,7 @@ CALLS: dict[str, Call] = {
     ),
     "definitions of a slug": lambda tx: tx.definitions.of_slug("x"),
     "definitions, on": lambda tx: tx.definitions.page(after=5, limit=10),
+    "seeds of a definition": lambda tx: tx.definitions.seed_texts(1),
     "definition removed": lambda tx: tx.definitions.remove("x", "s"),
     "name suppressed": lambda tx: tx.suppressions.put("x", None, NOW),
     "name suppressed no more": lambda tx: tx.suppressions.remove("x"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from accredit_storage.directory.contents import FileContent, FileEntry
+from accredit_storage.directory.contents import FileEntry, OpenFile
 from accredit_storage.directory.daily import DailySearch, path_of
 from accredit_storage.directory.places import Place
 from accredit_storage.records import Role
@@ -17,6 +17,7 @@ from .errors import Reason, invalid
 from .file_changes import change_file
 from .files import deleted, require_journals, written
 from .mutations import Call, Effect, Replayed, Written
+from .paging import Cursor, Page, PageRequest
 from .reads import Ask, reading
 from .rights import Principal
 
@@ -27,13 +28,13 @@ _MAX_QUERY = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteDay:
-    """A day's new text. ``day`` "": today. ``if_match`` "": whatever is there."""
+    """A day's new text. ``day`` "": today. ``etag`` "": whatever is there."""
 
     agent: AgentRef
     day: str
     content: bytes
-    if_match: str = ""
-    only_new: bool = False
+    etag: str = ""
+    only_if_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,19 @@ class WrittenDay:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadDay:
-    """A day and its text."""
+class OpenDay:
+    """A day and the file that it is, open: to be read in pieces and closed."""
 
     day: date
-    content: FileContent
+    file: OpenFile
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month as "2026/02", and its days that have a text."""
+
+    month: str
+    days: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +102,14 @@ def write_day(app: App, call: Call, command: WriteDay) -> Written[WrittenDay] | 
             place,
             meant,
             command.content,
-            if_match=command.if_match or None,
-            if_none_match="*" if command.only_new else None,
+            etag=command.etag or None,
+            only_if_absent=command.only_if_absent,
         ),
     )
 
 
 def delete_day(
-    app: App, call: Call, agent: AgentRef, day: str, if_match: str
+    app: App, call: Call, agent: AgentRef, day: str, etag: str
 ) -> Written[None] | Replayed:
     """Remove a day."""
     meant = _stated_day("date", day)
@@ -109,7 +118,7 @@ def delete_day(
         with refusing(directory, "date"):
             directory.change(
                 app,
-                lambda place: app.directories.daily.delete(place, meant, if_match=if_match or None),
+                lambda place: app.directories.daily.delete(place, meant, etag=etag or None),
                 make=False,
             )
         return deleted(directory, path_of(meant))
@@ -117,26 +126,36 @@ def delete_day(
     return change_file(app, call, _judge(app, agent), act)
 
 
-def read_day(app: App, ask: Ask, agent: AgentRef, day: str) -> ReadDay:
-    """A whole day. Raises NotFound."""
+def open_day(app: App, ask: Ask, agent: AgentRef, day: str) -> OpenDay:
+    """A day, to be read in pieces. Raises NotFound."""
     meant = _day(app, "date", day)
     directory = _readable(app, ask, agent)
     with refusing(directory, "date"):
-        found = directory.look(app, lambda place: app.directories.daily.read(place, meant))
-    return ReadDay(meant, found)
+        file = directory.look(app, lambda place: app.directories.daily.open(place, meant))
+    return OpenDay(meant, file)
 
 
-def list_days(app: App, ask: Ask, agent: AgentRef) -> Mapping[str, Sequence[int]]:
-    """The days that there are, by month, the newest month first."""
-    directory = _readable(app, ask, agent)
+def list_months(app: App, ask: Ask, agent: AgentRef, page: PageRequest) -> Page[Month]:
+    """One page of the months that have days, the newest first."""
+    with reading(app, ask) as (tx, caller, now, head):
+        directory = require_directory(tx, caller, AgentDirectory(agent), Role.VIEWER, now)
+        about = None if directory.agent is None else directory.agent.agent_id
+        cursor = Cursor(page, caller, head.epoch, about=about)
+        after = cursor.after(str)
     with refusing(directory, "agent"):
-        return directory.look(app, app.directories.daily.list, {})
+        found: Mapping[str, Sequence[int]] = directory.look(app, app.directories.daily.list, {})
+    left = [
+        Month(month, days) for month, days in found.items() if after is None or month < after[0]
+    ]
+    return cursor.page(left[: cursor.size + 1], lambda one: (one.month,))
 
 
 def search_days(app: App, ask: Ask, query: SearchDays) -> DailySearch:
     """Look for a text in a journal."""
     if not 0 < len(query.text) <= _MAX_QUERY:
         raise invalid("text", f"what to look for: 1 to {_MAX_QUERY} characters")
+    if "\n" in query.text:
+        raise invalid("text", "a text within one line")
     first = _stated_day("start_date", query.start) if query.start else None
     last = _stated_day("end_date", query.end) if query.end else None
     directory = _readable(app, ask, query.agent)

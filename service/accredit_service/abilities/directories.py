@@ -17,33 +17,20 @@ from accredit_storage.directory.places import (
     UserPlace,
     shown,
 )
-from accredit_storage.errors import (
-    DirectoryConflict,
-    DirectoryMissing,
-    EtagMismatch,
-    FileMissing,
-    FileTooLarge,
-    PathInvalid,
-    QuotaExceeded,
-)
+from accredit_storage.errors import DirectoryConflict, DirectoryMissing, StoreError
 from accredit_storage.records import Agent, MemoryLayer, Role, Subject, SubjectKind, User
 from accredit_storage.store import Transaction
 
 from .agent_refs import AgentRef, require_agent
 from .app import App
-from .errors import (
-    Aborted,
-    NotFound,
-    PermissionDenied,
-    Reason,
-    ResourceExhausted,
-    invalid,
-)
+from .errors import PermissionDenied, Reason
+from .file_refusals import file_refusal
 from .moving import directory_conflict
 from .permissions import Action
 from .reads import Ask, reading
 from .rights import Principal
 from .subjects import subject
+from .user_refs import UserRef, is_caller, require_user
 
 T = TypeVar("T")
 
@@ -74,9 +61,9 @@ class AgentDirectory:
 
 @dataclass(frozen=True, slots=True)
 class UserDirectory:
-    """A user's own directory."""
+    """A user's own directory, by whatever the user is named."""
 
-    user_id: int
+    user: UserRef
 
 
 DirectoryRef = AgentDirectory | UserDirectory | Common
@@ -166,7 +153,7 @@ def require_directory(
     if isinstance(ref, AgentDirectory):
         return Directory(agent=require_agent(tx, caller, ref.agent, role, now))
     if isinstance(ref, UserDirectory):
-        return Directory(user=_require_user(tx, caller, ref.user_id, role))
+        return Directory(user=_require_user(tx, caller, ref.user, role))
     if role is not Role.VIEWER and Action.MANAGE_SETTINGS not in caller.actions:
         raise PermissionDenied(
             Reason.ACTION_MISSING,
@@ -178,16 +165,16 @@ def require_directory(
 
 
 def resolve_directory(
-    app: App, ask: Ask, ref: AgentRef | None, user_id: int | None
+    app: App, ask: Ask, ref: AgentRef | None, user: UserRef | None
 ) -> ResolvedDirectory:
     """An agent's, else that of a user's own agent, else the user's, else the legacy one."""
     with reading(app, ask) as (tx, caller, now, _):
         meant: DirectoryRef = Common.LEGACY
         if ref is not None:
             meant = AgentDirectory(ref)
-        elif user_id is not None:
+        elif user is not None:
             # Judged first: which agent is theirs is not everybody's to know.
-            _require_user(tx, caller, user_id, Role.VIEWER)
+            user_id = _require_user(tx, caller, user, Role.VIEWER).user_id
             owned = tx.agents.first_owned(user_id)
             meant = UserDirectory(user_id) if owned is None else AgentDirectory(owned.agent_id)
         directory = require_directory(tx, caller, meant, Role.VIEWER, now)
@@ -200,31 +187,14 @@ def refusing(directory: Directory, field: str = "path") -> Generator[None]:
     """Raise what the store says of a file as refusals; ``field`` is where its path stands."""
     try:
         yield
-    except PathInvalid as error:
-        raise invalid(field, str(error), Reason.PATH_INVALID) from None
-    except FileMissing:
-        raise NotFound(
-            Reason.FILE_NOT_FOUND, f"there is no such file in {directory.path}"
-        ) from None
-    except EtagMismatch as error:
-        raise Aborted(
-            Reason.ETAG_MISMATCH,
-            f"{error}: read it again",
-            metadata={"etag": error.etag} if error.etag else None,
-        ) from None
-    except FileTooLarge as error:
-        raise ResourceExhausted(
-            Reason.FILE_TOO_LARGE, str(error), metadata={"limit": str(error.limit)}
-        ) from None
-    except QuotaExceeded as error:
-        raise ResourceExhausted(
-            Reason.QUOTA_EXCEEDED,
-            f"{error}: delete some",
-            metadata={"limit": str(error.limit), "counted": error.counted},
-        ) from None
     except DirectoryConflict:
         slug = "" if directory.agent is None else directory.agent.agent_slug
         raise directory_conflict(slug) from None
+    except StoreError as error:
+        refusal = file_refusal(error, field, directory.path)
+        if refusal is None:
+            raise
+        raise refusal from None
 
 
 def _require_reach(caller: Principal, role: Role) -> None:
@@ -237,16 +207,13 @@ def _require_reach(caller: Principal, role: Role) -> None:
         )
 
 
-def _require_user(tx: Transaction, caller: Principal, user_id: int, role: Role) -> User:
+def _require_user(tx: Transaction, caller: Principal, ref: UserRef, role: Role) -> User:
     manages = Action.MANAGE_USERS in caller.actions
-    if not manages and not caller.is_user(user_id):
+    if not manages and not is_caller(caller, ref):
         raise PermissionDenied(
             Reason.DIRECTORY_ACCESS_DENIED,
             "another user's directory takes the action manage_users",
             metadata={"actions": Action.MANAGE_USERS.value},
         )
     _require_reach(caller, role)
-    user = tx.users.find(user_id)
-    if user is None:
-        raise NotFound(Reason.USER_NOT_FOUND, f"there is no user {user_id}")
-    return user
+    return require_user(tx, ref)

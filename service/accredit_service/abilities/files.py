@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
 
 from accredit_storage.directory.contents import FileEntry, OpenFile
 from accredit_storage.directory.files import Files
@@ -34,18 +33,13 @@ from .scaffolding import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteFile:
-    """A file's new content. ``if_match`` "": whatever is there."""
+    """A file's new content. ``etag`` "": whatever is there."""
 
     directory: DirectoryRef
     path: str
     content: bytes
-    if_match: str = ""
-    only_new: bool = False
-
-    @property
-    def if_none_match(self) -> Literal["*"] | None:
-        """As the store has it."""
-        return "*" if self.only_new else None
+    etag: str = ""
+    only_if_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +48,7 @@ class DeleteFile:
 
     directory: DirectoryRef
     path: str
-    if_match: str = ""
+    etag: str = ""
 
 
 def list_files(
@@ -97,8 +91,8 @@ def write_file(app: App, call: Call, command: WriteFile) -> Written[FileEntry] |
             place,
             command.path,
             command.content,
-            if_match=command.if_match or None,
-            if_none_match=command.if_none_match,
+            etag=command.etag or None,
+            only_if_absent=command.only_if_absent,
         ),
     )
 
@@ -110,7 +104,7 @@ def append_file(app: App, call: Call, command: WriteFile) -> Written[FileEntry] 
         call,
         command,
         lambda place: app.directories.files.append(
-            place, command.path, command.content, if_match=command.if_match or None
+            place, command.path, command.content, etag=command.etag or None
         ),
     )
 
@@ -121,7 +115,7 @@ def delete_file(app: App, call: Call, command: DeleteFile) -> Written[None] | Re
     def judge(tx: Transaction, caller: Principal, now: datetime) -> Directory:
         directory = require_directory(tx, caller, command.directory, Role.OPERATOR, now)
         found = _type_for(app, tx, caller, directory, command.path)
-        if found is not None and (found.protected or not found.editable):
+        if found is not None and (found.is_protected or found.read_only):
             require_directory(tx, caller, command.directory, Role.ADMIN, now)
         return directory
 
@@ -130,7 +124,7 @@ def delete_file(app: App, call: Call, command: DeleteFile) -> Written[None] | Re
             directory.change(
                 app,
                 lambda place: app.directories.files.delete(
-                    place, command.path, if_match=command.if_match or None
+                    place, command.path, etag=command.etag or None
                 ),
                 make=False,
             )
@@ -154,6 +148,7 @@ def scaffold_files(
             raise NotFound(
                 Reason.MEMORY_FILE_TYPE_NOT_FOUND,
                 f"there is no memory file type {filename!r} in the layer {directory.layer.value}",
+                metadata={"filename": filename, "layer": directory.layer.value},
             )
         return directory
 
@@ -213,10 +208,11 @@ def _may_write(app: App, command: WriteFile) -> Judge:
     def judge(tx: Transaction, caller: Principal, now: datetime) -> Directory:
         directory = require_directory(tx, caller, command.directory, Role.OPERATOR, now)
         found = _type_for(app, tx, caller, directory, command.path)
-        if found is not None and not found.editable:
+        if found is not None and found.read_only:
             raise FailedPrecondition(
                 Reason.FILE_READ_ONLY,
                 f"{found.filename} is not written by calls: ScaffoldFiles makes it",
+                metadata={"filename": found.filename},
             )
         return directory
 

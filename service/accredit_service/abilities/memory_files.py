@@ -1,6 +1,5 @@
 """Types of memory files: what the server knows of a file by its name."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from accredit_storage.directory import paths
@@ -8,33 +7,41 @@ from accredit_storage.records import ChangeKind, MemoryFileType, MemoryLayer, Su
 
 from . import snapshots, texts
 from .app import App
-from .errors import NotFound, Reason, invalid
-from .mutations import Call, Effect, Mutation, Replayed, Written, mutate
+from .errors import NotFound, Reason, ResourceExhausted, invalid
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
+from .mutations import etag as etag_of
+from .paging import Cursor, Page, PageRequest
 from .reads import Ask, reading
 from .registry.declaring import last_part
 from .subjects import subject
 
 DEFAULT_PRIORITY = 50
 MAX_PRIORITY = 1000
+#: How many types there may be, so that whatever tells of all of them fits into one reply.
+MAX_TYPES = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterMemoryFileType:
-    """A type as a caller gives it. ``layer`` and ``priority`` None: not stated."""
+    """A type as a caller gives it. ``priority`` None: not stated. ``etag`` "": no guard."""
 
     filename: str
-    layer: MemoryLayer | None
+    layer: MemoryLayer
     priority: int | None
-    protected: bool
+    is_protected: bool
     read_only: bool
     required_capability: str
     label: str
+    etag: str
 
 
 def register_memory_file_type(
     app: App, call: Call, command: RegisterMemoryFileType
 ) -> Written[MemoryFileType] | Replayed:
-    """Add a type, or replace the one of that name."""
+    """Add a type, or replace the one of that name.
+
+    Raises Aborted if the etag is not that of the one there is, ResourceExhausted for one too many.
+    """
     filename = _filename(command.filename)
     priority = DEFAULT_PRIORITY if command.priority is None else command.priority
     if not 0 <= priority <= MAX_PRIORITY:
@@ -44,12 +51,21 @@ def register_memory_file_type(
     label = texts.one_line("label", command.label)
 
     def decide(mutation: Mutation) -> Effect[MemoryFileType]:
-        before, after = mutation.tx.memory_file_types.put(
+        types = mutation.tx.memory_file_types
+        there_is = types.find(filename, lock=True)
+        check_etag(command.etag, type_etag(there_is))
+        if there_is is None and len(types.all()) >= MAX_TYPES:
+            raise ResourceExhausted(
+                Reason.QUOTA_EXCEEDED,
+                f"there are at most {MAX_TYPES} memory file types: unregister some",
+                metadata={"limit": str(MAX_TYPES), "counted": "memory_file_types"},
+            )
+        before, after = types.put(
             filename=filename,
-            layer=command.layer or MemoryLayer.AGENT,
+            layer=command.layer,
             priority=priority,
-            protected=command.protected,
-            editable=not command.read_only,
+            is_protected=command.is_protected,
+            read_only=command.read_only,
             required_capability=capability,
             label=label,
             at=mutation.now,
@@ -68,19 +84,21 @@ def register_memory_file_type(
 
 
 def unregister_memory_file_type(
-    app: App, call: Call, filename: str
+    app: App, call: Call, filename: str, etag: str
 ) -> Written[MemoryFileType] | Replayed:
-    """Remove a type; files of that name stay. Raises NotFound."""
+    """Remove a type; files of that name stay. Raises NotFound, Aborted for another etag."""
     cleaned = _filename(filename)
 
     def decide(mutation: Mutation) -> Effect[MemoryFileType]:
-        gone = mutation.tx.memory_file_types.remove(cleaned)
+        gone = mutation.tx.memory_file_types.find(cleaned, lock=True)
         if gone is None:
             raise NotFound(
                 Reason.MEMORY_FILE_TYPE_NOT_FOUND,
                 f"there is no memory file type {cleaned!r}",
                 metadata={"filename": cleaned},
             )
+        check_etag(etag, type_etag(gone))
+        mutation.tx.memory_file_types.remove(cleaned)
         return Effect(
             value=_labelled(gone),
             kind=ChangeKind.MEMORY_FILE_TYPE_CHANGED,
@@ -91,10 +109,22 @@ def unregister_memory_file_type(
     return mutate(app, call, decide, takes_nothing=True)
 
 
-def list_memory_file_types(app: App, ask: Ask) -> Sequence[MemoryFileType]:
-    """All types, by priority and then by name."""
-    with reading(app, ask) as (tx, _caller, _now, _head):
-        return [_labelled(type_) for type_ in tx.memory_file_types.all()]
+def list_memory_file_types(app: App, ask: Ask, page: PageRequest) -> Page[MemoryFileType]:
+    """One page of the types, by priority and then by name."""
+    with reading(app, ask) as (tx, caller, _now, head):
+        cursor = Cursor(page, caller, head.epoch)
+        after = cursor.after(int, str)
+        found = [
+            _labelled(one)
+            for one in tx.memory_file_types.all()
+            if after is None or (one.priority, one.filename) > after
+        ]
+    return cursor.page(found[: cursor.size + 1], lambda one: (one.priority, one.filename))
+
+
+def type_etag(type_: MemoryFileType | None) -> str:
+    """The etag of a type, "" where there is none."""
+    return "" if type_ is None else etag_of(type_.version, type_.created_at)
 
 
 def _filename(text: str) -> str:

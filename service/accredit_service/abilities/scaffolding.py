@@ -4,24 +4,24 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from accredit_storage.directory.places import Place
+from accredit_storage.directory.places import Place, shown
 from accredit_storage.errors import (
     EtagMismatch,
     FilesUnavailable,
     FileTooLarge,
     PathInvalid,
     QuotaExceeded,
+    StoreError,
     StoreFull,
 )
 from accredit_storage.records import Agent, MemoryLayer, User
 from accredit_storage.store import Transaction
 
 from .app import App
+from .errors import Refusal
+from .file_refusals import file_refusal
 from .generators import ScaffoldContext, content
 from .registry import definitions
-
-_NOTHING = "nobody has anything to put in it"
-_THERE = "it is there and was left as it is"
 
 
 class ScaffoldOutcome(enum.Enum):
@@ -35,11 +35,11 @@ class ScaffoldOutcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ScaffoldedFile:
-    """A starter file and what became of it; ``message`` says why it was not made."""
+    """A starter file and what became of it; ``error`` says why it could not be made."""
 
     path: str
     outcome: ScaffoldOutcome
-    message: str = ""
+    error: Refusal | StoreError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,7 @@ def make_what_can_be(
         except (StoreFull, FilesUnavailable) as error:
             if all(one.outcome is not ScaffoldOutcome.CREATED for one in files):
                 raise
-            left = [one.filename for one in starters[number:]]
-            files += [ScaffoldedFile(name, ScaffoldOutcome.FAILED, str(error)) for name in left]
+            files += [_failed(one.filename, error) for one in starters[number:]]
             break
     return tuple(files)
 
@@ -129,7 +128,7 @@ def foreseen(starters: Sequence[StarterFile]) -> tuple[ScaffoldedFile, ...]:
     return tuple(
         ScaffoldedFile(starter.filename, ScaffoldOutcome.CREATED)
         if starter.text
-        else ScaffoldedFile(starter.filename, ScaffoldOutcome.EMPTY, _NOTHING)
+        else ScaffoldedFile(starter.filename, ScaffoldOutcome.EMPTY)
         for starter in starters
     )
 
@@ -138,12 +137,17 @@ def _make(app: App, place: Place, starter: StarterFile) -> ScaffoldedFile:
     files, path = app.directories.files, starter.filename
     try:
         if files.exists(place, path):
-            return ScaffoldedFile(path, ScaffoldOutcome.EXISTING, _THERE)
+            return ScaffoldedFile(path, ScaffoldOutcome.EXISTING)
         if not starter.text:
-            return ScaffoldedFile(path, ScaffoldOutcome.EMPTY, _NOTHING)
-        files.write(place, path, starter.text.encode(), if_none_match="*")
+            return ScaffoldedFile(path, ScaffoldOutcome.EMPTY)
+        files.write(place, path, starter.text.encode(), only_if_absent=True)
     except EtagMismatch:
-        return ScaffoldedFile(path, ScaffoldOutcome.EXISTING, _THERE)
+        return ScaffoldedFile(path, ScaffoldOutcome.EXISTING)
     except (PathInvalid, FileTooLarge, QuotaExceeded) as error:
-        return ScaffoldedFile(path, ScaffoldOutcome.FAILED, str(error))
+        return _failed(path, file_refusal(error, "path", shown(place)) or error)
     return ScaffoldedFile(path, ScaffoldOutcome.CREATED)
+
+
+def _failed(path: str, error: Refusal | StoreError) -> ScaffoldedFile:
+    # Without the frames that it was raised in, which would keep all their values.
+    return ScaffoldedFile(path, ScaffoldOutcome.FAILED, error.with_traceback(None))

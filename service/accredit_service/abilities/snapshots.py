@@ -1,6 +1,5 @@
 """Records as JSON for the change log: everything that a reader of the log may know, no secret."""
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -96,7 +95,8 @@ def of_definition(definition: StoredDefinition) -> Snapshot:
         "label": definition.label,
         "description": definition.description,
         "memory_seeds": {
-            filename: _digest(text.encode()) for filename, text in definition.memory_seeds.items()
+            filename: {"size": seed.size, "sha256": seed.sha256.hex()}
+            for filename, seed in definition.memory_seeds.items()
         },
         "owner_id": definition.owner_id,
         "owner_login": definition.owner_login,
@@ -114,16 +114,12 @@ def of_memory_file_type(type_: MemoryFileType) -> Snapshot:
         "filename": type_.filename,
         "layer": type_.layer.value,
         "priority": type_.priority,
-        "protected": type_.protected,
-        "editable": type_.editable,
+        "is_protected": type_.is_protected,
+        "read_only": type_.read_only,
         "required_capability": type_.required_capability,
         "label": type_.label,
         "version": type_.version,
     }
-
-
-def _digest(content: bytes) -> Snapshot:
-    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _time(moment: datetime | None) -> str | None:

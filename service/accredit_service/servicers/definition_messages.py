@@ -1,30 +1,69 @@
-"""Definitions and types of memory files, from records to messages."""
+"""Definitions and types of memory files, from messages and to messages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 
 from accredit.v1 import registry_pb2 as pb
 from accredit.v1 import types_pb2
 from accredit_storage.records import MemoryFileType
 
+from ..abilities.errors import invalid
+from ..abilities.memory_files import type_etag
+from ..abilities.registry.declaring import MAX_SEEDS
 from ..abilities.registry.definitions import Standing
 from ..abilities.registry.planning import Drift, Result
-from ..abilities.registry.registering import Listed, sizes
-from . import file_messages, messages
+from . import fields, file_messages, messages
+
+_SEED_CHUNK = 64 * 1024
 
 
-def definition(standing: Standing, *, with_texts: bool = False) -> pb.AgentDefinition:
-    """A definition; on request with the texts of its seeds."""
+def asked_seeds(request: pb.RegisterAgentRequest) -> Sequence[tuple[str, str]]:
+    """The seeds that a request brings: filenames with texts, in their order."""
+    seeds = fields.at_most(MAX_SEEDS, "memory_seeds", request.memory_seeds)
+    for place, seed in enumerate(seeds):
+        if seed.size:
+            raise invalid(f"memory_seeds[{place}].size", "not set: the server counts it")
+    return [(seed.filename, seed.text) for seed in seeds]
+
+
+def seed_pieces(filename: str, content: bytes) -> Iterator[pb.ReadDefinitionSeedsResponse]:
+    """A seed as the messages of a stream; the first one says which it is."""
+    yield pb.ReadDefinitionSeedsResponse(
+        seed=pb.MemorySeed(filename=filename, size=len(content)), content=content[:_SEED_CHUNK]
+    )
+    for start in range(_SEED_CHUNK, len(content), _SEED_CHUNK):
+        yield pb.ReadDefinitionSeedsResponse(content=content[start : start + _SEED_CHUNK])
+
+
+def definition(standing: Standing) -> pb.AgentDefinition:
+    """A definition, without the texts of its seeds."""
     one = standing.definition
-    texts = one.memory_seeds if with_texts else {}
-    message = _definition(standing, sizes(one.memory_seeds), texts)
+    message = listed_definition(standing)
     message.default_config.CopyFrom(messages.struct(one.default_config))
     message.meta.CopyFrom(messages.struct(one.meta))
     return message
 
 
-def listed_definition(listed: Listed) -> pb.AgentDefinition:
+def listed_definition(standing: Standing) -> pb.AgentDefinition:
     """A definition in a list: without texts, config and meta."""
-    return _definition(listed.standing, listed.seed_sizes, {})
+    one = standing.definition
+    return pb.AgentDefinition(
+        agent_slug=one.slug,
+        label=one.label,
+        description=one.description,
+        memory_seeds=[
+            pb.MemorySeed(filename=filename, size=size)
+            for filename, size in sorted(one.seed_sizes.items())
+        ],
+        owner=_owner(one.owner),
+        owner_resolver=one.owner_resolver,
+        priority=one.priority,
+        origin=messages.number(pb.DefinitionOrigin, "DEFINITION_ORIGIN_", one.origin),
+        source=one.source,
+        suppressed=standing.suppressed,
+        overrides=standing.overrides,
+        update_time=messages.time(one.updated_at),
+        etag=one.etag,
+    )
 
 
 def result(value: Result) -> pb.ReconcileResult:
@@ -32,8 +71,7 @@ def result(value: Result) -> pb.ReconcileResult:
     return pb.ReconcileResult(
         agent_slug=value.agent_slug,
         outcome=messages.number(pb.ReconcileOutcome, "RECONCILE_OUTCOME_", value.outcome),
-        reason=value.reason,
-        message=value.message,
+        error=None if value.error is None else messages.error(value.error),
         agent_id=value.agent_id or 0,
         drift=[_drift(one) for one in value.drift],
         files=[file_messages.scaffolded_file(one) for one in value.files],
@@ -46,36 +84,12 @@ def memory_file_type(value: MemoryFileType) -> pb.MemoryFileType:
         filename=value.filename,
         layer=messages.number(pb.MemoryLayer, "MEMORY_LAYER_", value.layer),
         priority=value.priority,
-        protected=value.protected,
-        editable=value.editable,
+        is_protected=value.is_protected,
+        read_only=value.read_only,
         required_capability=value.required_capability,
         label=value.label,
         update_time=messages.time(value.updated_at),
-    )
-
-
-def _definition(
-    standing: Standing, seed_sizes: Mapping[str, int], texts: Mapping[str, str]
-) -> pb.AgentDefinition:
-    one = standing.definition
-    return pb.AgentDefinition(
-        agent_slug=one.slug,
-        label=one.label,
-        description=one.description,
-        memory_seeds=[
-            pb.AgentDefinition.MemorySeed(
-                filename=filename, size=size, text=texts.get(filename, "")
-            )
-            for filename, size in sorted(seed_sizes.items())
-        ],
-        owner=_owner(one.owner),
-        owner_resolver=one.owner_resolver,
-        priority=one.priority,
-        origin=messages.number(pb.DefinitionOrigin, "DEFINITION_ORIGIN_", one.origin),
-        source=one.source,
-        suppressed=standing.suppressed,
-        overrides=standing.overrides,
-        update_time=messages.time(one.updated_at),
+        etag=type_etag(value),
     )
 
 

@@ -1,18 +1,21 @@
 """DirectoryService."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import grpc
 
 from accredit.v1 import directory_pb2 as pb
 from accredit.v1.directory_pb2_grpc import DirectoryServiceServicer
-from accredit_storage.directory.contents import FileEntry
 
 from ..abilities import daily_memory, directories, files
 from ..abilities.app import App
 from ..abilities.errors import invalid
 from . import fields, file_messages
 from .calls import ask, mutation, page_of
+from .pages import packed
+
+Piece = TypeVar("Piece", pb.ReadFileResponse, pb.ReadDailyMemoryResponse)
 
 
 class DirectoryServicer(DirectoryServiceServicer):
@@ -29,7 +32,7 @@ class DirectoryServicer(DirectoryServiceServicer):
             self._app,
             ask(request.consistency),
             fields.optional_agent_ref("agent", request),
-            fields.optional_id("user_id", request.user_id),
+            fields.optional_user_ref(request),
         )
         return pb.ResolveDirectoryResponse(
             directory=file_messages.directory_ref(found.directory),
@@ -47,10 +50,8 @@ class DirectoryServicer(DirectoryServiceServicer):
             request.folder,
             page_of(request),
         )
-        return pb.ListFilesResponse(
-            files=[file_messages.file(one) for one in page.items],
-            next_page_token=page.next_token,
-        )
+        found, token = packed(page, file_messages.file)
+        return pb.ListFilesResponse(files=found, next_page_token=token)
 
     def ReadFile(
         self, request: pb.ReadFileRequest, context: grpc.ServicerContext
@@ -62,24 +63,20 @@ class DirectoryServicer(DirectoryServiceServicer):
             file_messages.asked_directory("directory", request.directory),
             request.path,
         ) as opened:
-            described: pb.MemoryFile | None = file_messages.file(opened.entry)
-            for chunk in opened.chunks():
-                yield pb.ReadFileResponse(file=described, content=chunk)
-                described = None
-            if described is not None:
-                yield pb.ReadFileResponse(file=described)
+            first = pb.ReadFileResponse(file=file_messages.file(opened.entry))
+            yield from _in_pieces(first, opened.chunks())
 
     def WriteFile(
         self, request: pb.WriteFileRequest, context: grpc.ServicerContext
     ) -> pb.WriteFileResponse:
         """See the proto."""
-        _check_conditions(request.if_match, request.only_new)
+        _check_conditions(request.etag, request.only_if_absent)
         command = files.WriteFile(
             directory=file_messages.asked_directory("directory", request.directory),
             path=request.path,
             content=request.content,
-            if_match=request.if_match,
-            only_new=request.only_new,
+            etag=request.etag,
+            only_if_absent=request.only_if_absent,
         )
         return mutation(
             request,
@@ -98,7 +95,7 @@ class DirectoryServicer(DirectoryServiceServicer):
             directory=file_messages.asked_directory("directory", request.directory),
             path=request.path,
             content=request.content,
-            if_match=request.if_match,
+            etag=request.etag,
         )
         return mutation(
             request,
@@ -114,7 +111,7 @@ class DirectoryServicer(DirectoryServiceServicer):
         command = files.DeleteFile(
             directory=file_messages.asked_directory("directory", request.directory),
             path=request.path,
-            if_match=request.if_match,
+            etag=request.etag,
         )
         return mutation(
             request,
@@ -155,30 +152,29 @@ class DirectoryServicer(DirectoryServiceServicer):
 
     def ReadDailyMemory(
         self, request: pb.ReadDailyMemoryRequest, context: grpc.ServicerContext
-    ) -> pb.ReadDailyMemoryResponse:
+    ) -> Iterator[pb.ReadDailyMemoryResponse]:
         """See the proto."""
-        found = daily_memory.read_day(
+        day = daily_memory.open_day(
             self._app,
             ask(request.consistency),
             fields.agent_ref("agent", request.agent),
             request.date,
         )
-        entry: FileEntry = found.content.entry
-        return pb.ReadDailyMemoryResponse(
-            day=file_messages.day(found.day, entry), content=found.content.content
-        )
+        with day.file as opened:
+            first = pb.ReadDailyMemoryResponse(day=file_messages.day(day.day, opened.entry))
+            yield from _in_pieces(first, opened.chunks())
 
     def WriteDailyMemory(
         self, request: pb.WriteDailyMemoryRequest, context: grpc.ServicerContext
     ) -> pb.WriteDailyMemoryResponse:
         """See the proto."""
-        _check_conditions(request.if_match, request.only_new)
+        _check_conditions(request.etag, request.only_if_absent)
         command = daily_memory.WriteDay(
             agent=fields.agent_ref("agent", request.agent),
             day=request.date,
             content=request.content,
-            if_match=request.if_match,
-            only_new=request.only_new,
+            etag=request.etag,
+            only_if_absent=request.only_if_absent,
         )
         return mutation(
             request,
@@ -198,7 +194,7 @@ class DirectoryServicer(DirectoryServiceServicer):
             request,
             pb.DeleteDailyMemoryResponse,
             lambda call: daily_memory.delete_day(
-                self._app, call, agent, request.date, request.if_match
+                self._app, call, agent, request.date, request.etag
             ),
             lambda _: pb.DeleteDailyMemoryResponse(),
         )
@@ -207,15 +203,14 @@ class DirectoryServicer(DirectoryServiceServicer):
         self, request: pb.ListDailyMemoryRequest, context: grpc.ServicerContext
     ) -> pb.ListDailyMemoryResponse:
         """See the proto."""
-        months = daily_memory.list_days(
-            self._app, ask(request.consistency), fields.agent_ref("agent", request.agent)
+        page = daily_memory.list_months(
+            self._app,
+            ask(request.consistency),
+            fields.agent_ref("agent", request.agent),
+            page_of(request),
         )
-        return pb.ListDailyMemoryResponse(
-            months=[
-                pb.ListDailyMemoryResponse.Month(month=month, days=days)
-                for month, days in months.items()
-            ]
-        )
+        months, token = packed(page, file_messages.month)
+        return pb.ListDailyMemoryResponse(months=months, next_page_token=token)
 
     def SearchDailyMemory(
         self, request: pb.SearchDailyMemoryRequest, context: grpc.ServicerContext
@@ -235,6 +230,17 @@ class DirectoryServicer(DirectoryServiceServicer):
         )
 
 
-def _check_conditions(if_match: str, only_new: bool) -> None:
-    if if_match and only_new:
-        raise invalid("only_new", "not beside if_match: one of them is never met")
+def _in_pieces(first: Piece, chunks: Iterable[bytes]) -> Iterator[Piece]:
+    """A stream of contents, of which the first message also says what they are of."""
+    message = first
+    for chunk in chunks:
+        message.content = chunk
+        yield message
+        message = type(first)()
+    if not first.content:
+        yield first
+
+
+def _check_conditions(etag: str, only_if_absent: bool) -> None:
+    if etag and only_if_absent:
+        raise invalid("only_if_absent", "not beside etag: one of them is never met")

@@ -7,6 +7,7 @@ from accredit_storage.directory.contents import FileEntry
 from accredit_storage.directory.daily import DailyMatch
 from accredit_storage.directory.directories import DirectoryState
 
+from ..abilities.daily_memory import Month
 from ..abilities.directories import (
     AgentDirectory,
     Common,
@@ -21,11 +22,11 @@ from . import fields, messages
 
 def asked_directory(path: str, ref: directory_pb2.DirectoryRef) -> DirectoryRef:
     """The directory that a request names."""
-    which = ref.WhichOneof("ref")
+    which = ref.WhichOneof("identifier")
     if which == "agent":
         return AgentDirectory(fields.agent_ref(f"{path}.agent", ref.agent))
-    if which == "user_id":
-        return UserDirectory(fields.required_id(f"{path}.user_id", ref.user_id))
+    if which == "user":
+        return UserDirectory(fields.user_ref(f"{path}.user", ref.user))
     common = fields.enum_of(
         f"{path}.common",
         Common,
@@ -34,12 +35,12 @@ def asked_directory(path: str, ref: directory_pb2.DirectoryRef) -> DirectoryRef:
         prefix="COMMON_DIRECTORY_",
     )
     if common is None:
-        raise invalid(path, "name a directory by agent, by user_id or by common")
+        raise invalid(path, "name a directory by agent, by user or by common")
     return common
 
 
 def directory_ref(directory: Directory) -> directory_pb2.DirectoryRef:
-    """What a directory is named by, an agent's by the agent's id."""
+    """What a directory is named by: an agent's by the agent's id, a user's by the user's."""
     if directory.agent is not None:
         agent = types_pb2.AgentRef(agent_id=directory.agent.agent_id)
         return directory_pb2.DirectoryRef(agent=agent)
@@ -71,12 +72,18 @@ def scaffolded_file(value: ScaffoldedFile) -> directory_pb2.ScaffoldedFile:
     return directory_pb2.ScaffoldedFile(
         path=value.path,
         outcome=messages.number(directory_pb2.ScaffoldOutcome, "SCAFFOLD_OUTCOME_", value.outcome),
+        error=None if value.error is None else messages.error(value.error),
     )
 
 
 def day(value: date, entry: FileEntry) -> directory_pb2.DailyMemory:
     """A day of a journal."""
     return directory_pb2.DailyMemory(date=value.isoformat(), file=file(entry))
+
+
+def month(value: Month) -> directory_pb2.ListDailyMemoryResponse.Month:
+    """A month of a journal, with its days."""
+    return directory_pb2.ListDailyMemoryResponse.Month(month=value.month, days=value.days)
 
 
 def match(value: DailyMatch) -> directory_pb2.SearchDailyMemoryResponse.MatchedLine:

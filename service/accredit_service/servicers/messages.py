@@ -18,6 +18,7 @@ from accredit.v1 import (
     user_pb2,
 )
 from accredit_storage.agents import ListedAgent
+from accredit_storage.errors import StoreError
 from accredit_storage.records import Agent, Change, Grant, Role, Site, Subject, Token, User
 
 from ..abilities import configs
@@ -108,7 +109,7 @@ def subject(value: Subject) -> types_pb2.Subject:
     )
 
 
-def error(value: Refusal) -> status_pb2.Status:
+def error(value: Refusal | StoreError) -> status_pb2.Status:
     """Why one item failed, as the status that a call of its own would have ended with."""
     failure = failure_of(value)
     if failure is None:

@@ -14,6 +14,7 @@ from ..abilities.consistency import token_of
 from ..abilities.registry import reconciling, registering
 from . import definition_messages, fields
 from .calls import ask, mutation, page_of
+from .pages import in_replies, packed
 
 
 class RegistryServicer(RegistryServiceServicer):
@@ -30,13 +31,14 @@ class RegistryServicer(RegistryServiceServicer):
             agent_slug=request.agent_slug,
             label=request.label,
             description=request.description,
-            memory_seeds=dict(request.memory_seeds),
-            owner=fields.user_ref("owner", request.owner) if request.HasField("owner") else None,
+            memory_seeds=definition_messages.asked_seeds(request),
+            owner=fields.optional_user_ref(request, "owner"),
             owner_resolver=request.owner_resolver,
             default_config=fields.struct(request.default_config),
             meta=fields.struct(request.meta),
             priority=request.priority if request.HasField("priority") else None,
             source=request.source,
+            etag=request.etag,
         )
         return mutation(
             request,
@@ -58,7 +60,7 @@ class RegistryServicer(RegistryServiceServicer):
             request,
             pb.UnregisterAgentResponse,
             lambda call: registering.unregister_agent(
-                self._app, call, request.agent_slug, request.source
+                self._app, call, request.agent_slug, request.source, request.etag
             ),
             lambda gone: pb.UnregisterAgentResponse(
                 definition=definition_messages.definition(gone)
@@ -72,7 +74,7 @@ class RegistryServicer(RegistryServiceServicer):
         return mutation(
             request,
             pb.SuppressAgentResponse,
-            lambda call: registering.suppress_agent(self._app, call, request.name, lift=False),
+            lambda call: registering.suppress_agent(self._app, call, request.name),
             lambda suppressed: pb.SuppressAgentResponse(
                 changed=suppressed.changed, agent_slugs=suppressed.agent_slugs
             ),
@@ -85,7 +87,7 @@ class RegistryServicer(RegistryServiceServicer):
         return mutation(
             request,
             pb.UnsuppressAgentResponse,
-            lambda call: registering.suppress_agent(self._app, call, request.name, lift=True),
+            lambda call: registering.unsuppress_agent(self._app, call, request.name),
             lambda done: pb.UnsuppressAgentResponse(
                 changed=done.changed, agent_slugs=done.agent_slugs
             ),
@@ -95,7 +97,9 @@ class RegistryServicer(RegistryServiceServicer):
         self, request: pb.ReadDefinitionSeedsRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ReadDefinitionSeedsResponse]:
         """See the proto."""
-        raise NotImplementedError
+        texts = registering.read_seeds(self._app, ask(request.consistency), request.agent_slug)
+        for filename in sorted(texts):
+            yield from definition_messages.seed_pieces(filename, texts[filename].encode())
 
     def GetAgentDefinition(
         self, request: pb.GetAgentDefinitionRequest, context: grpc.ServicerContext
@@ -105,7 +109,7 @@ class RegistryServicer(RegistryServiceServicer):
             self._app, ask(request.consistency), request.agent_slug
         )
         return pb.GetAgentDefinitionResponse(
-            definition=definition_messages.definition(standing, with_texts=request.include_seeds),
+            definition=definition_messages.definition(standing),
             outcome=definition_messages.result(outcome),
         )
 
@@ -114,11 +118,12 @@ class RegistryServicer(RegistryServiceServicer):
     ) -> pb.ListAgentDefinitionsResponse:
         """See the proto."""
         found = registering.list_definitions(self._app, ask(request.consistency), page_of(request))
-        return pb.ListAgentDefinitionsResponse(
-            definitions=[definition_messages.listed_definition(one) for one in found.page.items],
-            next_page_token=found.page.next_token,
-            notices=found.notices,
+        reply = pb.ListAgentDefinitionsResponse(notices=found.notices)
+        definitions, reply.next_page_token = packed(
+            found.page, definition_messages.listed_definition, beside=reply.ByteSize()
         )
+        reply.definitions.extend(definitions)
+        return reply
 
     def ReconcileAgents(
         self, request: pb.ReconcileAgentsRequest, context: grpc.ServicerContext
@@ -129,33 +134,36 @@ class RegistryServicer(RegistryServiceServicer):
             agent_slugs=list(slugs), validate_only=request.validate_only
         )
         for chunk in reconciling.reconcile_agents(self._app, ask(), command):
-            yield pb.ReconcileAgentsResponse(
-                results=[definition_messages.result(one) for one in chunk.results],
-                total=chunk.total,
-                consistency_token="" if chunk.head is None else token_of(chunk.head),
-            )
+            for results in in_replies(map(definition_messages.result, chunk.results)):
+                yield pb.ReconcileAgentsResponse(
+                    results=results,
+                    total=chunk.total,
+                    consistency_token="" if chunk.head is None else token_of(chunk.head),
+                )
 
     def RegisterMemoryFileType(
         self, request: pb.RegisterMemoryFileTypeRequest, context: grpc.ServicerContext
     ) -> pb.RegisterMemoryFileTypeResponse:
         """See the proto."""
+        layer = fields.enum_of(
+            "layer", MemoryLayer, pb.MemoryLayer, request.layer, prefix="MEMORY_LAYER_"
+        )
         command = memory_files.RegisterMemoryFileType(
             filename=request.filename,
-            layer=fields.enum_of(
-                "layer", MemoryLayer, pb.MemoryLayer, request.layer, prefix="MEMORY_LAYER_"
-            ),
+            layer=fields.required("layer", layer),
             priority=request.priority if request.HasField("priority") else None,
-            protected=request.protected,
+            is_protected=request.is_protected,
             read_only=request.read_only,
             required_capability=request.required_capability,
             label=request.label,
+            etag=request.etag,
         )
         return mutation(
             request,
             pb.RegisterMemoryFileTypeResponse,
             lambda call: memory_files.register_memory_file_type(self._app, call, command),
             lambda kept: pb.RegisterMemoryFileTypeResponse(
-                type=definition_messages.memory_file_type(kept)
+                memory_file_type=definition_messages.memory_file_type(kept)
             ),
         )
 
@@ -167,10 +175,10 @@ class RegistryServicer(RegistryServiceServicer):
             request,
             pb.UnregisterMemoryFileTypeResponse,
             lambda call: memory_files.unregister_memory_file_type(
-                self._app, call, request.filename
+                self._app, call, request.filename, request.etag
             ),
             lambda gone: pb.UnregisterMemoryFileTypeResponse(
-                type=definition_messages.memory_file_type(gone)
+                memory_file_type=definition_messages.memory_file_type(gone)
             ),
         )
 
@@ -178,7 +186,8 @@ class RegistryServicer(RegistryServiceServicer):
         self, request: pb.ListMemoryFileTypesRequest, context: grpc.ServicerContext
     ) -> pb.ListMemoryFileTypesResponse:
         """See the proto."""
-        found = memory_files.list_memory_file_types(self._app, ask(request.consistency))
-        return pb.ListMemoryFileTypesResponse(
-            types=[definition_messages.memory_file_type(one) for one in found]
+        found = memory_files.list_memory_file_types(
+            self._app, ask(request.consistency), page_of(request)
         )
+        types, token = packed(found, definition_messages.memory_file_type)
+        return pb.ListMemoryFileTypesResponse(memory_file_types=types, next_page_token=token)

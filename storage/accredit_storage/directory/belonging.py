@@ -45,7 +45,7 @@ def begin(store: Store, tree: DirectoryTree) -> None:
 def _mark(tree: DirectoryTree) -> str:
     """Name the tree, unless somebody has."""
     with translated(), Folder.at(tree.root) as root, suppress(FileExistsError):
-        replace_content(root, _NAME, secrets.token_hex(_LENGTH // 2).encode(), only_new=True)
+        replace_content(root, _NAME, secrets.token_hex(_LENGTH // 2).encode(), only_if_absent=True)
     return _read(tree)
 
 

@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
-from accredit_storage.directory.contents import FileContent, FileEntry
+from accredit_storage.directory.contents import FileContent, FileEntry, OpenFile
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.places import Place
 from accredit_storage.errors import FileMissing, FileTooLarge
@@ -71,23 +70,27 @@ class DailyMemory:
         """A whole day. Raises FileMissing."""
         return self._files.read(place, path_of(day))
 
+    def open(self, place: Place, day: date) -> OpenFile:
+        """A day, to be read in pieces. Raises FileMissing."""
+        return self._files.open(place, path_of(day))
+
     def write(
         self,
         place: Place,
         day: date,
         content: bytes,
         *,
-        if_match: str | None = None,
-        if_none_match: Literal["*"] | None = None,
+        etag: str | None = None,
+        only_if_absent: bool = False,
     ) -> FileEntry:
         """Replace a whole day; see ``Files.write``."""
         return self._files.write(
-            place, path_of(day), content, if_match=if_match, if_none_match=if_none_match
+            place, path_of(day), content, etag=etag, only_if_absent=only_if_absent
         )
 
-    def delete(self, place: Place, day: date, *, if_match: str | None = None) -> None:
+    def delete(self, place: Place, day: date, *, etag: str | None = None) -> None:
         """Remove a day. Raises FileMissing."""
-        self._files.delete(place, path_of(day), if_match=if_match)
+        self._files.delete(place, path_of(day), etag=etag)
 
     def list(self, place: Place) -> Mapping[str, Sequence[int]]:
         """The days that there are, by "YYYY/MM": the newest month first, its days ascending."""

@@ -8,7 +8,6 @@ one directory take turns, whatever process they are of.
 import stat
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Literal
 
 from accredit_storage.directory.contents import (
     FileContent,
@@ -105,23 +104,23 @@ class Files:
         path: str,
         content: bytes,
         *,
-        if_match: str | None = None,
-        if_none_match: Literal["*"] | None = None,
+        etag: str | None = None,
+        only_if_absent: bool = False,
     ) -> FileEntry:
         """Replace a file's content, or make the file: what it is now.
 
-        ``if_match``: only if that is its etag, or if it is there at all for "*". ``if_none_match``:
+        ``etag``: only if that is its etag, or if it is there at all for "*". ``only_if_absent``:
         only if it is not there. Otherwise raises EtagMismatch. Raises FileTooLarge, QuotaExceeded.
         """
         names = parse(path)
         self._require_size(len(content))
         with self._writing(place, make=True) as home:
             size = _size(home, names)
-            if if_none_match is not None and size is not None:
+            if only_if_absent and size is not None:
                 raise EtagMismatch(etag_of(_content(home, names)))
-            _require_match(home, names, size, if_match)
+            _require_match(home, names, size, etag)
             require_room(home, self.limits, size, len(content))
-            return _replaced(home, path, names, content, only_new=if_none_match is not None)
+            return _replaced(home, path, names, content, only_if_absent=only_if_absent)
 
     def append(
         self,
@@ -130,7 +129,7 @@ class Files:
         content: bytes,
         *,
         opening: bytes = b"",
-        if_match: str | None = None,
+        etag: str | None = None,
     ) -> FileEntry:
         """Add to the end of a file, or make it with ``opening`` before: what it is now.
 
@@ -140,24 +139,24 @@ class Files:
         self._require_size(len(content))
         with self._writing(place, make=True) as home:
             size = _size(home, names)
-            _require_match(home, names, size, if_match)
+            _require_match(home, names, size, etag)
             whole = len(content) + (len(opening) if size is None else size)
             self._require_size(whole)
             require_room(home, self.limits, size, whole)
             before = opening if size is None else _content(home, names)
             return _replaced(home, path, names, before + content)
 
-    def delete(self, place: Place, path: str, *, if_match: str | None = None) -> None:
+    def delete(self, place: Place, path: str, *, etag: str | None = None) -> None:
         """Remove a file, and the folders that held nothing else.
 
-        Raises FileMissing, or EtagMismatch if ``if_match`` is given.
+        Raises FileMissing, or EtagMismatch if ``etag`` is given.
         """
         names = parse(path)
         with self._writing(place, make=False) as home, _missing(path):
             size = _size(home, names)
-            if size is None and if_match is None:
+            if size is None and etag is None:
                 raise FileNotFoundError
-            _require_match(home, names, size, if_match)
+            _require_match(home, names, size, etag)
             with home.descend(names[:-1]) as folder:
                 folder.remove(names[-1])
                 _sync(folder)
@@ -213,24 +212,24 @@ def _content(home: Folder, names: Names) -> bytes:
         return file.read()
 
 
-def _require_match(home: Folder, names: Names, size: int | None, if_match: str | None) -> None:
+def _require_match(home: Folder, names: Names, size: int | None, etag: str | None) -> None:
     """Raise EtagMismatch unless the file, of ``size``, is the one that the caller has read."""
-    if if_match is None:
+    if etag is None:
         return
     if size is None:
         raise EtagMismatch(None)
     # Read only where it decides, and then under the lock: an etag that was looked up before would
     # let two writers replace the same content.
-    if if_match != "*" and (present := etag_of(_content(home, names))) != if_match:
+    if etag != "*" and (present := etag_of(_content(home, names))) != etag:
         raise EtagMismatch(present)
 
 
 def _replaced(
-    home: Folder, path: str, names: Names, content: bytes, *, only_new: bool = False
+    home: Folder, path: str, names: Names, content: bytes, *, only_if_absent: bool = False
 ) -> FileEntry:
     try:
         with home.descend(names[:-1], make=True) as folder:
-            written_at = replace_content(folder, names[-1], content, only_new=only_new)
+            written_at = replace_content(folder, names[-1], content, only_if_absent=only_if_absent)
     except BaseException:
         _prune(home, names[:-1])
         raise

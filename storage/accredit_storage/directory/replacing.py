@@ -11,12 +11,14 @@ from accredit_storage.errors import WriteInDoubt
 UNFINISHED = ".unfinished-"
 
 
-def replace_content(folder: Folder, name: str, content: bytes, *, only_new: bool = False) -> int:
+def replace_content(
+    folder: Folder, name: str, content: bytes, *, only_if_absent: bool = False
+) -> int:
     """Put ``content`` under the name, on disk when this returns: when it was, in nanoseconds.
 
     Whoever reads meanwhile, or after a crash, finds the old content or the new. Where this raises,
     the old one is there; only WriteInDoubt leaves that open. FileExistsError where it was to be
-    ``only_new`` and is not.
+    ``only_if_absent`` and is not.
     """
     unfinished = UNFINISHED + secrets.token_hex(8)
     try:
@@ -24,7 +26,7 @@ def replace_content(folder: Folder, name: str, content: bytes, *, only_new: bool
             _write_all(file.fileno(), content)
             os.fsync(file.fileno())
             written_at = os.fstat(file.fileno()).st_mtime_ns
-        if only_new:
+        if only_if_absent:
             folder.move(unfinished, folder, name)
         else:
             folder.replace(unfinished, name)

@@ -243,7 +243,10 @@ def _request(definition: "Definition") -> dict[str, Any]:
         "agent_slug": definition.slug,
         "label": definition.label,
         "description": definition.description,
-        "memory_seeds": definition.memory_seeds,
+        "memory_seeds": [
+            {"filename": filename, "text": text}
+            for filename, text in definition.memory_seeds.items()
+        ],
         "owner": _owner_ref(owner),
         "owner_resolver": definition.owner_resolver,
         "default_config": struct(dict(definition.default_config)),
@@ -268,10 +271,11 @@ def _rules(error: "AccreditError") -> Sequence[str]:
 
 def _summary(run: _Run, counted: "Counter[str]", *, is_plan: bool) -> str:
     bad = len(run.bad_files)
-    counts = [f"{counted[outcome]} {outcome}" for outcome in ("created", "existing", "skipped")]
+    first = "pending" if is_plan else "created"
+    counts = [f"{counted[outcome]} {outcome}" for outcome in (first, "existing", "skipped")]
     if replaced := sum(len(applied.replaced) for applied in run.applied.values()):
         counts.append(f"{replaced} replaced")
     said = ", ".join([*counts, f"{bad} file{'' if bad == 1 else 's'} with errors"])
     if run.validate_only:
-        return f"nothing was changed; it would be: {said}"
-    return f"declared, not created; it would be: {said}" if is_plan else said
+        return f"nothing was changed: {said}"
+    return f"declared, not created: {said}" if is_plan else said

@@ -42,16 +42,11 @@ def with_file(command: F) -> F:
     return click.argument("file", type=click.File("rb"), default="-")(command)
 
 
-def if_match(command: F) -> F:
-    """Give a command --if-match."""
-    return click.option("--if-match", metavar="ETAG", help="Only if it still has this etag.")(
+def only_if_absent(command: F) -> F:
+    """Give a command --only-if-absent."""
+    return click.option("--only-if-absent", is_flag=True, help="Only if there is none yet.")(
         command
     )
-
-
-def only_new(command: F) -> F:
-    """Give a command --only-new."""
-    return click.option("--only-new", is_flag=True, help="Only if there is none yet.")(command)
 
 
 def read_all(file: IO[bytes]) -> bytes:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from accredit.cli.cells import Column, cell_at, columns
 from accredit.cli.session import Session
+from accredit.cli.statuses import status_text
 
 if TYPE_CHECKING:
     from accredit.v1.registry_pb2 import AgentDefinition, ReconcileAgentsResponse, ReconcileResult
@@ -43,7 +44,7 @@ def detail_columns(within: str) -> tuple[Column, ...]:
         *definition_columns(within),
         *columns("description", "default_config", "meta", within=within),
         Column("memory_seeds", lambda message: _seeds(getattr(message, within).memory_seeds)),
-        *columns("update_time", within=within),
+        *columns("update_time", "etag", within=within),
     )
 
 
@@ -56,7 +57,7 @@ OUTCOME = (
 
 def what_became(result: "ReconcileResult") -> str:
     """In a line: why it was skipped, where its agent differs, which of its files are missing."""
-    why = ": ".join(filter(None, (result.reason, result.message)))
+    why = status_text(result.error)
     drift = ", ".join(drift.field for drift in result.drift)
     failed = ", ".join(unmade(result))
     return "; ".join(
@@ -69,7 +70,7 @@ def unmade(result: "ReconcileResult") -> list[str]:
     from accredit.v1.directory_pb2 import SCAFFOLD_OUTCOME_FAILED
 
     return [
-        f"{file.path}: {file.message}"
+        f"{file.path}: {status_text(file.error)}"
         for file in result.files
         if file.outcome == SCAFFOLD_OUTCOME_FAILED
     ]
@@ -81,7 +82,7 @@ def _owner(definition: "AgentDefinition") -> str:
     if not definition.HasField("owner"):
         return ""
     owner = definition.owner
-    return str(getattr(owner, owner.WhichOneof("ref") or "user_id"))
+    return str(getattr(owner, owner.WhichOneof("identifier") or "user_id"))
 
 
 def _seeds(seeds: Iterable[Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from accredit.cli.references import resolved_agent, user_id_of
+from accredit.cli.references import resolved_agent, user_ref
 from accredit.cli.session import Session, pass_session
 
 _COMMON = {
@@ -40,11 +40,11 @@ def directory_text(ref: Any) -> str:
     """A DirectoryRef in a word: "agent:7", "user:3", "shared"."""
     from accredit.v1.directory_pb2 import CommonDirectory
 
-    match ref.WhichOneof("ref"):
+    match ref.WhichOneof("identifier"):
         case "agent":
             return f"agent:{ref.agent.agent_id or ref.agent.agent_slug}"
-        case "user_id":
-            return f"user:{ref.user_id}"
+        case "user":
+            return f"user:{ref.user.user_id or ref.user.login}"
         case "common":
             return CommonDirectory.Name(ref.common).removeprefix("COMMON_DIRECTORY_").lower()
     return ""
@@ -58,7 +58,7 @@ def _directory_ref(
             "--agent, --user, --shared, --network and --legacy exclude each other"
         )
     if user is not None:
-        return {"user_id": user_id_of(session, user)}
+        return {"user": user_ref(session, user)}
     if common is not None:
         return {"common": f"COMMON_DIRECTORY_{common.upper()}"}
     return {"agent": resolved_agent(session, agent)}

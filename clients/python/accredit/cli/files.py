@@ -7,21 +7,22 @@ import click
 
 from accredit.cli.cells import Column, columns
 from accredit.cli.confirmation import is_confirmed, with_yes
-from accredit.cli.content import if_match, only_new, read_all, with_file, write_content
+from accredit.cli.content import only_if_absent, read_all, with_file, write_content
 from accredit.cli.directories import directory_text, with_directory
 from accredit.cli.editing import edited
 from accredit.cli.failures import ExitCode, note
 from accredit.cli.json_form import json_form
 from accredit.cli.listing import listed, paged
-from accredit.cli.options import Group
+from accredit.cli.options import Group, etag
 from accredit.cli.output import show, show_list
-from accredit.cli.references import agent_ref, optional_user_id
+from accredit.cli.references import agent_ref, user_ref
 from accredit.cli.session import Session, pass_session
+from accredit.cli.statuses import status_text
 
 _FIELDS = ("path", "size", "update_time", "etag")
 _LISTED = columns(*_FIELDS)
 _FILE = columns(*_FIELDS, within="file")
-_SCAFFOLDED = columns("path", "outcome", "message")
+_SCAFFOLDED = (*columns("path", "outcome"), Column("why", lambda file: status_text(file.error)))
 _PLACE = (
     Column("directory", lambda answer: directory_text(answer.directory)),
     *columns("path", "exists", "has_files", within="info"),
@@ -70,24 +71,24 @@ def cat_file(session: Session, directory: dict[str, Any], path: str) -> None:
 @files.command("put")
 @click.argument("path")
 @with_file
-@if_match
-@only_new
+@etag
+@only_if_absent
 @with_directory
 def put_file(
     session: Session,
     directory: dict[str, Any],
     path: str,
     file: IO[bytes],
-    if_match: str | None,
-    only_new: bool,
+    etag: str | None,
+    only_if_absent: bool,
 ) -> None:
     """Replace a file's content, or make the file, from FILE or standard input."""
     answer = session.client.directories.write_file(
         directory=directory,
         path=path,
         content=read_all(file),
-        if_match=if_match,
-        only_new=only_new,
+        etag=etag,
+        only_if_absent=only_if_absent,
     )
     show(session, answer, _FILE)
 
@@ -95,18 +96,18 @@ def put_file(
 @files.command("append")
 @click.argument("path")
 @with_file
-@if_match
+@etag
 @with_directory
 def append_file(
     session: Session,
     directory: dict[str, Any],
     path: str,
     file: IO[bytes],
-    if_match: str | None,
+    etag: str | None,
 ) -> None:
     """Add to the end of a file, or make it, from FILE or standard input."""
     answer = session.client.directories.append_file(
-        directory=directory, path=path, content=read_all(file), if_match=if_match
+        directory=directory, path=path, content=read_all(file), etag=etag
     )
     show(session, answer, _FILE)
 
@@ -120,8 +121,8 @@ def edit_file(session: Session, directory: dict[str, Any], path: str) -> None:
     It is written back only if nobody else has changed it meanwhile; otherwise your text is kept
     in a file on this machine.
     """
-    content, etag = _content(session, directory, path)
-    guard: dict[str, Any] = {"only_new": True} if etag is None else {"if_match": etag}
+    content, read = _content(session, directory, path)
+    guard: dict[str, Any] = {"only_if_absent": True} if read is None else {"etag": read}
     with edited(path, content) as text:
         if text == content:
             note("nothing changed")
@@ -134,22 +135,22 @@ def edit_file(session: Session, directory: dict[str, Any], path: str) -> None:
 
 @files.command("rm")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@if_match
+@etag
 @with_yes
 @with_directory
 def remove_files(
     session: Session,
     directory: dict[str, Any],
     paths: tuple[str, ...],
-    if_match: str | None,
+    etag: str | None,
     yes: bool,
 ) -> int | None:
     """Delete files, one after the other; the first that cannot be deleted ends it.
 
     Asks on a terminal; elsewhere it takes --yes.
     """
-    if if_match is not None and len(paths) > 1:
-        raise click.UsageError("--if-match is for one file")
+    if etag is not None and len(paths) > 1:
+        raise click.UsageError("--etag is for one file")
     if not is_confirmed(lambda: f"Delete {', '.join(paths)}?", yes=yes):
         note("nothing was deleted")
         return ExitCode.NO
@@ -157,7 +158,7 @@ def remove_files(
     try:
         for path in paths:
             answer = session.client.directories.delete_file(
-                directory=directory, path=path, if_match=if_match
+                directory=directory, path=path, etag=etag
             )
             done.append((path, answer))
     finally:
@@ -195,7 +196,7 @@ def where_files(session: Session, agent: str | None, user: str | None) -> None:
     named = agent or (session.default_agent if user is None else None)
     answer = session.client.directories.resolve_directory(
         agent=None if named is None else agent_ref(named),
-        user_id=optional_user_id(session, user),
+        user=None if user is None else user_ref(session, user),
     )
     show(session, answer, _PLACE)
 

@@ -10,8 +10,7 @@ import click
 from accredit.cli.cells import columns
 from accredit.cli.confirmation import is_confirmed, with_yes
 from accredit.cli.content import (
-    if_match,
-    only_new,
+    only_if_absent,
     read_all,
     read_text,
     with_file,
@@ -19,7 +18,8 @@ from accredit.cli.content import (
 )
 from accredit.cli.escapes import printable
 from accredit.cli.failures import ExitCode, note, warn
-from accredit.cli.options import Group
+from accredit.cli.listing import listed, paged
+from accredit.cli.options import Group, etag
 from accredit.cli.output import show, show_list, write
 from accredit.cli.references import resolved_agent
 from accredit.cli.session import Session, pass_session
@@ -86,31 +86,31 @@ def append_to_day(
 @memory.command("write")
 @click.argument("date")
 @with_file
-@if_match
-@only_new
+@etag
+@only_if_absent
 @_with_agent
 def write_day(
     session: Session,
     agent: dict[str, Any],
     date: str,
     file: IO[bytes],
-    if_match: str | None,
-    only_new: bool,
+    etag: str | None,
+    only_if_absent: bool,
 ) -> None:
     """Replace a whole day, from FILE or standard input."""
     answer = session.client.directories.write_daily_memory(
-        agent=agent, date=date, content=read_all(file), if_match=if_match, only_new=only_new
+        agent=agent, date=date, content=read_all(file), etag=etag, only_if_absent=only_if_absent
     )
     _show_day(session, answer)
 
 
 @memory.command("rm")
 @click.argument("date")
-@if_match
+@etag
 @with_yes
 @_with_agent
 def remove_day(
-    session: Session, agent: dict[str, Any], date: str, if_match: str | None, yes: bool
+    session: Session, agent: dict[str, Any], date: str, etag: str | None, yes: bool
 ) -> int | None:
     """Delete a day.
 
@@ -119,19 +119,18 @@ def remove_day(
     if not is_confirmed(lambda: f"Delete the journal of {date}?", yes=yes):
         note("nothing was deleted")
         return ExitCode.NO
-    answer = session.client.directories.delete_daily_memory(
-        agent=agent, date=date, if_match=if_match
-    )
+    answer = session.client.directories.delete_daily_memory(agent=agent, date=date, etag=etag)
     show(session, answer, columns("consistency_token"))
     return None
 
 
 @memory.command("list")
+@paged
 @_with_agent
-def list_days(session: Session, agent: dict[str, Any]) -> None:
+def list_days(session: Session, agent: dict[str, Any], limit: int | None) -> None:
     """List the months of the journal, newest first, with their days."""
-    answer = session.client.directories.list_daily_memory(agent=agent)
-    show_list(session, answer.months, _MONTH)
+    months = session.client.directories.iterate_daily_memory
+    show_list(session, listed(months, limit, agent=agent), _MONTH)
 
 
 @memory.command("search")
@@ -167,11 +166,16 @@ def search_days(
 
 
 def _print_day(session: Session, agent: dict[str, Any], date: str | None) -> None:
-    answer = session.client.directories.read_daily_memory(agent=agent, date=date)
+    answers = session.client.directories.read_daily_memory(
+        agent=agent, date=date, timeout=session.stream_timeout
+    )
     if session.format == "table":
-        write_content(session, [answer.content])
-    else:
-        show(session, answer, _DAY)
+        write_content(session, (answer.content for answer in answers))
+        return
+    day = next(answers)
+    # As if it had come in one piece.
+    day.content += b"".join(answer.content for answer in answers)
+    show(session, day, _DAY)
 
 
 def _show_day(session: Session, answer: Any) -> None:

@@ -21,11 +21,12 @@ from accredit.cli.escapes import printable
 from accredit.cli.failures import ExitCode, warn
 from accredit.cli.file_types import file_types
 from accredit.cli.listing import listed, paged
-from accredit.cli.options import Group, dry_run
+from accredit.cli.options import Group, dry_run, etag
 from accredit.cli.output import show, show_list, write
 from accredit.cli.progress import progress
 from accredit.cli.references import user_ref
 from accredit.cli.session import Session, pass_session
+from accredit.cli.statuses import reason_of
 
 _LISTED = (*definition_columns(), *columns("description"))
 _DEFINITION = detail_columns("definition")
@@ -68,12 +69,17 @@ def show_definition(session: Session, slug: str, seeds: bool) -> None:
 
     JSON and YAML have in full where it and the agent that there is differ.
     """
-    answer = session.client.registry.get_agent_definition(agent_slug=slug, include_seeds=seeds)
+    answer = session.client.registry.get_agent_definition(agent_slug=slug)
+    texts = dict(_seed_texts(session, slug)) if seeds else {}
+    if session.format == "table":
+        show(session, answer, (*_DEFINITION, *OUTCOME))
+        for filename, content in texts.items():
+            write(f"\n==> {printable(filename)} <==\n")
+            write_content(session, [content, b"" if content.endswith(b"\n") else b"\n"])
+        return
+    for seed in answer.definition.memory_seeds:
+        seed.text = texts.get(seed.filename, b"").decode()
     show(session, answer, (*_DEFINITION, *OUTCOME))
-    if seeds and session.format == "table":
-        for seed in answer.definition.memory_seeds:
-            write(f"\n==> {printable(seed.filename)} <==\n")
-            write_content(session, [seed.text.encode(), b"" if seed.text.endswith("\n") else b"\n"])
 
 
 @registry.command("apply")
@@ -118,7 +124,7 @@ def reconcile(session: Session, slugs: tuple[str, ...], dry_run: bool) -> int:
             done = 0
             for answer in reconciled(session, slugs, validate_only=dry_run):
                 for result in answer.results:
-                    is_meant = result.reason == "SUPPRESSED"
+                    is_meant = reason_of(result.error) == "DEFINITION_SUPPRESSED"
                     counted["suppressed" if is_meant else cell_at(result, "outcome")] += 1
                     yield result
                 done += len(answer.results)
@@ -130,14 +136,22 @@ def reconcile(session: Session, slugs: tuple[str, ...], dry_run: bool) -> int:
 
 @registry.command("suppress")
 @click.argument("name")
-@click.option("--lift", is_flag=True, help="Let them count again.")
 @pass_session
-def suppress(session: Session, name: str, lift: bool) -> None:
+def suppress(session: Session, name: str) -> None:
     """Keep definitions from counting: those of a slug, or of a source.
 
     Agents that exist stay.
     """
-    answer = session.client.registry.suppress_agent(name=name, lift=lift)
+    answer = session.client.registry.suppress_agent(name=name)
+    show(session, answer, columns("changed", "agent_slugs"))
+
+
+@registry.command("unsuppress")
+@click.argument("name")
+@pass_session
+def unsuppress(session: Session, name: str) -> None:
+    """Let the definitions of a slug, or of a source, count again."""
+    answer = session.client.registry.unsuppress_agent(name=name)
     show(session, answer, columns("changed", "agent_slugs"))
 
 
@@ -157,6 +171,7 @@ def suppress(session: Session, name: str, lift: bool) -> None:
 )
 @click.option("--priority", type=click.IntRange(-1000, 1000), help="The higher wins. Default: 10.")
 @click.option("--source", metavar="NAME", help="Who declares it. Default: your login.")
+@etag
 @dry_run
 @pass_session
 def register(
@@ -170,6 +185,7 @@ def register(
     seeds: tuple[tuple[str, str], ...],
     priority: int | None,
     source: str | None,
+    etag: str | None,
     dry_run: bool,
 ) -> None:
     """Declare an agent, or declare it anew. `accredit registry reconcile SLUG` creates it."""
@@ -180,9 +196,10 @@ def register(
         owner=None if owner is None else user_ref(session, owner),
         owner_resolver=owner_resolver,
         default_config=struct(config),
-        memory_seeds=dict(seeds),
+        memory_seeds=[{"filename": filename, "text": text} for filename, text in seeds],
         priority=priority,
         source=source,
+        etag=etag,
         validate_only=dry_run,
     )
     show(session, answer, (*_DEFINITION, *columns("changed"), *OUTCOME))
@@ -193,11 +210,28 @@ def register(
 @registry.command("unregister")
 @click.argument("slug")
 @click.option("--source", metavar="NAME", help="Who declared it. Default: your login.")
+@etag
 @pass_session
-def unregister(session: Session, slug: str, source: str | None) -> None:
+def unregister(session: Session, slug: str, source: str | None, etag: str | None) -> None:
     """Take a definition back. An agent that exists stays."""
-    answer = session.client.registry.unregister_agent(agent_slug=slug, source=source)
+    answer = session.client.registry.unregister_agent(agent_slug=slug, source=source, etag=etag)
     show(session, answer, _DEFINITION)
+
+
+def _seed_texts(session: Session, slug: str) -> Iterator[tuple[str, bytes]]:
+    """The seeds of a slug's definition, each with its whole text."""
+    filename, content = "", b""
+    answers = session.client.registry.read_definition_seeds(
+        agent_slug=slug, timeout=session.stream_timeout
+    )
+    for answer in answers:
+        if answer.HasField("seed"):
+            if filename:
+                yield filename, content
+            filename, content = answer.seed.filename, b""
+        content += answer.content
+    if filename:
+        yield filename, content
 
 
 registry.add_command(file_types)

@@ -171,7 +171,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_FILE_TOO_LARGE: _ErrorReason.ValueType  # 126
     """RESOURCE_EXHAUSTED: the file would be larger than a file may be."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 127
-    """RESOURCE_EXHAUSTED: the directory has as many files or bytes as it may have."""
+    """RESOURCE_EXHAUSTED: the directory has as many files or bytes as it may have, or the server as many
+    memory file types.
+    """
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 128
     """RESOURCE_EXHAUSTED: the request is larger than this call takes."""
     ERROR_REASON_DEADLINE_TOO_SHORT: _ErrorReason.ValueType  # 125
@@ -343,7 +345,9 @@ ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 124
 ERROR_REASON_FILE_TOO_LARGE: ErrorReason.ValueType  # 126
 """RESOURCE_EXHAUSTED: the file would be larger than a file may be."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 127
-"""RESOURCE_EXHAUSTED: the directory has as many files or bytes as it may have."""
+"""RESOURCE_EXHAUSTED: the directory has as many files or bytes as it may have, or the server as many
+memory file types.
+"""
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 128
 """RESOURCE_EXHAUSTED: the request is larger than this call takes."""
 ERROR_REASON_DEADLINE_TOO_SHORT: ErrorReason.ValueType  # 125

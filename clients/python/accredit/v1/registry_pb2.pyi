@@ -350,7 +350,7 @@ class RegisterAgentResponse(_message.Message):
 
     @_builtins.property
     def outcome(self) -> Global___ReconcileResult:
-        """What would become of the slug now: PENDING where its agent is still to be created."""
+        """What becomes of the slug now: PENDING where its agent is still to be created."""
 
     @_builtins.property
     def notices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -595,8 +595,8 @@ class GetAgentDefinitionResponse(_message.Message):
 
     @_builtins.property
     def outcome(self) -> Global___ReconcileResult:
-        """What would become of it now: PENDING where its agent is still to be created, and where an agent that
-        there is differs from it.
+        """What becomes of it now: PENDING where its agent is still to be created. Of an agent that there is, drift
+        says where it and the definition differ.
         """
 
     def __init__(

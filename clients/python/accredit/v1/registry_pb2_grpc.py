@@ -173,8 +173,8 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RegisterMemoryFileType(self, request, context):
-        """RegisterMemoryFileType adds a type of memory file, or replaces the one of that name. Needs the
-        action manage_settings.
+        """RegisterMemoryFileType adds a type of memory file, or replaces the one of that name. There are at
+        most 500: one more is RESOURCE_EXHAUSTED, QUOTA_EXCEEDED. Needs the action manage_settings.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

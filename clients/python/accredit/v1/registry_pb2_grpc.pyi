@@ -72,8 +72,8 @@ class RegistryServiceStub:
     ListAgentDefinitions. A second run creates nothing. Needs the action manage_agents.
     """
     RegisterMemoryFileType: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RegisterMemoryFileTypeRequest, _registry_pb2.RegisterMemoryFileTypeResponse]
-    """RegisterMemoryFileType adds a type of memory file, or replaces the one of that name. Needs the
-    action manage_settings.
+    """RegisterMemoryFileType adds a type of memory file, or replaces the one of that name. There are at
+    most 500: one more is RESOURCE_EXHAUSTED, QUOTA_EXCEEDED. Needs the action manage_settings.
     """
     UnregisterMemoryFileType: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UnregisterMemoryFileTypeRequest, _registry_pb2.UnregisterMemoryFileTypeResponse]
     """UnregisterMemoryFileType removes a type, also one of those that there are at first. Files stay.
@@ -126,8 +126,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListAgentDefinitions. A second run creates nothing. Needs the action manage_agents.
     """
     RegisterMemoryFileType: _aio.UnaryUnaryMultiCallable[_registry_pb2.RegisterMemoryFileTypeRequest, _registry_pb2.RegisterMemoryFileTypeResponse]  # type: ignore[assignment]
-    """RegisterMemoryFileType adds a type of memory file, or replaces the one of that name. Needs the
-    action manage_settings.
+    """RegisterMemoryFileType adds a type of memory file, or replaces the one of that name. There are at
+    most 500: one more is RESOURCE_EXHAUSTED, QUOTA_EXCEEDED. Needs the action manage_settings.
     """
     UnregisterMemoryFileType: _aio.UnaryUnaryMultiCallable[_registry_pb2.UnregisterMemoryFileTypeRequest, _registry_pb2.UnregisterMemoryFileTypeResponse]  # type: ignore[assignment]
     """UnregisterMemoryFileType removes a type, also one of those that there are at first. Files stay.
@@ -231,8 +231,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.RegisterMemoryFileTypeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.RegisterMemoryFileTypeResponse, _abc.Awaitable[_registry_pb2.RegisterMemoryFileTypeResponse]]:
-        """RegisterMemoryFileType adds a type of memory file, or replaces the one of that name. Needs the
-        action manage_settings.
+        """RegisterMemoryFileType adds a type of memory file, or replaces the one of that name. There are at
+        most 500: one more is RESOURCE_EXHAUSTED, QUOTA_EXCEEDED. Needs the action manage_settings.
         """
 
     @_abc_1.abstractmethod

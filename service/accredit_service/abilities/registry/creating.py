@@ -19,6 +19,7 @@ from accredit_storage.records import (
     AgentStatus,
     ChangeKind,
     Head,
+    SubjectKind,
 )
 from accredit_storage.store import WriteTransaction
 
@@ -26,12 +27,22 @@ from .. import snapshots
 from ..agent_creation import NewAgent, add_agent
 from ..app import App
 from ..errors import Aborted, Reason
+from ..moving import directory_conflict
 from ..mutations import Effect, Written
 from ..scaffolding import ScaffoldedFile, agent_scaffold, make_missing, starter_files
-from ..subjects import creation_subjects
+from ..subjects import creation_subjects, subject
 from .declarations import Definition
 from .declaring import MAX_ID
-from .planning import Outcome, Result, existing, find_owner, initial_config, skipped, without_owner
+from .planning import (
+    Outcome,
+    Result,
+    existing,
+    find_owner,
+    initial_config,
+    no_owner,
+    skipped,
+    without_owner,
+)
 
 log = logging.getLogger(__name__)
 
@@ -95,11 +106,8 @@ def create_declared(
         except (Conflict, DirectoryConflict, SlugTaken):
             # Somebody came in between after it was looked for: the next attempt tells where.
             continue
-        except StoreFull:
-            why = Reason.STORAGE_FULL, "there is no room left to write"
-        except FilesUnavailable:
-            why = Reason.FILES_UNAVAILABLE, "the disk with the files does not answer"
-        return results | {slug: skipped(slug, *why) for slug in _slugs(wanted)}, None
+        except (StoreFull, FilesUnavailable) as error:
+            return results | {slug: skipped(slug, error) for slug in _slugs(wanted)}, None
     raise Aborted(Reason.CONTENTION, "others kept coming in between: try again")
 
 
@@ -110,23 +118,18 @@ def foreseen_strays(app: App, missing: Sequence[Definition]) -> Results:
         try:
             app.directories.moves.homes.require_free(slug)
         except DirectoryConflict:
-            found[slug] = _in_the_way(slug)
+            found[slug] = skipped(slug, directory_conflict(slug))
         except FilesUnavailable:
             # What it looks like there will be seen when the disk answers.
             break
     return found
 
 
-def _in_the_way(slug: str) -> Result:
-    stray = f"there is a directory agents/{slug} that belongs to no agent"
-    return skipped(slug, Reason.AGENT_DIRECTORY_CONFLICT, stray)
-
-
 def _create_staged(
     app: App, write: Write, wanted: Sequence[_Wanted]
 ) -> tuple[Results, Head | None]:
     with _directories(app, wanted) as (staged, refused):
-        written = write(lambda making: _make(staged, making))
+        written = write(lambda making: _make(app, staged, making))
     for result in written.value.values():
         if result.outcome is Outcome.CREATED:
             fields = {"agent_slug": result.agent_slug, "agent_id": result.agent_id}
@@ -154,11 +157,11 @@ def _directories(
             elif isinstance(creation, SlugTaken):
                 refused[slug] = _taken(app, definition)
             else:
-                refused[slug] = _in_the_way(slug)
+                refused[slug] = skipped(slug, directory_conflict(slug))
         yield staged, refused
 
 
-def _make(staged: Sequence[_Staged], making: Making) -> Effect[Results]:
+def _make(app: App, staged: Sequence[_Staged], making: Making) -> Effect[Results]:
     """The rows of the agents, their owners' grants, and their directories in their places."""
     tx, now, granted_by = making
     results: dict[str, Result] = {}
@@ -167,7 +170,7 @@ def _make(staged: Sequence[_Staged], making: Making) -> Effect[Results]:
         slug = definition.slug
         owner = tx.users.find(wanted.owner_id, share=True)
         if owner is None or not owner.active:
-            results[slug] = without_owner(slug, wanted.owner_id)
+            results[slug] = without_owner(app, slug, wanted.owner_id)
             continue
         agent = add_agent(tx, _new(wanted), wanted.owner_id, now, granted_by)
         if agent is None:
@@ -175,16 +178,29 @@ def _make(staged: Sequence[_Staged], making: Making) -> Effect[Results]:
         # Whoever declares an agent means this slug, also where it was kept for somebody.
         tx.reservations.drop(slug)
         creation.settle_as(tx, agent.agent_id)
-        made.append(agent)
+        made.append((agent, definition))
         results[slug] = Result(
             agent_slug=slug, outcome=Outcome.CREATED, agent_id=agent.agent_id, files=files
         )
     return Effect(
         value=results,
         kind=ChangeKind.DEFINITION_RECONCILED if made else None,
-        subjects=tuple(each for agent in made for each in creation_subjects(agent)),
-        after={"agents": [snapshots.of_agent(agent) for agent in made]},
+        subjects=tuple(
+            each
+            for agent, definition in made
+            for each in (
+                *creation_subjects(agent),
+                subject(SubjectKind.DEFINITION, definition.slug),
+            )
+        ),
+        after={"agents": [_reconciled(*one) for one in made]},
     )
+
+
+def _reconciled(agent: Agent, definition: Definition) -> snapshots.Snapshot:
+    """An agent that was made, and which definition of its slug made it."""
+    by = {"source": definition.source, "priority": definition.priority}
+    return {**snapshots.of_agent(agent), "definition": by}
 
 
 def _agent_to_be(app: App, definition: Definition) -> Agent | Result:
@@ -197,13 +213,13 @@ def _agent_to_be(app: App, definition: Definition) -> Agent | Result:
         except (Exception, SystemExit):
             extra = {"fields": {"agent_slug": slug, "source": definition.source}}
             log.warning("owner resolver failed", exc_info=True, extra=extra)
-            return skipped(slug, Reason.AGENT_OWNER_NOT_FOUND, "its owner resolver failed")
+            return skipped(slug, no_owner("its owner resolver failed"))
         # Anything else is no user's id, and leaves it to the default owner.
         wanted = answer if _is_id(answer) else None
     with app.store.read() as tx:
         owner = find_owner(app, tx, wanted)
     if owner is None:
-        return without_owner(slug, wanted)
+        return without_owner(app, slug, wanted)
     now = app.now()
     return Agent(
         agent_id=0,

@@ -26,9 +26,11 @@ class Origin(enum.Enum):
 class Definition:
     """What one source says of one agent, cleaned and checked.
 
-    ``memory_seeds`` are texts by filename. ``owner`` is an id or a login, None where the default
-    owner is meant. ``owner_resolver`` names a resolver to ask instead; a package may also bring
-    its own, ``resolve_owner``. ``updated_at`` is known of registered ones.
+    ``memory_seeds`` are texts by filename, and ``seed_sizes`` how many bytes each has; of
+    registered ones the store keeps the texts, see ``definitions.texts_of``. ``owner`` is an id or a
+    login, None where the default owner is meant. ``owner_resolver`` names a resolver to ask
+    instead; a package may also bring its own, ``resolve_owner``. ``updated_at`` and ``etag`` are
+    known of registered ones.
 
     Among those of its origin it stands at ``place``, and ``turn`` says when it was last declared.
     """
@@ -37,6 +39,7 @@ class Definition:
     label: str
     description: str = ""
     memory_seeds: Mapping[str, str]
+    seed_sizes: Mapping[str, int]
     owner: int | str | None = None
     owner_resolver: str = ""
     resolve_owner: Callable[[], object] | None = None
@@ -46,6 +49,7 @@ class Definition:
     origin: Origin
     source: str
     updated_at: datetime | None = None
+    etag: str = ""
     place: int = 0
     turn: int = 0
 
@@ -75,7 +79,8 @@ class Declarations:
 
         ``suppressed`` are names that the operator has set, beside those in the store.
         ``default_agent``: whether the default administrator's agent is declared. ``default_owner``
-        is the login of whoever is to own agents that say nothing of it.
+        is the login of whoever is to own agents that say nothing of it; "" stands for the first
+        administrator.
         """
         self._packages = _numbered(packages)
         self._package_notices = _readable(notices)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from accredit_storage.directory import paths
@@ -28,7 +28,7 @@ def define(
     source: str,
     label: str = "",
     description: str = "",
-    memory_seeds: Mapping[str, str] | None = None,
+    memory_seeds: Iterable[tuple[str, str]] = (),
     owner: int | str | None = None,
     owner_resolver: str = "",
     resolve_owner: Callable[[], object] | None = None,
@@ -38,20 +38,22 @@ def define(
 ) -> tuple[Definition, list[str]]:
     """The definition, cleaned, and notices of what was left out of it.
 
-    Raises InvalidArgument, with the field's name as RegisterAgent has it. Whether the owner exists
-    is asked when the agent is created.
+    ``memory_seeds`` are filenames with texts; of two with one name the first stays. Raises
+    InvalidArgument, with the field's name as RegisterAgent has it. Whether the owner exists is
+    asked when the agent is created.
     """
     cleaned = clean_slug("agent_slug", slug)
     if owner is not None and owner_resolver:
         raise invalid("owner_resolver", "empty where an owner is given")
     if not -MAX_PRIORITY <= priority <= MAX_PRIORITY:
         raise invalid("priority", f"from {-MAX_PRIORITY} to {MAX_PRIORITY}")
-    seeds, notices = _seeds(memory_seeds or {})
+    seeds, notices = _seeds(tuple(memory_seeds))
     definition = Definition(
         slug=cleaned,
         label=texts.one_line("label", label) or cleaned,
         description=_description(description),
         memory_seeds=seeds,
+        seed_sizes={filename: len(text.encode()) for filename, text in seeds.items()},
         owner=_owner(owner),
         owner_resolver=texts.one_line("owner_resolver", owner_resolver),
         resolve_owner=resolve_owner,
@@ -84,21 +86,20 @@ def _description(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _seeds(given: Mapping[str, str]) -> tuple[Mapping[str, str], list[str]]:
+def _seeds(given: Sequence[tuple[str, str]]) -> tuple[Mapping[str, str], list[str]]:
     if len(given) > MAX_SEEDS:
         raise invalid("memory_seeds", f"at most {MAX_SEEDS} files")
     kept: dict[str, str] = {}
     notices = []
-    # Sorted, since a map on the wire has no order: of "../SOUL.md" and "SOUL.md" the latter stays.
-    for name, text in sorted(given.items()):
+    for name, text in given:
         filename = last_part(name)
         if not paths.is_name(filename):
             notices.append(f"memory_seeds: {ascii(name)[:80]} does not name a file: left out")
         elif not text.strip():
             notices.append(f"memory_seeds: {filename}: there is no text: left out")
+        elif filename in kept:
+            notices.append(f"memory_seeds: {filename}: given before: left out")
         else:
-            if filename in kept:
-                notices.append(f"memory_seeds: {filename}: given twice, one is left out")
             kept[filename] = text
     size = sum(len(text.encode()) for text in kept.values())
     if size > MAX_SEED_BYTES:

@@ -8,15 +8,19 @@ from accredit_storage.store import Transaction
 
 from .. import slugs
 from ..app import App
+from ..errors import NotFound, Reason
+from ..mutations import etag
 from .declarations import Definition, Origin
 
 #: The source of the default administrator's agent, by which it is suppressed.
 DEFAULT_AGENT = "default-agent"
+#: How many of the definitions that lose are told of.
+MAX_OVERRIDES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A slug's definition that wins, and the sources of those over which it does.
+    """A slug's definition that wins, and the sources of those over which it does, at most 100.
 
     ``suppressed``: no definition of the slug may contribute; this is the one that would win.
     ``place`` is where the slug was first declared, by which lists are ordered: no two have one.
@@ -38,23 +42,23 @@ def merged(definitions: Iterable[Definition], suppressed: Set[str]) -> list[Stan
 
 
 def all_standings(app: App, tx: Transaction) -> list[Standing]:
-    """What wins of all there are; registered ones without their memory seeds."""
+    """What wins of all there are."""
     return merged(all_definitions(app, tx), suppressed_names(app, tx))
 
 
 def all_definitions(app: App, tx: Transaction) -> list[Definition]:
-    """Every definition there is; registered ones without their memory seeds, often megabytes."""
-    return [*map(from_store, tx.definitions.all(seeds=False)), *_of_server(app, tx)]
+    """Every definition there is."""
+    return [*map(from_store, tx.definitions.all()), *_of_server(app, tx)]
 
 
 def standing_of(app: App, tx: Transaction, slug: str) -> Standing | None:
-    """That of one slug, with its memory seeds; None if nobody declares it."""
+    """That of one slug; None if nobody declares it."""
     found = [*map(from_store, tx.definitions.of_slug(slug)), *declared_here(app, tx, slug)]
     return _standing(found, suppressed_names(app, tx)) if found else None
 
 
 def winning(app: App, tx: Transaction, slug: str) -> Definition | None:
-    """The definition of a slug that contributes, with its memory seeds."""
+    """The definition of a slug that contributes."""
     standing = standing_of(app, tx, slug)
     return None if standing is None or standing.suppressed else standing.definition
 
@@ -62,7 +66,14 @@ def winning(app: App, tx: Transaction, slug: str) -> Definition | None:
 def seeds_of(app: App, tx: Transaction, slug: str) -> Mapping[str, str]:
     """What files of the slug's agent are to begin with, by filename."""
     definition = winning(app, tx, slug)
-    return {} if definition is None else definition.memory_seeds
+    return {} if definition is None else texts_of(tx, definition)
+
+
+def texts_of(tx: Transaction, definition: Definition) -> Mapping[str, str]:
+    """The texts of a definition's seeds, by filename."""
+    if definition.origin is Origin.REGISTERED:
+        return tx.definitions.seed_texts(definition.place)
+    return definition.memory_seeds
 
 
 def is_for_another(app: App, tx: Transaction, slug: str, user_id: int) -> bool:
@@ -98,10 +109,15 @@ def is_suppressed(definition: Definition, names: Set[str]) -> bool:
 
 
 def default_owner(app: App, tx: Transaction) -> User | None:
-    """Who owns agents that say nothing of it: the user who is set, else the first administrator."""
+    """Who owns agents that say nothing of it: the user who is set, else the first administrator.
+
+    None where the user who is set is gone or inactive: their agents are nobody else's.
+    """
     login = app.declarations.default_owner
-    user = tx.users.find_by_login(login) if login else None
-    return user if user is not None and user.active else tx.users.first_administrator()
+    if not login:
+        return tx.users.first_administrator()
+    user = tx.users.find_by_login(login)
+    return user if user is not None and user.active else None
 
 
 def default_agent(app: App, tx: Transaction) -> Definition | None:
@@ -115,6 +131,7 @@ def default_agent(app: App, tx: Transaction) -> Definition | None:
         label=user.display_name or user.login,
         description="Default site administrator agent.",
         memory_seeds={},
+        seed_sizes={},
         owner=user.user_id,
         default_config={},
         meta={},
@@ -129,7 +146,8 @@ def from_store(stored: StoredDefinition) -> Definition:
         slug=stored.agent_slug,
         label=stored.label,
         description=stored.description,
-        memory_seeds=stored.memory_seeds,
+        memory_seeds={},
+        seed_sizes={filename: seed.size for filename, seed in stored.memory_seeds.items()},
         owner=stored.owner_id or stored.owner_login or None,
         owner_resolver=stored.owner_resolver,
         default_config=stored.default_config,
@@ -138,9 +156,24 @@ def from_store(stored: StoredDefinition) -> Definition:
         origin=Origin.REGISTERED,
         source=stored.source,
         updated_at=stored.updated_at,
+        etag=stored_etag(stored),
         place=stored.definition_id,
         turn=stored.turn,
     )
+
+
+def not_declared(slug: str) -> NotFound:
+    """The refusal of a slug that nobody declares."""
+    return NotFound(
+        Reason.DEFINITION_NOT_FOUND,
+        f"nobody declares an agent {slug!r}",
+        metadata={"agent_slug": slug},
+    )
+
+
+def stored_etag(stored: StoredDefinition | None) -> str:
+    """The etag of a registered definition, "" where there is none."""
+    return "" if stored is None else etag(stored.version, stored.created_at)
 
 
 def _of_server(app: App, tx: Transaction) -> list[Definition]:
@@ -155,6 +188,7 @@ def _standing(of_slug: Sequence[Definition], suppressed: Set[str]) -> Standing:
     return Standing(
         definition=wins,
         suppressed=not left,
-        overrides=[other.source for other in others],
+        # The strongest of them, where there are more.
+        overrides=[other.source for other in others[-MAX_OVERRIDES:]],
         place=min((one.priority, one.origin.value, one.place) for one in among),
     )

@@ -6,27 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from accredit_storage.errors import StoreError
 from accredit_storage.records import Agent, User
 from accredit_storage.store import Transaction
 
 from .. import configs
 from ..app import App
-from ..errors import InvalidArgument, Reason
+from ..errors import FailedPrecondition, InvalidArgument, NotFound, Reason, Refusal
 from ..scaffolding import ScaffoldedFile
 from .declarations import Definition
 from .definitions import Standing, default_owner
 
-#: The reason of a result that is not the store's: somebody wants no such agent.
-SUPPRESSED = "SUPPRESSED"
 _LONGEST_VALUE = 1000
 
 
 class Outcome(enum.Enum):
-    """What became of a definition, or would."""
+    """What became of a definition. PENDING: its agent is still to be created."""
 
     CREATED = "created"
     EXISTING = "existing"
     SKIPPED = "skipped"
+    PENDING = "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +40,32 @@ class Drift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one definition. ``reason`` and ``message`` say why, where it was skipped."""
+    """What became of one definition. ``error`` says why, where it was skipped."""
 
     agent_slug: str
     outcome: Outcome
-    reason: str = ""
-    message: str = ""
+    error: Refusal | StoreError | None = None
     agent_id: int | None = None
     drift: Sequence[Drift] = ()
     files: Sequence[ScaffoldedFile] = ()
 
 
 def plan(app: App, tx: Transaction, standing: Standing, agent: Agent | None) -> Result:
-    """What reconciling would do, given the agent that has the slug. No resolver is called."""
+    """What becomes of it while nothing is created, given the agent that has the slug.
+
+    PENDING, where reconciling would create the agent. No resolver is called.
+    """
     definition = standing.definition
     slug = definition.slug
     if standing.suppressed:
         return Result(
             agent_slug=slug,
             outcome=Outcome.SKIPPED,
-            reason=SUPPRESSED,
-            message="its slug or its source is suppressed",
+            error=FailedPrecondition(
+                Reason.DEFINITION_SUPPRESSED,
+                "its slug or its source is suppressed",
+                metadata={"agent_slug": slug, "source": definition.source},
+            ),
             agent_id=None if agent is None else agent.agent_id,
         )
     if agent is not None:
@@ -68,16 +73,13 @@ def plan(app: App, tx: Transaction, standing: Standing, agent: Agent | None) -> 
     try:
         initial_config(definition)
     except InvalidArgument as refusal:
-        return skipped(slug, refusal.reason, refusal.message)
+        return skipped(slug, refusal)
     name = definition.owner_resolver
     if name and name not in app.declarations.owner_resolvers:
-        return skipped(slug, Reason.AGENT_OWNER_NOT_FOUND, f"no owner resolver {name!r} here")
-    if definition.asks_for_owner:
-        message = "the resolver decides who is to own it"
-        return Result(agent_slug=slug, outcome=Outcome.CREATED, message=message)
-    if find_owner(app, tx, definition.owner) is None:
-        return without_owner(slug, definition.owner)
-    return Result(agent_slug=slug, outcome=Outcome.CREATED)
+        return skipped(slug, no_owner(f"this server has no owner resolver {name!r}", resolver=name))
+    if not definition.asks_for_owner and find_owner(app, tx, definition.owner) is None:
+        return without_owner(app, slug, definition.owner)
+    return Result(agent_slug=slug, outcome=Outcome.PENDING)
 
 
 def existing(tx: Transaction, definition: Definition, agent: Agent) -> Result:
@@ -97,15 +99,26 @@ def existing(tx: Transaction, definition: Definition, agent: Agent) -> Result:
     )
 
 
-def skipped(slug: str, reason: Reason, message: str) -> Result:
+def skipped(slug: str, error: Refusal | StoreError) -> Result:
     """The agent cannot be made."""
-    return Result(agent_slug=slug, outcome=Outcome.SKIPPED, reason=reason.value, message=message)
+    # Without the frames that it was raised in, which would keep all their values.
+    return Result(agent_slug=slug, outcome=Outcome.SKIPPED, error=error.with_traceback(None))
 
 
-def without_owner(slug: str, wanted: int | str | None) -> Result:
+def without_owner(app: App, slug: str, wanted: int | str | None) -> Result:
     """The agent cannot be made, because nobody is there to own it."""
-    whom = "administrator to own it" if wanted is None else f"user {wanted!r}"
-    return skipped(slug, Reason.AGENT_OWNER_NOT_FOUND, f"there is no active {whom}")
+    if wanted is not None:
+        refusal = no_owner(f"there is no active user {wanted!r}", user=str(wanted))
+    elif login := app.declarations.default_owner:
+        refusal = no_owner(f"the default owner {login!r} is no active user", user=login)
+    else:
+        refusal = no_owner("there is no active administrator to own it")
+    return skipped(slug, refusal)
+
+
+def no_owner(message: str, **metadata: str) -> NotFound:
+    """Why an agent gets no owner."""
+    return NotFound(Reason.AGENT_OWNER_NOT_FOUND, message, metadata=metadata)
 
 
 def find_owner(app: App, tx: Transaction, wanted: int | str | None) -> User | None:

@@ -11,18 +11,19 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from accredit_storage.errors import FilesUnavailable, StoreError, StoreFull
 from accredit_storage.records import Actor, Draft, Head
 from accredit_storage.store import Transaction
 
 from ..agent_refs import clean_slug
 from ..app import App
-from ..errors import Reason
+from ..errors import Reason, Refusal
 from ..mutations import Call, Effect, Written, mutate
 from ..reads import Ask, reading
 from ..subjects import logged
 from .creating import Making, Results, create_declared, foreseen_strays
-from .definitions import Standing, all_standings
-from .planning import SUPPRESSED, Outcome, Result, described, plan, skipped
+from .definitions import Standing, all_standings, not_declared
+from .planning import Outcome, Result, described, plan, skipped
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 CHUNK = 50
 CHUNK_BYTES = 512 * 1024
 MAX_SLUGS = 1000
-_DISK = (Reason.STORAGE_FULL, Reason.FILES_UNAVAILABLE)
+# What a run that creates agents can come to.
+_OUTCOMES = (Outcome.CREATED, Outcome.EXISTING, Outcome.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +68,21 @@ def reconcile_as_server(app: App) -> tuple[Mapping[Outcome, int], bool]:
 
     And whether the disk has refused some, which may be created when it does no longer.
     """
-    counts = dict.fromkeys(Outcome, 0)
+    counts = dict.fromkeys(_OUTCOMES, 0)
     is_refused = False
     for chunk in _chunks(app, _AsServer(app), [], validate_only=False):
         for result in chunk.results:
             counts[result.outcome] += 1
-            is_refused = is_refused or result.reason in _DISK
-            if result.outcome is Outcome.SKIPPED and result.reason != SUPPRESSED:
-                fields = {"agent_slug": result.agent_slug, "why": result.message}
+            error = result.error
+            is_refused = is_refused or isinstance(error, StoreFull | FilesUnavailable)
+            if error is not None and not _is_suppressed(error):
+                fields = {"agent_slug": result.agent_slug, "why": str(error)}
                 log.warning("declared agent skipped", extra={"fields": fields})
     return counts, is_refused
+
+
+def _is_suppressed(error: Refusal | StoreError) -> bool:
+    return isinstance(error, Refusal) and error.reason is Reason.DEFINITION_SUPPRESSED
 
 
 class _Snapshot(NamedTuple):
@@ -158,11 +165,7 @@ def _chunks(
         asked = dict.fromkeys(slugs)
         standings = [one for one in standings if one.definition.slug in asked]
         known = {one.definition.slug for one in standings}
-        unknown = [
-            skipped(slug, Reason.DEFINITION_NOT_FOUND, "nobody declares it")
-            for slug in asked
-            if slug not in known
-        ]
+        unknown = [skipped(slug, not_declared(slug)) for slug in asked if slug not in known]
     total = len(standings) + len(unknown)
     for some in _portions(standings):
         results, head = _reconcile(app, speaker, some, validate_only=validate_only)
@@ -199,7 +202,7 @@ def _reconcile(
     missing = [
         one.definition
         for one in standings
-        if results[one.definition.slug].outcome is Outcome.CREATED
+        if results[one.definition.slug].outcome is Outcome.PENDING
     ]
     if validate_only:
         results |= foreseen_strays(app, missing)

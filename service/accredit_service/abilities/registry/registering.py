@@ -1,6 +1,6 @@
 """Registering definitions, taking them back, suppressing them; and looking at all there are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,15 @@ from .. import slugs, snapshots, texts
 from ..agent_refs import clean_slug
 from ..app import App
 from ..errors import FailedPrecondition, NotFound, Reason
-from ..mutations import Call, Effect, Mutation, Replayed, Written, mutate
+from ..mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
 from ..paging import Cursor, Page, PageRequest
 from ..reads import Ask, reading
 from ..subjects import subject
+from ..user_refs import UserRef, require_user
 from . import definitions
-from .declarations import DEFAULT_PRIORITY, Definition, Origin
+from .declarations import DEFAULT_PRIORITY, Origin
 from .declaring import MAX_SOURCE, define
-from .definitions import Standing
+from .definitions import Standing, not_declared, stored_etag
 from .planning import Result, plan
 
 MAX_SHOWN = 100
@@ -28,18 +29,23 @@ _DEFINITIONS = "definitions"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterAgent:
-    """A definition as a caller gives it. ``source`` empty: the caller's login."""
+    """A definition as a caller gives it.
+
+    ``memory_seeds`` are filenames with texts. ``source`` empty: the caller's login. ``etag`` empty:
+    no guard.
+    """
 
     agent_slug: str
     label: str
     description: str
-    memory_seeds: Mapping[str, str]
-    owner: int | str | None
+    memory_seeds: Sequence[tuple[str, str]]
+    owner: UserRef | None
     owner_resolver: str
     default_config: Mapping[str, Any]
     meta: Mapping[str, Any]
     priority: int | None
     source: str
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +67,18 @@ class Suppressed:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A definition without the texts of its seeds: of each the size in bytes, by filename."""
-
-    standing: Standing
-    seed_sizes: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
 class DefinitionPage:
     """A page of definitions, and what is wrong with packages and manifests: on the first page."""
 
-    page: Page[Listed]
+    page: Page[Standing]
     notices: Sequence[str]
 
 
 def register_agent(app: App, call: Call, command: RegisterAgent) -> Written[Registered] | Replayed:
-    """Declare an agent, or declare it anew."""
+    """Declare an agent, or declare it anew.
+
+    Raises NotFound for an owner whom nobody knows, Aborted for another etag.
+    """
     source = _source(command.source)
     given, notices = define(
         slug=command.agent_slug,
@@ -99,14 +100,16 @@ def register_agent(app: App, call: Call, command: RegisterAgent) -> Written[Regi
     def decide(mutation: Mutation) -> Effect[Registered]:
         tx = mutation.tx
         tx.exclusive(_DEFINITIONS)
+        owner = None if command.owner is None else require_user(tx, command.owner)
+        of = source or mutation.caller.user.login
+        check_etag(command.etag, stored_etag(tx.definitions.find(given.slug, of, lock=True)))
         before, after = tx.definitions.put(
             agent_slug=given.slug,
-            source=source or mutation.caller.user.login,
+            source=of,
             label=given.label,
             description=given.description,
             memory_seeds=given.memory_seeds,
-            owner_id=given.owner if isinstance(given.owner, int) else None,
-            owner_login=given.owner if isinstance(given.owner, str) else "",
+            owner_id=None if owner is None else owner.user_id,
             owner_resolver=given.owner_resolver,
             default_config=given.default_config,
             meta=given.meta,
@@ -131,9 +134,13 @@ def register_agent(app: App, call: Call, command: RegisterAgent) -> Written[Regi
 
 
 def unregister_agent(
-    app: App, call: Call, agent_slug: str, source: str
+    app: App, call: Call, agent_slug: str, source: str, etag: str
 ) -> Written[Standing] | Replayed:
-    """Take back what a source has registered, the caller's own for an empty one."""
+    """Take back what a source has registered, the caller's own for an empty one.
+
+    Raises NotFound, FailedPrecondition for what the server itself declares, Aborted for another
+    etag.
+    """
     slug = clean_slug("agent_slug", agent_slug)
     stated = _source(source)
 
@@ -144,6 +151,7 @@ def unregister_agent(
         kept = tx.definitions.find(slug, of, lock=True)
         if kept is None:
             raise _not_registered(app, tx, slug, of)
+        check_etag(etag, stored_etag(kept))
         shown, _ = _shown(app, tx, kept)
         tx.definitions.remove(slug, of)
         return Effect(
@@ -156,21 +164,40 @@ def unregister_agent(
     return mutate(app, call, decide, takes_nothing=True)
 
 
-def suppress_agent(
-    app: App, call: Call, name: str, *, lift: bool
+def suppress_agent(app: App, call: Call, name: str) -> Written[Suppressed] | Replayed:
+    """Keep definitions of a slug or of a source from contributing."""
+
+    def suppress(mutation: Mutation, cleaned: str) -> bool:
+        by = mutation.caller.user.user_id
+        return mutation.tx.suppressions.put(cleaned, by, mutation.now)
+
+    return _set_suppressed(app, call, name, suppress, suppressed=True)
+
+
+def unsuppress_agent(app: App, call: Call, name: str) -> Written[Suppressed] | Replayed:
+    """Let definitions of a slug or of a source contribute again."""
+
+    def unsuppress(mutation: Mutation, cleaned: str) -> bool:
+        return mutation.tx.suppressions.remove(cleaned)
+
+    return _set_suppressed(app, call, name, unsuppress, suppressed=False)
+
+
+def _set_suppressed(
+    app: App,
+    call: Call,
+    name: str,
+    change: Callable[[Mutation, str], bool],
+    *,
+    suppressed: bool,
 ) -> Written[Suppressed] | Replayed:
-    """Keep definitions of a slug or of a source from contributing, or let them again."""
     given = texts.name("name", name)
 
     def decide(mutation: Mutation) -> Effect[Suppressed]:
         tx = mutation.tx
         tx.exclusive(_DEFINITIONS)
         cleaned = _meant(app, tx, given)
-        if lift:
-            changed = tx.suppressions.remove(cleaned)
-        else:
-            by = mutation.caller.user.user_id
-            changed = tx.suppressions.put(cleaned, by, mutation.now)
+        changed = change(mutation, cleaned)
         named = [
             one.slug
             for one in definitions.all_definitions(app, tx)
@@ -183,8 +210,8 @@ def suppress_agent(
             value=value,
             kind=ChangeKind.DEFINITION_SUPPRESSED,
             subjects=(subject(SubjectKind.DEFINITION, cleaned),),
-            before={"suppressed": lift},
-            after={"suppressed": not lift},
+            before={"suppressed": not suppressed},
+            after={"suppressed": suppressed},
         )
 
     return mutate(app, call, decide, takes_nothing=True)
@@ -200,13 +227,23 @@ def _meant(app: App, tx: Transaction, name: str) -> str:
 
 
 def get_definition(app: App, ask: Ask, agent_slug: str) -> tuple[Standing, Result]:
-    """The definition of a slug that wins, and what reconciling would do. Raises NotFound."""
+    """The definition of a slug that wins, and what becomes of it. Raises NotFound."""
     slug = clean_slug("agent_slug", agent_slug)
     with reading(app, ask) as (tx, _caller, _now, _head):
         standing = definitions.standing_of(app, tx, slug)
         if standing is None:
-            raise _not_found(slug)
+            raise not_declared(slug)
         return standing, plan(app, tx, standing, tx.agents.find_by_slug(slug))
+
+
+def read_seeds(app: App, ask: Ask, agent_slug: str) -> Mapping[str, str]:
+    """The texts of the seeds of a slug's definition that wins, by filename. Raises NotFound."""
+    slug = clean_slug("agent_slug", agent_slug)
+    with reading(app, ask) as (tx, _caller, _now, _head):
+        standing = definitions.standing_of(app, tx, slug)
+        if standing is None:
+            raise not_declared(slug)
+        return definitions.texts_of(tx, standing.definition)
 
 
 def list_definitions(app: App, ask: Ask, page: PageRequest) -> DefinitionPage:
@@ -218,23 +255,8 @@ def list_definitions(app: App, ask: Ask, page: PageRequest) -> DefinitionPage:
         if after is not None:
             found = [standing for standing in found if standing.place > after]
         shown = cursor.page(found[: cursor.size + 1], lambda standing: standing.place)
-        items = [Listed(one, _seed_sizes(tx, one.definition)) for one in shown.items]
     notices = [] if after else app.declarations.notices[:MAX_SHOWN]
-    listed = Page(items, shown.next_token, lambda one: cursor.continuing(one.standing.place))
-    return DefinitionPage(listed, notices)
-
-
-def sizes(memory_seeds: Mapping[str, str]) -> Mapping[str, int]:
-    """How many bytes of UTF-8 each of them has."""
-    return {filename: len(text.encode()) for filename, text in memory_seeds.items()}
-
-
-def _seed_sizes(tx: Transaction, definition: Definition) -> Mapping[str, int]:
-    if definition.origin is not Origin.REGISTERED:
-        return sizes(definition.memory_seeds)
-    # One at a time: of a whole page they may be gigabytes.
-    stored = tx.definitions.find(definition.slug, definition.source)
-    return {} if stored is None else sizes(stored.memory_seeds)
+    return DefinitionPage(shown, notices)
 
 
 def _source(text: str) -> str:
@@ -269,12 +291,4 @@ def _not_registered(
         Reason.DEFINITION_NOT_FOUND,
         f"{source!r} has registered no definition {slug!r}{hint}",
         metadata={"agent_slug": slug, "source": source},
-    )
-
-
-def _not_found(slug: str) -> NotFound:
-    return NotFound(
-        Reason.DEFINITION_NOT_FOUND,
-        f"nobody declares an agent {slug!r}",
-        metadata={"agent_slug": slug},
     )

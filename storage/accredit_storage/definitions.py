@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
-from accredit_storage.columns import canonical_json
+from accredit_storage.canonical import canonical_json
 from accredit_storage.records import StoredDefinition, Suppression
 from accredit_storage.schema import definitions, suppressions
 from accredit_storage.statements import AnyRow, AnySelect, by_dialect, locked

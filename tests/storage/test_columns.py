@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accredit_storage.columns import canonical_json
+from accredit_storage.canonical import canonical_json
 from accredit_storage.records import Actor, Ceiling, Role, Subject, SubjectKind
 from accredit_storage.store import Store
 from tests.storage.making import NOW, agent, draft, token, user

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from accredit_storage.columns import canonical_json
+from accredit_storage.canonical import canonical_json
 from accredit_storage.errors import Conflict, StoreBusy
 from accredit_storage.records import StoredDefinition, Suppression
 from accredit_storage.schema import definitions

@@ -23,3 +23,8 @@ def upgrade() -> None:
         op.alter_column("store_state", "login_key", server_default=None)
     state = sa.table("store_state", sa.column("login_key", sa.LargeBinary()))
     op.execute(state.update().values(login_key=token_bytes(32)))
+
+
+def downgrade() -> None:
+    """Drop the key."""
+    op.drop_column("store_state", "login_key")

@@ -39,6 +39,21 @@ CHANGE_KINDS = (
     "definition_suppressed",
     "definition_reconciled",
     "memory_file_type_changed",
+    "change_redacted",
+)
+SUBJECT_KINDS = (
+    "agent",
+    "user",
+    "token",
+    "site",
+    "grant",
+    "directory",
+    "definition",
+    "memory_file_type",
+    "agent_slug",
+    "login",
+    "store",
+    "transfer_offer",
 )
 
 

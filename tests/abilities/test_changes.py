@@ -21,7 +21,7 @@ from tests.registry import Person, Registry
 LOGGED: Mapping[str, tuple[str, str]] = {
     "AgentService/CreateAgent": ("AGENT_CREATED", "AGENT AGENT_SLUG GRANT USER"),
     "AgentService/BatchCreateAgents": ("BULK", "AGENT AGENT_SLUG GRANT USER"),
-    "AgentService/UpdateAgent": ("AGENT_UPDATED", "AGENT"),
+    "AgentService/UpdateAgent": ("AGENT_UPDATED", "AGENT USER"),
     "AgentService/RenameAgent": ("AGENT_RENAMED", "AGENT AGENT_SLUG USER"),
     "AgentService/DeleteAgent": ("AGENT_DELETED", "AGENT AGENT_SLUG GRANT TOKEN USER"),
     "AgentService/TransferAgent": ("AGENT_TRANSFERRED", "AGENT GRANT TOKEN USER"),
@@ -49,7 +49,10 @@ LOGGED: Mapping[str, tuple[str, str]] = {
     "RegistryService/RegisterAgent": ("DEFINITION_REGISTERED", "DEFINITION"),
     "RegistryService/UnregisterAgent": ("DEFINITION_UNREGISTERED", "DEFINITION"),
     "RegistryService/SuppressAgent": ("DEFINITION_SUPPRESSED", "DEFINITION"),
-    "RegistryService/ReconcileAgents": ("DEFINITION_RECONCILED", "AGENT GRANT USER"),
+    "RegistryService/ReconcileAgents": (
+        "DEFINITION_RECONCILED",
+        "AGENT AGENT_SLUG DEFINITION GRANT USER",
+    ),
     "RegistryService/RegisterMemoryFileType": ("MEMORY_FILE_TYPE_CHANGED", "MEMORY_FILE_TYPE"),
     "RegistryService/UnregisterMemoryFileType": ("MEMORY_FILE_TYPE_CHANGED", "MEMORY_FILE_TYPE"),
 }

@@ -102,11 +102,7 @@ def test_a_request_id_is_the_callers_and_the_calls_and_lasts(scene: Scene) -> No
 def test_a_call_that_was_refused_may_be_made_again_under_its_id(scene: Scene) -> None:
     id_, slug = str(uuid.uuid4()), scene.registry.name("later")
     taken = scene.registry.agent(scene.owner, slug)
-    wish: dict[str, Any] = {
-        "agent_slug": slug,
-        "owner": {"user_id": scene.owner.user_id},
-        "request_id": id_,
-    }
+    wish: dict[str, Any] = {"agent_slug": slug, "owner": {"user_id": scene.owner.user_id}, "request_id": id_}
     refusal = scene.administrator.refused("AgentService/CreateAgent", **wish)
     assert refusal.what == "ALREADY_EXISTS AGENT_SLUG_CONFLICT"
     scene.owner.call("AgentService/DeleteAgent", agent={"agent_id": taken.agent_id})

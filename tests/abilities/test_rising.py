@@ -303,9 +303,7 @@ def test_a_member_who_makes_themselves_more(scene: Scene) -> None:
         )
     # An agent that is made for somebody else is one's own.
     slug = registry.name("for-admin")
-    made = member.call(
-        "AgentService/CreateAgent", agent_slug=slug, owner={"user_id": admin.user_id}
-    )
+    made = member.call("AgentService/CreateAgent", agent_slug=slug, owner={"user_id": admin.user_id})
     assert made.agent.owner_id == member.user_id
     # Granting oneself, or one's agent's token, more than one has.
     assert (

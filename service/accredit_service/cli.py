@@ -1,4 +1,4 @@
-"""`accredit-server`: serve, migrate, bootstrap, doctor, descriptors."""
+"""`accredit-server`: serve, migrate, bootstrap, redact, doctor, descriptors."""
 
 import logging
 import os
@@ -203,6 +203,36 @@ def bootstrap(new_token: bool, login: str | None, config: Path | None, **flags: 
         _fail("there are users already: --new-token makes a token for one", FAILURE_EXIT)
     click.echo(f"token of {made.user.login}, also in {keep.path}:", err=True)
     click.echo(made.secret)
+
+
+@main.command()
+@click.argument("revisions", nargs=-1, required=True, type=click.IntRange(1, 2**63 - 1))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_options(*_DATABASE)
+def redact(revisions: tuple[int, ...], yes: bool, config: Path | None, **flags: object) -> None:
+    """Take what was before and after out of these changes, for good.
+
+    The log still verifies, and a change of its own says which were redacted. The same values may
+    stand in the changes before and after these, which are redacted apart.
+    """
+    settings = _settings(config, flags)
+    from accredit_storage import migrate as schema
+
+    from .abilities import redaction
+    from .wiring import make_app, open_store
+
+    named = ", ".join(map(str, sorted(set(revisions))))
+    if not yes and not sys.stdin.isatty():
+        _fail("no terminal to confirm on: pass --yes", FAILURE_EXIT)
+    if not yes and not click.confirm(f"Take the payloads out of {named}? There is no way back."):
+        _fail("nothing was redacted", FAILURE_EXIT)
+    with closing(open_store(settings)) as store:
+        schema.check(store)
+        found = redaction.redact(make_app(settings, store), revisions)
+    if found.taken:
+        click.echo(f"redacted: {', '.join(map(str, found.taken))}")
+    if found.without:
+        click.echo(f"had no payloads: {', '.join(map(str, found.without))}")
 
 
 @main.command()

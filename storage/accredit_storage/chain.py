@@ -1,24 +1,26 @@
 """The chain that binds the change log: a row's hash covers the row and the hash of the one before.
 
-A hash is SHA-256 over the canonical JSON of the list in ``_link``. Payloads enter by their digest
-alone, so that one can be taken out later and the chain still holds. What a chain cannot show by
-itself is that all of it was written anew: for that, somebody has to keep a (revision, hash)
-elsewhere and bring it back as the anchor.
+A hash is SHA-256 over the canonical JSON of the list in ``_link``; docs/change-log.md says so byte
+by byte, for those who recompute it from replies. Payloads enter by their digest alone, so that one
+can be taken out later and the chain still holds. What a chain cannot show by itself is that all of
+it was written anew: for that, somebody has to keep a (revision, hash) elsewhere and bring it back
+as the anchor.
 """
 
-import hashlib
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, select, type_coerce, update
 
-from accredit_storage.columns import PlainText, canonical_json, subjects_json
+from accredit_storage.canonical import canonical_json, digest
+from accredit_storage.columns import PlainText, named_subjects
+from accredit_storage.engine import any_text
 from accredit_storage.records import Draft, Head
 from accredit_storage.schema import change_subjects, changes, store_state
-from accredit_storage.statements import AnyRow
+from accredit_storage.statements import AnyRow, AnySelect
 
 #: What stands in for the hash before the first row.
 GENESIS = bytes(32)
@@ -28,7 +30,10 @@ _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 _counter = select(store_state.c.revision, store_state.c.head_hash).with_for_update()
-_add_change = changes.insert()
+# The payloads as the texts that their digests are made of, so that each is written once.
+_add_change = changes.insert().values(
+    before=bindparam("before", type_=PlainText), after=bindparam("after", type_=PlainText)
+)
 _add_subject = change_subjects.insert()
 _move_counter = update(store_state)
 
@@ -58,7 +63,8 @@ def append(connection: Connection, draft: Draft) -> int:
     """
     counter = connection.execute(_counter).one()
     revision: int = counter.revision + 1
-    before_digest, after_digest = _digest(draft.before), _digest(draft.after)
+    before, after = _text(draft.before), _text(draft.after)
+    before_digest, after_digest = _digest(before), _digest(after)
     hash_ = _link(
         counter.head_hash,
         revision,
@@ -66,7 +72,7 @@ def append(connection: Connection, draft: Draft) -> int:
         draft.kind.name.lower(),
         (draft.actor.user_id, draft.actor.agent_id, draft.actor.token_id),
         draft.request_id,
-        subjects_json(draft.subjects),
+        named_subjects(draft.subjects),
         (before_digest, after_digest),
     )
     connection.execute(
@@ -80,9 +86,9 @@ def append(connection: Connection, draft: Draft) -> int:
             "actor_token_id": draft.actor.token_id,
             "request_id": draft.request_id,
             "subjects": draft.subjects,
-            "before": draft.before,
+            "before": before,
             "before_digest": before_digest,
-            "after": draft.after,
+            "after": after,
             "after_digest": after_digest,
             "hash": hash_,
         },
@@ -107,6 +113,13 @@ def verify(
 
     Rows up to the anchor are vouched for by whoever kept it; check without one to see them.
     """
+    with any_text(connection):
+        return _verification(connection, anchor, limit)
+
+
+def _verification(
+    connection: Connection, anchor: tuple[int, bytes] | None, limit: int | None
+) -> Verification:
     state = connection.execute(select(store_state)).one()
     head = Head(epoch=state.epoch, revision=state.revision, hash=state.head_hash)
     start: tuple[int, bytes] = (state.anchor_revision, state.anchor_hash)
@@ -155,34 +168,42 @@ def _misfit(
 def _links(connection: Connection, start: tuple[int, bytes]) -> Generator[tuple[int, bytes | None]]:
     """The revisions after ``start`` and their hashes; the first broken one has None, and ends."""
     reached, link = start
-    while rows := connection.execute(_raw.where(changes.c.revision > reached).limit(_BATCH)).all():
-        named = _named_subjects(connection, reached, rows[-1].revision)
+    raw, read_time = _raw[connection.dialect.name], _read_time[connection.dialect.name]
+    while rows := connection.execute(raw.where(changes.c.revision > reached).limit(_BATCH)).all():
+        listed = _listed_subjects(connection, reached, rows[-1].revision)
         for row in rows:
-            if row.revision != reached + 1 or not _is_sound(
-                row, link, named.get(row.revision, set())
-            ):
+            follows = row.revision == reached + 1
+            if not (follows and _is_sound(row, read_time, link, listed.get(row.revision, set()))):
                 yield row.revision, None
                 return
             reached, link = row.revision, row.hash
             yield reached, link
 
 
-# As stored: what somebody altered need not be JSON, nor a time, nor a kind that we know.
-_raw = select(
-    changes.c.revision,
-    type_coerce(changes.c.kind, PlainText).label("kind"),
-    type_coerce(changes.c.at, PlainText).label("at"),
-    changes.c.actor_user_id,
-    changes.c.actor_agent_id,
-    changes.c.actor_token_id,
-    changes.c.request_id,
-    type_coerce(changes.c.subjects, PlainText).label("subjects"),
-    type_coerce(changes.c.before, PlainText).label("before"),
-    changes.c.before_digest,
-    type_coerce(changes.c.after, PlainText).label("after"),
-    changes.c.after_digest,
-    changes.c.hash,
-).order_by(changes.c.revision)
+def _rows(at: ColumnElement[str]) -> AnySelect:
+    """The rows as stored: what somebody altered need not be JSON, nor a kind that we know."""
+    return select(
+        changes.c.revision,
+        type_coerce(changes.c.kind, PlainText).label("kind"),
+        at.label("at"),
+        changes.c.actor_user_id,
+        changes.c.actor_agent_id,
+        changes.c.actor_token_id,
+        changes.c.request_id,
+        type_coerce(changes.c.subjects, PlainText).label("subjects"),
+        type_coerce(changes.c.before, PlainText).label("before"),
+        changes.c.before_digest,
+        type_coerce(changes.c.after, PlainText).label("after"),
+        changes.c.after_digest,
+        changes.c.hash,
+    ).order_by(changes.c.revision)
+
+
+_raw = {
+    "sqlite": _rows(type_coerce(changes.c.at, PlainText)),
+    # As text, because the driver has no value for "infinity" and for times before the year 1.
+    "postgresql": _rows(cast(changes.c.at, Text)),
+}
 
 _raw_subjects = select(
     change_subjects.c.revision,
@@ -191,45 +212,68 @@ _raw_subjects = select(
 )
 
 
-def _named_subjects(
+def _listed_subjects(
     connection: Connection, after: int, through: int
 ) -> dict[int, set[tuple[str, str]]]:
     """What ``change_subjects`` says about the revisions after ``after``, up to ``through``."""
-    named: dict[int, set[tuple[str, str]]] = {}
+    listed: dict[int, set[tuple[str, str]]] = {}
     statement = _raw_subjects.where(
         change_subjects.c.revision > after, change_subjects.c.revision <= through
     )
     for revision, kind, subject_id in connection.execute(statement):
-        named.setdefault(revision, set()).add((kind, subject_id))
-    return named
+        listed.setdefault(revision, set()).add((kind, subject_id))
+    return listed
 
 
-def _is_sound(row: AnyRow, previous: bytes, named: set[tuple[str, str]]) -> bool:
-    """Whether the row is what its hash says, and its payloads what their digests say.
+def _is_sound(
+    row: AnyRow,
+    read_time: Callable[[str], datetime],
+    previous: bytes,
+    listed: set[tuple[str, str]],
+) -> bool:
+    """Whether the row is what its hash says, in the very form in which ``append`` writes it.
 
-    And whether looking up what is ``named`` to be its subjects leads to it.
+    And whether its payloads are what their digests say, and looking up its subjects leads to it.
     """
+    if not _has_types(row):
+        return False
     try:
+        subjects = json.loads(row.subjects)
         link = _link(
             previous,
             row.revision,
-            _instant(row.at),
+            read_time(row.at),
             row.kind,
             (row.actor_user_id, row.actor_agent_id, row.actor_token_id),
             row.request_id,
-            row.subjects,
+            subjects,
             (row.before_digest, row.after_digest),
         )
         return (
             link == row.hash
+            and row.subjects == canonical_json(subjects)
             and _agrees(row.before, row.before_digest)
             and _agrees(row.after, row.after_digest)
-            and named == {(kind, subject_id) for kind, subject_id in json.loads(row.subjects)}
+            and listed == {(kind, subject_id) for kind, subject_id in subjects}
         )
-    except (AttributeError, TypeError, ValueError):
-        # SQLite keeps a value of any type in any column, so an altered one may not even be
-        # comparable.
+    except (AttributeError, RecursionError, TypeError, ValueError):
+        # What is no JSON, no list of pairs, no time or no UTF-8.
         return False
+
+
+def _has_types(row: AnyRow) -> bool:
+    """Whether each value is of its column's type: SQLite keeps any type in any column."""
+    texts = (row.kind, row.at, row.request_id, row.subjects)
+    optional_texts = (row.actor_token_id, row.before, row.after)
+    optional_ids = (row.actor_user_id, row.actor_agent_id)
+    optional_digests = (row.before_digest, row.after_digest)
+    return (
+        all(type(value) is str for value in texts)
+        and all(value is None or type(value) is str for value in optional_texts)
+        and all(value is None or type(value) is int for value in optional_ids)
+        and all(value is None or type(value) is bytes for value in optional_digests)
+        and type(row.hash) is bytes
+    )
 
 
 def _link(
@@ -239,40 +283,46 @@ def _link(
     kind: str,
     actor: tuple[int | None, int | None, str | None],
     request_id: str,
-    subjects: str,
+    subjects: list[list[str]],
     digests: tuple[bytes | None, bytes | None],
 ) -> bytes:
-    """The hash of one row."""
+    """The hash of one row. Numbers enter as texts, since JSON's reach 2^53 only."""
+    user_id, agent_id, token_id = actor
     covered = [
         previous.hex(),
-        revision,
-        (at - _UNIX_EPOCH) // _MICROSECOND,
+        str(revision),
+        str((at - _UNIX_EPOCH) // _MICROSECOND),
         kind,
-        *actor,
+        None if user_id is None else str(user_id),
+        None if agent_id is None else str(agent_id),
+        token_id,
         request_id,
         subjects,
-        *(None if digest is None else digest.hex() for digest in digests),
+        *(None if one is None else one.hex() for one in digests),
     ]
-    return hashlib.sha256(canonical_json(covered).encode("ascii")).digest()
+    return digest(canonical_json(covered))
 
 
-def _digest(payload: Mapping[str, Any] | None) -> bytes | None:
-    return (
-        None
-        if payload is None
-        else hashlib.sha256(canonical_json(payload).encode("ascii")).digest()
-    )
+def _text(payload: Mapping[str, Any] | None) -> str | None:
+    return None if payload is None else canonical_json(payload)
 
 
-def _agrees(payload: str | None, digest: bytes | None) -> bool:
+def _digest(payload: str | None) -> bytes | None:
+    return None if payload is None else digest(payload)
+
+
+def _agrees(payload: str | None, stored: bytes | None) -> bool:
     """Whether the stored text has the digest; without a text it was redacted."""
-    return payload is None or hashlib.sha256(payload.encode()).digest() == digest
+    return payload is None or digest(payload) == stored
 
 
-def _instant(stored: str | datetime) -> datetime:
-    """A time as the driver gives it: PostgreSQL's has read it, SQLite's has not."""
-    return (
-        stored
-        if isinstance(stored, datetime)
-        else datetime.fromisoformat(stored).replace(tzinfo=UTC)
-    )
+def _naive_time(stored: str) -> datetime:
+    """What SQLite keeps: the text that we wrote. ValueError for any other text of that time."""
+    at = datetime.fromisoformat(stored)
+    if stored != at.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds"):
+        raise ValueError(stored)
+    return at.replace(tzinfo=UTC)
+
+
+# PostgreSQL keeps an instant, and writes it in its session's zone.
+_read_time = {"sqlite": _naive_time, "postgresql": datetime.fromisoformat}

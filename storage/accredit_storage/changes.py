@@ -1,5 +1,6 @@
 """The change log as its readers see it, and what may be taken out of it."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,9 +8,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    LargeBinary,
     and_,
     delete,
     func,
+    or_,
     select,
     type_coerce,
     update,
@@ -17,13 +20,22 @@ from sqlalchemy import (
 
 from accredit_storage import chain
 from accredit_storage.chain import Verification
-from accredit_storage.records import Actor, Change, ChangeKind, SubjectKind
+from accredit_storage.records import Actor, Change, ChangeKind, Subject
 from accredit_storage.schema import change_subjects, changes, store_state
 from accredit_storage.statements import AnyRow, AnySelect
 
 #: How many rows one call of ``prune`` takes out at most, so that its transaction stays short.
 PRUNE_AT_ONCE = 10_000
 
+_before = changes.alias("before_it")
+# Of the oldest change that is kept, the anchor has the hash before.
+_previous_hash = func.coalesce(
+    select(_before.c.hash).where(_before.c.revision == changes.c.revision - 1).scalar_subquery(),
+    select(store_state.c.anchor_hash)
+    .where(store_state.c.anchor_revision == changes.c.revision - 1)
+    .scalar_subquery(),
+    type_=LargeBinary,
+)
 _columns = (
     changes.c.revision,
     changes.c.kind,
@@ -34,8 +46,11 @@ _columns = (
     changes.c.subjects,
     changes.c.before,
     changes.c.after,
+    changes.c.before_digest,
+    changes.c.after_digest,
     changes.c.at,
     changes.c.hash,
+    _previous_hash.label("previous_hash"),
 )
 
 
@@ -43,19 +58,32 @@ _columns = (
 class ChangeQuery:
     """Which changes to list: those of which everything given is true.
 
-    ``agent_id`` and ``user_id`` are subjects, the actors are who did it. Without ``kinds``, all of
-    them. ``from_at`` is included, ``to_at`` is not.
+    They touched at least one of ``subjects``; the actors are who did it. Without ``kinds``, all of
+    them. ``from_at`` is included, ``to_at`` and ``after_revision`` are not.
     """
 
-    agent_id: int | None = None
-    user_id: int | None = None
+    subjects: tuple[Subject, ...] = ()
     actor_user_id: int | None = None
     actor_agent_id: int | None = None
     actor_token_id: str | None = None
     kinds: tuple[ChangeKind, ...] = ()
     from_at: datetime | None = None
     to_at: datetime | None = None
+    after_revision: int = 0
     newest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redacted:
+    """What taking payloads out came to, as revisions in order.
+
+    ``taken`` had payloads until now, ``without`` had none any more, or never; ``missing`` are not
+    in the log.
+    """
+
+    taken: tuple[int, ...]
+    without: tuple[int, ...]
+    missing: tuple[int, ...]
 
 
 class Changes:
@@ -65,12 +93,11 @@ class Changes:
         self._connection = connection
 
     def sizes(self, query: ChangeQuery, *, after: int | None, limit: int) -> list[int]:
-        """How many characters the payloads have of the changes that ``page`` would answer."""
-        lengths = [
-            func.coalesce(func.length(part), 0) for part in (changes.c.before, changes.c.after)
-        ]
+        """How many characters the changes have that ``page`` would answer, all but a few."""
+        parts = (changes.c.before, changes.c.after, changes.c.subjects)
+        before, after_, subjects = (func.coalesce(func.length(part), 0) for part in parts)
         statement = _page(query, after).with_only_columns(
-            type_coerce(lengths[0] + lengths[1], Integer), maintain_column_froms=True
+            type_coerce(before + after_ + subjects, Integer), maintain_column_froms=True
         )
         return list(self._connection.execute(statement.limit(limit)).scalars())
 
@@ -97,14 +124,24 @@ class Changes:
         """
         return chain.verify(self._connection, anchor=anchor, limit=limit)
 
-    def redact(self, revision: int) -> bool:
-        """Take the payloads out of one change; False if there is no such revision.
+    def redact(self, revisions: Collection[int]) -> Redacted:
+        """Take the payloads out of these changes, if they are all there.
 
         The log still verifies: it goes by the payloads' digests.
         """
-        of_revision = changes.c.revision == revision
-        statement = update(changes).where(of_revision).values(before=None, after=None)
-        return self._connection.execute(statement).rowcount > 0
+        asked = changes.c.revision.in_(revisions)
+        has_payload = or_(changes.c.before.is_not(None), changes.c.after.is_not(None))
+        rows = self._connection.execute(
+            select(changes.c.revision, has_payload).where(asked).with_for_update()
+        ).all()
+        missing = set(revisions).difference(row[0] for row in rows)
+        if not missing:
+            self._connection.execute(update(changes).where(asked).values(before=None, after=None))
+        return Redacted(
+            taken=tuple(sorted(row[0] for row in rows if row[1])),
+            without=tuple(sorted(row[0] for row in rows if not row[1])),
+            missing=tuple(sorted(missing)),
+        )
 
     def prune(self, before: datetime) -> int:
         """Take out the oldest changes, up to the first made at or after ``before``: how many.
@@ -149,22 +186,48 @@ def _page(query: ChangeQuery, after: int | None) -> AnySelect:
     """
     statement = select(*_columns).where(*_conditions(query))
     revision: ColumnElement[int] = changes.c.revision
-    asked = ((SubjectKind.AGENT, query.agent_id), (SubjectKind.USER, query.user_id))
-    for kind, subject_id in asked:
-        if subject_id is not None:
-            subject = change_subjects.alias()
-            revision = subject.c.revision
-            statement = statement.join(
-                subject,
-                and_(
-                    revision == changes.c.revision,
-                    subject.c.kind == kind,
-                    subject.c.subject_id == str(subject_id),
-                ),
-            )
-    if after is not None:
-        statement = statement.where(revision < after if query.newest_first else revision > after)
+    if query.subjects:
+        revision, statement = _of_subjects(query.subjects, statement, _within(query, after))
+    statement = statement.where(*_within(query, after)(revision))
     return statement.order_by(revision.desc() if query.newest_first else revision)
+
+
+def _within(
+    query: ChangeQuery, after: int | None
+) -> Callable[[ColumnElement[int]], list[ColumnElement[bool]]]:
+    """The bounds of the page, on whichever column has the revision."""
+
+    def bounds(revision: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        floor, ceiling = query.after_revision, None
+        if after is not None and query.newest_first:
+            ceiling = after
+        elif after is not None:
+            floor = max(floor, after)
+        found = [revision > floor] if floor else []
+        return found if ceiling is None else [*found, revision < ceiling]
+
+    return bounds
+
+
+def _of_subjects(
+    subjects: tuple[Subject, ...],
+    statement: AnySelect,
+    bounds: Callable[[ColumnElement[int]], list[ColumnElement[bool]]],
+) -> tuple[ColumnElement[int], AnySelect]:
+    """The statement with only the changes that touched one of these, and where it has revisions."""
+    of_any = [
+        and_(change_subjects.c.kind == one.kind, change_subjects.c.subject_id == one.subject_id)
+        for one in subjects
+    ]
+    revision = change_subjects.c.revision
+    if len(of_any) == 1:
+        # In the order of the index, so that the database reads no further than the page.
+        joined = statement.join(change_subjects, revision == changes.c.revision)
+        return revision, joined.where(of_any[0])
+    touched = select(revision).where(or_(*of_any), *bounds(revision)).distinct().subquery()
+    joined = statement.join(touched, touched.c.revision == changes.c.revision)
+    # Bounds on both: PostgreSQL may read the two side by side, and does not conclude them.
+    return touched.c.revision, joined.where(*bounds(changes.c.revision))
 
 
 def _conditions(query: ChangeQuery) -> list[ColumnElement[bool]]:
@@ -185,7 +248,7 @@ def _conditions(query: ChangeQuery) -> list[ColumnElement[bool]]:
 
 def _change(row: AnyRow) -> Change:
     revision, kind, user_id, agent_id, token_id, request_id, *rest = row
-    subjects, before, after, at, hash_ = rest
+    subjects, before, after, before_digest, after_digest, at, hash_, previous_hash = rest
     return Change(
         revision=revision,
         kind=kind,
@@ -194,6 +257,9 @@ def _change(row: AnyRow) -> Change:
         subjects=subjects,
         before=before,
         after=after,
+        before_digest=before_digest,
+        after_digest=after_digest,
         at=at,
         hash=hash_,
+        previous_hash=previous_hash,
     )

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
+from accredit_storage.canonical import canonical_json
 from accredit_storage.records import Ceiling, Role, Subject, SubjectKind
 
 Member = TypeVar("Member", bound=enum.Enum)
@@ -20,21 +21,9 @@ _COLLATIONS = {"postgresql": "C"}
 Key = BigInteger().with_variant(Integer, "sqlite")
 
 
-def canonical_json(value: object) -> str:
-    """The one JSON text of ``value``: keys sorted, compact, ASCII.
-
-    Raises ValueError for NaN and the infinities, TypeError for what JSON cannot hold.
-    """
-    # ASCII, so that U+0000 inside a string reaches PostgreSQL, which keeps no NUL in text, as an
-    # escape.
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
-
-
-def subjects_json(subjects: Iterable[Subject]) -> str:
-    """The text that ``subjects`` are stored as, which the hash of their change covers."""
-    return canonical_json([[subject.kind.name.lower(), subject.subject_id] for subject in subjects])
+def named_subjects(subjects: Iterable[Subject]) -> list[list[str]]:
+    """The subjects as JSON: [kind, id], the kind by its lower-case name."""
+    return [[subject.kind.name.lower(), subject.subject_id] for subject in subjects]
 
 
 class PlainText(TypeDecorator[str]):
@@ -148,7 +137,7 @@ class SubjectsJson(TypeDecorator[tuple[Subject, ...]]):
 
     def process_bind_param(self, value: tuple[Subject, ...] | None, dialect: Dialect) -> str | None:
         """The canonical text."""
-        return None if value is None else subjects_json(value)
+        return None if value is None else canonical_json(named_subjects(value))
 
     def process_result_value(
         self, value: str | None, dialect: Dialect

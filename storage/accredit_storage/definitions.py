@@ -16,7 +16,7 @@ from sqlalchemy import (
     update,
 )
 
-from accredit_storage.columns import canonical_json
+from accredit_storage.canonical import canonical_json
 from accredit_storage.records import StoredDefinition, StoredSeed, Suppression
 from accredit_storage.schema import definition_seeds, definitions, suppressions
 from accredit_storage.statements import AnyRow, AnySelect, by_dialect, locked

@@ -1,6 +1,8 @@
 """Engines: how each database is connected to, and what it must be told to keep our promises."""
 
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,27 @@ def has_open_transaction(connection: Connection) -> bool:
     if isinstance(driver, sqlite3.Connection):
         return driver.in_transaction
     return bool(driver.info.transaction_status.name == "INTRANS")
+
+
+@contextmanager
+def any_text(connection: Connection) -> Generator[None]:
+    """Meanwhile read what SQLite keeps as text and is no UTF-8 as text with lone surrogates.
+
+    Its driver would raise, and whoever looks for altered rows could not say which one it is.
+    """
+    driver: Any = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    kept, driver.text_factory = driver.text_factory, _decoded
+    try:
+        yield
+    finally:
+        driver.text_factory = kept
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")
 
 
 def _sqlite(url: URL, pool_size: int) -> Engine:

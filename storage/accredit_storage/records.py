@@ -272,7 +272,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One row of the change log. ``before`` and ``after`` are None also where redacted."""
+    """One row of the change log.
+
+    ``before`` and ``after`` are None also where redacted; then their digests are there.
+    ``previous_hash`` is the hash of the change before, also where that was pruned; None if somebody
+    took it out.
+    """
 
     revision: int
     kind: ChangeKind
@@ -281,8 +286,11 @@ class Change:
     subjects: tuple[Subject, ...]
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
+    before_digest: bytes | None
+    after_digest: bytes | None
     at: datetime
     hash: bytes
+    previous_hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from sqlalchemy import text
 
-from accredit.v1 import change_pb2
+from accredit.v1 import change_pb2, types_pb2
+from accredit_service.abilities import subjects
 from accredit_service.background import Housekeeping
 from tests.abilities.asking import pages
 from tests.abilities.scene import METHODS, REQUESTS, Scene, contents, mutates
@@ -17,13 +19,13 @@ from tests.registry import Person, Registry
 
 #: What each call that changes something logs: the kind, and what kinds of things it touched.
 LOGGED: Mapping[str, tuple[str, str]] = {
-    "AgentService/CreateAgent": ("AGENT_CREATED", "AGENT GRANT USER"),
-    "AgentService/BatchCreateAgents": ("BULK", "AGENT GRANT USER"),
+    "AgentService/CreateAgent": ("AGENT_CREATED", "AGENT AGENT_SLUG GRANT USER"),
+    "AgentService/BatchCreateAgents": ("BULK", "AGENT AGENT_SLUG GRANT USER"),
     "AgentService/UpdateAgent": ("AGENT_UPDATED", "AGENT USER"),
-    "AgentService/RenameAgent": ("AGENT_RENAMED", "AGENT USER"),
-    "AgentService/DeleteAgent": ("AGENT_DELETED", "AGENT GRANT TOKEN USER"),
+    "AgentService/RenameAgent": ("AGENT_RENAMED", "AGENT AGENT_SLUG USER"),
+    "AgentService/DeleteAgent": ("AGENT_DELETED", "AGENT AGENT_SLUG GRANT TOKEN USER"),
     "AgentService/TransferAgent": ("AGENT_TRANSFERRED", "AGENT GRANT TOKEN USER"),
-    "AgentService/ProvisionAgent": ("AGENT_CREATED", "AGENT GRANT USER"),
+    "AgentService/ProvisionAgent": ("AGENT_CREATED", "AGENT AGENT_SLUG GRANT USER"),
     "AccessService/GrantAccess": ("GRANT_CHANGED", "AGENT GRANT USER"),
     "AccessService/RevokeAccess": ("GRANT_REVOKED", "AGENT GRANT USER"),
     "TokenService/CreateToken": ("TOKEN_CREATED", "AGENT TOKEN"),
@@ -31,10 +33,10 @@ LOGGED: Mapping[str, tuple[str, str]] = {
     "TokenService/RevokeToken": ("TOKEN_REVOKED", "AGENT TOKEN"),
     "TokenService/RevokeAgentTokens": ("TOKEN_REVOKED", "AGENT TOKEN"),
     "TokenService/RevokeUserTokens": ("TOKEN_REVOKED", "TOKEN USER"),
-    "UserService/CreateUser": ("USER_CREATED", "USER"),
+    "UserService/CreateUser": ("USER_CREATED", "LOGIN USER"),
     "UserService/UpdateUser": ("USER_UPDATED", "USER"),
     "UserService/DeactivateUser": ("USER_DEACTIVATED", "USER"),
-    "UserService/DeleteUser": ("USER_DELETED", "GRANT TOKEN USER"),
+    "UserService/DeleteUser": ("USER_DELETED", "GRANT LOGIN TOKEN USER"),
     "SiteService/CreateSite": ("SITE_CREATED", "SITE"),
     "SiteService/DeleteSite": ("SITE_DELETED", "SITE"),
     "DirectoryService/WriteFile": ("FILE_WRITTEN", "AGENT"),
@@ -47,7 +49,10 @@ LOGGED: Mapping[str, tuple[str, str]] = {
     "RegistryService/RegisterAgent": ("DEFINITION_REGISTERED", "DEFINITION"),
     "RegistryService/UnregisterAgent": ("DEFINITION_UNREGISTERED", "DEFINITION"),
     "RegistryService/SuppressAgent": ("DEFINITION_SUPPRESSED", "DEFINITION"),
-    "RegistryService/ReconcileAgents": ("DEFINITION_RECONCILED", "AGENT GRANT USER"),
+    "RegistryService/ReconcileAgents": (
+        "DEFINITION_RECONCILED",
+        "AGENT AGENT_SLUG DEFINITION GRANT USER",
+    ),
     "RegistryService/RegisterMemoryFileType": ("MEMORY_FILE_TYPE_CHANGED", "MEMORY_FILE_TYPE"),
     "RegistryService/UnregisterMemoryFileType": ("MEMORY_FILE_TYPE_CHANGED", "MEMORY_FILE_TYPE"),
 }
@@ -72,6 +77,15 @@ def _list(person: Person, **query: Any) -> list[Any]:
     return list(person.call("ChangeService/ListChanges", page_size=500, **query).changes)
 
 
+def _about(kind: str, subject_id: object) -> dict[str, str]:
+    return {"kind": f"SUBJECT_KIND_{kind}", "subject_id": str(subject_id)}
+
+
+def _of(*agent_ids: int) -> dict[str, Any]:
+    """The filter by agents."""
+    return {"subjects": [_about("AGENT", agent_id) for agent_id in agent_ids]}
+
+
 def _newest(registry: Registry, count: int = 1) -> list[Any]:
     answer = registry.admin.call("ChangeService/ListChanges", newest_first=True, page_size=count)
     return list(answer.changes)
@@ -82,7 +96,7 @@ def _kind(change: Any) -> str:
 
 
 def _subjects(change: Any, kind: str) -> list[str]:
-    wanted = change_pb2.SubjectKind.Value(f"SUBJECT_KIND_{kind}")
+    wanted = types_pb2.SubjectKind.Value(f"SUBJECT_KIND_{kind}")
     return [one.subject_id for one in change.subjects if one.kind == wanted]
 
 
@@ -107,7 +121,7 @@ def test_a_call_logs_one_change_that_says_who_did_what_to_what(scene: Scene, met
         admin.call(method, **fields, request_id=id_)
 
     change, before = _newest(scene.registry, 2)
-    kind, subjects = LOGGED[method]
+    kind, touched = LOGGED[method]
     assert before == last
     assert change.revision == last.revision + 1
     assert _kind(change) == kind
@@ -118,11 +132,11 @@ def test_a_call_logs_one_change_that_says_who_did_what_to_what(scene: Scene, met
         sorted(
             {
                 name
-                for each in change_pb2.SubjectKind.keys()  # noqa: SIM118
+                for each in types_pb2.SubjectKind.keys()  # noqa: SIM118
                 if _subjects(change, name := each.removeprefix("SUBJECT_KIND_"))
             }
         )
-        == subjects.split()
+        == touched.split()
     )
     assert len(change.hash) == 32
     made = kind.endswith(MAKE) or method.endswith("RegisterMemoryFileType")
@@ -186,7 +200,7 @@ def test_what_goes_along_is_among_the_subjects(scene: Scene) -> None:
         "AccessService/RevokeAccess", **scene.agent, principal={"user_id": grantee.user_id}
     )
     (revoked,) = _newest(registry)
-    assert _subjects(revoked, "GRANT") == [f"{agent}:{grantee.user_id}"]
+    assert _subjects(revoked, "GRANT") == [f"{agent}:user:{grantee.user_id}"]
     assert _subjects(revoked, "TOKEN") == [minted.token_id]
 
     owner.call(
@@ -196,17 +210,17 @@ def test_what_goes_along_is_among_the_subjects(scene: Scene) -> None:
     assert _subjects(moved, "TOKEN") == [ours]
     users = {str(owner.user_id), str(scene.heir.user_id)}
     assert set(_subjects(moved, "USER")) == users
-    assert set(_subjects(moved, "GRANT")) == {f"{agent}:{user}" for user in users}
+    assert set(_subjects(moved, "GRANT")) == {f"{agent}:user:{user}" for user in users}
 
     registry.admin.call("UserService/DeleteUser", user={"user_id": scene.viewer.user_id})
     (gone,) = _newest(registry)
-    assert _subjects(gone, "GRANT") == [f"{agent}:{scene.viewer.user_id}"]
+    assert _subjects(gone, "GRANT") == [f"{agent}:user:{scene.viewer.user_id}"]
     assert _subjects(gone, "TOKEN") == [scene.viewer.token_id]
 
     registry.admin.call("AgentService/DeleteAgent", **scene.agent)
     (deleted,) = _newest(registry)
     left = (scene.heir, scene.operator)
-    assert set(_subjects(deleted, "GRANT")) == {f"{agent}:{one.user_id}" for one in left}
+    assert set(_subjects(deleted, "GRANT")) == {f"{agent}:user:{one.user_id}" for one in left}
     assert set(_subjects(deleted, "TOKEN")) == {ours, minted.token_id}
 
 
@@ -234,8 +248,10 @@ def test_no_secret_is_ever_logged_or_stored(scene: Scene) -> None:
 def test_changes_are_filtered_by_all_that_is_asked(own_registry: Registry) -> None:
     registry = own_registry
     owner, other = registry.user(), registry.user()
-    agent_id = registry.agent(owner).agent_id
-    second = owner.call("TokenService/CreateToken", full_rights=True)
+    made = registry.agent(owner)
+    agent_id = made.agent_id
+    mine = {"user": {"user_id": owner.user_id}}
+    second = owner.call("TokenService/CreateToken", **mine, full_rights=True)
     by_second = Person(registry, second.secret)
     itself = registry.agent_token(owner, agent_id, ceiling={"max_role": "ROLE_ADMIN"})
     by_second.call("UserService/UpdateUser", user={"user_id": owner.user_id}, update={"email": ""})
@@ -251,32 +267,44 @@ def test_changes_are_filtered_by_all_that_is_asked(own_registry: Registry) -> No
     revisions = [one.revision for one in everything]
     assert revisions == list(range(1, len(everything) + 1))
 
-    def listed(**query: Any) -> list[str]:
-        found = _list(registry.admin, **query)
+    def listed(**wanted: Any) -> list[str]:
+        found = _list(registry.admin, filter=wanted)
         # However they are filtered, they are some of all, in order.
         assert found == [one for one in everything if one in found]
-        assert _list(registry.admin, newest_first=True, **query) == found[::-1]
+        assert _list(registry.admin, newest_first=True, filter=wanted) == found[::-1]
         return [_kind(one) for one in found]
 
     of_agent = ["AGENT_CREATED", "TOKEN_CREATED", "AGENT_UPDATED", "GRANT_CHANGED", "AGENT_DELETED"]
-    assert listed(agent_id=agent_id) == of_agent
-    assert listed(user_id=other.user_id) == ["USER_CREATED", "TOKEN_CREATED", "GRANT_CHANGED"]
-    assert listed(agent_id=agent_id, user_id=other.user_id) == ["GRANT_CHANGED"]
+    agent, user = _about("AGENT", agent_id), _about("USER", other.user_id)
+    assert listed(subjects=[agent]) == of_agent
+    assert listed(subjects=[user]) == ["USER_CREATED", "TOKEN_CREATED", "GRANT_CHANGED"]
+    assert listed(subjects=[agent, user, agent]) == ["USER_CREATED", "TOKEN_CREATED", *of_agent]
+    grant = _about("GRANT", f"{agent_id}:user:{other.user_id}")
+    assert listed(subjects=[grant]) == ["GRANT_CHANGED", "AGENT_DELETED"]
+    slug = _about("AGENT_SLUG", made.agent_slug)
+    assert listed(subjects=[slug]) == ["AGENT_CREATED", "AGENT_DELETED"]
+    assert listed(subjects=[_about("STORE", "")]) == []
     own = ["TOKEN_CREATED", "TOKEN_CREATED", "USER_UPDATED", "AGENT_UPDATED", "AGENT_DELETED"]
-    assert listed(actor={"user_id": owner.user_id}) == own
+    assert listed(actor={"user": {"user_id": owner.user_id}}) == own
+    assert listed(actor={"user": {"login": owner.login}}) == own
+    assert listed(actor={"user": {"user_id": 999_999}}) == []
     assert listed(actor={"agent_id": agent_id}) == ["AGENT_UPDATED"]
     assert listed(actor={"token_id": second.token.token_id}) == ["USER_UPDATED"]
-    assert listed(actor={"user_id": other.user_id, "agent_id": agent_id}) == []
+    assert listed(actor={"user": {"user_id": other.user_id}, "agent_id": agent_id}) == []
     kinds = ["CHANGE_KIND_GRANT_CHANGED", "CHANGE_KIND_AGENT_DELETED"]
     assert listed(kinds=kinds) == ["GRANT_CHANGED", "AGENT_DELETED"]
-    assert listed(kinds=kinds[:1], agent_id=agent_id) == ["GRANT_CHANGED"]
+    assert listed(kinds=kinds[:1], subjects=[agent]) == ["GRANT_CHANGED"]
     assert listed(start_time=middle, end_time=late) == ["AGENT_UPDATED"]
     assert listed(start_time=late) == ["GRANT_CHANGED", "AGENT_DELETED"]
-    assert listed(start_time=late, end_time=middle) == []
     # The beginning is part of it, the end is not.
     created = everything[-1].create_time
     assert listed(start_time=created)[-1] == "AGENT_DELETED"
     assert listed(end_time=created)[-1] == "GRANT_CHANGED"
+    # Whoever has all up to a revision goes on after it.
+    for after in (0, 3, len(everything)):
+        assert _list(registry.admin, after_revision=after) == everything[after:]
+    after_it = [one for one in _list(registry.admin, filter=_of(agent_id)) if one.revision > 6]
+    assert _list(registry.admin, filter=_of(agent_id), after_revision=6) == after_it
     # Paged, nothing is lost or doubled.
     for newest in (False, True):
         found = pages(
@@ -287,58 +315,185 @@ def test_changes_are_filtered_by_all_that_is_asked(own_registry: Registry) -> No
 
 
 @pytest.mark.parametrize(
-    ("query", "field"),
+    ("wanted", "field"),
     [
-        ({"agent_id": -1}, "agent_id"),
-        ({"user_id": -1}, "user_id"),
-        ({"actor": {"user_id": -1}}, "actor.user_id"),
+        ({"actor": {"user": {}}}, "actor.user"),
+        ({"actor": {"user": {"user_id": -1}}}, "actor.user.user_id"),
+        ({"actor": {"user": {"login": ""}}}, "actor.user.login"),
         ({"actor": {"agent_id": -1}}, "actor.agent_id"),
         ({"actor": {"token_id": "x" * 101}}, "actor.token_id"),
         ({"actor": {"token_id": "\0"}}, "actor.token_id"),
         ({"kinds": [0]}, "kinds[0]"),
         ({"kinds": [1, 999]}, "kinds[1]"),
         ({"kinds": [1] * 51}, "kinds"),
+        ({"subjects": [{"subject_id": "1"}]}, "subjects[0].kind"),
+        ({"subjects": [_about("AGENT", 1), {"kind": 99}]}, "subjects[1].kind"),
+        ({"subjects": [_about("AGENT", "")]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("AGENT", "billing")]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("AGENT", "01")]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("AGENT", 2**63)]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("USER", "-1")]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("SITE", "٣")]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("GRANT", "3:14")]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("TOKEN", "")]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("DEFINITION", "a\0")]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("DEFINITION", "a" * 1001)]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("STORE", "1")]}, "subjects[0].subject_id"),
+        ({"subjects": [_about("AGENT", 1)] * 101}, "subjects"),
         ({"start_time": {"seconds": 2**60}}, "start_time"),
         ({"end_time": {"nanos": -1}}, "end_time"),
+        ({"start_time": {"seconds": 5}, "end_time": {"seconds": 5}}, "end_time"),
+        ({"start_time": {"seconds": 6}, "end_time": {"seconds": 5}}, "end_time"),
     ],
 )
 def test_a_filter_that_breaks_a_rule_is_refused_by_its_field(
-    registry: Registry, query: dict[str, Any], field: str
+    registry: Registry, wanted: dict[str, Any], field: str
 ) -> None:
-    refusal = registry.admin.refused("ChangeService/ListChanges", **query)
-    assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", [field])
+    refusal = registry.admin.refused("ChangeService/ListChanges", filter=wanted)
+    assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", [f"filter.{field}"])
 
 
-def test_the_log_of_an_agent_is_for_its_admins_and_no_other_agents(scene: Scene) -> None:
-    registry, member, other = scene.registry, scene.member, scene.guest
-    slugs = [registry.name("batch"), registry.name("batch")]
+def test_a_revision_is_not_negative(registry: Registry) -> None:
+    refusal = registry.admin.refused("ChangeService/ListChanges", after_revision=-1)
+    assert refusal.fields == ["after_revision"]
+
+
+def test_an_actor_whom_nobody_knows_is_told_to_those_who_may_ask(scene: Scene) -> None:
+    nobody = {"actor": {"user": {"login": "nobody"}}}
+    for person, wanted in (
+        (scene.registry.admin, nobody),
+        (scene.owner, nobody | _of(scene.agent_id)),
+    ):
+        refusal = person.refused("ChangeService/ListChanges", filter=wanted)
+        assert refusal.what == "NOT_FOUND USER_NOT_FOUND"
+    known = {"actor": {"user": {"login": scene.owner.login}}}
+    answers = {
+        scene.member.refused("ChangeService/ListChanges", filter=wanted | about).what
+        for wanted in (nobody, known)
+        for about in ({}, _of(scene.agent_id))
+    }
+    assert answers == {"PERMISSION_DENIED ACTION_MISSING", "PERMISSION_DENIED AGENT_ACCESS_DENIED"}
+
+
+def test_a_page_token_goes_with_its_filter(scene: Scene) -> None:
+    admin, wanted = scene.registry.admin, {"filter": _of(scene.agent_id), "page_size": 1}
+    token = admin.call("ChangeService/ListChanges", **wanted).next_page_token
+    assert admin.call("ChangeService/ListChanges", **wanted, page_token=token).changes
+    for other in ({"after_revision": 1}, {"newest_first": True}, {"filter": {}}):
+        refusal = admin.refused(
+            "ChangeService/ListChanges", **{**wanted, **other, "page_token": token}
+        )
+        assert refusal.what == "INVALID_ARGUMENT PAGE_TOKEN_INVALID"
+
+
+def test_a_page_token_outlives_no_login(scene: Scene) -> None:
+    registry, member = scene.registry, scene.registry.user()
+    for _ in range(2):
+        member.call("TokenService/CreateToken", user={"login": member.login}, full_rights=True)
+    wanted: dict[str, Any] = {
+        "filter": {"actor": {"user": {"login": member.login}}},
+        "page_size": 1,
+    }
+    token = registry.admin.call("ChangeService/ListChanges", **wanted).next_page_token
+    registry.admin.call("UserService/DeleteUser", user={"user_id": member.user_id})
+    registry.user(login=member.login)
+    refusal = registry.admin.refused("ChangeService/ListChanges", **wanted, page_token=token)
+    assert refusal.what == "INVALID_ARGUMENT PAGE_TOKEN_INVALID"
+
+
+def test_the_log_of_agents_is_for_their_admins_and_no_other_agents(scene: Scene) -> None:
+    registry, member, other = scene.registry, scene.registry.user(), scene.guest
+    slugs = [registry.name("batch") for _ in range(3)]
     answer = registry.admin.call(
         "AgentService/BatchCreateAgents",
         requests=[
             {"agent_slug": slug, "owner": {"user_id": owner.user_id}, "config": {"of": owner.login}}
-            for slug, owner in zip(slugs, (member, other), strict=True)
+            for slug, owner in zip(slugs, (member, other, member), strict=True)
         ],
     )
-    own, foreign = (one.agent for one in answer.results)
-    (change,) = _list(member, agent_id=own.agent_id)
+    own, foreign, second = (one.agent for one in answer.results)
+    (whole,) = _list(registry.admin, filter=_of(own.agent_id))
+    (change,) = _list(member, filter=_of(own.agent_id))
 
-    assert _kind(change) == "BULK"
+    assert (_kind(change), change.view) == ("BULK", change_pb2.CHANGE_VIEW_PARTIAL)
     told = str(change)
-    for secret in (slugs[1], other.login, f'"{foreign.agent_id}"', f":{other.user_id}"):
+    for secret in (slugs[1], slugs[2], other.login, f'"{foreign.agent_id}"', f":{other.user_id}"):
         assert secret not in told
-    (whole,) = _list(registry.admin, agent_id=own.agent_id)
-    assert slugs[1] in str(whole)
-    for query in ({}, {"agent_id": foreign.agent_id}, {"user_id": member.user_id}):
-        assert member.refused("ChangeService/ListChanges", **query).code.name == "PERMISSION_DENIED"
+    assert (change.before_digest, change.after_digest) == (b"", b"")
+    assert not change.HasField("after")
+    assert (change.hash, change.previous_hash) == (whole.hash, whole.previous_hash)
+    assert (slugs[1] in str(whole), whole.view) == (True, change_pb2.CHANGE_VIEW_FULL)
+    assert whole.after_digest
+    both = {str(own.agent_id), str(second.agent_id)}
+    (change,) = _list(member, filter=_of(second.agent_id, own.agent_id))
+    assert set(_subjects(change, "AGENT")) == both
+    assert len(change.subjects) == 2
+
+    member.call("AgentService/UpdateAgent", agent={"agent_id": own.agent_id}, update={"config": {}})
+    (_, change) = _list(member, filter=_of(own.agent_id))
+    assert change.view == change_pb2.CHANGE_VIEW_FULL
+    assert change == _newest(registry)[0]
+    grants = _about("GRANT", f"{own.agent_id}:user:{member.user_id}")
+    for wanted in (
+        {},
+        _of(foreign.agent_id),
+        _of(own.agent_id, foreign.agent_id),
+        {"subjects": [_about("USER", member.user_id)]},
+        {"subjects": [_about("STORE", "")]},
+        {"subjects": [*_of(own.agent_id)["subjects"], grants]},
+    ):
+        refusal = member.refused("ChangeService/ListChanges", filter=wanted)
+        assert refusal.code.name == "PERMISSION_DENIED"
 
 
 def test_the_log_outlives_the_agent_for_who_may_audit(scene: Scene) -> None:
     scene.owner.call("AgentService/DeleteAgent", **scene.agent)
-    assert [_kind(one) for one in _list(scene.registry.admin, agent_id=scene.agent_id)][-1] == (
-        "AGENT_DELETED"
-    )
-    refusal = scene.owner.refused("ChangeService/ListChanges", agent_id=scene.agent_id)
+    wanted = _of(scene.agent_id)
+    assert [_kind(one) for one in _list(scene.registry.admin, filter=wanted)][-1] == "AGENT_DELETED"
+    refusal = scene.owner.refused("ChangeService/ListChanges", filter=wanted)
     assert refusal.what == "PERMISSION_DENIED AGENT_ACCESS_DENIED"
+
+
+def test_a_change_of_too_many_things_is_about_the_store(own_registry: Registry) -> None:
+    registry, member = own_registry, own_registry.user()
+    with registry.app.store.write() as tx:
+        first = tx.tokens.find(member.token_id)
+        assert first is not None
+        # With the one there is, one more than a change lists.
+        for number in range(subjects.MAX_SUBJECTS):
+            one = replace(first, token_id=f"many{number}", version=1)
+            tx.tokens.add(one, str(number).encode().ljust(32))
+    registry.admin.call("TokenService/RevokeUserTokens", user={"user_id": member.user_id})
+
+    store = {"subjects": [_about("STORE", "")]}
+    (change,) = _list(registry.admin, filter=store)
+    assert _kind(change) == "TOKEN_REVOKED"
+    assert [(one.kind, one.subject_id) for one in change.subjects] == [
+        (types_pb2.SUBJECT_KIND_STORE, "")
+    ]
+    for kind, subject_id in (("USER", member.user_id), ("TOKEN", member.token_id)):
+        found = _list(registry.admin, filter={"subjects": [_about(kind, subject_id)]})
+        assert change not in found
+    assert change in _list(
+        registry.admin, filter={"subjects": [_about("USER", 1), *store["subjects"]]}
+    )
+
+
+def test_pages_of_large_changes_fit_into_a_reply(own_registry: Registry) -> None:
+    registry, owner = own_registry, own_registry.user()
+    ref = {"agent": {"agent_id": registry.agent(owner).agent_id}}
+    # Small as JSON, large as messages: each of these is eleven bytes there.
+    config = {"numbers": [[1] * 1000 for _ in range(4)], "text": "é" * 9_000}
+    for number in range(60):
+        owner.call(
+            "AgentService/UpdateAgent", **ref, update={"config": {**config, "number": number}}
+        )
+    found = pages(registry.admin, "ChangeService/ListChanges", "changes", page_size=500)
+    revisions = [one.revision for page in found for one in page]
+    assert revisions == list(range(1, revisions[-1] + 1))
+    sizes = [sum(one.ByteSize() for one in page) for page in found]
+    assert max(sizes) < 3 * 1024 * 1024
+    assert len(found) > 1
 
 
 def _verify(registry: Registry, **request: Any) -> Any:
@@ -353,13 +508,17 @@ def test_an_untouched_log_verifies_from_any_anchor(own_registry: Registry) -> No
     head = changes[-1]
 
     whole = _verify(registry)
-    assert (whole.intact, whole.first_broken_revision, whole.checked) == (True, 0, len(changes))
+    assert (whole.intact, whole.first_broken_revision, whole.checked_count) == (
+        True,
+        0,
+        len(changes),
+    )
     assert (whole.head.revision, whole.head.hash) == (head.revision, head.hash)
     assert whole.next_page_token == ""
     for change in changes:
         since = _verify(registry, anchor={"revision": change.revision, "hash": change.hash})
-        assert (since.intact, since.checked) == (True, len(changes) - change.revision)
-    assert _verify(registry, anchor={}).checked == len(changes)
+        assert (since.intact, since.checked_count) == (True, len(changes) - change.revision)
+    assert _verify(registry, anchor={}).checked_count == len(changes)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,12 @@ def test_changes_are_listed_in_every_format(cli: Cli) -> None:
     assert table[-1][0] == "6"
     listed = cli.json("changes", "list")
     assert [change["revision"] for change in listed] == ["1", "2", "3", "4", "5", "6"]
-    assert listed[3]["after"]
+    created = listed[3]
+    assert created["after"]["config"] == {}
+    assert (created["view"], created["beforeDigest"]) == ("CHANGE_VIEW_FULL", "")
+    for name in ("hash", "previousHash", "afterDigest"):
+        assert len(base64.b64decode(created[name])) == 32
+    assert created["previousHash"] == listed[2]["hash"]
     assert "revision: '6'" in cli.done("changes", "list", "--format", "yaml").out
 
 
@@ -42,16 +47,31 @@ def test_changes_are_filtered(cli: Cli, ada: Person) -> None:
     agent = ["agent_created", "grant_changed", "agent_deleted"]
     assert kinds(cli, "--agent", "1") == agent
     assert kinds(cli, "--agent", "1", "--newest-first") == agent[::-1]
+    assert kinds(cli, "--agent", "1", "--after-revision", "4") == agent[1:]
+    assert kinds(cli, "--agent", "9", "--agent", "1") == agent
+    assert kinds(cli, "--agent", "9", "--user", "2", "--kind", "user_created") == ["user_created"]
+    assert kinds(cli, "--subject", "grant:1:user:2") == ["grant_changed"]
+    assert kinds(cli, "--subject", "agent_slug:billing") == ["agent_created", "agent_deleted"]
+    assert kinds(cli, "--subject", "STORE:") == kinds(cli, "--subject", "store") == []
+    assert kinds(cli, "--subject", "site:1", "--agent", "1") == agent
     assert kinds(cli, "--kind", "user_created", "--kind", "BULK") == ["user_created"]
     assert "grant_changed" in kinds(cli, "--user", "ada")
     assert kinds(cli, "--actor", "ada") == []
     assert kinds(cli, "--actor", "admin", "--agent", "1") == agent
+    assert kinds(cli, "--actor", "1", "--agent", "1") == agent
+    cli.fails(4, "USER_NOT_FOUND", "changes", "list", "--actor", "nobody")
     assert kinds(cli, "--actor-token", ada.token_id) == []
     assert kinds(cli, "--actor-agent", "1") == []
     later = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%MZ}"
     assert kinds(cli, "--since", later) == []
     assert kinds(cli, "--until", later, "--agent", "1") == agent
     assert kinds(cli, "--limit", "2") == ["bootstrapped", "user_created"]
+
+
+@pytest.mark.parametrize("subject", ["", "agent", "agents:1", ":1", "agent:", "agent:x", "store:1"])
+def test_what_is_no_subject_is_a_mistake(cli: Cli, subject: str) -> None:
+    ran = cli.run("changes", "list", "--subject", subject)
+    assert (ran.code, ran.out) == (2, "")
 
 
 def test_a_slug_finds_the_agent_that_has_it_now(cli: Cli) -> None:
@@ -102,6 +122,12 @@ def test_a_false_anchor_is_a_broken_chain(cli: Cli) -> None:
 )
 def test_what_is_no_anchor_is_a_mistake(cli: Cli, anchor: str) -> None:
     cli.fails(2, "USAGE", "changes", "verify", "--anchor", anchor)
+
+
+def test_an_actor_is_named_by_login_without_looking_users_up(cli: Cli, ada: Person) -> None:
+    cli.done("agents", "create", "hers", "--owner", "ada")
+    hers = ["--agent", "2", "--actor", "admin"]
+    assert kinds(cli.acting_as(ada), *hers) == ["agent_created"]
 
 
 def test_the_log_takes_an_action(cli: Cli, ada: Person) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import column, table, text, update
 
 from accredit_storage.chain import GENESIS, Verification
+from accredit_storage.records import Actor
 from accredit_storage.store import Store
 from tests.storage.making import NOW, about_agent, about_user, draft
 
@@ -22,6 +23,7 @@ def log(store: Store) -> Store:
                 draft(
                     about_agent(number),
                     about_user(1),
+                    actor=Actor(user_id=number, agent_id=2, token_id="t1"),
                     request_id=f"request {number}",
                     before={"n": number - 1},
                     after={"n": number},
@@ -78,6 +80,9 @@ class Altered:
 ALTERATIONS = [
     Altered("a time", ("UPDATE changes SET at = '2020-01-01 00:00:00' WHERE revision = 5",), 5),
     Altered("a kind", ("UPDATE changes SET kind = 'bulk' WHERE revision = 5",), 5),
+    Altered(
+        "a kind in upper case", ("UPDATE changes SET kind = upper(kind) WHERE revision = 5",), 5
+    ),
     Altered("an unknown kind", ("UPDATE changes SET kind = 'x' WHERE revision = 5",), 5),
     Altered("an actor", ("UPDATE changes SET actor_user_id = 9 WHERE revision = 5",), 5),
     Altered("an agent", ("UPDATE changes SET actor_agent_id = 9 WHERE revision = 5",), 5),
@@ -85,8 +90,29 @@ ALTERATIONS = [
     Altered("a request", ("UPDATE changes SET request_id = '' WHERE revision = 5",), 5),
     Altered("the subjects", ("UPDATE changes SET subjects = '[]' WHERE revision = 5",), 5),
     Altered("no subjects", ("UPDATE changes SET subjects = 'x' WHERE revision = 5",), 5),
+    Altered(
+        "the subjects' spelling",
+        ("UPDATE changes SET subjects = replace(subjects, ',', ', ') WHERE revision = 5",),
+        5,
+    ),
+    Altered(
+        "the subjects' escapes",
+        ("UPDATE changes SET subjects = replace(subjects, 'agent', '\\u0061gent')",),
+        1,
+    ),
+    Altered(
+        "subjects in subjects",
+        ("UPDATE changes SET subjects = '" + "[" * 100_000 + "' WHERE revision = 5",),
+        5,
+    ),
     Altered("a payload", ("UPDATE changes SET after = '{\"n\":6}' WHERE revision = 5",), 5),
     Altered("its spelling", ("UPDATE changes SET after = '{\"n\": 5}' WHERE revision = 5",), 5),
+    Altered("its number", ("UPDATE changes SET after = '{\"n\":5.0}' WHERE revision = 5",), 5),
+    Altered(
+        "its escapes",
+        ("UPDATE changes SET before = '{\"\\u006e\":4}' WHERE revision = 5",),
+        5,
+    ),
     Altered("a digest", ("UPDATE changes SET after_digest = hash WHERE revision = 5",), 5),
     Altered("no digest", ("UPDATE changes SET before_digest = NULL WHERE revision = 5",), 5),
     Altered("a hash", ("UPDATE changes SET hash = after_digest WHERE revision = 5",), 5),
@@ -106,6 +132,21 @@ ALTERATIONS = [
     ),
     Altered("a look-up gone", ("DELETE FROM change_subjects WHERE revision = 5",), 5),
     Altered("a look-up more", ("INSERT INTO change_subjects VALUES ('site', '1', 5)",), 5),
+    Altered(
+        "a look-up in upper case",
+        ("UPDATE change_subjects SET kind = upper(kind) WHERE revision = 5",),
+        5,
+    ),
+    Altered(
+        "a look-up of another id",
+        ("UPDATE change_subjects SET subject_id = '05' WHERE revision = 5 AND subject_id = '5'",),
+        5,
+    ),
+    Altered(
+        "a look-up moved",
+        ("UPDATE change_subjects SET revision = 6 WHERE revision = 5 AND subject_id = '5'",),
+        5,
+    ),
     Altered("the counter set back", ("UPDATE store_state SET revision = 9",), 10),
     Altered("the counter set forward", ("UPDATE store_state SET revision = 11",), 11),
     Altered("the counter's hash", ("UPDATE store_state SET head_hash = anchor_hash",), 10),
@@ -120,6 +161,73 @@ def test_an_altered_log_is_found_out(log: Store, altered: Altered) -> None:
     found = verify(log)
     assert found.first_broken == altered.broken
     assert found.reached[0] <= altered.broken
+
+
+# SQLite keeps what it is given: other texts of the same value, and any type in any column.
+LOOSE = [
+    "UPDATE changes SET at = at || '+05:00' WHERE revision = 5",
+    "UPDATE changes SET at = at || '+00:00' WHERE revision = 5",
+    "UPDATE changes SET at = at || 'Z' WHERE revision = 5",
+    "UPDATE changes SET at = at || '000' WHERE revision = 5",
+    "UPDATE changes SET at = replace(at, ' ', 'T') WHERE revision = 5",
+    "UPDATE changes SET at = CAST(at AS BLOB) WHERE revision = 5",
+    "UPDATE changes SET kind = CAST(kind AS BLOB) WHERE revision = 5",
+    "UPDATE changes SET actor_user_id = CAST(actor_user_id AS BLOB) WHERE revision = 5",
+    "UPDATE changes SET actor_agent_id = 2.5 WHERE revision = 5",
+    "UPDATE changes SET actor_token_id = CAST(actor_token_id AS BLOB) WHERE revision = 5",
+    "UPDATE changes SET request_id = CAST(request_id AS BLOB) WHERE revision = 5",
+    "UPDATE changes SET subjects = CAST(subjects AS BLOB) WHERE revision = 5",
+    "UPDATE changes SET before = CAST(before AS BLOB) WHERE revision = 5",
+    "UPDATE changes SET before_digest = CAST(before_digest AS TEXT) WHERE revision = 5",
+    "UPDATE changes SET after_digest = lower(hex(after_digest)) WHERE revision = 5",
+    "UPDATE changes SET hash = CAST(hash AS TEXT) WHERE revision = 5",
+    "UPDATE changes SET hash = hex(hash) WHERE revision = 5",
+    "UPDATE change_subjects SET kind = CAST(kind AS BLOB) WHERE revision = 5",
+    "UPDATE change_subjects SET subject_id = CAST(subject_id AS BLOB) WHERE revision = 5",
+]
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("statement", LOOSE)
+def test_what_is_stored_in_another_form_is_found_out(log: Store, statement: str) -> None:
+    alter(log, statement)
+    assert verify(log).first_broken == 5
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("type_", ["TEXT", "REAL"])
+def test_a_number_of_another_type_is_found_out(log: Store, type_: str) -> None:
+    # A column without a type keeps what it is given, where ours would make an integer of it again.
+    alter(
+        log,
+        "DROP INDEX ix_changes_actor_user_id_revision",
+        "ALTER TABLE changes ADD COLUMN loose",
+        "UPDATE changes SET loose = actor_user_id",
+        f"UPDATE changes SET loose = CAST(loose AS {type_}) WHERE revision = 5",  # noqa: S608
+        "ALTER TABLE changes DROP COLUMN actor_user_id",
+        "ALTER TABLE changes RENAME COLUMN loose TO actor_user_id",
+    )
+    assert verify(log).first_broken == 5
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_an_anchor_that_is_no_hash_is_found_out(log: Store) -> None:
+    alter(log, "UPDATE store_state SET anchor_hash = CAST(head_hash AS TEXT)")
+    assert verify(log).first_broken == 1
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("at", ["infinity", "-infinity", "2026-03-01 17:30:45.123456 BC"])
+def test_a_time_that_python_cannot_hold_is_found_out(log: Store, at: str) -> None:
+    alter(log, f"UPDATE changes SET at = '{at}' WHERE revision = 5")  # noqa: S608
+    assert verify(log).first_broken == 5
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+def test_a_log_verifies_in_any_zone(log: Store) -> None:
+    with log.read() as tx:
+        tx.connection.exec_driver_sql("SET LOCAL timezone = 'Asia/Kathmandu'")
+        assert tx.changes.verify().first_broken is None
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)

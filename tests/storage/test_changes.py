@@ -3,6 +3,8 @@ from datetime import timedelta
 
 import pytest
 
+from accredit_storage.canonical import canonical_json, digest
+from accredit_storage.chain import GENESIS
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.records import Actor, ChangeKind, Subject, SubjectKind
 from accredit_storage.store import Store, Transaction
@@ -29,7 +31,7 @@ def revisions(tx: Transaction, query: ChangeQuery, limit: int = 100) -> list[int
 
 
 def test_a_change_comes_back_as_it_was_recorded(store: Store) -> None:
-    grant = Subject(kind=SubjectKind.GRANT, subject_id="3:14")
+    grant = Subject(kind=SubjectKind.GRANT, subject_id="3:user:14")
     made = draft(
         about_agent(3),
         grant,
@@ -51,6 +53,9 @@ def test_a_change_comes_back_as_it_was_recorded(store: Store) -> None:
     assert (change.before, change.after, change.at) == (made.before, made.after, NOW)
     assert (head.revision, head.hash) == (1, change.hash)
     assert len(change.hash) == 32
+    assert change.previous_hash == GENESIS
+    assert change.before_digest == digest(canonical_json(made.before))
+    assert change.after_digest == digest('{"role":"admin"}')
 
 
 def test_a_transaction_records_once(store: Store) -> None:
@@ -114,10 +119,15 @@ def test_changes_are_found_by_subject_actor_kind_and_time(store: Store) -> None:
             tx.record(made)
     cases = [
         (ChangeQuery(), [1, 2, 3, 4, 5]),
-        (ChangeQuery(agent_id=1), [1, 2, 5]),
-        (ChangeQuery(user_id=2), [2, 3, 5]),
-        (ChangeQuery(agent_id=1, user_id=2), [2, 5]),
-        (ChangeQuery(agent_id=2), []),
+        (ChangeQuery(subjects=(about_agent(1),)), [1, 2, 5]),
+        (ChangeQuery(subjects=(about_user(2),)), [2, 3, 5]),
+        (ChangeQuery(subjects=(about_agent(1), about_user(2))), [1, 2, 3, 5]),
+        (ChangeQuery(subjects=(about_agent(11), about_user(9), about_user(1))), [4]),
+        (ChangeQuery(subjects=(about_agent(1), about_agent(11)), after_revision=2), [4, 5]),
+        (ChangeQuery(subjects=(about_agent(1),), after_revision=1), [2, 5]),
+        (ChangeQuery(after_revision=3), [4, 5]),
+        (ChangeQuery(after_revision=9), []),
+        (ChangeQuery(subjects=(about_agent(2),)), []),
         (ChangeQuery(actor_user_id=2), [2, 3, 5]),
         (ChangeQuery(actor_agent_id=7), [3]),
         (ChangeQuery(actor_token_id="t1"), [3]),
@@ -125,7 +135,10 @@ def test_changes_are_found_by_subject_actor_kind_and_time(store: Store) -> None:
         (ChangeQuery(from_at=NOW), [2, 3, 4, 5]),
         (ChangeQuery(to_at=NOW), [1]),
         (ChangeQuery(from_at=NOW, to_at=LATER), [2, 3]),
-        (ChangeQuery(agent_id=1, actor_user_id=2, from_at=LATER), [5]),
+        (
+            ChangeQuery(subjects=(about_agent(1), about_agent(11)), actor_user_id=2, from_at=LATER),
+            [5],
+        ),
     ]
     with store.read() as tx:
         for query, expected in cases:
@@ -137,15 +150,56 @@ def test_changes_are_found_by_subject_actor_kind_and_time(store: Store) -> None:
 
 
 def test_a_redacted_change_keeps_all_but_its_payloads(store: Store) -> None:
+    for number in (1, 2):
+        with store.write() as tx:
+            tx.record(draft(about_agent(1), before={"n": number}, after={"email": "b"}))
     with store.write() as tx:
-        tx.record(draft(about_agent(1), before={"email": "a"}, after={"email": "b"}))
+        tx.record(draft(about_agent(1)))
     with store.write() as tx:
-        assert tx.changes.redact(1)
-        assert not tx.changes.redact(2)
+        missing = tx.changes.redact([1, 4, 9])
+        assert (missing.taken, missing.missing) == ((1,), (4, 9))
+        assert all(one.after for one in tx.changes.page(ChangeQuery(), after=None, limit=2))
+    with store.write() as tx:
+        taken = tx.changes.redact([3, 1])
+        assert (taken.taken, taken.without, taken.missing) == ((1,), (3,), ())
+        assert tx.changes.redact([1]).without == (1,)
     with store.read() as tx:
-        (change,) = tx.changes.page(ChangeQuery(agent_id=1), after=None, limit=10)
-        assert (change.before, change.after) == (None, None)
+        first, second, _ = tx.changes.page(
+            ChangeQuery(subjects=(about_agent(1),)), after=None, limit=10
+        )
+        assert (first.before, first.after) == (None, None)
+        assert first.before_digest == digest('{"n":1}')
+        assert second.after == {"email": "b"}
         assert tx.changes.verify().first_broken is None
+
+
+def test_every_change_says_the_hash_before_it(store: Store) -> None:
+    for number in range(6):
+        with store.write() as tx:
+            tx.record(draft(about_agent(number % 2), at=NOW + timedelta(hours=number)))
+    with store.write() as tx:
+        assert tx.changes.prune(NOW + timedelta(hours=2)) == 2
+    subjects = (about_agent(1), about_agent(7))
+    with store.read() as tx:
+        kept = tx.changes.page(ChangeQuery(), after=None, limit=10)
+        anchor = tx.changes.verify(limit=0).reached
+        some = tx.changes.page(
+            ChangeQuery(subjects=subjects, newest_first=True), after=None, limit=10
+        )
+    assert (anchor[0], kept[0].previous_hash) == (2, anchor[1])
+    assert [one.previous_hash for one in kept[1:]] == [one.hash for one in kept[:-1]]
+    assert some == kept[::-2]
+
+
+def test_the_hash_before_is_not_made_up(store: Store) -> None:
+    for _ in range(2):
+        with store.write() as tx:
+            tx.record(draft())
+    with store.write() as tx:
+        tx.connection.exec_driver_sql("DELETE FROM changes WHERE revision = 1")
+    with store.read() as tx:
+        (left,) = tx.changes.page(ChangeQuery(), after=None, limit=10)
+    assert left.previous_hash is None
 
 
 def test_pruning_takes_a_prefix(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +215,7 @@ def test_pruning_takes_a_prefix(store: Store, monkeypatch: pytest.MonkeyPatch) -
     assert pruned == [3, 1, 0, 0]
     with store.read() as tx:
         assert revisions(tx, ChangeQuery()) == [5, 6, 7]
-        assert revisions(tx, ChangeQuery(agent_id=1)) == [5, 6, 7]
+        assert revisions(tx, ChangeQuery(subjects=(about_agent(1),))) == [5, 6, 7]
         found = tx.changes.verify()
         assert (found.first_broken, found.start, found.checked) == (None, 4, 3)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from accredit_storage.columns import canonical_json
+from accredit_storage.canonical import canonical_json
 from accredit_storage.errors import Conflict, StoreBusy
 from accredit_storage.records import StoredDefinition, Suppression
 from accredit_storage.schema import definitions
@@ -98,7 +98,7 @@ def test_declaring_the_same_again_writes_nothing(store: Store) -> None:
         {"owner_id": 1},
         {"owner_resolver": "boss"},
         {"default_config": {"model": "m", "tools": [True, None, "x"]}},
-        {"default_config": {"model": "m", "tools": [1.0, None, "x"]}},
+        {"default_config": {"model": "m", "tools": [1.5, None, "x"]}},
         {"meta": {}},
         {"priority": 11},
     ],
@@ -115,7 +115,7 @@ def test_whatever_is_said_differently_is_kept(store: Store, said: dict[str, Any]
         assert after.memory_seeds == stored_seeds(said["memory_seeds"])
         return
     for name, value in said.items():
-        # As text, in which 1 is neither 1.0 nor True.
+        # As text, in which 1 is not True.
         assert canonical_json(getattr(after, name)) == canonical_json(value)
 
 

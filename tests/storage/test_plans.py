@@ -12,7 +12,14 @@ from accredit_storage.agents import AgentQuery
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.records import AgentStatus, ChangeKind, Role, UserRole
 from accredit_storage.store import Store, WriteTransaction
-from tests.storage.making import LATER, NOW, put_definition, put_memory_file_type
+from tests.storage.making import (
+    LATER,
+    NOW,
+    about_agent,
+    about_user,
+    put_definition,
+    put_memory_file_type,
+)
 
 Call = Callable[[WriteTransaction], object]
 
@@ -95,17 +102,26 @@ CALLS: dict[str, Call] = {
     "agents of a site": lambda tx: tx.sites.agent_count(1),
     "changes, on": changes(),
     "changes, back": changes(newest_first=True),
-    "changes of an agent": changes(agent_id=1),
-    "changes of an agent, back": changes(agent_id=1, newest_first=True),
-    "changes of a user": changes(user_id=1),
-    "changes of both": changes(user_id=1, agent_id=1),
+    "changes of an agent": changes(subjects=(about_agent(1),)),
+    "changes of an agent, back": changes(subjects=(about_agent(1),), newest_first=True),
+    "changes of several": changes(subjects=(about_agent(1), about_agent(2), about_user(1))),
+    "changes of several, back": changes(
+        subjects=(about_agent(1), about_user(1)), newest_first=True, after_revision=1
+    ),
+    "changes of a hundred": changes(subjects=tuple(map(about_agent, range(100)))),
+    "changes of several of a kind": changes(
+        subjects=(about_agent(1), about_user(1)), kinds=(ChangeKind.BULK,)
+    ),
+    "sizes of changes": lambda tx: tx.changes.sizes(
+        ChangeQuery(subjects=(about_agent(1), about_user(1))), after=5, limit=10
+    ),
     "changes by a user": changes(actor_user_id=1),
     "changes by an agent": changes(actor_agent_id=1),
     "changes by a token": changes(actor_token_id="t"),
     "changes of a kind": changes(kinds=(ChangeKind.BULK,)),
     "changes between times": changes(from_at=NOW, to_at=LATER),
     "log verified": lambda tx: tx.changes.verify(),
-    "change redacted": lambda tx: tx.changes.redact(1),
+    "change redacted": lambda tx: tx.changes.redact([1]),
     "log pruned": lambda tx: tx.changes.prune(NOW),
     "request": lambda tx: tx.requests.claim("c", "m", "r", b"", NOW),
     "request finished": lambda tx: tx.requests.finish("c", "m", "r", {}, 1),

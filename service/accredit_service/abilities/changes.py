@@ -1,10 +1,13 @@
 """The audit trail, read and verified."""
 
+import enum
+import re
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from accredit_storage.chain import Verification
 from accredit_storage.changes import ChangeQuery
-from accredit_storage.records import Change, Role, Subject, SubjectKind
+from accredit_storage.records import Change, ChangeKind, Role, Subject, SubjectKind
 from accredit_storage.store import Transaction
 
 from .agent_refs import require_agent
@@ -13,11 +16,50 @@ from .errors import PermissionDenied, Reason, invalid
 from .paging import Cursor, Page, PageRequest
 from .permissions import Action
 from .reads import Ask, reading
+from .rights import Principal
+from .user_refs import UserRef, require_user
 
 MAX_KINDS = 50
+#: How many subjects a filter names at most, and how long the id of one may be, in characters.
+MAX_SUBJECTS = 100
+MAX_SUBJECT_ID = 1000
 _VERIFIED_AT_ONCE = 20_000
 _HASH_LENGTH = 32
 _PAGE_CHARACTERS = 1_000_000
+
+_DIGITS = re.compile("[1-9][0-9]{0,18}")
+
+
+class View(enum.Enum):
+    """How much of a change is shown."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFilter:
+    """Which changes are meant: those of which everything given is true.
+
+    They touched at least one of ``subjects``. Without ``kinds``, all of them. ``from_at`` is
+    included, ``to_at`` is not.
+    """
+
+    kinds: tuple[ChangeKind, ...] = ()
+    subjects: tuple[Subject, ...] = ()
+    actor_user: UserRef | None = None
+    actor_agent_id: int | None = None
+    actor_token_id: str | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A change as far as the caller may see it."""
+
+    change: Change
+    view: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +78,40 @@ class Verified:
     next_token: str
 
 
-def list_changes(app: App, ask: Ask, query: ChangeQuery, page: PageRequest) -> Page[Change]:
-    """One page of changes. Needs audit, or ADMIN on the agent that it filters by."""
+def list_changes(
+    app: App,
+    ask: Ask,
+    wanted: ChangeFilter,
+    page: PageRequest,
+    *,
+    after_revision: int = 0,
+    newest_first: bool = False,
+) -> Page[Shown]:
+    """One page of changes. Needs audit, or ADMIN on every agent that it filters by.
+
+    Raises InvalidArgument for a filter that breaks a rule, PermissionDenied, and NotFound for the
+    login of an actor whom nobody knows.
+    """
+    _check_filter(wanted)
+    if after_revision < 0:
+        raise invalid("after_revision", "0, or a revision")
     with reading(app, ask) as (tx, caller, now, head):
-        if Action.AUDIT not in caller.actions:
-            if query.agent_id is None:
-                raise PermissionDenied(
-                    Reason.ACTION_MISSING,
-                    "the log needs the action audit, or a filter by an agent of yours",
-                    metadata={"actions": Action.AUDIT.value},
-                )
-            require_agent(tx, caller, query.agent_id, Role.ADMIN, now)
-        cursor = Cursor(page, caller, head.epoch)
+        audits = Action.AUDIT in caller.actions
+        if not audits:
+            _require_own(tx, caller, wanted.subjects, now)
+        query = _query(tx, wanted, after_revision, newest_first)
+        # A login may be another's tomorrow.
+        cursor = Cursor(page, caller, head.epoch, about=query.actor_user_id)
         after = cursor.after(int)
         listed = _page(tx, query, cursor, None if after is None else after[0])
-        if Action.AUDIT in caller.actions:
-            return listed
-        items = [_about(query.agent_id, change) for change in listed.items]
-        return Page(items, listed.next_token, listed.token_after)
+    shown = [Shown(one, View.FULL) if audits else _own_part(wanted, one) for one in listed.items]
+    return Page(shown, listed.next_token, lambda one: listed.token_after(one.change))
 
 
 def verify_changes(app: App, ask: Ask, anchor: Anchor | None, page: PageRequest) -> Verified:
     """Recompute a stretch of the chain, after the anchor or the page token."""
     if anchor is not None:
-        _check(anchor)
+        _check_anchor(anchor)
     with reading(app, ask) as (tx, caller, _now, head):
         cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int, str)
@@ -89,16 +141,99 @@ def _page(tx: Transaction, query: ChangeQuery, cursor: Cursor, after: int | None
     return Page(found, token_after(found[-1]) if fits < len(sizes) else "", token_after)
 
 
-def _about(agent_id: int | None, change: Change) -> Change:
-    """The change as far as it concerns one agent: a batch tells of other people's as well."""
-    agents = {one.subject_id for one in change.subjects if one.kind is SubjectKind.AGENT}
-    if agents <= {str(agent_id)}:
-        return change
-    own = Subject(kind=SubjectKind.AGENT, subject_id=str(agent_id))
-    return replace(change, subjects=(own,), before=None, after=None)
+def _require_own(
+    tx: Transaction, caller: Principal, subjects: tuple[Subject, ...], now: datetime
+) -> None:
+    """Raise PermissionDenied unless these are agents, at least one, each the caller's as ADMIN."""
+    if not subjects or any(one.kind is not SubjectKind.AGENT for one in subjects):
+        raise PermissionDenied(
+            Reason.ACTION_MISSING,
+            "the log needs the action audit, or a filter by agents of yours and nothing else",
+            metadata={"actions": Action.AUDIT.value},
+        )
+    for one in dict.fromkeys(subjects):
+        require_agent(tx, caller, int(one.subject_id), Role.ADMIN, now)
 
 
-def _check(anchor: Anchor) -> None:
+def _query(
+    tx: Transaction, wanted: ChangeFilter, after_revision: int, newest_first: bool
+) -> ChangeQuery:
+    user = wanted.actor_user
+    return ChangeQuery(
+        # By id also one who is gone.
+        actor_user_id=require_user(tx, user).user_id if isinstance(user, str) else user,
+        actor_agent_id=wanted.actor_agent_id,
+        actor_token_id=wanted.actor_token_id,
+        subjects=tuple(dict.fromkeys(wanted.subjects)),
+        kinds=wanted.kinds,
+        from_at=wanted.from_at,
+        to_at=wanted.to_at,
+        after_revision=after_revision,
+        newest_first=newest_first,
+    )
+
+
+def _own_part(wanted: ChangeFilter, change: Change) -> Shown:
+    """The change as far as it concerns the agents filtered by: a batch tells of others as well."""
+    own = set(wanted.subjects)
+    if all(agent in own for one in change.subjects if (agent := _agent_of(one)) is not None):
+        return Shown(change, View.FULL)
+    part = replace(
+        change,
+        subjects=tuple(one for one in change.subjects if one in own),
+        before=None,
+        after=None,
+        before_digest=None,
+        after_digest=None,
+    )
+    return Shown(part, View.PARTIAL)
+
+
+def _agent_of(one: Subject) -> Subject | None:
+    """The agent that a subject tells of; STORE tells of every one."""
+    if one.kind is SubjectKind.GRANT:
+        return Subject(kind=SubjectKind.AGENT, subject_id=one.subject_id.partition(":")[0])
+    return one if one.kind in (SubjectKind.AGENT, SubjectKind.STORE) else None
+
+
+def _check_filter(wanted: ChangeFilter) -> None:
+    for place, one in enumerate(wanted.subjects):
+        is_right, rule = _FORMS.get(one.kind, _ANY_FORM)
+        if not is_right(one.subject_id):
+            raise invalid(f"filter.subjects[{place}].subject_id", rule)
+    if wanted.from_at is not None and wanted.to_at is not None and wanted.from_at >= wanted.to_at:
+        raise invalid("filter.end_time", "later than start_time")
+
+
+def _is_id(text: str) -> bool:
+    return _DIGITS.fullmatch(text) is not None and int(text) < 2**63
+
+
+def _is_grant(text: str) -> bool:
+    agent_id, _, user_id = text.partition(":user:")
+    return _is_id(agent_id) and _is_id(user_id)
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= MAX_SUBJECT_ID and "\0" not in text
+
+
+def _is_empty(text: str) -> bool:
+    return not text
+
+
+_ANY_FORM = (_is_name, f"1 to {MAX_SUBJECT_ID} characters, none of them NUL")
+# An id of another form would match nothing, without a word.
+_FORMS = {
+    SubjectKind.AGENT: (_is_id, "an agent_id in digits"),
+    SubjectKind.USER: (_is_id, "a user_id in digits"),
+    SubjectKind.SITE: (_is_id, "a site_id in digits"),
+    SubjectKind.GRANT: (_is_grant, 'a grant as "agent_id:user:user_id"'),
+    SubjectKind.STORE: (_is_empty, "empty: it is everything"),
+}
+
+
+def _check_anchor(anchor: Anchor) -> None:
     if anchor.revision < 0:
         raise invalid("anchor.revision", "0 or more")
     if len(anchor.hash) != (_HASH_LENGTH if anchor.revision else 0):

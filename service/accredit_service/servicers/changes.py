@@ -3,15 +3,18 @@
 import grpc
 
 from accredit.v1 import change_pb2 as pb
+from accredit.v1 import types_pb2
 from accredit.v1.change_pb2_grpc import ChangeServiceServicer
-from accredit_storage.changes import ChangeQuery
-from accredit_storage.records import ChangeKind
+from accredit_storage.records import ChangeKind, Subject, SubjectKind
 
 from ..abilities import changes
 from ..abilities.app import App
 from ..abilities.errors import invalid
 from . import fields, messages
 from .calls import ask, page_of
+from .pages import packed
+
+_MAX_TOKEN_ID = 100
 
 
 class ChangeServicer(ChangeServiceServicer):
@@ -27,13 +30,13 @@ class ChangeServicer(ChangeServiceServicer):
         page = changes.list_changes(
             self._app,
             ask(request.consistency),
-            _query(request),
+            change_filter(request.filter),
             page_of(request),
+            after_revision=request.after_revision,
+            newest_first=request.newest_first,
         )
-        return pb.ListChangesResponse(
-            changes=[messages.change(change) for change in page.items],
-            next_page_token=page.next_token,
-        )
+        fitting, token = packed(page, messages.change)
+        return pb.ListChangesResponse(changes=fitting, next_page_token=token)
 
     def VerifyChanges(
         self, request: pb.VerifyChangesRequest, context: grpc.ServicerContext
@@ -55,23 +58,29 @@ class ChangeServicer(ChangeServiceServicer):
         )
 
 
-def _query(request: pb.ListChangesRequest) -> ChangeQuery:
-    token_id = request.actor.token_id
-    if len(token_id) > 100 or "\0" in token_id:
-        raise invalid("actor.token_id", "the public id of a token")
-    return ChangeQuery(
-        agent_id=fields.optional_id("agent_id", request.agent_id),
-        user_id=fields.optional_id("user_id", request.user_id),
-        actor_user_id=fields.optional_id("actor.user_id", request.actor.user_id),
-        actor_agent_id=fields.optional_id("actor.agent_id", request.actor.agent_id),
-        actor_token_id=token_id or None,
+def change_filter(message: pb.ChangeFilter) -> changes.ChangeFilter:
+    """The filter of a request, whose field is called ``filter``."""
+    actor = message.actor
+    if len(actor.token_id) > _MAX_TOKEN_ID or "\0" in actor.token_id:
+        raise invalid("filter.actor.token_id", "the public id of a token")
+    return changes.ChangeFilter(
         kinds=tuple(
-            _kind(f"kinds[{place}]", value)
-            for place, value in enumerate(fields.at_most(changes.MAX_KINDS, "kinds", request.kinds))
+            _kind(f"filter.kinds[{place}]", value)
+            for place, value in enumerate(
+                fields.at_most(changes.MAX_KINDS, "filter.kinds", message.kinds)
+            )
         ),
-        from_at=fields.optional_moment("start_time", request, "start_time"),
-        to_at=fields.optional_moment("end_time", request, "end_time"),
-        newest_first=request.newest_first,
+        subjects=tuple(
+            _subject(f"filter.subjects[{place}]", one)
+            for place, one in enumerate(
+                fields.at_most(changes.MAX_SUBJECTS, "filter.subjects", message.subjects)
+            )
+        ),
+        actor_user=fields.optional_user_ref(actor, path="filter.actor.user"),
+        actor_agent_id=fields.optional_id("filter.actor.agent_id", actor.agent_id),
+        actor_token_id=actor.token_id or None,
+        from_at=fields.optional_moment("filter.start_time", message, "start_time"),
+        to_at=fields.optional_moment("filter.end_time", message, "end_time"),
     )
 
 
@@ -80,3 +89,12 @@ def _kind(path: str, value: int) -> ChangeKind:
     if kind is None:
         raise invalid(path, "a kind")
     return kind
+
+
+def _subject(path: str, message: types_pb2.Subject) -> Subject:
+    kind = fields.enum_of(
+        f"{path}.kind", SubjectKind, types_pb2.SubjectKind, message.kind, prefix="SUBJECT_KIND_"
+    )
+    if kind is None:
+        raise invalid(f"{path}.kind", "a kind")
+    return Subject(kind=kind, subject_id=message.subject_id)

@@ -19,10 +19,11 @@ from accredit.v1 import (
 )
 from accredit_storage.agents import ListedAgent
 from accredit_storage.errors import StoreError
-from accredit_storage.records import Agent, Change, Grant, Role, Site, Subject, Token, User
+from accredit_storage.records import Agent, Grant, Role, Site, Subject, Token, User
 
 from ..abilities import configs
 from ..abilities.access import grant_etag
+from ..abilities.changes import Shown
 from ..abilities.consistency import HASH_PREFIX, Basis, epoch_of, token_of
 from ..abilities.errors import Refusal
 from ..abilities.mutations import etag
@@ -231,8 +232,9 @@ def site(value: Site) -> site_pb2.Site:
     )
 
 
-def change(value: Change) -> change_pb2.Change:
-    """A change."""
+def change(shown: Shown) -> change_pb2.Change:
+    """A change, as far as it is shown."""
+    value = shown.change
     return change_pb2.Change(
         revision=value.revision,
         create_time=time(value.at),
@@ -247,6 +249,10 @@ def change(value: Change) -> change_pb2.Change:
         before=None if value.before is None else struct(value.before),
         after=None if value.after is None else struct(value.after),
         hash=value.hash,
+        before_digest=value.before_digest or b"",
+        after_digest=value.after_digest or b"",
+        previous_hash=value.previous_hash or b"",
+        view=number(change_pb2.ChangeView, "CHANGE_VIEW_", shown.view),
     )
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from accredit.cli.cells import Column, cell_at, column, columns
-from accredit.cli.choices import CHANGE_KINDS, choice, member
+from accredit.cli.choices import CHANGE_KINDS, SUBJECT_KINDS, choice, member
 from accredit.cli.failures import ExitCode
 from accredit.cli.listing import listed, paged
 from accredit.cli.options import Group
 from accredit.cli.output import show, show_list
-from accredit.cli.references import TOKEN_ID, agent_id_of, optional_user_id
+from accredit.cli.references import TOKEN_ID, agent_id_of, user_id_of, user_ref
 from accredit.cli.session import Session, pass_session
 from accredit.cli.times import MOMENT, timestamp
 
@@ -56,6 +56,24 @@ _VERIFIED = (
 )
 
 
+class _Subject(click.ParamType):
+    """Something that a change touched, as the table of `list` shows it."""
+
+    name = "kind:id"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        """See ParamType."""
+        if isinstance(value, dict):
+            return value
+        kind, _, subject_id = value.partition(":")
+        if kind.lower() not in SUBJECT_KINDS:
+            known = ", ".join(SUBJECT_KINDS)
+            self.fail(f"{value!r}: a kind, a colon and an id; the kinds are {known}", param, ctx)
+        return _subject(kind, subject_id)
+
+
 class _Anchor(click.ParamType):
     """A revision and its hash, as `verify` prints its head."""
 
@@ -89,14 +107,39 @@ def _digest(text: str) -> bytes | None:
     return digest if len(digest) in (0, _HASH_LENGTH) else None
 
 
+def _subject(kind: str, subject_id: object) -> dict[str, Any]:
+    return {"kind": member("SUBJECT_KIND", kind), "subject_id": str(subject_id)}
+
+
 @click.group(cls=Group)
 def changes() -> None:
     """Read and verify the log of all changes."""
 
 
 @changes.command("list")
-@click.option("--agent", metavar="AGENT", help="Only changes that touched this agent.")
-@click.option("--user", metavar="USER", help="Only changes that touched this user.")
+@click.option(
+    "--agent",
+    "agents",
+    multiple=True,
+    metavar="AGENT",
+    help="Only changes that touched this agent. Repeat it, or the next two, for any of several.",
+)
+@click.option(
+    "--user",
+    "users",
+    multiple=True,
+    metavar="USER",
+    help="Only changes that touched this user.",
+)
+@click.option(
+    "--subject",
+    "subjects",
+    type=_Subject(),
+    multiple=True,
+    metavar="KIND:ID",
+    help="Only changes that touched this, such as grant:3:user:14 or agent_slug:billing; store: "
+    "alone for those that touched too much to list it.",
+)
 @click.option("--actor", metavar="USER", help="Only changes that this user made.")
 @click.option("--actor-agent", metavar="AGENT", help="Only changes that this agent made.")
 @click.option("--actor-token", type=TOKEN_ID, help="Only changes made with this token.")
@@ -110,40 +153,56 @@ def changes() -> None:
 )
 @click.option("--since", type=MOMENT, help="Only changes made at or after this moment.")
 @click.option("--until", type=MOMENT, help="Only changes made before this moment.")
+@click.option(
+    "--after-revision",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    metavar="REVISION",
+    help="Only changes after this one.",
+)
 @click.option("--newest-first", is_flag=True, help="Newest first. Default: oldest first.")
 @paged
 @pass_session
 def list_changes(
     session: Session,
-    agent: str | None,
-    user: str | None,
+    agents: tuple[str, ...],
+    users: tuple[str, ...],
+    subjects: tuple[dict[str, Any], ...],
     actor: str | None,
     actor_agent: str | None,
     actor_token: str | None,
     kinds: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
+    after_revision: int,
     newest_first: bool,
     limit: int | None,
 ) -> None:
-    """List changes. JSON and YAML have each record before and after.
+    """List changes. JSON and YAML have all of each, enough to verify it without the server.
 
     By id, agents and users are found even after they are gone.
     """
     made_by = {
-        "user_id": optional_user_id(session, actor),
+        "user": None if actor is None else user_ref(session, actor),
         "agent_id": None if actor_agent is None else agent_id_of(session, actor_agent),
         "token_id": actor_token,
+    }
+    wanted = {
+        "kinds": [member("CHANGE_KIND", kind) for kind in kinds],
+        "subjects": [
+            *(_subject("agent", agent_id_of(session, agent)) for agent in agents),
+            *(_subject("user", user_id_of(session, user)) for user in users),
+            *subjects,
+        ],
+        "actor": {field: value for field, value in made_by.items() if value is not None} or None,
+        "start_time": timestamp(since),
+        "end_time": timestamp(until),
     }
     found = listed(
         session.client.changes.iterate_changes,
         limit,
-        agent_id=None if agent is None else agent_id_of(session, agent),
-        user_id=optional_user_id(session, user),
-        actor={field: value for field, value in made_by.items() if value is not None} or None,
-        kinds=[member("CHANGE_KIND", kind) for kind in kinds],
-        start_time=timestamp(since),
-        end_time=timestamp(until),
+        filter=wanted,
+        after_revision=after_revision,
         newest_first=newest_first,
     )
     show_list(session, found, _LISTED)

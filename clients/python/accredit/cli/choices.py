@@ -10,6 +10,20 @@ AGENT_STATUSES = ("active", "inactive", "archived")
 STATUS_FILTERS = (*AGENT_STATUSES, "any")
 LIST_SCOPES = ("mine", "all")
 USER_KINDS = ("human", "service")
+SUBJECT_KINDS = (
+    "agent",
+    "user",
+    "token",
+    "site",
+    "grant",
+    "directory",
+    "definition",
+    "memory_file_type",
+    "agent_slug",
+    "login",
+    "store",
+    "transfer_offer",
+)
 MEMORY_LAYERS = ("shared", "agent", "user", "network")
 USER_ROLES = ("administrator", "service", "member", "guest")
 CHANGE_KINDS = (

@@ -160,7 +160,8 @@ class _ChangeViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeView
     """
     CHANGE_VIEW_PARTIAL: _ChangeView.ValueType  # 2
     """What concerns the agents that were filtered by: of the subjects only those agents, and no payloads
-    nor digests. For a caller without the action audit, of a change that touched other agents as well.
+    nor digests; hash and previous_hash are there. For a caller without the action audit, of a change
+    that touched other agents as well.
     """
     CHANGE_VIEW_KEYS: _ChangeView.ValueType  # 3
     """Revision, time, kind and subjects."""
@@ -176,7 +177,8 @@ redacted is left out; its digest is there.
 """
 CHANGE_VIEW_PARTIAL: ChangeView.ValueType  # 2
 """What concerns the agents that were filtered by: of the subjects only those agents, and no payloads
-nor digests. For a caller without the action audit, of a change that touched other agents as well.
+nor digests; hash and previous_hash are there. For a caller without the action audit, of a change
+that touched other agents as well.
 """
 CHANGE_VIEW_KEYS: ChangeView.ValueType  # 3
 """Revision, time, kind and subjects."""
@@ -246,7 +248,9 @@ class Change(_message.Message):
     after_digest: _builtins.bytes
     """The same of after."""
     previous_hash: _builtins.bytes
-    """The hash of the change before this one: 32 bytes, all zero for revision 1."""
+    """The hash of the change before this one, also where that was pruned: 32 bytes, all zero for revision
+    1. Empty: somebody took the change before out of the database.
+    """
     view: Global___ChangeView.ValueType
     """How much of the change is shown."""
     @_builtins.property
@@ -343,12 +347,13 @@ class ChangeFilter(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___ChangeKind.ValueType]:
-        """Only these kinds, at most 50. Empty: all."""
+        """Only these kinds, at most 50, each of them one that this server knows. Empty: all."""
 
     @_builtins.property
     def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Subject]:
-        """Only changes that touched at least one of these, at most 100, also after they are gone. A change with
-        the subject STORE is found by that subject only. Empty: whatever they touched.
+        """Only changes that touched at least one of these, at most 100, also after they are gone. Agents, users
+        and sites by their id in digits, STORE without an id, anything else by 1 to 1 000 characters. A
+        change with the subject STORE is found by that subject only. Empty: whatever they touched.
         """
 
     @_builtins.property
@@ -361,7 +366,7 @@ class ChangeFilter(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Only changes made before this moment. Unset: to the last one."""
+        """Only changes made before this moment, which is later than start_time. Unset: to the last one."""
 
     def __init__(
         self,

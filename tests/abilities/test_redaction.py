@@ -1,0 +1,74 @@
+"""Payloads that an operator takes out of the log."""
+
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+
+from accredit.v1 import change_pb2
+from accredit_service.abilities import redaction
+from accredit_service.abilities.errors import InvalidArgument
+from accredit_service.background import Housekeeping
+from tests.registry import Registry
+
+
+def _list(registry: Registry) -> list[Any]:
+    return list(registry.admin.call("ChangeService/ListChanges", page_size=500).changes)
+
+
+def test_payloads_are_taken_out_and_that_is_logged(own_registry: Registry) -> None:
+    registry = own_registry
+    registry.user(email="secret@example.org")
+    written = _list(registry)
+
+    found = redaction.redact(registry.app, [3, 2, 2])
+
+    assert (found.taken, found.without) == ((2, 3), ())
+    *changes, logged = _list(registry)
+    assert "secret@example.org" in str(written)
+    assert "secret@example.org" not in str(changes)
+    for before, after in zip(written, changes, strict=True):
+        if after.revision in found.taken:
+            before.ClearField("before")
+            before.ClearField("after")
+            assert after.after_digest
+        assert after == before
+    assert logged.kind == change_pb2.CHANGE_KIND_CHANGE_REDACTED
+    assert logged.actor == change_pb2.Actor()
+    assert (len(logged.subjects), logged.request_id) == (0, "")
+    assert MessageToDict(logged.after) == {"revisions": [2.0, 3.0]}
+    assert registry.admin.call("ChangeService/VerifyChanges").intact
+
+
+def test_doing_it_again_does_nothing(own_registry: Registry) -> None:
+    registry = own_registry
+    registry.site()
+    redaction.redact(registry.app, [2])
+    written = _list(registry)
+    again = redaction.redact(registry.app, [2])
+    assert (again.taken, again.without) == ((), (2,))
+    assert _list(registry) == written
+    # Of several, those that had a payload are logged.
+    assert redaction.redact(registry.app, [1, 2]).taken == (1,)
+    assert MessageToDict(_list(registry)[-1].after) == {"revisions": [1.0]}
+
+
+@pytest.mark.parametrize("revisions", [[9], [2, 9], [0], [1], [2, 1]])
+def test_what_is_not_in_the_log_is_an_error_and_nothing_is_done(
+    own_registry: Registry, revisions: list[int]
+) -> None:
+    registry = own_registry
+    registry.clock.advance(days=401)
+    registry.site()
+    # Of the first, only the anchor is left.
+    Housekeeping(registry.app).sweep()
+    written = _list(registry)
+    assert [one.revision for one in written] == [2]
+    with pytest.raises(InvalidArgument, match="not in the log"):
+        redaction.redact(registry.app, revisions)
+    assert _list(registry) == written
+
+
+def test_there_is_a_bound(own_registry: Registry) -> None:
+    with pytest.raises(InvalidArgument, match="at most 1000"):
+        redaction.redact(own_registry.app, range(1, 1002))

@@ -194,7 +194,7 @@ class Agents:
             return _agent(self._connection.execute(statement).one_or_none())
 
     def delete(self, agent_id: int) -> bool:
-        """Remove the agent with its grants and tokens; False if there is none."""
+        """Remove the agent with its grants, tokens and offer; False if there is none."""
         statement = delete(agents).where(agents.c.agent_id == agent_id)
         return self._connection.execute(statement).rowcount > 0
 

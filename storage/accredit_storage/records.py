@@ -82,6 +82,9 @@ class ChangeKind(enum.Enum):
     DEFINITION_RECONCILED = "definition_reconciled"
     MEMORY_FILE_TYPE_CHANGED = "memory_file_type_changed"
     CHANGE_REDACTED = "change_redacted"
+    TRANSFER_OFFERED = "transfer_offered"
+    TRANSFER_DECLINED = "transfer_declined"
+    DEFAULT_AGENT_SET = "default_agent_set"
 
 
 class SubjectKind(enum.Enum):
@@ -120,7 +123,10 @@ class IntentKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """Somebody, or some service, that calls and that may own agents."""
+    """Somebody, or some service, that calls and that may own agents.
+
+    ``default_agent_id`` is the agent that they chose to be meant where they name none.
+    """
 
     user_id: int
     login: str
@@ -132,6 +138,7 @@ class User:
     version: int
     created_at: datetime
     updated_at: datetime
+    default_agent_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +181,18 @@ class Grant:
     expire_at: datetime | None
     version: int
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferOffer:
+    """An agent that its owner offers to another user, who may accept it before ``expire_at``."""
+
+    offer_id: int
+    agent_id: int
+    owner_id: int
+    new_owner_id: int
+    created_at: datetime
+    expire_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,13 @@ users = Table(
     Column("version", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column(
+        # Added later than its table is made, as each of the two tables refers to the other.
+        "default_agent_id",
+        Key,
+        ForeignKey("agents.agent_id", ondelete="SET NULL", use_alter=True),
+        index=True,
+    ),
     _one_of("kind", UserKind),
     _one_of("role", UserRole),
     Index(None, "email", "user_id"),
@@ -145,6 +152,27 @@ grants = Table(
     _one_of("role", Role),
     Index(None, "agent_id", "granted_at", "user_id"),
     Index(None, "user_id", "agent_id"),
+)
+
+# The open ones; an agent is offered to one user at a time. What became of the others is in the log.
+transfer_offers = Table(
+    "transfer_offers",
+    metadata,
+    _id("offer_id"),
+    Column(
+        "agent_id",
+        Key,
+        ForeignKey("agents.agent_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("owner_id", Key, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    Column("new_owner_id", Key, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expire_at", UtcDateTime, nullable=False, index=True),
+    Index(None, "agent_id", unique=True),
+    Index(None, "owner_id", "offer_id"),
+    Index(None, "new_owner_id", "offer_id"),
+    sqlite_autoincrement=True,
 )
 
 tokens = Table(

@@ -28,6 +28,7 @@ from accredit_storage.schema import file_trees, store_state
 from accredit_storage.sites import Sites
 from accredit_storage.statements import by_dialect
 from accredit_storage.tokens import Tokens
+from accredit_storage.transfer_offers import TransferOffers
 from accredit_storage.users import Users
 
 _claim_files = by_dialect(
@@ -44,6 +45,7 @@ class Transaction:
         self.agents = Agents(connection)
         self.reservations = Reservations(connection)
         self.grants = Grants(connection)
+        self.transfer_offers = TransferOffers(connection)
         self.tokens = Tokens(connection)
         self.credentials = Credentials(connection)
         self.users = Users(connection)

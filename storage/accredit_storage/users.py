@@ -122,6 +122,7 @@ class Users:
         display_name: str | Unset = UNSET,
         email: str | Unset = UNSET,
         active: bool | Unset = UNSET,
+        default_agent_id: int | Unset | None = UNSET,
     ) -> User | None:
         """Set what is given and raise the version: the user as they are then, None if not there.
 
@@ -134,6 +135,7 @@ class Users:
             display_name=display_name,
             email=email,
             active=active,
+            default_agent_id=default_agent_id,
         )
         statement = (
             update(users)
@@ -146,11 +148,26 @@ class Users:
         with refusing_taken(self._connection, LoginTaken(f"another user has the login {login!r}")):
             return _user(self._connection.execute(statement).one_or_none())
 
+    def forget_agent(self, agent_id: int, at: datetime, *, only: int | None = None) -> list[int]:
+        """Let the agent be nobody's default any more, or not the user's ``only``.
+
+        The ids of those whose default it was, lowest first; their versions are raised.
+        """
+        statement = (
+            update(users)
+            .where(users.c.default_agent_id == agent_id)
+            .values(default_agent_id=None, version=users.c.version + 1, updated_at=at)
+            .returning(users.c.user_id)
+        )
+        if only is not None:
+            statement = statement.where(users.c.user_id == only)
+        return sorted(self._connection.execute(statement).scalars())
+
     def delete(self, user_id: int) -> bool:
         """Remove the user; False if there is none.
 
-        With them go their tokens, those they minted, their grants and their reservations. While
-        they own an agent, the transaction ends with Conflict.
+        With them go their tokens, those they minted, their grants, their reservations and the
+        agents' offers to them. While they own an agent, the transaction ends with Conflict.
         """
         statement = delete(users).where(users.c.user_id == user_id)
         return self._connection.execute(statement).rowcount > 0

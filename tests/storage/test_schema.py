@@ -91,4 +91,10 @@ def test_ids_grow_by_themselves_and_are_kept_count_of(store: Store) -> None:
         found = tx.connection.execute(
             text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
         )
-        assert {row.name for row in found} == {"users", "sites", "agents", "definitions"}
+        assert {row.name for row in found} == {
+            "users",
+            "sites",
+            "agents",
+            "definitions",
+            "transfer_offers",
+        }

@@ -127,12 +127,13 @@ class Housekeeping:
                 self._unwritten.clear()
 
     def sweep(self) -> None:
-        """Forget request ids, reservations and changes that are past their time."""
+        """Forget request ids, reservations, offers and changes that are past their time."""
         now, limits, store = self._app.now(), self._app.limits, self._app.store
         with store.write() as tx:
             requests = tx.requests.sweep(now - limits.request_retention)
         with store.write() as tx:
             reservations = tx.reservations.sweep(now)
+            offers = tx.transfer_offers.sweep(now)
         changes = 0
         while pruned := self._prune(now - limits.changes_retention):
             changes += pruned
@@ -143,6 +144,7 @@ class Housekeeping:
             extra=logs.fields(
                 requests=requests,
                 reservations=reservations,
+                offers=offers,
                 changes=changes,
                 unfinished=unfinished,
             ),

@@ -145,26 +145,23 @@ def _address(value: object) -> Address:
     return Address(host[1:-1] if bracketed else host, int(port))
 
 
+def _items(value: object, rule: str) -> Iterable[object]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list):
+        raise ValueError(rule)
+    return items
+
+
 def _networks(value: object) -> tuple[Network, ...]:
     rule = "addresses or networks, such as 10.0.0.7,10.1.0.0/16"
-    items: Iterable[object] = value.split(",") if isinstance(value, str) else ()
-    if isinstance(value, list):
-        items = value
-    elif not isinstance(value, str):
-        raise ValueError(rule)
     try:
-        return tuple(ipaddress.ip_network(_text(item).strip()) for item in items)
+        return tuple(ipaddress.ip_network(_text(item).strip()) for item in _items(value, rule))
     except ValueError:
         raise ValueError(rule) from None
 
 
 def _names(value: object) -> tuple[str, ...]:
-    items: Iterable[object] = value.split(",") if isinstance(value, str) else ()
-    if isinstance(value, list):
-        items = value
-    elif not isinstance(value, str):
-        raise ValueError("names, with commas between")
-    return tuple(_text(item).strip() for item in items)
+    return tuple(_text(item).strip() for item in _items(value, "names, with commas between"))
 
 
 def _knob(parse: Callable[[object], Any], help: str) -> Mapping[str, Any]:
@@ -273,6 +270,10 @@ class Settings:
         metadata=_knob(
             _whole(0, 36_500), "Days that a released slug is kept for its former owner."
         ),
+    )
+    transfer_offer_days: int = field(
+        default=7,
+        metadata=_knob(_whole(1, 365), "Days in which an offered agent can be accepted."),
     )
     request_retention_hours: int = field(
         default=24, metadata=_knob(_whole(1, 8760), "Hours that a request_id is remembered.")

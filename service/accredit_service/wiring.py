@@ -51,6 +51,7 @@ def make_app(settings: Settings, store: Store) -> App:
         limits=Limits(
             agents_per_user=settings.agent_limit,
             slug_reservation=timedelta(days=settings.slug_reservation_days),
+            transfer_offer_lifetime=timedelta(days=settings.transfer_offer_days),
             request_retention=timedelta(hours=settings.request_retention_hours),
             changes_retention=timedelta(days=settings.changes_retention_days),
         ),

@@ -75,13 +75,12 @@ class TransferOffers:
     ) -> list[tuple[TransferOffer, str, str, str]]:
         """Up to ``limit`` offers that are open at ``at``, lowest id first.
 
-        Those that the user has ``made``, those they have ``received``, or both; each with the slug of
-        its agent and the logins of giver and receiver. ``after`` is the id of the last one already
-        had.
+        Those that the user has ``made``, those they have ``received``, or both; each with the slug
+        of its agent and the logins of giver and receiver. ``after`` is the id of the last one
+        already had.
         """
-        sides = [
-            side == user_id for side, asked in ((_of_giver, made), (_of_receiver, received)) if asked
-        ]
+        sides = [_of_giver == user_id] if made else []
+        sides += [_of_receiver == user_id] if received else []
         conditions = [or_(*sides), *_open(at)]
         if after is not None:
             conditions.append(transfer_offers.c.offer_id > after)

@@ -11,7 +11,9 @@ from accredit_storage.store import Transaction
 from . import snapshots
 from .agent_refs import AgentRef, find_agent, held_on, require_agent, shown_holders, told
 from .app import App
+from .callers import require_full_reach
 from .consistency import Basis
+from .default_agents import forget_without_grant
 from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason, invalid
 from .facts import AgentFacts
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
@@ -24,6 +26,7 @@ from .rights import (
     Demand,
     Held,
     Principal,
+    PrincipalKind,
     decide,
     expired,
     held_by,
@@ -135,12 +138,18 @@ def grant_access(app: App, call: Call, command: GrantAccess) -> Written[Granted]
 
 
 def revoke_access(app: App, call: Call, command: RevokeAccess) -> Written[Revoked] | Replayed:
-    """Take a user's grant away, with the tokens that they minted for this agent."""
+    """Take a user's grant away, with the tokens that they minted for this agent.
+
+    Everybody may give up their own, whatever its role.
+    """
 
     def decide_revocation(mutation: Mutation) -> Effect[Revoked]:
         tx, now = mutation.tx, mutation.now
-        agent = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
-        user = require_user(tx, command.user)
+        if _in_person(mutation.caller, command.user):
+            agent, user = _own_agent(mutation, command.agent), mutation.caller.user
+        else:
+            agent = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
+            user = require_user(tx, command.user)
         if user.user_id == agent.owner_id:
             raise _owner_protected()
         grant = tx.grants.find(agent.agent_id, user.user_id, lock=True)
@@ -152,6 +161,7 @@ def revoke_access(app: App, call: Call, command: RevokeAccess) -> Written[Revoke
             )
         check_etag(command.etag, grant_etag(grant))
         tx.grants.remove(agent.agent_id, user.user_id)
+        forget_without_grant(tx, agent, user, now)
         tokens = tx.tokens.revoke_where(agent_id=agent.agent_id, created_by=user.user_id, at=now)
         return Effect(
             value=Revoked(grant, user, len(tokens)),
@@ -350,6 +360,24 @@ class _Questions:
                 "another user's access needs ADMIN on the agent, or the action authenticate",
                 metadata={"actions": Action.AUTHENTICATE.value},
             )
+
+
+def _in_person(caller: Principal, ref: UserRef) -> bool:
+    """Whether the user meant is the caller, with a token of their own."""
+    return caller.kind is PrincipalKind.USER and is_caller(caller, ref)
+
+
+def _own_agent(mutation: Mutation, ref: AgentRef) -> Agent:
+    """The agent on which the caller gives up their grant, expired or not.
+
+    Who has none learns no more of the agent than anywhere else.
+    """
+    tx, caller = mutation.tx, mutation.caller
+    require_full_reach(caller)
+    agent = find_agent(tx, ref, lock=True)
+    if agent is not None and tx.grants.find(agent.agent_id, caller.user.user_id) is not None:
+        return agent
+    return require_agent(tx, caller, ref, Role.VIEWER, mutation.now)
 
 
 def _missing(action: Action, what: str) -> PermissionDenied:

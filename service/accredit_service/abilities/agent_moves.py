@@ -19,7 +19,13 @@ from .errors import Reason, invalid
 from .moving import OutdatedError, moved, mutate_and_move, require_free
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag
 from .mutations import etag as etag_of
-from .subjects import agent_subjects, grant_subjects, slug_subject, token_subjects
+from .subjects import (
+    agent_subjects,
+    grant_subjects,
+    offer_subjects,
+    slug_subject,
+    token_subjects,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +111,8 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
         check_etag(command.etag, etag_of(agent.version))
         grants = tx.grants.all_for_agent(agent.agent_id)
         tokens = tx.tokens.for_agent(agent.agent_id)
+        offers = tx.transfer_offers.end(agent_id=agent.agent_id)
+        chosen_by = tx.users.forget_agent(agent.agent_id, mutation.now)
         tx.agents.delete(agent.agent_id)
         reserve(mutation, agent)
         deleted = Deleted(agent, len(grants), len(tokens), files_deleted=would)
@@ -115,9 +123,10 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
             value=deleted,
             kind=ChangeKind.AGENT_DELETED,
             subjects=(
-                *agent_subjects(agent, agent.owner_id),
+                *agent_subjects(agent, agent.owner_id, *chosen_by),
                 slug_subject(agent.agent_slug),
                 *grant_subjects(grants),
+                *offer_subjects(offers),
                 *token_subjects(tokens),
             ),
             before=snapshots.of_agent(agent),

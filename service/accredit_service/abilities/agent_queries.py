@@ -14,13 +14,13 @@ from accredit_storage.store import Transaction
 from . import texts
 from .agent_refs import (
     AgentRef,
-    default_agent,
     find_agent,
     held_on,
     require_agent,
     shown_holders,
 )
 from .app import App
+from .default_agents import suggested
 from .directories import Directory
 from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason
 from .facts import AgentFacts
@@ -156,16 +156,29 @@ def resolve_agent(app: App, ask: Ask, ref: AgentRef | None, user: UserRef | None
                     metadata={"actions": Action.AUTHENTICATE.value},
                 )
             whose = user_principal(require_user(tx, user))
-        agent, candidates = default_agent(tx, whose, now)
-    if agent is not None:
-        return agent
-    if candidates:
+        found = suggested(tx, whose, now)
+        if found.agent is not None and found.settled and not resolves_any:
+            _require_usable(require_agent(tx, caller, found.agent.agent_id, Role.VIEWER, now))
+    if found.agent is not None:
+        return found.agent
+    if found.candidates:
         raise FailedPrecondition(
             Reason.AGENT_AMBIGUOUS,
-            f"several agents could be meant, name one: {', '.join(candidates)}",
-            metadata={"candidates": ",".join(candidates)},
+            f"several agents could be meant, name one: {', '.join(found.candidates)}",
+            metadata={"candidates": ",".join(found.candidates)},
         )
     raise NotFound(Reason.NO_AGENT, "there is no agent to be meant: name one, or create one")
+
+
+def _require_usable(agent: Agent) -> None:
+    """Raise PermissionDenied for a chosen agent that is not active: no other takes its place."""
+    if agent.status is not AgentStatus.ACTIVE:
+        raise PermissionDenied(
+            Reason.AGENT_INACTIVE,
+            f"{agent.agent_slug!r}, which you chose as your default agent, is not active: "
+            "name another, or choose one",
+            metadata={"agent_slug": agent.agent_slug},
+        )
 
 
 def _listed_user(tx: Transaction, caller: Principal, query: ListAgents) -> tuple[int, bool]:

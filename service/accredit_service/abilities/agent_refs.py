@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from accredit_storage.agents import AgentQuery
-from accredit_storage.records import Agent, AgentStatus, Grant, Role, User
+from accredit_storage.records import Agent, Grant, Role, User
 from accredit_storage.store import Transaction
 
 from . import slugs
@@ -26,7 +26,6 @@ _NEIGHBOURS = 3
 _NEIGHBOUR_POOL = 50
 # Comparing grows with the product of the lengths, and somebody waits for the writers' lock.
 _NEIGHBOUR_LENGTH = 64
-_CANDIDATES = 20
 
 
 def clean_slug(path: str, text: str, reason: Reason = Reason.INVALID_AGENT_SLUG) -> str:
@@ -87,35 +86,6 @@ def told(caller: Principal, agent: Agent | None, held: Held | None) -> Agent | N
     """The agent, unless an answer's basis would tell of one that the caller may not view."""
     knows = held is not None or caller.manages_agents or Action.AUTHENTICATE in caller.actions
     return agent if knows else None
-
-
-def default_agent(
-    tx: Transaction, principal: Principal, now: datetime
-) -> tuple[Agent | None, list[str]]:
-    """The agent that is meant when none is named, or the slugs of those that could be.
-
-    An agent means itself, also where it acts as its owner; a user the only active one that they
-    own, else the only active one granted to them.
-    """
-    if principal.agent is not None:
-        return principal.agent, []
-    if not principal.user.active:
-        return None, []
-    query = AgentQuery(
-        user_id=principal.user.user_id,
-        everyone=False,
-        site_id=None,
-        status=AgentStatus.ACTIVE,
-        text=None,
-        at=now,
-        after=None,
-        limit=_CANDIDATES,
-    )
-    listed = tx.agents.page(query)
-    candidates = [one for one in listed if one.is_owner] or listed
-    if len(candidates) == 1:
-        return candidates[0].agent, []
-    return None, [one.agent.agent_slug for one in candidates]
 
 
 def _no_agent(

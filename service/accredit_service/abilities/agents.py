@@ -1,4 +1,7 @@
-"""The life of an agent: created, changed, transferred. See ``agent_moves`` for its slug's."""
+"""The life of an agent: created and changed. See ``agent_moves`` for its slug's.
+
+``transfers`` has how it gets another owner.
+"""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,16 +15,14 @@ from accredit_storage.records import (
     ChangeKind,
     Role,
     Unset,
-    User,
 )
 
 from . import configs, snapshots, texts
-from .agent_creation import NewAgent, hold_place, insert_agent, require_room
+from .agent_creation import NewAgent, hold_place, insert_agent
 from .agent_refs import AgentRef, clean_slug, require_agent
 from .app import App
 from .errors import (
     AlreadyExists,
-    FailedPrecondition,
     NotFound,
     PermissionDenied,
     Reason,
@@ -39,8 +40,8 @@ from .mutations import etag as etag_of
 from .permissions import Action
 from .rights import Principal
 from .scaffolding import ScaffoldedFile
-from .subjects import agent_subjects, creation_subjects, grant_subject, token_subjects
-from .user_refs import UserRef, require_active
+from .subjects import agent_subjects, creation_subjects
+from .user_refs import UserRef
 
 MAX_BATCH = 100
 
@@ -94,25 +95,6 @@ class StatusSet:
 
     agent: Agent
     changed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferAgent:
-    """A new owner for an agent."""
-
-    agent: AgentRef
-    new_owner: UserRef
-    keep_access: bool
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Transferred:
-    """The agent under its new owner, the former one, and how many tokens were revoked."""
-
-    agent: Agent
-    former_owner_id: int
-    tokens_revoked: int
 
 
 def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created] | Replayed:
@@ -223,39 +205,6 @@ def set_agent_status(
     return mutate(app, call, decide)
 
 
-def transfer_agent(app: App, call: Call, command: TransferAgent) -> Written[Transferred] | Replayed:
-    """Give an agent to another owner and revoke all of its tokens, in one transaction."""
-
-    def decide(mutation: Mutation) -> Effect[Transferred]:
-        tx, now = mutation.tx, mutation.now
-        before = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
-        require_owner(mutation.caller, before)
-        check_etag(command.etag, etag_of(before.version))
-        owner = _new_owner(mutation, command.new_owner, before)
-        # Every token, whoever minted it: the new owner's rights are not the old one's to give.
-        revoked = tx.tokens.revoke_where(agent_id=before.agent_id, at=now)
-        after = tx.agents.update(before.agent_id, at=now, owner_id=owner.user_id)
-        assert after is not None  # noqa: S101 - the row is locked
-        granter = mutation.caller.user.user_id
-        tx.grants.put(before.agent_id, owner.user_id, Role.ADMIN, granter, now, None)
-        if not command.keep_access:
-            tx.grants.remove(before.agent_id, before.owner_id)
-        return Effect(
-            value=Transferred(after, before.owner_id, len(revoked)),
-            kind=ChangeKind.AGENT_TRANSFERRED,
-            subjects=(
-                *agent_subjects(after, after.owner_id, before.owner_id),
-                grant_subject(after.agent_id, after.owner_id),
-                grant_subject(after.agent_id, before.owner_id),
-                *token_subjects(revoked),
-            ),
-            before=snapshots.of_agent(before),
-            after=snapshots.of_agent(after),
-        )
-
-    return mutate(app, call, decide)
-
-
 def slug_conflict(slug: str) -> AlreadyExists:
     """The refusal of a slug that is taken."""
     return AlreadyExists(
@@ -349,14 +298,3 @@ def require_owner(caller: Principal, agent: Agent) -> None:
         raise PermissionDenied(
             Reason.OWNER_REQUIRED, f"only the owner of {agent.agent_slug!r} may do this"
         )
-
-
-def _new_owner(mutation: Mutation, who: UserRef, agent: Agent) -> User:
-    owner = require_active(mutation.tx, who, Reason.AGENT_OWNER_NOT_FOUND)
-    if owner.user_id == agent.owner_id:
-        raise FailedPrecondition(
-            Reason.ALREADY_OWNER, f"{owner.login!r} owns {agent.agent_slug!r} already"
-        )
-    if not mutation.caller.manages_agents:
-        require_room(mutation, owner)
-    return owner

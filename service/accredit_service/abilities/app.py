@@ -18,6 +18,7 @@ class Limits:
 
     agents_per_user: int = 1
     slug_reservation: timedelta = timedelta(days=30)
+    transfer_offer_lifetime: timedelta = timedelta(days=7)
     request_retention: timedelta = timedelta(hours=24)
     changes_retention: timedelta = timedelta(days=400)
 

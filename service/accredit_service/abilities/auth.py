@@ -12,10 +12,11 @@ from accredit_storage.records import Agent, Credential, Token, User
 from accredit_storage.store import Transaction
 
 from . import bearer
-from .agent_refs import AgentRef, default_agent
+from .agent_refs import AgentRef
 from .app import App
 from .callers import accept
 from .consistency import Basis
+from .default_agents import Meant, meant
 from .facts import AgentFacts
 from .reads import Ask, reading
 from .rights import (
@@ -131,7 +132,7 @@ def batch_authorize(
 def who_am_i(app: App, ask: Ask) -> Self:
     """The caller, and the agent that is meant when they name none."""
     with reading(app, ask) as (tx, caller, now, _):
-        agent, _candidates = default_agent(tx, caller, now)
+        agent = meant(tx, caller, now).agent
     if caller.token is None:
         raise RuntimeError("a caller without a token")
     return Self(principal=caller, user=caller.user, agent=agent, token=caller.token)
@@ -174,21 +175,19 @@ class _Facts:
     ) -> None:
         self._principal = principal
         self._now = now
-        self._default: Agent | None = None
-        self._ambiguous = False
+        self._unnamed = Meant(None)
         refs: list[AgentRef] = [one.agent for one in wanted if one.agent is not None]
         if len(refs) < len(wanted):
-            self._default, candidates = default_agent(tx, principal, now)
-            self._ambiguous = bool(candidates)
-            if self._default is not None:
-                refs.append(self._default.agent_id)
+            self._unnamed = meant(tx, principal, now)
+            if self._unnamed.agent is not None:
+                refs.append(self._unnamed.agent.agent_id)
         self._facts = AgentFacts(tx, ((ref, principal.user.user_id) for ref in refs))
 
     def answer(self, wanted: AgentDemand) -> tuple[Decision, Agent | None, Held | None]:
         """The decision on one demand, and what it was made of."""
-        if wanted.agent is None and self._ambiguous:
+        if wanted.agent is None and self._unnamed.candidates:
             return Decision.AGENT_AMBIGUOUS, None, None
-        agent = self._default if wanted.agent is None else self._facts.agent(wanted.agent)
+        agent = self._unnamed.agent if wanted.agent is None else self._facts.agent(wanted.agent)
         held = None
         if agent is not None:
             grant = self._facts.grant(agent, self._principal.user.user_id)
@@ -202,7 +201,8 @@ class _Facts:
         principal = self._principal
         if wanted.agent is not None:
             return basis.on_agent(wanted.agent, principal, agent, held)
-        if agent is not None and agent is principal.agent:
+        if agent is not None and self._unnamed.settled:
+            # That another one is chosen is a change of the user, on whom all of this rests.
             return basis.on_agent(agent.agent_id, principal, agent, held)
         # Which agent is meant may change by what happens to any agent of the user's.
         return basis.not_kept()

@@ -1,6 +1,6 @@
 """The caller's own credential: believed or refused, and held against what a call demands."""
 
-from accredit_storage.records import Credential
+from accredit_storage.records import Credential, Role
 
 from .app import App
 from .errors import PermissionDenied, Reason, Unauthenticated
@@ -54,4 +54,17 @@ def permit(caller: Principal, permission: Permission) -> None:
             Reason.ACTION_MISSING,
             f"this call needs the action {' or '.join(names)}",
             metadata={"actions": ",".join(names)},
+        )
+
+
+def require_full_reach(caller: Principal) -> None:
+    """Raise PermissionDenied for a token that is held to little.
+
+    With such a token nobody changes themselves, nor takes or gives up what is theirs.
+    """
+    if caller.max_role < Role.ADMIN:
+        raise PermissionDenied(
+            Reason.ROLE_INSUFFICIENT,
+            f"this needs a token that reaches ADMIN, yours reaches {caller.max_role.name}",
+            metadata={"required_role": Role.ADMIN.name, "role": caller.max_role.name},
         )

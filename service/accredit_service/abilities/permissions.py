@@ -100,18 +100,25 @@ PERMISSIONS: Mapping[str, Permission] = {
         role=Role.ADMIN, speaker=Speaker.OWNER, note="the owner, or manage_agents"
     ),
     "AgentService/TransferAgent": _row(
-        role=Role.ADMIN, speaker=Speaker.OWNER, note="the owner, or manage_agents"
+        role=Role.ADMIN,
+        speaker=Speaker.OWNER,
+        note="the owner, who makes an offer; at once with manage_agents",
     ),
     "AgentService/AcceptTransfer": _row(
-        speaker=Speaker.USER, note="the user to whom the agent is offered"
+        speaker=Speaker.USER,
+        note="the user to whom the agent is offered, with a token that reaches ADMIN",
     ),
     "AgentService/DeclineTransfer": _row(
-        speaker=Speaker.USER, note="the user to whom the agent is offered, or who offers it"
+        speaker=Speaker.USER,
+        note="the user to whom the agent is offered, or who offers it, with a token that "
+        "reaches ADMIN",
     ),
     "AgentService/ListTransferOffers": _row(
         speaker=Speaker.OWNER, note="one's own, or manage_agents"
     ),
-    "AgentService/SetDefaultAgent": _row(speaker=Speaker.USER, note="VIEWER on the agent"),
+    "AgentService/SetDefaultAgent": _row(
+        speaker=Speaker.USER, note="VIEWER on the agent, and a token that reaches ADMIN"
+    ),
     "AgentService/ResolveAgent": _row(note="VIEWER on the agent, or authenticate"),
     "AgentService/ProvisionAgent": _row(
         Action.MANAGE_AGENTS,
@@ -120,7 +127,11 @@ PERMISSIONS: Mapping[str, Permission] = {
         note="manage_agents for another user",
     ),
     "AccessService/GrantAccess": _row(role=Role.ADMIN, speaker=Speaker.OWNER),
-    "AccessService/RevokeAccess": _row(role=Role.ADMIN, speaker=Speaker.OWNER),
+    "AccessService/RevokeAccess": _row(
+        role=Role.ADMIN,
+        speaker=Speaker.OWNER,
+        note="one's own grant whatever the role, with one's own token that reaches ADMIN",
+    ),
     "AccessService/GetAccess": _row(note="one's own, or ADMIN on the agent"),
     "AccessService/ListAgentAccess": _row(role=Role.ADMIN),
     "AccessService/ListUserAccess": _row(speaker=Speaker.OWNER, note="one's own, or manage_agents"),

@@ -217,7 +217,7 @@ def _unnamed(
         user_id=user_id,
         agent_ids=None if everything else tuple(sorted(agent_ids)),
         named=False,
-        default_agent_id=_default(principal, agent_ids),
+        default_agent_id=_default(tx, principal, query.demand, agent_ids, now),
     )
     return scope, basis
 
@@ -229,11 +229,34 @@ def _reaches(principal: Principal, role: Role | None, demand: Demand) -> bool:
     return role is not None and min(role, principal.max_role) >= demand.minimum_role
 
 
-def _default(principal: Principal, agent_ids: Sequence[int]) -> int | None:
-    """Of agents in their order: the one whose token it is, else the first."""
+def _default(
+    tx: Transaction,
+    principal: Principal,
+    demand: Demand,
+    agent_ids: Sequence[int],
+    now: datetime,
+) -> int | None:
+    """Of agents in their order: the token's own, else the chosen one and no other, else the first.
+
+    An administrator may have chosen one that is neither theirs nor granted to them.
+    """
     if principal.agent is not None and principal.agent.agent_id in agent_ids:
         return principal.agent.agent_id
-    return agent_ids[0] if agent_ids else None
+    chosen = principal.user.default_agent_id
+    if principal.agent is not None or chosen is None:
+        return agent_ids[0] if agent_ids else None
+    agent = tx.agents.find(chosen)
+    held = None if agent is None else held_on(tx, principal, agent, now)
+    if agent is None or held is None or held.role < demand.minimum_role:
+        return None
+    return chosen if _fits(agent, demand) else None
+
+
+def _fits(agent: Agent, demand: Demand) -> bool:
+    """Whether an agent that is not named is one that the demand is about."""
+    if demand.require_active and agent.status is not AgentStatus.ACTIVE:
+        return False
+    return demand.site_id is None or agent.site_scope in (None, demand.site_id)
 
 
 def _own_agent(principal: Principal, agent: Agent, demand: Demand, user_id: int | None) -> Scope:

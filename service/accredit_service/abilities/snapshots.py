@@ -11,6 +11,7 @@ from accredit_storage.records import (
     Site,
     StoredDefinition,
     Token,
+    TransferOffer,
     User,
 )
 
@@ -73,7 +74,19 @@ def of_user(user: User) -> Snapshot:
         "display_name": user.display_name,
         "email": user.email,
         "active": user.active,
+        "default_agent_id": user.default_agent_id,
         "version": user.version,
+    }
+
+
+def of_offer(offer: TransferOffer) -> Snapshot:
+    """An offer of an agent to another owner."""
+    return {
+        "offer_id": offer.offer_id,
+        "agent_id": offer.agent_id,
+        "owner_id": offer.owner_id,
+        "new_owner_id": offer.new_owner_id,
+        "expire_time": _time(offer.expire_at),
     }
 
 

@@ -6,7 +6,7 @@ everything that an answer could rest on, and an answer everything that could cha
 
 from collections.abc import Iterable, Sequence
 
-from accredit_storage.records import Agent, Grant, Subject, SubjectKind
+from accredit_storage.records import Agent, Grant, Subject, SubjectKind, TransferOffer
 from accredit_storage.store import Transaction
 
 #: How many a change lists. One that touched more has the one subject STORE.
@@ -53,6 +53,20 @@ def creation_subjects(agent: Agent) -> tuple[Subject, ...]:
 def grant_subjects(grants: Iterable[Grant]) -> tuple[Subject, ...]:
     """Grants that went along with something."""
     return tuple(grant_subject(grant.agent_id, grant.user_id) for grant in grants)
+
+
+def offer_subjects(offers: Iterable[TransferOffer]) -> tuple[Subject, ...]:
+    """Offers that were made or ended, with their agents and both sides."""
+    return tuple(
+        subject(kind, subject_id)
+        for offer in offers
+        for kind, subject_id in (
+            (SubjectKind.TRANSFER_OFFER, offer.offer_id),
+            (SubjectKind.AGENT, offer.agent_id),
+            (SubjectKind.USER, offer.owner_id),
+            (SubjectKind.USER, offer.new_owner_id),
+        )
+    )
 
 
 def token_subjects(token_ids: Iterable[str]) -> tuple[Subject, ...]:

@@ -1,23 +1,23 @@
 """The people and services that call."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from accredit_storage.errors import LoginTaken
 from accredit_storage.records import (
     UNSET,
     ChangeKind,
-    Role,
     SubjectKind,
     Unset,
     User,
     UserKind,
     UserRole,
 )
-from accredit_storage.store import Transaction
+from accredit_storage.store import Transaction, WriteTransaction
 
 from . import snapshots, texts
 from .app import App
+from .callers import require_full_reach
 from .errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -31,7 +31,7 @@ from .paging import Cursor, Page, PageRequest
 from .permissions import ROLE_ACTIONS, Action
 from .reads import Ask, reading
 from .rights import Principal
-from .subjects import grant_subjects, login_subject, subject, token_subjects
+from .subjects import grant_subjects, login_subject, offer_subjects, subject, token_subjects
 from .user_refs import UserRef, is_caller, require_user
 
 _OWN_FIELDS = frozenset({"display_name", "email"})
@@ -147,7 +147,7 @@ def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Re
             raise _needs_manage_users(", ".join(beyond))
         before = _require_user(tx, caller, command.user, lock=True)
         if not manages:
-            _require_full_reach(caller)
+            require_full_reach(caller)
         check_etag(command.etag, etag_of(before.version))
         if "role" in values:
             _require_actions_of(caller, values["role"])
@@ -161,9 +161,9 @@ def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Re
         except LoginTaken:
             raise _login_conflict(values["login"]) from None
         assert after is not None  # noqa: S101 - the row is locked
-        deactivated = before.active and not after.active
-        kind = ChangeKind.USER_DEACTIVATED if deactivated else ChangeKind.USER_UPDATED
-        return _changed(tx, kind, before, after)
+        if before.active and not after.active:
+            return _deactivated(tx, before, after)
+        return _changed(tx, ChangeKind.USER_UPDATED, before, after)
 
     return mutate(app, call, decide)
 
@@ -181,7 +181,7 @@ def deactivate_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Us
         _keep_an_administrator(tx, before)
         after = tx.users.update(before.user_id, at=mutation.now, active=False)
         assert after is not None  # noqa: S101 - the row is locked
-        return _changed(tx, ChangeKind.USER_DEACTIVATED, before, after)
+        return _deactivated(tx, before, after)
 
     return mutate(app, call, decide)
 
@@ -206,6 +206,7 @@ def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Delete
         tx.tokens.adopt(user.user_id, heirs)
         tokens = sorted({*tx.tokens.minted_by(user.user_id), *tx.tokens.for_user(user.user_id)})
         grants = tx.grants.all_for_user(user.user_id)
+        offers = tx.transfer_offers.end_of_user(user.user_id)
         tx.tokens.delete_minted(user.user_id)
         tx.users.delete(user.user_id)
         return Effect(
@@ -215,6 +216,7 @@ def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Delete
                 subject(SubjectKind.USER, user.user_id),
                 login_subject(tx, user.login),
                 *grant_subjects(grants),
+                *offer_subjects(offers),
                 *token_subjects(tokens),
             ),
             before=snapshots.of_user(user),
@@ -238,16 +240,6 @@ def _values(command: UpdateUser) -> dict[str, Any]:
     if not values:
         raise invalid("update", "at least one of login, kind, role, display_name, email, active")
     return values
-
-
-def _require_full_reach(caller: Principal) -> None:
-    """Nobody changes themselves with a token that is held to little."""
-    if caller.max_role < Role.ADMIN:
-        raise PermissionDenied(
-            Reason.ROLE_INSUFFICIENT,
-            f"this needs a token that reaches ADMIN, yours reaches {caller.max_role.name}",
-            metadata={"required_role": Role.ADMIN.name, "role": caller.max_role.name},
-        )
 
 
 def _require_user(tx: Transaction, caller: Principal, ref: UserRef, *, lock: bool = False) -> User:
@@ -296,6 +288,13 @@ def _login_conflict(login: str) -> AlreadyExists:
         f"a user {login!r} already exists: choose another login",
         metadata={"login": login},
     )
+
+
+def _deactivated(tx: WriteTransaction, before: User, after: User) -> Effect[User]:
+    """What a deactivation came to: it ends the user's offers for good."""
+    effect = _changed(tx, ChangeKind.USER_DEACTIVATED, before, after)
+    ended = tx.transfer_offers.end_of_user(after.user_id)
+    return replace(effect, subjects=(*effect.subjects, *offer_subjects(ended)))
 
 
 def _changed(tx: Transaction, kind: ChangeKind, before: User, after: User) -> Effect[User]:

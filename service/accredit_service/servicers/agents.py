@@ -7,9 +7,16 @@ from accredit.v1.agent_pb2_grpc import AgentServiceServicer
 from accredit_storage.directory.places import AGENTS
 from accredit_storage.records import AgentStatus
 
-from ..abilities import agent_creation, agent_moves, agent_queries, agents
+from ..abilities import (
+    agent_creation,
+    agent_moves,
+    agent_queries,
+    agents,
+    default_agents,
+    transfers,
+)
 from ..abilities.app import App
-from ..abilities.errors import Reason, Refusal, Unimplemented, invalid
+from ..abilities.errors import Reason, Refusal, invalid
 from . import fields, file_messages, messages
 from .calls import ask, mutation, page_of
 from .pages import packed
@@ -183,7 +190,7 @@ class AgentServicer(AgentServiceServicer):
         self, request: pb.TransferAgentRequest, context: grpc.ServicerContext
     ) -> pb.TransferAgentResponse:
         """See the proto."""
-        command = agents.TransferAgent(
+        command = transfers.TransferAgent(
             agent=fields.agent_ref("agent", request.agent),
             new_owner=fields.user_ref("new_owner", request.new_owner),
             keep_access=request.keep_access,
@@ -192,37 +199,76 @@ class AgentServicer(AgentServiceServicer):
         return mutation(
             request,
             pb.TransferAgentResponse,
-            lambda call: agents.transfer_agent(self._app, call, command),
-            lambda moved: pb.TransferAgentResponse(
-                agent=messages.agent(moved.agent),
-                former_owner_id=moved.former_owner_id,
-                tokens_revoked=moved.tokens_revoked,
-            ),
+            lambda call: transfers.transfer_agent(self._app, call, command),
+            lambda done: _transferred(done, request.validate_only),
         )
 
     def AcceptTransfer(
         self, request: pb.AcceptTransferRequest, context: grpc.ServicerContext
     ) -> pb.AcceptTransferResponse:
         """See the proto."""
-        raise _not_yet("AcceptTransfer")
+        command = transfers.AcceptTransfer(
+            offer_id=fields.required_id("offer_id", request.offer_id),
+            keep_access=request.keep_access,
+        )
+        return mutation(
+            request,
+            pb.AcceptTransferResponse,
+            lambda call: transfers.accept_transfer(self._app, call, command),
+            lambda done: pb.AcceptTransferResponse(
+                agent=messages.agent(done.agent),
+                former_owner_id=done.former_owner_id,
+                tokens_revoked=done.tokens_revoked,
+                access_grants=map(messages.named_grant, done.grants),
+            ),
+        )
 
     def DeclineTransfer(
         self, request: pb.DeclineTransferRequest, context: grpc.ServicerContext
     ) -> pb.DeclineTransferResponse:
         """See the proto."""
-        raise _not_yet("DeclineTransfer")
+        offer_id = fields.required_id("offer_id", request.offer_id)
+        return mutation(
+            request,
+            pb.DeclineTransferResponse,
+            lambda call: transfers.decline_transfer(self._app, call, offer_id),
+            lambda view: pb.DeclineTransferResponse(offer=messages.offer(view)),
+        )
 
     def ListTransferOffers(
         self, request: pb.ListTransferOffersRequest, context: grpc.ServicerContext
     ) -> pb.ListTransferOffersResponse:
         """See the proto."""
-        raise _not_yet("ListTransferOffers")
+        side = fields.enum_of(
+            "direction",
+            transfers.Side,
+            pb.OfferDirection,
+            request.direction,
+            prefix="OFFER_DIRECTION_",
+        )
+        query = transfers.ListOffers(user=fields.optional_user_ref(request), side=side)
+        page = transfers.list_offers(self._app, ask(request.consistency), query, page_of(request))
+        offers, token = packed(page, messages.offer)
+        return pb.ListTransferOffersResponse(offers=offers, next_page_token=token)
 
     def SetDefaultAgent(
         self, request: pb.SetDefaultAgentRequest, context: grpc.ServicerContext
     ) -> pb.SetDefaultAgentResponse:
         """See the proto."""
-        raise _not_yet("SetDefaultAgent")
+        which = request.WhichOneof("choice")
+        if which is None:
+            raise invalid("agent", "say which: agent, or none: true")
+        if which == "none":
+            fields.true("none", request.none)
+        ref = fields.agent_ref("agent", request.agent) if which == "agent" else None
+        return mutation(
+            request,
+            pb.SetDefaultAgentResponse,
+            lambda call: default_agents.set_default_agent(self._app, call, ref),
+            lambda agent: pb.SetDefaultAgentResponse(
+                agent=None if agent is None else messages.agent(agent, config=False)
+            ),
+        )
 
     def ResolveAgent(
         self, request: pb.ResolveAgentRequest, context: grpc.ServicerContext
@@ -317,10 +363,6 @@ def _status(path: str, value: int) -> AgentStatus | None:
     return fields.enum_of(path, AgentStatus, pb.AgentStatus, value, prefix="AGENT_STATUS_")
 
 
-def _not_yet(call: str) -> Unimplemented:
-    return Unimplemented(Reason.METHOD_UNKNOWN, f"this server does not know {call} yet")
-
-
 def _status_filter(value: int) -> AgentStatus | None:
     if value == pb.AGENT_STATUS_FILTER_ANY:
         return None
@@ -336,6 +378,23 @@ def _made(made: agents.Created, validate_only: bool, *, config: bool = True) -> 
         # The number that it had for a moment may be another agent's tomorrow.
         message.ClearField("agent_id")
     return message
+
+
+def _transferred(
+    done: transfers.Transferred | transfers.Offered, validate_only: bool
+) -> pb.TransferAgentResponse:
+    if isinstance(done, transfers.Transferred):
+        return pb.TransferAgentResponse(
+            agent=messages.agent(done.agent),
+            former_owner_id=done.former_owner_id,
+            tokens_revoked=done.tokens_revoked,
+            access_grants=map(messages.named_grant, done.grants),
+        )
+    offer = messages.offer(done.view)
+    if done.made and validate_only:
+        # The number that it had for a moment may be another offer's tomorrow.
+        offer.ClearField("offer_id")
+    return pb.TransferAgentResponse(agent=messages.agent(done.agent), offer=offer)
 
 
 def _result(

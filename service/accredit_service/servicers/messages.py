@@ -29,6 +29,7 @@ from ..abilities.errors import Refusal
 from ..abilities.mutations import etag
 from ..abilities.permissions import ROLE_ACTIONS
 from ..abilities.rights import Decision, Principal
+from ..abilities.transfers import OfferView
 from ..interceptors.errors import failure_of, status_of
 
 _WHY = {
@@ -177,6 +178,22 @@ def named_grant(pair: tuple[Grant, User]) -> access_pb2.AccessGrant:
     return grant(*pair, named=True)
 
 
+def offer(value: OfferView) -> agent_pb2.TransferOffer:
+    """An offer of an agent to another owner."""
+    one = value.offer
+    return agent_pb2.TransferOffer(
+        offer_id=one.offer_id,
+        agent_id=one.agent_id,
+        agent_slug=value.agent_slug,
+        owner_id=one.owner_id,
+        owner_login=value.owner_login,
+        new_owner_id=one.new_owner_id,
+        new_owner_login=value.new_owner_login,
+        create_time=time(one.created_at),
+        expire_time=time(one.expire_at),
+    )
+
+
 def token(value: Token) -> token_pb2.Token:
     """A token, which never has its secret."""
     message = token_pb2.Token(
@@ -217,6 +234,7 @@ def user(value: User) -> user_pb2.User:
         etag=etag(value.version),
         create_time=time(value.created_at),
         update_time=time(value.updated_at),
+        default_agent_id=value.default_agent_id or 0,
     )
 
 

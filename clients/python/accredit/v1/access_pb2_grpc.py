@@ -103,6 +103,9 @@ class AccessServiceServicer(object):
         """RevokeAccess takes a principal's grant away, and revokes the tokens that it minted for this
         agent. Without a grant: NOT_FOUND, REVOKE_FAILED. Needs ADMIN on the agent and a user's
         token, or one that acts as the owner.
+
+        Everybody may give up a grant of their own, expired or not: that needs no role on the agent, but the
+        user's own token, which reaches ADMIN. If they chose the agent as their default, the choice ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

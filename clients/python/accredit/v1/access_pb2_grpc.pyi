@@ -51,6 +51,9 @@ class AccessServiceStub:
     """RevokeAccess takes a principal's grant away, and revokes the tokens that it minted for this
     agent. Without a grant: NOT_FOUND, REVOKE_FAILED. Needs ADMIN on the agent and a user's
     token, or one that acts as the owner.
+
+    Everybody may give up a grant of their own, expired or not: that needs no role on the agent, but the
+    user's own token, which reaches ADMIN. If they chose the agent as their default, the choice ends.
     """
     GetAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.GetAccessRequest, _access_pb2.GetAccessResponse]
     """GetAccess returns one grant, expired or not. A user's own grant needs nothing else, another user's
@@ -96,6 +99,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """RevokeAccess takes a principal's grant away, and revokes the tokens that it minted for this
     agent. Without a grant: NOT_FOUND, REVOKE_FAILED. Needs ADMIN on the agent and a user's
     token, or one that acts as the owner.
+
+    Everybody may give up a grant of their own, expired or not: that needs no role on the agent, but the
+    user's own token, which reaches ADMIN. If they chose the agent as their default, the choice ends.
     """
     GetAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.GetAccessRequest, _access_pb2.GetAccessResponse]  # type: ignore[assignment]
     """GetAccess returns one grant, expired or not. A user's own grant needs nothing else, another user's
@@ -150,6 +156,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         """RevokeAccess takes a principal's grant away, and revokes the tokens that it minted for this
         agent. Without a grant: NOT_FOUND, REVOKE_FAILED. Needs ADMIN on the agent and a user's
         token, or one that acts as the owner.
+
+        Everybody may give up a grant of their own, expired or not: that needs no role on the agent, but the
+        user's own token, which reaches ADMIN. If they chose the agent as their default, the choice ends.
         """
 
     @_abc_1.abstractmethod

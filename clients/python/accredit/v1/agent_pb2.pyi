@@ -1068,7 +1068,9 @@ class TransferAgentRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     keep_access: _builtins.bool
-    """True: the former owner keeps a grant of ADMIN. False: their grant goes."""
+    """True: the former owner keeps a grant of ADMIN. False: their grant goes. A caller without
+    manage_agents leaves it unset, else INVALID_ARGUMENT: whoever accepts the offer decides.
+    """
     validate_only: _builtins.bool
     """True: judge and answer as if, but change nothing."""
     etag: _builtins.str
@@ -1081,8 +1083,9 @@ class TransferAgentRequest(_message.Message):
 
     @_builtins.property
     def new_owner(self) -> _types_pb2.UserRef:
-        """The new owner: an active user. They get a grant of ADMIN. A caller without manage_agents
-        cannot bring them above their limit of agents.
+        """The new owner: an active user, else NOT_FOUND, AGENT_OWNER_NOT_FOUND. Not the present owner:
+        FAILED_PRECONDITION, ALREADY_OWNER. How many agents they may own is judged when they accept an offer;
+        for a caller with manage_agents it does not count.
         """
 
     def __init__(
@@ -1113,15 +1116,29 @@ class TransferAgentResponse(_message.Message):
     FORMER_OWNER_ID_FIELD_NUMBER: _builtins.int
     TOKENS_REVOKED_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
+    ACCESS_GRANTS_FIELD_NUMBER: _builtins.int
     former_owner_id: _builtins.int
-    """The user who owned it."""
+    """The user who owned it. 0: it is only offered."""
     tokens_revoked: _builtins.int
-    """How many live tokens of it were revoked."""
+    """How many live tokens of it were revoked. None are by an offer."""
     consistency_token: _builtins.str
     """The state of the store after this call. Empty for validate_only."""
     @_builtins.property
     def agent(self) -> Global___Agent:
-        """The agent under its new owner."""
+        """The agent under its new owner; as it was if it is only offered."""
+
+    @_builtins.property
+    def offer(self) -> Global___TransferOffer:
+        """The open offer. Unset: the agent was transferred at once. The offer_id is 0 where validate_only kept
+        it from being made.
+        """
+
+    @_builtins.property
+    def access_grants(self) -> _containers.RepeatedCompositeFieldContainer[_access_pb2.AccessGrant]:
+        """The grants on the agent that stay after a transfer at once, oldest first, the first 1 000. Empty for
+        an offer.
+        """
 
     def __init__(
         self,
@@ -1130,10 +1147,12 @@ class TransferAgentResponse(_message.Message):
         former_owner_id: _builtins.int = ...,
         tokens_revoked: _builtins.int = ...,
         consistency_token: _builtins.str = ...,
+        offer: Global___TransferOffer | None = ...,
+        access_grants: _abc.Iterable[_access_pb2.AccessGrant] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "offer", b"offer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency_token", b"consistency_token", "former_owner_id", b"former_owner_id", "tokens_revoked", b"tokens_revoked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_grants", b"access_grants", "agent", b"agent", "consistency_token", b"consistency_token", "former_owner_id", b"former_owner_id", "offer", b"offer", "tokens_revoked", b"tokens_revoked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1254,7 +1273,7 @@ class AcceptTransferResponse(_message.Message):
 
     @_builtins.property
     def access_grants(self) -> _containers.RepeatedCompositeFieldContainer[_access_pb2.AccessGrant]:
-        """The grants on it that stay, oldest first, the first 1 000."""
+        """The grants on it that stay, the new owner's among them, oldest first, the first 1 000."""
 
     def __init__(
         self,
@@ -1412,7 +1431,7 @@ class SetDefaultAgentRequest(_message.Message):
     """Names this attempt. See CreateAgentRequest."""
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
-        """This agent, on which the calling user has VIEWER."""
+        """This agent, on which the calling user has VIEWER. It may be inactive."""
 
     def __init__(
         self,

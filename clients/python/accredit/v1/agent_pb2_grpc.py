@@ -214,16 +214,30 @@ class AgentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def TransferAgent(self, request, context):
-        """TransferAgent gives an agent to another owner and revokes every token of it, in one transaction.
-        Only the owner or a caller with manage_agents may.
+        """TransferAgent gives an agent to another owner if the caller has manage_agents. It then revokes every
+        token of the agent, in one transaction, and ends an offer of it. The owner may call it too: without
+        manage_agents they make an offer, which the other user accepts with AcceptTransfer. Nobody else may.
+
+        An offer ends after 7 days (a setting of the server), when it is accepted or declined, with any
+        change of the agent's owner, with the agent, and for good when either user is deactivated or deleted.
+        An agent is offered to one user at a time: an offer to another user takes the place of the one
+        before. Offering it again to the same user changes nothing and is answered with the open offer, whose
+        end stays. A user can have made 20 open offers and been made 20: beyond that RESOURCE_EXHAUSTED,
+        TRANSFER_OFFER_LIMIT_REACHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AcceptTransfer(self, request, context):
-        """AcceptTransfer takes an agent that was offered to the caller. This server makes no offers yet and
-        answers UNIMPLEMENTED.
+        """AcceptTransfer takes an agent that was offered to the caller: they become its owner, with a grant of
+        ADMIN, and every token of it is revoked, in one transaction. All is judged anew: the giver must still
+        own the agent and be active. A caller without manage_agents may own a limited number of agents:
+        beyond it RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED, and the offer stays open.
+
+        Only the user to whom it was offered may, in person, with a token that reaches ADMIN. An offer that
+        is unknown, over or somebody else's is NOT_FOUND, TRANSFER_OFFER_NOT_FOUND. With validate_only the
+        receiver sees first who has access to the agent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -231,15 +245,16 @@ class AgentServiceServicer(object):
 
     def DeclineTransfer(self, request, context):
         """DeclineTransfer ends an offer without a transfer: the user it was made to declines it, the user who
-        made it withdraws it. This server makes no offers yet and answers UNIMPLEMENTED.
+        made it withdraws it. Either does so in person, with a token that reaches ADMIN. An offer that is
+        unknown, over or somebody else's is NOT_FOUND, TRANSFER_OFFER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTransferOffers(self, request, context):
-        """ListTransferOffers lists the open offers that a user has made or been made. This server makes no
-        offers yet and answers UNIMPLEMENTED.
+        """ListTransferOffers lists the open offers that a user has made or been made. One's own need a user's
+        token, or one that acts as its owner; another user's need manage_agents besides.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -247,19 +262,28 @@ class AgentServiceServicer(object):
 
     def ResolveAgent(self, request, context):
         """ResolveAgent answers which agent is meant: the one named; else the caller's own agent if an
-        agent calls; else the single active agent that the user owns; else the single active one
-        granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
-        candidates' slugs.
+        agent calls; else the one that the user chose with SetDefaultAgent; else the single active agent
+        that the user owns; else, as a suggestion, the single active one granted to them. It never creates.
+        Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the candidates' slugs. None: NOT_FOUND, NO_AGENT.
 
-        Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's.
+        Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's. A
+        chosen agent is never passed over: without authenticate it is PERMISSION_DENIED, AGENT_INACTIVE while
+        it is inactive or archived, and AGENT_ACCESS_DENIED while the caller has no role on it. With
+        authenticate it is answered as it is, with its status. A suggestion is for whoever looks for an agent
+        to work on; Authorize never means one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetDefaultAgent(self, request, context):
-        """SetDefaultAgent chooses the agent that the calling user means where they name none. This server
-        keeps no choice yet and answers UNIMPLEMENTED.
+        """SetDefaultAgent chooses the agent that the calling user means where they name none, whatever other
+        agents they own or are granted. Needs VIEWER on it, and the user's own token, which reaches ADMIN.
+
+        The choice ends when the agent is deleted, and when the user's grant on it is revoked or goes with a
+        transfer, unless they can still reach the agent as its owner or by manage_agents. Otherwise it stays:
+        while the agent is inactive, or the grant expired, the user's unnamed questions are denied for that
+        reason and never go to another agent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -86,32 +86,56 @@ class AgentServiceStub:
     or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
     """
     TransferAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.TransferAgentRequest, _agent_pb2.TransferAgentResponse]
-    """TransferAgent gives an agent to another owner and revokes every token of it, in one transaction.
-    Only the owner or a caller with manage_agents may.
+    """TransferAgent gives an agent to another owner if the caller has manage_agents. It then revokes every
+    token of the agent, in one transaction, and ends an offer of it. The owner may call it too: without
+    manage_agents they make an offer, which the other user accepts with AcceptTransfer. Nobody else may.
+
+    An offer ends after 7 days (a setting of the server), when it is accepted or declined, with any
+    change of the agent's owner, with the agent, and for good when either user is deactivated or deleted.
+    An agent is offered to one user at a time: an offer to another user takes the place of the one
+    before. Offering it again to the same user changes nothing and is answered with the open offer, whose
+    end stays. A user can have made 20 open offers and been made 20: beyond that RESOURCE_EXHAUSTED,
+    TRANSFER_OFFER_LIMIT_REACHED.
     """
     AcceptTransfer: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AcceptTransferRequest, _agent_pb2.AcceptTransferResponse]
-    """AcceptTransfer takes an agent that was offered to the caller. This server makes no offers yet and
-    answers UNIMPLEMENTED.
+    """AcceptTransfer takes an agent that was offered to the caller: they become its owner, with a grant of
+    ADMIN, and every token of it is revoked, in one transaction. All is judged anew: the giver must still
+    own the agent and be active. A caller without manage_agents may own a limited number of agents:
+    beyond it RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED, and the offer stays open.
+
+    Only the user to whom it was offered may, in person, with a token that reaches ADMIN. An offer that
+    is unknown, over or somebody else's is NOT_FOUND, TRANSFER_OFFER_NOT_FOUND. With validate_only the
+    receiver sees first who has access to the agent.
     """
     DeclineTransfer: _grpc.UnaryUnaryMultiCallable[_agent_pb2.DeclineTransferRequest, _agent_pb2.DeclineTransferResponse]
     """DeclineTransfer ends an offer without a transfer: the user it was made to declines it, the user who
-    made it withdraws it. This server makes no offers yet and answers UNIMPLEMENTED.
+    made it withdraws it. Either does so in person, with a token that reaches ADMIN. An offer that is
+    unknown, over or somebody else's is NOT_FOUND, TRANSFER_OFFER_NOT_FOUND.
     """
     ListTransferOffers: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ListTransferOffersRequest, _agent_pb2.ListTransferOffersResponse]
-    """ListTransferOffers lists the open offers that a user has made or been made. This server makes no
-    offers yet and answers UNIMPLEMENTED.
+    """ListTransferOffers lists the open offers that a user has made or been made. One's own need a user's
+    token, or one that acts as its owner; another user's need manage_agents besides.
     """
     ResolveAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ResolveAgentRequest, _agent_pb2.ResolveAgentResponse]
     """ResolveAgent answers which agent is meant: the one named; else the caller's own agent if an
-    agent calls; else the single active agent that the user owns; else the single active one
-    granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
-    candidates' slugs.
+    agent calls; else the one that the user chose with SetDefaultAgent; else the single active agent
+    that the user owns; else, as a suggestion, the single active one granted to them. It never creates.
+    Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the candidates' slugs. None: NOT_FOUND, NO_AGENT.
 
-    Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's.
+    Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's. A
+    chosen agent is never passed over: without authenticate it is PERMISSION_DENIED, AGENT_INACTIVE while
+    it is inactive or archived, and AGENT_ACCESS_DENIED while the caller has no role on it. With
+    authenticate it is answered as it is, with its status. A suggestion is for whoever looks for an agent
+    to work on; Authorize never means one.
     """
     SetDefaultAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.SetDefaultAgentRequest, _agent_pb2.SetDefaultAgentResponse]
-    """SetDefaultAgent chooses the agent that the calling user means where they name none. This server
-    keeps no choice yet and answers UNIMPLEMENTED.
+    """SetDefaultAgent chooses the agent that the calling user means where they name none, whatever other
+    agents they own or are granted. Needs VIEWER on it, and the user's own token, which reaches ADMIN.
+
+    The choice ends when the agent is deleted, and when the user's grant on it is revoked or goes with a
+    transfer, unless they can still reach the agent as its owner or by manage_agents. Otherwise it stays:
+    while the agent is inactive, or the grant expired, the user's unnamed questions are denied for that
+    reason and never go to another agent.
     """
     ProvisionAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ProvisionAgentRequest, _agent_pb2.ProvisionAgentResponse]
     """ProvisionAgent returns the user's own agent, the one with the lowest id, or creates one named
@@ -179,32 +203,56 @@ class AgentServiceAsyncStub(AgentServiceStub):
     or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
     """
     TransferAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.TransferAgentRequest, _agent_pb2.TransferAgentResponse]  # type: ignore[assignment]
-    """TransferAgent gives an agent to another owner and revokes every token of it, in one transaction.
-    Only the owner or a caller with manage_agents may.
+    """TransferAgent gives an agent to another owner if the caller has manage_agents. It then revokes every
+    token of the agent, in one transaction, and ends an offer of it. The owner may call it too: without
+    manage_agents they make an offer, which the other user accepts with AcceptTransfer. Nobody else may.
+
+    An offer ends after 7 days (a setting of the server), when it is accepted or declined, with any
+    change of the agent's owner, with the agent, and for good when either user is deactivated or deleted.
+    An agent is offered to one user at a time: an offer to another user takes the place of the one
+    before. Offering it again to the same user changes nothing and is answered with the open offer, whose
+    end stays. A user can have made 20 open offers and been made 20: beyond that RESOURCE_EXHAUSTED,
+    TRANSFER_OFFER_LIMIT_REACHED.
     """
     AcceptTransfer: _aio.UnaryUnaryMultiCallable[_agent_pb2.AcceptTransferRequest, _agent_pb2.AcceptTransferResponse]  # type: ignore[assignment]
-    """AcceptTransfer takes an agent that was offered to the caller. This server makes no offers yet and
-    answers UNIMPLEMENTED.
+    """AcceptTransfer takes an agent that was offered to the caller: they become its owner, with a grant of
+    ADMIN, and every token of it is revoked, in one transaction. All is judged anew: the giver must still
+    own the agent and be active. A caller without manage_agents may own a limited number of agents:
+    beyond it RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED, and the offer stays open.
+
+    Only the user to whom it was offered may, in person, with a token that reaches ADMIN. An offer that
+    is unknown, over or somebody else's is NOT_FOUND, TRANSFER_OFFER_NOT_FOUND. With validate_only the
+    receiver sees first who has access to the agent.
     """
     DeclineTransfer: _aio.UnaryUnaryMultiCallable[_agent_pb2.DeclineTransferRequest, _agent_pb2.DeclineTransferResponse]  # type: ignore[assignment]
     """DeclineTransfer ends an offer without a transfer: the user it was made to declines it, the user who
-    made it withdraws it. This server makes no offers yet and answers UNIMPLEMENTED.
+    made it withdraws it. Either does so in person, with a token that reaches ADMIN. An offer that is
+    unknown, over or somebody else's is NOT_FOUND, TRANSFER_OFFER_NOT_FOUND.
     """
     ListTransferOffers: _aio.UnaryUnaryMultiCallable[_agent_pb2.ListTransferOffersRequest, _agent_pb2.ListTransferOffersResponse]  # type: ignore[assignment]
-    """ListTransferOffers lists the open offers that a user has made or been made. This server makes no
-    offers yet and answers UNIMPLEMENTED.
+    """ListTransferOffers lists the open offers that a user has made or been made. One's own need a user's
+    token, or one that acts as its owner; another user's need manage_agents besides.
     """
     ResolveAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.ResolveAgentRequest, _agent_pb2.ResolveAgentResponse]  # type: ignore[assignment]
     """ResolveAgent answers which agent is meant: the one named; else the caller's own agent if an
-    agent calls; else the single active agent that the user owns; else the single active one
-    granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
-    candidates' slugs.
+    agent calls; else the one that the user chose with SetDefaultAgent; else the single active agent
+    that the user owns; else, as a suggestion, the single active one granted to them. It never creates.
+    Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the candidates' slugs. None: NOT_FOUND, NO_AGENT.
 
-    Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's.
+    Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's. A
+    chosen agent is never passed over: without authenticate it is PERMISSION_DENIED, AGENT_INACTIVE while
+    it is inactive or archived, and AGENT_ACCESS_DENIED while the caller has no role on it. With
+    authenticate it is answered as it is, with its status. A suggestion is for whoever looks for an agent
+    to work on; Authorize never means one.
     """
     SetDefaultAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.SetDefaultAgentRequest, _agent_pb2.SetDefaultAgentResponse]  # type: ignore[assignment]
-    """SetDefaultAgent chooses the agent that the calling user means where they name none. This server
-    keeps no choice yet and answers UNIMPLEMENTED.
+    """SetDefaultAgent chooses the agent that the calling user means where they name none, whatever other
+    agents they own or are granted. Needs VIEWER on it, and the user's own token, which reaches ADMIN.
+
+    The choice ends when the agent is deleted, and when the user's grant on it is revoked or goes with a
+    transfer, unless they can still reach the agent as its owner or by manage_agents. Otherwise it stays:
+    while the agent is inactive, or the grant expired, the user's unnamed questions are denied for that
+    reason and never go to another agent.
     """
     ProvisionAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.ProvisionAgentRequest, _agent_pb2.ProvisionAgentResponse]  # type: ignore[assignment]
     """ProvisionAgent returns the user's own agent, the one with the lowest id, or creates one named
@@ -329,8 +377,16 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.TransferAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.TransferAgentResponse, _abc.Awaitable[_agent_pb2.TransferAgentResponse]]:
-        """TransferAgent gives an agent to another owner and revokes every token of it, in one transaction.
-        Only the owner or a caller with manage_agents may.
+        """TransferAgent gives an agent to another owner if the caller has manage_agents. It then revokes every
+        token of the agent, in one transaction, and ends an offer of it. The owner may call it too: without
+        manage_agents they make an offer, which the other user accepts with AcceptTransfer. Nobody else may.
+
+        An offer ends after 7 days (a setting of the server), when it is accepted or declined, with any
+        change of the agent's owner, with the agent, and for good when either user is deactivated or deleted.
+        An agent is offered to one user at a time: an offer to another user takes the place of the one
+        before. Offering it again to the same user changes nothing and is answered with the open offer, whose
+        end stays. A user can have made 20 open offers and been made 20: beyond that RESOURCE_EXHAUSTED,
+        TRANSFER_OFFER_LIMIT_REACHED.
         """
 
     @_abc_1.abstractmethod
@@ -339,8 +395,14 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.AcceptTransferRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.AcceptTransferResponse, _abc.Awaitable[_agent_pb2.AcceptTransferResponse]]:
-        """AcceptTransfer takes an agent that was offered to the caller. This server makes no offers yet and
-        answers UNIMPLEMENTED.
+        """AcceptTransfer takes an agent that was offered to the caller: they become its owner, with a grant of
+        ADMIN, and every token of it is revoked, in one transaction. All is judged anew: the giver must still
+        own the agent and be active. A caller without manage_agents may own a limited number of agents:
+        beyond it RESOURCE_EXHAUSTED, AGENT_LIMIT_REACHED, and the offer stays open.
+
+        Only the user to whom it was offered may, in person, with a token that reaches ADMIN. An offer that
+        is unknown, over or somebody else's is NOT_FOUND, TRANSFER_OFFER_NOT_FOUND. With validate_only the
+        receiver sees first who has access to the agent.
         """
 
     @_abc_1.abstractmethod
@@ -350,7 +412,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.DeclineTransferResponse, _abc.Awaitable[_agent_pb2.DeclineTransferResponse]]:
         """DeclineTransfer ends an offer without a transfer: the user it was made to declines it, the user who
-        made it withdraws it. This server makes no offers yet and answers UNIMPLEMENTED.
+        made it withdraws it. Either does so in person, with a token that reaches ADMIN. An offer that is
+        unknown, over or somebody else's is NOT_FOUND, TRANSFER_OFFER_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -359,8 +422,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.ListTransferOffersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.ListTransferOffersResponse, _abc.Awaitable[_agent_pb2.ListTransferOffersResponse]]:
-        """ListTransferOffers lists the open offers that a user has made or been made. This server makes no
-        offers yet and answers UNIMPLEMENTED.
+        """ListTransferOffers lists the open offers that a user has made or been made. One's own need a user's
+        token, or one that acts as its owner; another user's need manage_agents besides.
         """
 
     @_abc_1.abstractmethod
@@ -370,11 +433,15 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.ResolveAgentResponse, _abc.Awaitable[_agent_pb2.ResolveAgentResponse]]:
         """ResolveAgent answers which agent is meant: the one named; else the caller's own agent if an
-        agent calls; else the single active agent that the user owns; else the single active one
-        granted to them. It never creates. Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the
-        candidates' slugs.
+        agent calls; else the one that the user chose with SetDefaultAgent; else the single active agent
+        that the user owns; else, as a suggestion, the single active one granted to them. It never creates.
+        Several: FAILED_PRECONDITION, AGENT_AMBIGUOUS, with the candidates' slugs. None: NOT_FOUND, NO_AGENT.
 
-        Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's.
+        Needs VIEWER on the agent, or the action authenticate, which resolves any agent and any user's. A
+        chosen agent is never passed over: without authenticate it is PERMISSION_DENIED, AGENT_INACTIVE while
+        it is inactive or archived, and AGENT_ACCESS_DENIED while the caller has no role on it. With
+        authenticate it is answered as it is, with its status. A suggestion is for whoever looks for an agent
+        to work on; Authorize never means one.
         """
 
     @_abc_1.abstractmethod
@@ -383,8 +450,13 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.SetDefaultAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.SetDefaultAgentResponse, _abc.Awaitable[_agent_pb2.SetDefaultAgentResponse]]:
-        """SetDefaultAgent chooses the agent that the calling user means where they name none. This server
-        keeps no choice yet and answers UNIMPLEMENTED.
+        """SetDefaultAgent chooses the agent that the calling user means where they name none, whatever other
+        agents they own or are granted. Needs VIEWER on it, and the user's own token, which reaches ADMIN.
+
+        The choice ends when the agent is deleted, and when the user's grant on it is revoked or goes with a
+        transfer, unless they can still reach the agent as its owner or by manage_agents. Otherwise it stays:
+        while the agent is inactive, or the grant expired, the user's unnamed questions are denied for that
+        reason and never go to another agent.
         """
 
     @_abc_1.abstractmethod

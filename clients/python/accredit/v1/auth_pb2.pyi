@@ -110,8 +110,10 @@ class Demand(_message.Message):
     """
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
-        """On which agent. Unset: the token's own agent; for a user's token the default agent, as
-        ResolveAgent finds it. Several that could be meant are a denial, AGENT_AMBIGUOUS.
+        """On which agent. Unset: the token's own agent; for a user's token the one that the user chose with
+        SetDefaultAgent, else the single active one that they own. A chosen agent that is inactive or out of
+        the bearer's reach is a denial for that reason; several owned ones are a denial, AGENT_AMBIGUOUS;
+        none is a denial, ROLE_INSUFFICIENT. Agents that were granted are never meant unless one was chosen.
         """
 
     def __init__(
@@ -329,8 +331,8 @@ class WhoAmIResponse(_message.Message):
 
     @_builtins.property
     def agent(self) -> _agent_pb2.Agent:
-        """The calling agent; for a user the default agent as ResolveAgent finds it. Unset: none or
-        several. Its config is left out.
+        """The calling agent; for a user the agent that a Demand without one means, also while it is inactive
+        or out of reach. Unset: none or several. Its config is left out.
         """
 
     @_builtins.property

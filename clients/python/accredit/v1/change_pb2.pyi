@@ -37,7 +37,7 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     CHANGE_KIND_USER_UPDATED: _ChangeKind.ValueType  # 3
     """A user was changed or made active again."""
     CHANGE_KIND_USER_DEACTIVATED: _ChangeKind.ValueType  # 4
-    """A user was deactivated."""
+    """A user was deactivated. The offers that ended by it are among the subjects."""
     CHANGE_KIND_USER_DELETED: _ChangeKind.ValueType  # 5
     """A user was deleted, with grants and tokens."""
     CHANGE_KIND_SITE_CREATED: _ChangeKind.ValueType  # 6
@@ -51,7 +51,7 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     CHANGE_KIND_AGENT_RENAMED: _ChangeKind.ValueType  # 10
     """An agent got another slug."""
     CHANGE_KIND_AGENT_TRANSFERRED: _ChangeKind.ValueType  # 11
-    """An agent got another owner; its tokens were revoked."""
+    """An agent got another owner, at once or by an offer that was accepted; its tokens were revoked."""
     CHANGE_KIND_AGENT_DELETED: _ChangeKind.ValueType  # 12
     """An agent was deleted, with grants and tokens."""
     CHANGE_KIND_GRANT_CHANGED: _ChangeKind.ValueType  # 13
@@ -84,6 +84,12 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     """A type of memory file was registered, changed or unregistered."""
     CHANGE_KIND_CHANGE_REDACTED: _ChangeKind.ValueType  # 27
     """An operator took the payloads out of an earlier change."""
+    CHANGE_KIND_TRANSFER_OFFERED: _ChangeKind.ValueType  # 28
+    """An agent was offered to another owner, in place of an earlier offer if there was one."""
+    CHANGE_KIND_TRANSFER_DECLINED: _ChangeKind.ValueType  # 29
+    """An offer was declined by the user it was made to, or withdrawn by the one who made it."""
+    CHANGE_KIND_DEFAULT_AGENT_SET: _ChangeKind.ValueType  # 30
+    """A user chose the agent that they mean where they name none, or chose none any more."""
 
 class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
     """ChangeKind is what a change did."""
@@ -97,7 +103,7 @@ CHANGE_KIND_USER_CREATED: ChangeKind.ValueType  # 2
 CHANGE_KIND_USER_UPDATED: ChangeKind.ValueType  # 3
 """A user was changed or made active again."""
 CHANGE_KIND_USER_DEACTIVATED: ChangeKind.ValueType  # 4
-"""A user was deactivated."""
+"""A user was deactivated. The offers that ended by it are among the subjects."""
 CHANGE_KIND_USER_DELETED: ChangeKind.ValueType  # 5
 """A user was deleted, with grants and tokens."""
 CHANGE_KIND_SITE_CREATED: ChangeKind.ValueType  # 6
@@ -111,7 +117,7 @@ CHANGE_KIND_AGENT_UPDATED: ChangeKind.ValueType  # 9
 CHANGE_KIND_AGENT_RENAMED: ChangeKind.ValueType  # 10
 """An agent got another slug."""
 CHANGE_KIND_AGENT_TRANSFERRED: ChangeKind.ValueType  # 11
-"""An agent got another owner; its tokens were revoked."""
+"""An agent got another owner, at once or by an offer that was accepted; its tokens were revoked."""
 CHANGE_KIND_AGENT_DELETED: ChangeKind.ValueType  # 12
 """An agent was deleted, with grants and tokens."""
 CHANGE_KIND_GRANT_CHANGED: ChangeKind.ValueType  # 13
@@ -144,6 +150,12 @@ CHANGE_KIND_MEMORY_FILE_TYPE_CHANGED: ChangeKind.ValueType  # 26
 """A type of memory file was registered, changed or unregistered."""
 CHANGE_KIND_CHANGE_REDACTED: ChangeKind.ValueType  # 27
 """An operator took the payloads out of an earlier change."""
+CHANGE_KIND_TRANSFER_OFFERED: ChangeKind.ValueType  # 28
+"""An agent was offered to another owner, in place of an earlier offer if there was one."""
+CHANGE_KIND_TRANSFER_DECLINED: ChangeKind.ValueType  # 29
+"""An offer was declined by the user it was made to, or withdrawn by the one who made it."""
+CHANGE_KIND_DEFAULT_AGENT_SET: ChangeKind.ValueType  # 30
+"""A user chose the agent that they mean where they name none, or chose none any more."""
 Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 class _ChangeView:

@@ -59,7 +59,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_MINTER_WITHOUT_RIGHTS: _ErrorReason.ValueType  # 24
     """UNAUTHENTICATED: whoever minted the credential has no right left to pass on."""
     ERROR_REASON_AGENT_INACTIVE: _ErrorReason.ValueType  # 30
-    """PERMISSION_DENIED: the calling agent is inactive or archived."""
+    """PERMISSION_DENIED: the calling agent, or the one that the calling user chose as their default, is
+    inactive or archived.
+    """
     ERROR_REASON_ACTION_MISSING: _ErrorReason.ValueType  # 31
     """PERMISSION_DENIED: the caller does not have the action that the call needs."""
     ERROR_REASON_AGENT_ACCESS_DENIED: _ErrorReason.ValueType  # 32
@@ -108,6 +110,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: there is no definition of this slug, or none from this source."""
     ERROR_REASON_MEMORY_FILE_TYPE_NOT_FOUND: _ErrorReason.ValueType  # 61
     """NOT_FOUND: there is no such type of memory file, or none of it in this directory's layer."""
+    ERROR_REASON_TRANSFER_OFFER_NOT_FOUND: _ErrorReason.ValueType  # 62
+    """NOT_FOUND: there is no such offer that is open and concerns the caller."""
     ERROR_REASON_AGENT_SLUG_CONFLICT: _ErrorReason.ValueType  # 70
     """ALREADY_EXISTS: the slug is taken."""
     ERROR_REASON_LOGIN_CONFLICT: _ErrorReason.ValueType  # 71
@@ -176,6 +180,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 128
     """RESOURCE_EXHAUSTED: the request is larger than this call takes."""
+    ERROR_REASON_TRANSFER_OFFER_LIMIT_REACHED: _ErrorReason.ValueType  # 129
+    """RESOURCE_EXHAUSTED: the giver has made, or the receiver been made, as many open offers as may be."""
     ERROR_REASON_DEADLINE_TOO_SHORT: _ErrorReason.ValueType  # 125
     """DEADLINE_EXCEEDED: too little of the caller's deadline was left to begin."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 140
@@ -233,7 +239,9 @@ ERROR_REASON_USER_INACTIVE: ErrorReason.ValueType  # 23
 ERROR_REASON_MINTER_WITHOUT_RIGHTS: ErrorReason.ValueType  # 24
 """UNAUTHENTICATED: whoever minted the credential has no right left to pass on."""
 ERROR_REASON_AGENT_INACTIVE: ErrorReason.ValueType  # 30
-"""PERMISSION_DENIED: the calling agent is inactive or archived."""
+"""PERMISSION_DENIED: the calling agent, or the one that the calling user chose as their default, is
+inactive or archived.
+"""
 ERROR_REASON_ACTION_MISSING: ErrorReason.ValueType  # 31
 """PERMISSION_DENIED: the caller does not have the action that the call needs."""
 ERROR_REASON_AGENT_ACCESS_DENIED: ErrorReason.ValueType  # 32
@@ -282,6 +290,8 @@ ERROR_REASON_DEFINITION_NOT_FOUND: ErrorReason.ValueType  # 60
 """NOT_FOUND: there is no definition of this slug, or none from this source."""
 ERROR_REASON_MEMORY_FILE_TYPE_NOT_FOUND: ErrorReason.ValueType  # 61
 """NOT_FOUND: there is no such type of memory file, or none of it in this directory's layer."""
+ERROR_REASON_TRANSFER_OFFER_NOT_FOUND: ErrorReason.ValueType  # 62
+"""NOT_FOUND: there is no such offer that is open and concerns the caller."""
 ERROR_REASON_AGENT_SLUG_CONFLICT: ErrorReason.ValueType  # 70
 """ALREADY_EXISTS: the slug is taken."""
 ERROR_REASON_LOGIN_CONFLICT: ErrorReason.ValueType  # 71
@@ -350,6 +360,8 @@ memory file types.
 """
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 128
 """RESOURCE_EXHAUSTED: the request is larger than this call takes."""
+ERROR_REASON_TRANSFER_OFFER_LIMIT_REACHED: ErrorReason.ValueType  # 129
+"""RESOURCE_EXHAUSTED: the giver has made, or the receiver been made, as many open offers as may be."""
 ERROR_REASON_DEADLINE_TOO_SHORT: ErrorReason.ValueType  # 125
 """DEADLINE_EXCEEDED: too little of the caller's deadline was left to begin."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 140

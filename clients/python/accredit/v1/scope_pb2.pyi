@@ -129,8 +129,9 @@ class Scope(_message.Message):
     agent_id: _builtins.int
     """This agent's: the one that was named, or the token's own."""
     default_agent_id: _builtins.int
-    """The agent to work on where one must be chosen: the one named, else the token's own, else the
-    first owned, else the first granted. 0: none.
+    """The agent to work on where one must be chosen: the one named, else the token's own, else the one
+    that the user chose with SetDefaultAgent, else as a suggestion the first owned, else the first
+    granted. 0: none, or the chosen one is not within this scope.
     """
     @_builtins.property
     def agent_set(self) -> Global___AgentSet:

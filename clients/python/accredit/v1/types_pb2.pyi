@@ -103,7 +103,9 @@ class _DecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decision.Val
     DECISION_MINTER_WITHOUT_RIGHTS: _Decision.ValueType  # 5
     """The user who minted the token no longer has a right for it to pass on."""
     DECISION_ROLE_INSUFFICIENT: _Decision.ValueType  # 6
-    """No role on this agent, or one below the minimum. Also what an unknown agent is answered with."""
+    """No role on this agent, or one below the minimum. Also what an unknown agent is answered with, and a
+    question that names none where none is meant.
+    """
     DECISION_SITE_REQUIRED: _Decision.ValueType  # 7
     """The agent is scoped to a site and the question names none."""
     DECISION_SITE_MISMATCH: _Decision.ValueType  # 8
@@ -131,7 +133,9 @@ DECISION_USER_INACTIVE: Decision.ValueType  # 4
 DECISION_MINTER_WITHOUT_RIGHTS: Decision.ValueType  # 5
 """The user who minted the token no longer has a right for it to pass on."""
 DECISION_ROLE_INSUFFICIENT: Decision.ValueType  # 6
-"""No role on this agent, or one below the minimum. Also what an unknown agent is answered with."""
+"""No role on this agent, or one below the minimum. Also what an unknown agent is answered with, and a
+question that names none where none is meant.
+"""
 DECISION_SITE_REQUIRED: Decision.ValueType  # 7
 """The agent is scoped to a site and the question names none."""
 DECISION_SITE_MISMATCH: Decision.ValueType  # 8

@@ -95,6 +95,7 @@ class User(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    DEFAULT_AGENT_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     """Given by the server, from 1 up, never used again."""
     login: _builtins.str
@@ -111,6 +112,8 @@ class User(_message.Message):
     """False: none of their tokens work."""
     etag: _builtins.str
     """Changes whenever the user does."""
+    default_agent_id: _builtins.int
+    """The agent that they chose with SetDefaultAgent, to be meant where they name none. 0: none."""
     @_builtins.property
     def actions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The actions of their role, sorted."""
@@ -137,10 +140,11 @@ class User(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        default_agent_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "active", b"active", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "etag", b"etag", "kind", b"kind", "login", b"login", "role", b"role", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "active", b"active", "create_time", b"create_time", "default_agent_id", b"default_agent_id", "display_name", b"display_name", "email", b"email", "etag", b"etag", "kind", b"kind", "login", b"login", "role", b"role", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

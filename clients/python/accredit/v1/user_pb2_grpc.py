@@ -106,7 +106,8 @@ class UserServiceServicer(object):
 
     def DeactivateUser(self, request, context):
         """DeactivateUser stops a user: their tokens, those of their agents and those they minted are
-        refused at once, and work again if UpdateUser makes them active. Needs manage_users.
+        refused at once, and work again if UpdateUser makes them active. Offers to transfer an agent that
+        they have made or been made end for good. Needs manage_users.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

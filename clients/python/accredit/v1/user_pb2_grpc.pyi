@@ -48,7 +48,8 @@ class UserServiceStub:
     """
     DeactivateUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.DeactivateUserRequest, _user_pb2.DeactivateUserResponse]
     """DeactivateUser stops a user: their tokens, those of their agents and those they minted are
-    refused at once, and work again if UpdateUser makes them active. Needs manage_users.
+    refused at once, and work again if UpdateUser makes them active. Offers to transfer an agent that
+    they have made or been made end for good. Needs manage_users.
     """
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.DeleteUserRequest, _user_pb2.DeleteUserResponse]
     """DeleteUser removes a user with their grants, their tokens and the tokens they minted. A user
@@ -75,7 +76,8 @@ class UserServiceAsyncStub(UserServiceStub):
     """
     DeactivateUser: _aio.UnaryUnaryMultiCallable[_user_pb2.DeactivateUserRequest, _user_pb2.DeactivateUserResponse]  # type: ignore[assignment]
     """DeactivateUser stops a user: their tokens, those of their agents and those they minted are
-    refused at once, and work again if UpdateUser makes them active. Needs manage_users.
+    refused at once, and work again if UpdateUser makes them active. Offers to transfer an agent that
+    they have made or been made end for good. Needs manage_users.
     """
     DeleteUser: _aio.UnaryUnaryMultiCallable[_user_pb2.DeleteUserRequest, _user_pb2.DeleteUserResponse]  # type: ignore[assignment]
     """DeleteUser removes a user with their grants, their tokens and the tokens they minted. A user
@@ -129,7 +131,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.DeactivateUserResponse, _abc.Awaitable[_user_pb2.DeactivateUserResponse]]:
         """DeactivateUser stops a user: their tokens, those of their agents and those they minted are
-        refused at once, and work again if UpdateUser makes them active. Needs manage_users.
+        refused at once, and work again if UpdateUser makes them active. Offers to transfer an agent that
+        they have made or been made end for good. Needs manage_users.
         """
 
     @_abc_1.abstractmethod

@@ -45,9 +45,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("offer_id", name=op.f("pk_transfer_offers")),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        "ix_transfer_offers_agent_id", "transfer_offers", ["agent_id"], unique=True
-    )
+    op.create_index("ix_transfer_offers_agent_id", "transfer_offers", ["agent_id"], unique=True)
     for columns in (["expire_at"], ["owner_id", "offer_id"], ["new_owner_id", "offer_id"]):
         op.create_index(f"ix_transfer_offers_{'_'.join(columns)}", "transfer_offers", columns)
     with _altered_users() as users:

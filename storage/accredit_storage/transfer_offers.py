@@ -7,7 +7,7 @@ other way has no row.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
 
 from accredit_storage.records import TransferOffer
 from accredit_storage.schema import agents, transfer_offers, users
@@ -55,8 +55,7 @@ class TransferOffers:
         self, at: datetime, *, owner_id: int | None = None, new_owner_id: int | None = None
     ) -> int:
         """How many offers are open at ``at``, made by a user or to one."""
-        statement: Select[tuple[int]] = select(func.count()).select_from(transfer_offers)
-        statement = statement.where(*_open(at))
+        statement = select(func.count()).select_from(transfer_offers).where(*_open(at))
         if owner_id is not None:
             statement = statement.where(_of_giver == owner_id)
         if new_owner_id is not None:

@@ -23,6 +23,7 @@ from .rights import Principal
 from .subjects import logged
 
 T = TypeVar("T")
+V_co = TypeVar("V_co", covariant=True)
 
 _ATTEMPTS = 8
 # Held by every mutation: alone, or together with others that take no right away.
@@ -47,10 +48,10 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect(Generic[T]):
+class Effect(Generic[V_co]):
     """What a decision came to. ``kind`` None: nothing changed. ``shown``: whose secret it made."""
 
-    value: T
+    value: V_co
     kind: ChangeKind | None = None
     subjects: tuple[Subject, ...] = ()
     before: Mapping[str, Any] | None = None

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from google.rpc.error_details_pb2 import ErrorInfo
+from sqlalchemy import select
 
 from accredit.v1 import types_pb2
+from accredit_storage.schema import change_subjects, changes
 from tests.registry import Person, Registry
 
 
@@ -92,6 +94,25 @@ def pages(person: Person, method: str, items: str, **query: Any) -> list[list[An
         found.append(list(getattr(page, items)))
         if not (token := page.next_page_token):
             return found
+
+
+def newest_revision(registry: Registry) -> int:
+    """The revision of the newest change."""
+    with registry.app.store.read() as tx:
+        return tx.head().revision
+
+
+def newest_change(registry: Registry) -> tuple[str, set[str]]:
+    """What the newest change did, and its subjects, such as "AGENT 7"."""
+    with registry.app.store.read() as tx:
+        newest = tx.head().revision
+        kind = tx.connection.execute(select(changes.c.kind).where(changes.c.revision == newest))
+        found = tx.connection.execute(
+            select(change_subjects.c.kind, change_subjects.c.subject_id).where(
+                change_subjects.c.revision == newest
+            )
+        )
+        return kind.scalar_one().name, {f"{row.kind.name} {row.subject_id}" for row in found}
 
 
 def listed(person: Person, **query: Any) -> list[int]:

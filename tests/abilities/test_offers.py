@@ -1,0 +1,439 @@
+"""An owner offers an agent to somebody, who takes it or does not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from accredit_service.abilities.transfers import MAX_OFFERS
+from tests.abilities.asking import authenticate, check, newest_change, newest_revision, pages
+from tests.registry import Person, Registry
+
+GONE = "NOT_FOUND TRANSFER_OFFER_NOT_FOUND"
+
+
+def offer(owner: Person, agent: Any, to: Person, **fields: Any) -> Any:
+    """What the owner's call of TransferAgent is answered with."""
+    return owner.call(
+        "AgentService/TransferAgent",
+        agent={"agent_id": agent.agent_id},
+        new_owner={"user_id": to.user_id},
+        **fields,
+    )
+
+
+def accept(person: Person, offer_id: int, **fields: Any) -> Any:
+    return person.call("AgentService/AcceptTransfer", offer_id=offer_id, **fields)
+
+
+def accepted(person: Person, offer_id: int) -> str:
+    """How accepting is refused."""
+    return person.refused("AgentService/AcceptTransfer", offer_id=offer_id).what
+
+
+def listed(person: Person, **query: Any) -> list[int]:
+    answer = person.call("AgentService/ListTransferOffers", **query)
+    return [one.offer_id for one in answer.offers]
+
+
+def grants(registry: Registry, agent: Any) -> dict[int, int]:
+    answer = registry.admin.call(
+        "AccessService/ListAgentAccess", agent={"agent_id": agent.agent_id}
+    )
+    return {one.principal.user_id: one.role for one in answer.grants}
+
+
+def held(person: Person, role: str, *actions: str) -> Person:
+    """The same person with a token that reaches no further than a role."""
+    minted = person.call(
+        "TokenService/CreateToken",
+        ceiling={"max_role": f"ROLE_{role}", "capabilities": list(actions)},
+    )
+    return Person(person.registry, minted.secret, user_id=person.user_id, login=person.login)
+
+
+def test_an_owners_transfer_is_an_offer_and_changes_nothing_yet(registry: Registry) -> None:
+    owner, heir = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    token = registry.agent_token(owner, agent.agent_id)
+
+    answer = offer(owner, agent, heir)
+
+    assert (answer.agent, answer.former_owner_id, answer.tokens_revoked) == (agent, 0, 0)
+    assert not answer.access_grants
+    made = answer.offer
+    assert made.offer_id > 0
+    assert (made.agent_id, made.agent_slug) == (agent.agent_id, agent.agent_slug)
+    assert (made.owner_id, made.owner_login) == (owner.user_id, owner.login)
+    assert (made.new_owner_id, made.new_owner_login) == (heir.user_id, heir.login)
+    assert made.expire_time.seconds - made.create_time.seconds == 7 * 24 * 3600
+    assert authenticate(registry, token.token) == "ALLOWED"
+    assert check(registry, heir, agent.agent_id) == "ROLE_INSUFFICIENT"
+    assert grants(registry, agent) == {owner.user_id: 3}
+
+
+def test_an_agent_that_acts_as_its_owner_offers_and_an_administrators_weak_token_too(
+    registry: Registry,
+) -> None:
+    owner, heir = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    acting = registry.agent_token(owner, agent.agent_id, act_as_owner=True)
+    assert offer(acting, agent, heir).HasField("offer")
+    # What counts is what the token is good for, not what its user could do with another.
+    chief = registry.user("ADMINISTRATOR")
+    own = registry.agent(chief)
+    weak = held(chief, "ADMIN", "chat")
+    assert offer(weak, own, heir).HasField("offer")
+    assert not offer(chief, own, heir).HasField("offer")
+
+
+def test_whoever_accepts_owns_the_agent_and_every_token_of_it_ends(registry: Registry) -> None:
+    owner, viewer, heir = registry.user(), registry.user(), registry.user()
+    agent = registry.agent(owner)
+    registry.grant(agent.agent_id, viewer)
+    tokens = [registry.agent_token(one, agent.agent_id) for one in (owner, registry.admin)]
+    offer_id = offer(owner, agent, heir).offer.offer_id
+
+    answer = accept(heir, offer_id)
+
+    assert (answer.agent.owner_id, answer.former_owner_id) == (heir.user_id, owner.user_id)
+    assert answer.tokens_revoked == 2
+    assert {authenticate(registry, one.token) for one in tokens} == {"TOKEN_INVALID"}
+    stay = {one.login: one.role for one in answer.access_grants}
+    assert stay == {viewer.login: 1, heir.login: 3}
+    assert grants(registry, agent) == {viewer.user_id: 1, heir.user_id: 3}
+    assert check(registry, owner, agent.agent_id) == "ROLE_INSUFFICIENT"
+    assert accepted(heir, offer_id) == GONE
+
+
+def test_the_receiver_decides_what_the_giver_keeps(registry: Registry) -> None:
+    owner, heir = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    refusal = owner.refused(
+        "AgentService/TransferAgent",
+        agent={"agent_id": agent.agent_id},
+        new_owner={"user_id": heir.user_id},
+        keep_access=True,
+    )
+    assert refusal.what == "INVALID_ARGUMENT FIELD_INVALID"
+    assert refusal.fields == ["keep_access"]
+    accept(heir, offer(owner, agent, heir).offer.offer_id, keep_access=True)
+    assert grants(registry, agent) == {owner.user_id: 3, heir.user_id: 3}
+
+
+def test_judging_an_offer_or_its_acceptance_only_changes_nothing(registry: Registry) -> None:
+    owner, heir = registry.user(), registry.user()
+    agent = registry.agent(owner)
+
+    would = offer(owner, agent, heir, validate_only=True)
+    assert would.HasField("offer")
+    assert (would.offer.offer_id, would.consistency_token) == (0, "")
+    assert listed(heir) == []
+
+    offer_id = offer(owner, agent, heir).offer.offer_id
+    seen = accept(heir, offer_id, validate_only=True)
+    assert seen.agent.owner_id == heir.user_id
+    assert [one.login for one in seen.access_grants] == [heir.login]
+    assert listed(heir) == [offer_id]
+    assert grants(registry, agent) == {owner.user_id: 3}
+
+
+def test_offering_again_to_the_same_user_is_answered_with_the_open_offer(
+    registry: Registry,
+) -> None:
+    owner, heir = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    first = offer(owner, agent, heir)
+    registry.clock.advance(days=1)
+    before = newest_revision(registry)
+    again = offer(owner, agent, heir)
+    assert again.offer == first.offer
+    assert newest_revision(registry) == before
+    assert listed(owner) == [first.offer.offer_id]
+
+
+def test_an_offer_to_another_user_takes_the_place_of_the_one_before(registry: Registry) -> None:
+    owner, heir, other = registry.user(), registry.user(), registry.user()
+    agent = registry.agent(owner)
+    first = offer(owner, agent, heir).offer.offer_id
+    second = offer(owner, agent, other).offer.offer_id
+    assert second > first
+    assert (listed(heir), listed(other), listed(owner)) == ([], [second], [second])
+    assert accepted(heir, first) == GONE
+
+
+def _deactivate(registry: Registry, user: Person) -> None:
+    registry.admin.call("UserService/DeactivateUser", user={"user_id": user.user_id})
+
+
+def _reactivate(registry: Registry, user: Person) -> None:
+    registry.admin.call(
+        "UserService/UpdateUser", user={"user_id": user.user_id}, update={"active": True}
+    )
+
+
+def _giver_off_and_on(registry: Registry, giver: Person, _heir: Person, _agent: Any) -> None:
+    _deactivate(registry, giver)
+    _reactivate(registry, giver)
+
+
+def _receiver_off_and_on(registry: Registry, _giver: Person, heir: Person, _agent: Any) -> None:
+    registry.admin.call(
+        "UserService/UpdateUser", user={"user_id": heir.user_id}, update={"active": False}
+    )
+    _reactivate(registry, heir)
+
+
+def _to_somebody_and_back(registry: Registry, giver: Person, _heir: Person, agent: Any) -> None:
+    for owner in (registry.user(), giver):
+        offer(registry.admin, agent, owner)
+
+
+def _to_somebody(registry: Registry, _giver: Person, _heir: Person, agent: Any) -> None:
+    offer(registry.admin, agent, registry.user())
+
+
+def _deleted(_registry: Registry, giver: Person, _heir: Person, agent: Any) -> None:
+    giver.call("AgentService/DeleteAgent", agent={"agent_id": agent.agent_id})
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        pytest.param(lambda registry, *_: registry.clock.advance(days=7), id="its time is over"),
+        pytest.param(_giver_off_and_on, id="the giver was deactivated"),
+        pytest.param(_receiver_off_and_on, id="the receiver was deactivated"),
+        pytest.param(_to_somebody_and_back, id="the agent had another owner"),
+        pytest.param(_deleted, id="the agent is deleted"),
+    ],
+)
+def test_an_offer_ends_for_good_with_what_it_rests_on(
+    registry: Registry, happens: Callable[..., None]
+) -> None:
+    giver, heir = registry.user(), registry.user()
+    agent = registry.agent(giver)
+    offer_id = offer(giver, agent, heir).offer.offer_id
+
+    happens(registry, giver, heir, agent)
+
+    assert accepted(heir, offer_id) == GONE
+    for person in (heir, giver):
+        refusal = person.refused("AgentService/DeclineTransfer", offer_id=offer_id)
+        assert refusal.what == GONE
+        assert listed(person) == []
+
+
+def test_a_deleted_receiver_leaves_no_offer_behind(registry: Registry) -> None:
+    giver, heir = registry.user(), registry.user()
+    agent = registry.agent(giver)
+    offer_id = offer(giver, agent, heir).offer.offer_id
+    registry.admin.call("UserService/DeleteUser", user={"user_id": heir.user_id})
+    assert listed(giver) == []
+    kind, subjects = newest_change(registry)
+    assert kind == "USER_DELETED"
+    assert {f"TRANSFER_OFFER {offer_id}", f"USER {giver.user_id}"} <= subjects
+
+
+def test_an_offer_lasts_to_the_very_last_moment_and_no_longer(own_registry: Registry) -> None:
+    registry = own_registry
+    registry.clock.stop()
+    giver, heir = registry.user(), registry.user()
+    agent = registry.agent(giver)
+    offer_id = offer(giver, agent, heir).offer.offer_id
+    registry.clock.advance(days=7, microseconds=-1)
+    assert listed(heir) == [offer_id]
+    accept(heir, offer_id, validate_only=True)
+    registry.clock.advance(microseconds=1)
+    assert accepted(heir, offer_id) == GONE
+    # What has expired is no obstacle to the next one.
+    assert offer(giver, agent, heir).offer.offer_id > offer_id
+
+
+@pytest.mark.parametrize("side", ["receiver", "giver"])
+def test_either_side_ends_an_offer_and_then_it_is_over_for_both(
+    registry: Registry, side: str
+) -> None:
+    giver, heir = registry.user(), registry.user()
+    agent = registry.agent(giver)
+    made = offer(giver, agent, heir).offer
+    by = heir if side == "receiver" else giver
+    answer = by.call("AgentService/DeclineTransfer", offer_id=made.offer_id)
+    assert answer.offer == made
+    assert accepted(heir, made.offer_id) == GONE
+    again = by.refused("AgentService/DeclineTransfer", offer_id=made.offer_id)
+    assert again.what == GONE
+    assert grants(registry, agent) == {giver.user_id: 3}
+
+
+def test_other_peoples_offers_and_unknown_ones_are_refused_alike(registry: Registry) -> None:
+    giver, heir, stranger = registry.user(), registry.user(), registry.user()
+    offer_id = offer(giver, registry.agent(giver), heir).offer.offer_id
+    for method in ("AcceptTransfer", "DeclineTransfer"):
+        for person in (stranger, registry.admin):
+            other = person.refused(f"AgentService/{method}", offer_id=offer_id)
+            unknown = person.refused(f"AgentService/{method}", offer_id=2**62)
+            assert other.what == unknown.what == GONE
+            assert other.message.replace(str(offer_id), "N") == unknown.message.replace(
+                str(2**62), "N"
+            )
+    # Nor can the giver accept for the receiver.
+    assert accepted(giver, offer_id) == GONE
+    assert accepted(heir, 0) == "INVALID_ARGUMENT FIELD_INVALID"
+
+
+@pytest.mark.parametrize("method", ["AcceptTransfer", "DeclineTransfer"])
+def test_it_takes_the_receivers_own_token_with_all_its_reach(
+    registry: Registry, method: str
+) -> None:
+    giver, heir = registry.user(), registry.user()
+    offer_id = offer(giver, registry.agent(giver), heir).offer.offer_id
+    own = registry.agent(heir)
+    acting = registry.agent_token(heir, own.agent_id, act_as_owner=True)
+
+    def refused(person: Person, number: int = offer_id) -> str:
+        return person.refused(f"AgentService/{method}", offer_id=number).what
+
+    assert refused(acting) == "PERMISSION_DENIED USER_TOKEN_REQUIRED"
+    assert refused(registry.agent_token(heir, own.agent_id)) == (
+        "PERMISSION_DENIED USER_TOKEN_REQUIRED"
+    )
+    # Judged before the offer: whoever holds such a token learns of none.
+    for number in (offer_id, 2**62):
+        assert refused(held(heir, "OPERATOR"), number) == "PERMISSION_DENIED ROLE_INSUFFICIENT"
+    held(heir, "ADMIN").call(f"AgentService/{method}", offer_id=offer_id)
+
+
+def test_how_many_agents_the_receiver_may_own_is_judged_when_they_accept(
+    strict_registry: Registry,
+) -> None:
+    registry = strict_registry
+    giver, heir, chief = registry.user(), registry.user(), registry.user("ADMINISTRATOR")
+    owned = registry.agent(heir)
+    agent = registry.agent(giver)
+    offer_id = offer(giver, agent, heir).offer.offer_id
+
+    assert accepted(heir, offer_id) == "RESOURCE_EXHAUSTED AGENT_LIMIT_REACHED"
+    heir.call("AgentService/DeleteAgent", agent={"agent_id": owned.agent_id})
+    assert accept(heir, offer_id).agent.owner_id == heir.user_id
+
+    registry.agent(chief)
+    more = offer(heir, agent, chief).offer.offer_id
+    weak = held(chief, "ADMIN", "chat")
+    assert accepted(weak, more) == "RESOURCE_EXHAUSTED AGENT_LIMIT_REACHED"
+    assert accept(chief, more).agent.owner_id == chief.user_id
+
+
+@pytest.mark.parametrize("side", ["giver", "receiver"])
+def test_nobody_has_more_open_offers_than_twenty(registry: Registry, side: str) -> None:
+    giver, heir = registry.user(), registry.user()
+    made = []
+    for _ in range(MAX_OFFERS):
+        by, to = (giver, registry.user()) if side == "giver" else (registry.user(), heir)
+        agent = registry.agent(by)
+        made.append((by, to, agent, offer(by, agent, to).offer.offer_id))
+    by, to = (giver, registry.user()) if side == "giver" else (registry.user(), heir)
+    refusal = by.refused(
+        "AgentService/TransferAgent",
+        agent={"agent_id": registry.agent(by).agent_id},
+        new_owner={"user_id": to.user_id},
+    )
+    assert refusal.what == "RESOURCE_EXHAUSTED TRANSFER_OFFER_LIMIT_REACHED"
+    assert refusal.metadata == {"limit": str(MAX_OFFERS), "side": side}
+
+    # One that only takes the place of another is no more; nor is one asked for again.
+    first_by, first_to, agent, first_id = made[0]
+    assert offer(first_by, agent, first_to).offer.offer_id == first_id
+    offer(first_by, agent, registry.user())
+    first_by.call("AgentService/DeleteAgent", agent={"agent_id": agent.agent_id})
+    assert offer(by, registry.agent(by), to).HasField("offer")
+
+
+def test_a_list_has_ones_open_offers_by_side_in_pages(registry: Registry) -> None:
+    ada, ben, eve = registry.user(), registry.user(), registry.user()
+    made = [offer(ada, registry.agent(ada), ben).offer.offer_id for _ in range(3)]
+    received = [offer(eve, registry.agent(eve), ada).offer.offer_id for _ in range(2)]
+    offer(eve, registry.agent(eve), ben)
+
+    assert listed(ada) == made + received
+    assert listed(ada, direction="OFFER_DIRECTION_MADE") == made
+    assert listed(ada, direction="OFFER_DIRECTION_RECEIVED") == received
+    assert listed(registry.admin, user={"login": ada.login}) == made + received
+    paged = pages(ada, "AgentService/ListTransferOffers", "offers", page_size=2)
+    assert [[one.offer_id for one in page] for page in paged] == [
+        made[:2],
+        [made[2], received[0]],
+        [received[1]],
+    ]
+    foreign = ben.refused("AgentService/ListTransferOffers", user={"user_id": ada.user_id})
+    assert foreign.what == "PERMISSION_DENIED ACTION_MISSING"
+    bound = registry.agent_token(ada, registry.agent(ada).agent_id)
+    assert bound.refused("AgentService/ListTransferOffers").what == (
+        "PERMISSION_DENIED USER_TOKEN_REQUIRED"
+    )
+
+
+def test_the_log_says_who_offered_what_to_whom_and_how_it_ended(registry: Registry) -> None:
+    giver, heir, other = registry.user(), registry.user(), registry.user()
+    agent = registry.agent(giver)
+
+    def concerned(*offers: int, users: tuple[Person, ...]) -> set[str]:
+        found = {f"AGENT {agent.agent_id}"} | {f"TRANSFER_OFFER {number}" for number in offers}
+        return found | {f"USER {user.user_id}" for user in users}
+
+    first = offer(giver, agent, other).offer.offer_id
+    assert newest_change(registry) == (
+        "TRANSFER_OFFERED",
+        concerned(first, users=(giver, other)),
+    )
+    second = offer(giver, agent, heir).offer.offer_id
+    assert newest_change(registry) == (
+        "TRANSFER_OFFERED",
+        concerned(first, second, users=(giver, other, heir)),
+    )
+    heir.call("AgentService/DeclineTransfer", offer_id=second)
+    assert newest_change(registry) == (
+        "TRANSFER_DECLINED",
+        concerned(second, users=(giver, heir)),
+    )
+    third = offer(giver, agent, heir).offer.offer_id
+    accept(heir, third)
+    kind, subjects = newest_change(registry)
+    assert kind == "AGENT_TRANSFERRED"
+    assert subjects >= concerned(third, users=(giver, heir))
+
+
+@pytest.mark.parametrize("who", ["giver", "receiver"])
+def test_a_deactivation_and_a_deletion_list_the_offers_that_they_ended(
+    registry: Registry, who: str
+) -> None:
+    giver, heir = registry.user(), registry.user()
+    agent = registry.agent(giver)
+    ended = offer(giver, agent, heir).offer.offer_id
+    _deactivate(registry, giver if who == "giver" else heir)
+    kind, subjects = newest_change(registry)
+    assert kind == "USER_DEACTIVATED"
+    both = {f"USER {giver.user_id}", f"USER {heir.user_id}"}
+    assert {f"TRANSFER_OFFER {ended}", f"AGENT {agent.agent_id}", *both} <= subjects
+
+
+def test_the_deletion_of_an_agent_and_a_transfer_at_once_list_the_offer_that_they_ended(
+    registry: Registry,
+) -> None:
+    for ending in (_deleted, _to_somebody):
+        giver, heir = registry.user(), registry.user()
+        agent = registry.agent(giver)
+        ended = offer(giver, agent, heir).offer.offer_id
+        ending(registry, giver, heir, agent)
+        _kind, subjects = newest_change(registry)
+        assert {f"TRANSFER_OFFER {ended}", f"USER {heir.user_id}"} <= subjects
+
+
+def test_an_offer_that_was_asked_for_under_a_request_id_is_made_once(registry: Registry) -> None:
+    giver, heir = registry.user(), registry.user()
+    agent = registry.agent(giver)
+    request_id = "0b0b7a2c-5f3e-4a4e-9d53-6a3f0e0c9f11"
+    first = offer(giver, agent, heir, request_id=request_id)
+    heir.call("AgentService/DeclineTransfer", offer_id=first.offer.offer_id)
+    # The reply of then; the offer is over all the same.
+    assert offer(giver, agent, heir, request_id=request_id).offer == first.offer
+    assert listed(heir) == []

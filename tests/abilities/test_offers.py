@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from accredit_service.abilities.transfers import MAX_OFFERS
-from tests.abilities.asking import authenticate, check, newest_change, newest_revision, pages
+from tests.abilities.asking import authenticate, check, held, newest_change, newest_revision, pages
 from tests.registry import Person, Registry
 
 GONE = "NOT_FOUND TRANSFER_OFFER_NOT_FOUND"
@@ -41,15 +41,6 @@ def grants(registry: Registry, agent: Any) -> dict[int, int]:
         "AccessService/ListAgentAccess", agent={"agent_id": agent.agent_id}
     )
     return {one.principal.user_id: one.role for one in answer.grants}
-
-
-def held(person: Person, role: str, *actions: str) -> Person:
-    """The same person with a token that reaches no further than a role."""
-    minted = person.call(
-        "TokenService/CreateToken",
-        ceiling={"max_role": f"ROLE_{role}", "capabilities": list(actions)},
-    )
-    return Person(person.registry, minted.secret, user_id=person.user_id, login=person.login)
 
 
 def test_an_owners_transfer_is_an_offer_and_changes_nothing_yet(registry: Registry) -> None:

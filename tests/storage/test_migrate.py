@@ -16,9 +16,10 @@ from sqlalchemy.exc import DBAPIError
 from accredit_storage import migrate
 from accredit_storage.engine import make_engine, sqlite_path
 from accredit_storage.errors import SchemaMismatch
+from accredit_storage.records import Role
 from accredit_storage.schema import metadata
 from accredit_storage.store import Store, Transaction
-from tests.storage.making import draft, put_definition, user
+from tests.storage.making import NOW, agent, draft, put_definition, user
 
 
 @contextmanager
@@ -228,3 +229,29 @@ def test_seeds_and_types_go_along_up_and_down(database_url: str) -> None:
         assert tx.memory_file_types.all() == types
         assert tx.definitions.find("scribe", "a-plugin") == made
         assert tx.definitions.seed_texts(made.definition_id) == seeds
+
+
+def test_users_and_what_refers_to_them_stay_as_their_table_is_made_anew(
+    empty_database_url: str,
+) -> None:
+    migrate.upgrade(empty_database_url)
+    with opened(empty_database_url) as store, store.write() as tx:
+        ada, bob, gone = (user(tx, login) for login in ("ada", "bob", "gone"))
+        made = agent(tx, ada)
+        tx.grants.put(made.agent_id, bob.user_id, Role.VIEWER, ada.user_id, NOW, None)
+        tx.users.delete(gone.user_id)
+    _downgrade(empty_database_url, "0004")
+    migrate.upgrade(empty_database_url)
+    with opened(empty_database_url) as store, store.write() as tx:
+        assert tx.users.find(ada.user_id) == ada
+        assert tx.agents.find(made.agent_id) == made
+        assert tx.grants.find(made.agent_id, bob.user_id) is not None
+        # Nobody is taken for somebody who is gone.
+        assert user(tx, "next").user_id > gone.user_id
+
+
+def _downgrade(url: str, revision: str) -> None:
+    engine = make_engine(url)
+    with engine.connect() as connection, migrate._alone(connection):
+        command.downgrade(migrate.alembic_config(connection), revision)
+    engine.dispose()

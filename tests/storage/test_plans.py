@@ -69,6 +69,17 @@ CALLS: dict[str, Call] = {
     "grants of a user": lambda tx: tx.grants.page_for_user(
         1, at=NOW, min_role=Role.OPERATOR, after=5, limit=10
     ),
+    "offer": lambda tx: tx.transfer_offers.find(1, NOW),
+    "offer of an agent": lambda tx: tx.transfer_offers.find_for_agent(1, NOW),
+    "offers made": lambda tx: tx.transfer_offers.count(NOW, owner_id=1),
+    "offers received": lambda tx: tx.transfer_offers.count(NOW, new_owner_id=1),
+    "offers of a user": lambda tx: tx.transfer_offers.page(
+        1, made=True, received=True, at=NOW, after=5, limit=10
+    ),
+    "offer of an agent ended": lambda tx: tx.transfer_offers.end(agent_id=1),
+    "offers of a user ended": lambda tx: tx.transfer_offers.end_of_user(1),
+    "offers swept": lambda tx: tx.transfer_offers.sweep(NOW),
+    "chosen agent forgotten": lambda tx: tx.users.forget_agent(1, NOW),
     "token by id": lambda tx: tx.tokens.find("t"),
     "token by digest": lambda tx: tx.tokens.find_by_digest(b"t"),
     "tokens of an agent": tokens(agent_id=1),

@@ -4,10 +4,12 @@ Effective rights are the owner's rights, within the ceiling, within the minter's
 agent is active. Nothing here is the server's code but the names of roles.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 VIEWER, OPERATOR, ADMIN = 1, 2, 3
+OFFERED_FOR = timedelta(days=7)
 
 
 @dataclass
@@ -16,6 +18,8 @@ class User:
 
     administers: bool
     active: bool = True
+    #: The agent they mean where they name none.
+    chosen: int | None = None
 
 
 @dataclass
@@ -42,6 +46,16 @@ class Token:
     vouchers: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True)
+class Offer:
+    """An agent that its owner would give to somebody."""
+
+    agent: int
+    giver: int
+    receiver: int
+    ends: datetime
+
+
 @dataclass
 class Reference:
     """All that is known; ids are the server's."""
@@ -50,6 +64,8 @@ class Reference:
     agents: dict[int, Agent] = field(default_factory=dict)
     grants: dict[tuple[int, int], tuple[int, datetime | None]] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
+    #: Those that have not ended, but by their time.
+    offers: dict[int, Offer] = field(default_factory=dict)
 
     def role(self, user: int, agent: int, now: datetime) -> int:
         """A user's role on an agent; 0 for none."""
@@ -128,15 +144,45 @@ class Reference:
         own = self.grants[agent, by][1]
         return own is None or (ends is not None and ends <= own)
 
-    def may_revoke(self, by: int, agent: int, user: int, now: datetime) -> bool:
-        """Whether somebody may take a grant away; the owner's nobody may."""
-        return self.role(by, agent, now) == ADMIN and user != self.agents[agent].owner
+    def meant(self, token: Token) -> int | None:
+        """The agent that a token's bearer means by naming none."""
+        if token.agent is not None:
+            return token.agent
+        assert token.user is not None
+        if (chosen := self.users[token.user].chosen) is not None:
+            return chosen
+        owned = [key for key, one in self.agents.items() if one.owner == token.user and one.active]
+        return owned[0] if len(owned) == 1 else None
 
-    def may_give_away(self, by: int, agent: int, to: int) -> bool:
-        """Whether somebody may transfer an agent: its owner, to somebody else who is active."""
+    def may_revoke(self, by: int, agent: int, user: int, now: datetime) -> bool:
+        """Whether somebody may take a grant away, or give up theirs; the owner's nobody may."""
+        may = self.role(by, agent, now) == ADMIN or (by == user and self.users[by].active)
+        return may and user != self.agents[agent].owner
+
+    def may_give_away(self, by: int, agent: int, to: int, keep: bool) -> bool:
+        """Whether somebody may transfer or offer an agent to somebody else who is active.
+
+        Its owner may, and who administers; only the latter says what the owner keeps.
+        """
         owner = self.agents[agent].owner
-        may = self.administers(by) or (owner == by and self.users[by].active)
+        may = self.administers(by) or (owner == by and self.users[by].active and not keep)
         return may and to != owner and self.users[to].active
+
+    def is_open(self, offer: int, now: datetime) -> bool:
+        """Whether an offer has not ended."""
+        return offer in self.offers and now < self.offers[offer].ends
+
+    def may_accept(self, by: int, offer: int, now: datetime) -> bool:
+        """Whether somebody may take what is offered: to them."""
+        return (
+            self.is_open(offer, now) and self.offers[offer].receiver == by and self.users[by].active
+        )
+
+    def may_decline(self, by: int, offer: int, now: datetime) -> bool:
+        """Whether somebody may end an offer: either side."""
+        if not self.is_open(offer, now) or not self.users[by].active:
+            return False
+        return by in (self.offers[offer].giver, self.offers[offer].receiver)
 
     def may_mint(self, by: int, agent: int, as_owner: bool, now: datetime) -> bool:
         """Whether somebody may mint for an agent; what acts as the owner, only the owner."""
@@ -150,19 +196,29 @@ class Reference:
         may = by == token.minter or (self.administers(by) and not token.as_owner)
         return may and self.role(by, token.agent, now) == ADMIN
 
+    def offer(self, number: int, agent: int, to: int, now: datetime) -> None:
+        """Offer an agent to one user and to nobody else, once."""
+        if not self.is_open(number, now):
+            self._end_offers(lambda one: one.agent == agent)
+            giver = self.agents[agent].owner
+            self.offers[number] = Offer(agent, giver, to, now + OFFERED_FOR)
+
     def transfer(self, agent: int, to: int, keep: bool) -> None:
         """Give an agent away, with nothing of its tokens left."""
         former = self.agents[agent].owner
         self.agents[agent].owner = to
         self.grants[agent, to] = (ADMIN, None)
+        self._end_offers(lambda one: one.agent == agent)
         if not keep:
             self.grants.pop((agent, former), None)
+            self._forget(agent, former)
         for token in self.tokens.values():
             token.revoked |= token.agent == agent
 
     def revoke(self, agent: int, user: int) -> None:
         """Take a grant, and what its holder minted for the agent."""
         del self.grants[agent, user]
+        self._forget(agent, user)
         for token in self.tokens.values():
             token.revoked |= token.agent == agent and token.minter == user
 
@@ -171,6 +227,24 @@ class Reference:
         del self.agents[agent]
         self.grants = {key: value for key, value in self.grants.items() if key[0] != agent}
         self.tokens = {key: one for key, one in self.tokens.items() if one.agent != agent}
+        self._end_offers(lambda one: one.agent == agent)
+        for user in self.users.values():
+            user.chosen = None if user.chosen == agent else user.chosen
+
+    def set_active(self, user: int, active: bool) -> None:
+        """Deactivate somebody, with whom their offers end, or make them active again."""
+        self.users[user].active = active
+        if not active:
+            self._end_offers(lambda one: user in (one.giver, one.receiver))
+
+    def _forget(self, agent: int, user: int) -> None:
+        """End the choice of an agent on which somebody has no grant any more."""
+        one = self.users[user]
+        if one.chosen == agent and not one.administers and self.agents[agent].owner != user:
+            one.chosen = None
+
+    def _end_offers(self, which: Callable[[Offer], bool]) -> None:
+        self.offers = {key: one for key, one in self.offers.items() if not which(one)}
 
     def _by_own(self, user: int, agent: int, now: datetime) -> bool:
         """Owned or granted: what an administrator may do besides does not fill their own list."""

@@ -45,6 +45,8 @@ class AccessMachine(RuleBasedStateMachine):
         self.known = Reference()
         self.people: dict[int, Person] = {}
         self.secrets: dict[str, str] = {}
+        #: Every offer there ever was.
+        self.offers: set[int] = set()
 
     @initialize()
     def some_people(self) -> None:
@@ -75,11 +77,14 @@ class AccessMachine(RuleBasedStateMachine):
         found: int = self.pick(self.people, number)
         return found
 
+    def callers(self) -> dict[int, Person]:
+        return {**self.people, self.admin.user_id: self.admin}
+
     def tries(
         self, number: int, may: Callable[[int], bool], method: str, **fields: Any
     ) -> tuple[Any, int]:
         """The answer to somebody's call, None if it was refused; and who that was."""
-        callers = {**self.people, self.admin.user_id: self.admin}
+        callers = self.callers()
         by = self.pick(callers, number)
         allowed = may(by)
         answer = refusal = None
@@ -137,18 +142,81 @@ class AccessMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.known.agents)
     @rule(by=picks, which=picks, who=picks, keep=st.booleans())
-    def transfer(self, by: int, which: int, who: int, keep: bool) -> None:
+    def transfer_or_offer(self, by: int, which: int, who: int, keep: bool) -> None:
         agent, to = self.pick(self.known.agents, which), self.someone(who)
-        answer, _ = self.tries(
+        answer, giver = self.tries(
             by,
-            lambda by: self.known.may_give_away(by, agent, to),
+            lambda by: self.known.may_give_away(by, agent, to, keep),
             "AgentService/TransferAgent",
             agent={"agent_id": agent},
             new_owner={"user_id": to},
             keep_access=keep,
         )
-        if answer:
+        if not answer:
+            return
+        assert answer.HasField("offer") != self.known.administers(giver)
+        if answer.HasField("offer"):
+            self.known.offer(answer.offer.offer_id, agent, to, self.now)
+            self.offers.add(answer.offer.offer_id)
+        else:
             self.known.transfer(agent, to, keep)
+
+    @precondition(lambda self: self.known.agents)
+    @rule(which=picks, who=picks)
+    def the_owner_offers(self, which: int, who: int) -> None:
+        agent = self.pick(self.known.agents, which)
+        owner = self.known.agents[agent].owner
+        self.transfer_or_offer(sorted(self.callers()).index(owner), which, who, False)
+
+    @precondition(lambda self: self.offers)
+    @rule(by=picks, which=picks, keep=st.booleans())
+    def accept(self, by: int, which: int, keep: bool) -> None:
+        offer, now = self.pick(self.offers, which), self.now
+        answer, _ = self.tries(
+            by,
+            lambda by: self.known.may_accept(by, offer, now),
+            "AgentService/AcceptTransfer",
+            offer_id=offer,
+            keep_access=keep,
+        )
+        if answer:
+            known = self.known.offers[offer]
+            self.known.transfer(known.agent, known.receiver, keep)
+
+    @precondition(lambda self: self.known.offers)
+    @rule(which=picks, keep=st.booleans())
+    def the_receiver_accepts(self, which: int, keep: bool) -> None:
+        offer = self.pick(self.known.offers, which)
+        by = sorted(self.callers()).index(self.known.offers[offer].receiver)
+        self.accept(by, sorted(self.offers).index(offer), keep)
+
+    @precondition(lambda self: self.offers)
+    @rule(by=picks, which=picks)
+    def decline(self, by: int, which: int) -> None:
+        offer, now = self.pick(self.offers, which), self.now
+        answer, _ = self.tries(
+            by,
+            lambda by: self.known.may_decline(by, offer, now),
+            "AgentService/DeclineTransfer",
+            offer_id=offer,
+        )
+        if answer:
+            del self.known.offers[offer]
+
+    @precondition(lambda self: self.known.agents)
+    @rule(by=picks, which=picks, none=st.booleans())
+    def choose_an_agent(self, by: int, which: int, none: bool) -> None:
+        agent, now = self.pick(self.known.agents, which), self.now
+        answer, user = self.tries(
+            by,
+            lambda by: (
+                self.known.users[by].active and (none or self.known.role(by, agent, now) > 0)
+            ),
+            "AgentService/SetDefaultAgent",
+            **({"none": True} if none else {"agent": {"agent_id": agent}}),
+        )
+        if answer:
+            self.known.users[user].chosen = None if none else agent
 
     @precondition(lambda self: self.known.agents)
     @rule(which=picks, active=st.booleans())
@@ -238,7 +306,7 @@ class AccessMachine(RuleBasedStateMachine):
     def deactivate_or_reactivate(self, who: int, active: bool) -> None:
         user = self.someone(who)
         self.admin.call("UserService/UpdateUser", user={"user_id": user}, update={"active": active})
-        self.known.users[user].active = active
+        self.known.set_active(user, active)
 
     @rule(who=picks, administers=st.booleans())
     def promote_or_demote(self, who: int, administers: bool) -> None:
@@ -247,10 +315,11 @@ class AccessMachine(RuleBasedStateMachine):
         self.admin.call("UserService/UpdateUser", user={"user_id": user}, update={"role": role})
         self.known.users[user].administers = administers
 
-    @rule(hours=st.sampled_from([1, 2]))
+    @rule(hours=st.sampled_from([1, 2, 100]))
     def time_passes(self, hours: int) -> None:
         self.registry.clock.advance(hours=hours)
 
+    @precondition(lambda self: self.known.agents)
     @invariant()
     def checks_agree(self) -> None:
         asked = list(product(self.people, self.known.agents, ROLES, self.stated_sites()))
@@ -274,11 +343,12 @@ class AccessMachine(RuleBasedStateMachine):
     @invariant()
     def lists_agree(self) -> None:
         for user, site in product(self.people, self.stated_sites()):
-            listed = set(self.listed(user_id=user, site_id=site or 0))
+            listed = set(self.listed(user={"user_id": user}, site_id=site or 0))
             assert listed == self.known.listed(user, site, self.now)
         everything = set(self.listed(scope="LIST_SCOPE_ALL"))
         assert set(self.known.agents) <= everything
 
+    @precondition(lambda self: self.known.agents)
     @invariant()
     def tokens_agree(self) -> None:
         asked = list(product(self.known.agents, ROLES, self.stated_sites()))
@@ -293,6 +363,32 @@ class AccessMachine(RuleBasedStateMachine):
             now = self.now
             expected = [self.known.authorize(token, *question, now) for question in asked]
             assert [decision == ALLOWED for decision in answer.decisions] == expected
+
+    @invariant()
+    def unnamed_questions_agree(self) -> None:
+        for token_id, token in self.known.tokens.items():
+            answer = self.admin.call(
+                "AuthService/Authorize",
+                token=self.secrets[token_id],
+                demand={"minimum_role": "ROLE_VIEWER"},
+            )
+            meant = self.known.meant(token)
+            allowed = meant is not None and self.known.authorize(
+                token, meant, VIEWER, None, self.now
+            )
+            assert answer.agent_id == (meant if allowed else 0)
+
+    @invariant()
+    def offers_agree(self) -> None:
+        for user in self.people:
+            answer = self.admin.call("AgentService/ListTransferOffers", user={"user_id": user})
+            now, known = self.now, self.known.offers
+            expected = {
+                key: one.agent
+                for key, one in sorted(known.items())
+                if user in (one.giver, one.receiver) and self.known.is_open(key, now)
+            }
+            assert {one.offer_id: one.agent_id for one in answer.offers} == expected
 
     def stated_sites(self) -> list[int | None]:
         return [None, *getattr(self, "sites", [])]

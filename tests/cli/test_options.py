@@ -28,9 +28,9 @@ def test_the_commands_are_those_that_were_asked_for() -> None:
     assert groups == {
         "agents": {
             *("list", "create", "get", "update", "rename", "delete", "transfer"),
-            *("resolve", "provision", "status"),
+            *("resolve", "provision", "status", "offers", "accept", "decline", "default"),
         },
-        "access": {"list", "grant", "revoke"},
+        "access": {"list", "grant", "revoke", "give-up"},
         "tokens": {"list", "create", "get", "rotate", "revoke", "revoke-all"},
         "users": {"list", "create", "get", "update", "deactivate", "delete"},
         "sites": {"list", "create", "get", "delete"},

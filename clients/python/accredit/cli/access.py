@@ -109,5 +109,18 @@ def revoke_access(ctx: click.Context, session: Session, user: str, etag: str | N
     show(session, answer, (*_GRANT, *columns("tokens_revoked")))
 
 
+@access.command("give-up")
+@etag
+@pass_session
+@click.pass_context
+def give_up_access(ctx: click.Context, session: Session, etag: str | None) -> None:
+    """Give up your own grant on the agent, whatever its role."""
+    own = session.client.auth.who_am_i().user
+    answer = session.client.access.revoke_access(
+        agent=_agent(ctx), principal={"user_id": own.user_id}, etag=etag
+    )
+    show(session, answer, (*_GRANT, *columns("tokens_revoked")))
+
+
 def _agent(ctx: click.Context) -> dict[str, object]:
     return agent_ref(ctx.meta["accredit.agent"])

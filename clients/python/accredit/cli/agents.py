@@ -18,7 +18,6 @@ from accredit.cli.references import (
     own_ref,
     resolved_agent,
     site_id_of,
-    user_ref,
 )
 from accredit.cli.session import Session, pass_session
 
@@ -28,6 +27,8 @@ _LISTED_WITH_ROLE = columns(*_IDENTITY, "is_owner", "user_role", "description")
 _TIMES = ("create_time", "update_time", "etag")
 _RESOLVED = columns(*_IDENTITY, *_TIMES, within="agent")
 _AGENT = columns(*_IDENTITY, "config", *_TIMES, within="agent")
+#: What `transfers`, which adds commands to this group, shows of an agent.
+SHOWN = _RESOLVED
 
 
 @click.group(cls=Group)
@@ -232,32 +233,6 @@ def delete_agent(
     return None
 
 
-@agents.command("transfer")
-@click.argument("agent")
-@click.argument("new_owner")
-@click.option("--keep-access", is_flag=True, help="Leave the former owner a grant of admin.")
-@dry_run
-@etag
-@pass_session
-def transfer_agent(
-    session: Session,
-    agent: str,
-    new_owner: str,
-    keep_access: bool,
-    dry_run: bool,
-    etag: str | None,
-) -> None:
-    """Give an agent to another user, and revoke every token of it."""
-    answer = session.client.agents.transfer_agent(
-        agent=agent_ref(agent),
-        new_owner=user_ref(session, new_owner),
-        keep_access=keep_access,
-        validate_only=dry_run,
-        etag=etag,
-    )
-    show(session, answer, (*_AGENT, *columns("former_owner_id", "tokens_revoked")))
-
-
 @agents.command("resolve")
 @click.argument("agent", required=False)
 @click.option("--user", metavar="USER", help="Whose default agent, in place of yours.")
@@ -265,8 +240,9 @@ def transfer_agent(
 def resolve_agent(session: Session, agent: str | None, user: str | None) -> None:
     """Say which agent is meant: the one named, else the default one.
 
-    The default is --agent or ACCREDIT_AGENT, else the only agent that the user owns, else the only
-    one granted to them. Several are an error that lists them.
+    The default is --agent or ACCREDIT_AGENT, else the one that the user chose with
+    `accredit agents default`, else the only active agent that they own, else the only one granted
+    to them. Several are an error that lists them.
     """
     if agent is not None and user is not None:
         raise click.UsageError("AGENT and --user exclude each other")

@@ -54,6 +54,9 @@ CHANGE_KINDS = (
     "definition_reconciled",
     "memory_file_type_changed",
     "change_redacted",
+    "transfer_offered",
+    "transfer_declined",
+    "default_agent_set",
 )
 
 

@@ -97,7 +97,8 @@ def global_options() -> list[click.Option]:
         "--agent",
         metavar="AGENT",
         help="The agent meant where a command leaves it out, by slug or id. Default: "
-        "ACCREDIT_AGENT, else the only one that you own or are granted.",
+        "ACCREDIT_AGENT, else the one that you chose, else the only one that you own or are "
+        "granted.",
     )
     return [*_repeatable(hidden=False), agent]
 

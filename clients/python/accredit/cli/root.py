@@ -9,7 +9,6 @@ import click
 
 from accredit.cli import (
     access,
-    agents,
     authentication,
     changes,
     check,
@@ -20,6 +19,7 @@ from accredit.cli import (
     scope,
     sites,
     tokens,
+    transfers,
     users,
     whoami,
 )
@@ -138,7 +138,7 @@ def accredit() -> None:
 
 
 for _command in (
-    agents.agents,
+    transfers.agents,
     access.access,
     tokens.tokens,
     users.users,

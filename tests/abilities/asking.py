@@ -1,7 +1,6 @@
 """The questions that most tests end with, each answered by one word or a list of ids."""
 
 from datetime import UTC, datetime
-from dataclasses import replace
 from typing import Any
 
 from google.rpc.error_details_pb2 import ErrorInfo
@@ -84,12 +83,8 @@ def check(
 
 def held(person: Person, role: str, *actions: str) -> Person:
     """The same person with a token that reaches no further than a role, and has these actions."""
-    minted = person.call(
-        "TokenService/CreateToken",
-        user={"user_id": person.user_id},
-        ceiling={"max_role": f"ROLE_{role}", "capabilities": list(actions)},
-    )
-    return replace(person, token=minted.secret, token_id=minted.token.token_id)
+    ceiling = {"max_role": f"ROLE_{role}", "capabilities": list(actions)}
+    return person.registry.user_token(person, ceiling=ceiling)
 
 
 def works(person: Person) -> bool:

@@ -135,6 +135,17 @@ def _memory_file_type(scene: Scene) -> Fields:
     return {"filename": filename}
 
 
+def _offered(scene: Scene, to: Person) -> Fields:
+    """An agent that somebody offers to the acting user."""
+    giver = scene.registry.user()
+    made = giver.call(
+        "AgentService/TransferAgent",
+        agent={"agent_id": scene.registry.agent(giver).agent_id},
+        new_owner={"user_id": scene.oneself(to)},
+    )
+    return {"offer_id": made.offer.offer_id}
+
+
 #: By method, or by method and what is special about the request. The first of each method is one
 #: that an administrator may make.
 REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
@@ -160,6 +171,12 @@ REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
     "AgentService/RenameAgent": lambda s, _: {**s.agent, "new_slug": s.registry.name("new")},
     "AgentService/DeleteAgent": lambda s, _: s.agent,
     "AgentService/TransferAgent": lambda s, _: {**s.agent, "new_owner": _heir(s)},
+    "AgentService/AcceptTransfer": lambda s, me: _offered(s, me),
+    "AgentService/DeclineTransfer": lambda s, me: _offered(s, me),
+    "AgentService/ListTransferOffers": lambda s, _: {},
+    "AgentService/ListTransferOffers of another": lambda s, _: _of_heir(s),
+    "AgentService/SetDefaultAgent": lambda s, _: s.agent,
+    "AgentService/SetDefaultAgent none": lambda s, _: {"none": True},
     "AgentService/ResolveAgent": lambda s, _: s.agent,
     "AgentService/ResolveAgent unnamed": lambda s, _: {},
     "AgentService/ResolveAgent of another": lambda s, _: {"user": {"user_id": s.neighbour.user_id}},
@@ -171,6 +188,10 @@ REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
         "role": "ROLE_OPERATOR",
     },
     "AccessService/RevokeAccess": lambda s, _: {**s.agent, "principal": _heir(s)},
+    "AccessService/RevokeAccess own": lambda s, me: {
+        **s.agent,
+        "principal": {"user_id": s.oneself(me)},
+    },
     "AccessService/GetAccess": lambda s, _: {**s.agent, "principal": _heir(s)},
     "AccessService/GetAccess own": lambda s, _: s.agent,
     "AccessService/ListAgentAccess": lambda s, _: s.agent,
@@ -306,20 +327,11 @@ REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
 }
 
 
-#: Calls of the contract that this server only promises yet.
-PLANNED = (
-    "AgentService/AcceptTransfer",
-    "AgentService/DeclineTransfer",
-    "AgentService/ListTransferOffers",
-    "AgentService/SetDefaultAgent",
-)
-
 METHODS: Mapping[str, Any] = {
-    name: method
+    f"{service.name}/{method.name}": method
     for module in MODULES
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
-    if (name := f"{service.name}/{method.name}") not in PLANNED
 }
 
 

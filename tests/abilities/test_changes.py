@@ -25,6 +25,9 @@ LOGGED: Mapping[str, tuple[str, str]] = {
     "AgentService/RenameAgent": ("AGENT_RENAMED", "AGENT AGENT_SLUG USER"),
     "AgentService/DeleteAgent": ("AGENT_DELETED", "AGENT AGENT_SLUG GRANT TOKEN USER"),
     "AgentService/TransferAgent": ("AGENT_TRANSFERRED", "AGENT GRANT TOKEN USER"),
+    "AgentService/AcceptTransfer": ("AGENT_TRANSFERRED", "AGENT GRANT TRANSFER_OFFER USER"),
+    "AgentService/DeclineTransfer": ("TRANSFER_DECLINED", "AGENT TRANSFER_OFFER USER"),
+    "AgentService/SetDefaultAgent": ("DEFAULT_AGENT_SET", "AGENT USER"),
     "AgentService/ProvisionAgent": ("AGENT_CREATED", "AGENT AGENT_SLUG GRANT USER"),
     "AccessService/GrantAccess": ("GRANT_CHANGED", "AGENT GRANT USER"),
     "AccessService/RevokeAccess": ("GRANT_REVOKED", "AGENT GRANT USER"),
@@ -65,7 +68,7 @@ MAKE = (
     "N_REGISTERED",
     "RECONCILED",
 )
-END = ("DELETED", "GRANT_REVOKED", "UNREGISTERED")
+END = ("DELETED", "GRANT_REVOKED", "UNREGISTERED", "DECLINED")
 
 
 @pytest.fixture
@@ -203,7 +206,7 @@ def test_what_goes_along_is_among_the_subjects(scene: Scene) -> None:
     assert _subjects(revoked, "GRANT") == [f"{agent}:user:{grantee.user_id}"]
     assert _subjects(revoked, "TOKEN") == [minted.token_id]
 
-    owner.call(
+    registry.admin.call(
         "AgentService/TransferAgent", **scene.agent, new_owner={"user_id": scene.heir.user_id}
     )
     (moved,) = _newest(registry)

@@ -214,6 +214,20 @@ def test_an_offer_ends_for_good_with_what_it_rests_on(
         assert listed(person) == []
 
 
+@pytest.mark.parametrize("what", ["the owner", "the giver's activity"])
+def test_an_offer_that_was_left_behind_gives_nothing_away(registry: Registry, what: str) -> None:
+    giver, heir, other = registry.user(), registry.user(), registry.user()
+    agent = registry.agent(giver)
+    offer_id = offer(giver, agent, heir).offer.offer_id
+    # As no call would do it.
+    with registry.app.store.write() as tx:
+        if what == "the owner":
+            tx.agents.update(agent.agent_id, at=registry.clock(), owner_id=other.user_id)
+        else:
+            tx.users.update(giver.user_id, at=registry.clock(), active=False)
+    assert accepted(heir, offer_id) == GONE
+
+
 def test_a_deleted_receiver_leaves_no_offer_behind(registry: Registry) -> None:
     giver, heir = registry.user(), registry.user()
     agent = registry.agent(giver)

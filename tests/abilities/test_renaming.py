@@ -133,7 +133,7 @@ def test_a_name_is_kept_from_whoever_the_agent_is_transferred_to(registry: Regis
     former, owner = registry.user(), registry.user()
     agent = registry.agent(former)
     _rename(former, agent.agent_slug, registry.name("new"))
-    former.call(
+    registry.admin.call(
         "AgentService/TransferAgent",
         agent={"agent_id": agent.agent_id},
         new_owner={"user_id": owner.user_id},

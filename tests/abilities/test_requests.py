@@ -10,7 +10,6 @@ import pytest
 from tests.abilities.asking import add_agents
 from tests.abilities.scene import (
     METHODS,
-    PLANNED,
     REQUESTS,
     Scene,
     contents,
@@ -41,14 +40,6 @@ def _without_token(answer: Any) -> Any:
     copy.CopyFrom(answer)
     copy.consistency_token = ""
     return copy
-
-
-@pytest.mark.parametrize("method", PLANNED)
-def test_a_call_that_is_only_promised_yet_is_refused_as_one(
-    registry: Registry, method: str
-) -> None:
-    assert registry.admin.refused(method).what == "UNIMPLEMENTED METHOD_UNKNOWN"
-    assert set(REQUESTS) & set(PLANNED) == set()
 
 
 def test_every_call_that_changes_something_takes_a_request_id_and_tells_the_new_state() -> None:

@@ -194,6 +194,7 @@ def test_a_hidden_agent_and_one_that_does_not_exist_are_refused_in_the_same_word
         "AgentService/RenameAgent": {"new_slug": registry.name("new")},
         "AgentService/DeleteAgent": {},
         "AgentService/TransferAgent": {"new_owner": {"user_id": stranger.user_id}},
+        "AgentService/SetDefaultAgent": {},
         "AgentService/ResolveAgent": {},
         "AccessService/GrantAccess": {
             "principal": {"user_id": stranger.user_id},

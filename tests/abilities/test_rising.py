@@ -59,11 +59,13 @@ def test_a_member_who_mints_and_then_gives_the_agent_to_an_administrator(scene: 
         registry.agent_token(owner, scene.agent_id),
         registry.agent_token(owner, scene.agent_id, act_as_owner=True),
     ]
-    owner.call(
+    made = owner.call(
         "AgentService/TransferAgent",
         **scene.agent,
         new_owner={"user_id": administrator.user_id},
-        keep_access=True,
+    )
+    administrator.call(
+        "AgentService/AcceptTransfer", offer_id=made.offer.offer_id, keep_access=True
     )
     # What was minted before is dead; what they mint now is bound by their own rights.
     assert [authenticate(registry, one.token) for one in before] == ["TOKEN_INVALID"] * 2

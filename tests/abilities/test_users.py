@@ -253,7 +253,7 @@ def test_who_owns_agents_stays(registry: Registry) -> None:
     agent = registry.agent(owner)
     refusal = registry.admin.refused("UserService/DeleteUser", **_ref(owner))
     assert refusal.what == "FAILED_PRECONDITION USER_OWNS_AGENTS"
-    owner.call(
+    registry.admin.call(
         "AgentService/TransferAgent",
         agent={"agent_id": agent.agent_id},
         new_owner={"user_id": heir.user_id},

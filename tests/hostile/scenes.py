@@ -68,6 +68,16 @@ class Scene:
         """A reference to an agent that no other request is about."""
         return {"agent_id": self._agent(self.member)}
 
+    def own_offer(self, to: Person) -> int:
+        """An offer to somebody, made by somebody else each time: there is a limit for each side."""
+        giver = self.registry.user()
+        made = giver.call(
+            "AgentService/TransferAgent",
+            agent={"agent_id": self._agent(giver)},
+            new_owner={"user_id": to.user_id},
+        )
+        return int(made.offer.offer_id)
+
     def own_grant(self) -> dict[str, Any]:
         agent = self.own_agent()
         self.registry.grant(agent["agent_id"], self.guest, "VIEWER")
@@ -183,6 +193,10 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
         "agent": s.own_agent(),
         "new_owner": {"user_id": s.guest.user_id},
     },
+    "AgentService/AcceptTransfer": lambda s: {"offer_id": s.own_offer(s.registry.admin)},
+    "AgentService/DeclineTransfer": lambda s: {"offer_id": s.own_offer(s.registry.admin)},
+    "AgentService/ListTransferOffers": lambda s: s.member.ref,
+    "AgentService/SetDefaultAgent": lambda s: {"agent": s.own_agent()},
     "AgentService/ResolveAgent": lambda s: {"agent": _ref(s)},
     "AgentService/ProvisionAgent": lambda s: s.member.ref,
     "AccessService/GrantAccess": lambda s: {

@@ -3,14 +3,13 @@
 import pytest
 
 from accredit_service.abilities.permissions import PERMISSIONS
-from tests.abilities.scene import PLANNED
 from tests.hostile.scenes import BASELINES, Scene, is_reading
 from tests.hostile.spoiling import Spoilt, spoils
 from tests.hostile.wire import Outcome, Wire, faults_of
 
 
 def test_there_is_a_request_for_every_method(wire: Wire) -> None:
-    assert set(BASELINES) | set(PLANNED) == set(wire.registry.methods) == set(PERMISSIONS)
+    assert set(BASELINES) == set(wire.registry.methods) == set(PERMISSIONS)
 
 
 @pytest.mark.parametrize("method", BASELINES)

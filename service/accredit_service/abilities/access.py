@@ -375,7 +375,9 @@ def _own_agent(mutation: Mutation, ref: AgentRef) -> Agent:
     tx, caller = mutation.tx, mutation.caller
     require_full_reach(caller)
     agent = find_agent(tx, ref, lock=True)
-    if agent is not None and tx.grants.find(agent.agent_id, caller.user.user_id) is not None:
+    # No agent has the id 0: what does not exist takes the statements of what is hidden.
+    grant = tx.grants.find(0 if agent is None else agent.agent_id, caller.user.user_id)
+    if agent is not None and grant is not None:
         return agent
     return require_agent(tx, caller, ref, Role.VIEWER, mutation.now)
 

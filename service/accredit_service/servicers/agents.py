@@ -257,7 +257,7 @@ class AgentServicer(AgentServiceServicer):
         """See the proto."""
         which = request.WhichOneof("choice")
         if which is None:
-            raise invalid("agent", "say which: agent, or none: true")
+            raise invalid("choice", "say which: agent, or none: true")
         if which == "none":
             fields.true("none", request.none)
         ref = fields.agent_ref("agent", request.agent) if which == "agent" else None

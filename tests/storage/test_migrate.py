@@ -255,3 +255,18 @@ def _downgrade(url: str, revision: str) -> None:
     with engine.connect() as connection, migrate._alone(connection):
         command.downgrade(migrate.alembic_config(connection), revision)
     engine.dispose()
+
+
+def test_the_key_for_logins_is_the_stores_own_and_the_rest_of_its_state_stays(
+    empty_database_url: str,
+) -> None:
+    with connected(empty_database_url) as connection:
+        command.upgrade(migrate.alembic_config(connection), "0002")
+        connection.execute(text("UPDATE store_state SET revision = 7, anchor_revision = 3"))
+        before = connection.execute(text("SELECT * FROM store_state")).one()._mapping
+        command.upgrade(migrate.alembic_config(connection), "0003")
+        after = dict(connection.execute(text("SELECT * FROM store_state")).one()._mapping)
+    key = bytes(after.pop("login_key"))
+    assert after == before
+    assert len(key) == 32
+    assert len(set(key)) > 1

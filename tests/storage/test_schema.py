@@ -30,7 +30,7 @@ def definitions(engine: Engine) -> set[tuple[object, ...]]:
         " pg_get_expr(adbin, adrelid) FROM pg_attribute"
         " LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
         " WHERE attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r'"
-        " AND relnamespace = 'public'::regnamespace) AND attnum > 0",
+        " AND relnamespace = 'public'::regnamespace) AND attnum > 0 AND NOT attisdropped",
         "SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)"
         " FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
         "SELECT 'index', tablename, indexname, indexdef FROM pg_indexes"

@@ -10,19 +10,31 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
-    """Add the key to the one row of the store's state."""
-    # SQLite adds a column that must not be null only with a default.
-    empty = "''" if op.get_bind().dialect.name == "postgresql" else "x''"
-    op.add_column(
+    """Make the one row of the store's state anew, with the key.
+
+    SQLite would add a column that must not be null only with a default that stays.
+    """
+    before = op.get_bind().execute(sa.text("SELECT * FROM store_state")).one()
+    op.drop_table("store_state")
+    made = op.create_table(
         "store_state",
-        sa.Column("login_key", sa.LargeBinary(), nullable=False, server_default=sa.text(empty)),
+        sa.Column("row_id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("epoch", _TEXT, nullable=False),
+        sa.Column("revision", _KEY, nullable=False),
+        sa.Column("head_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("anchor_revision", _KEY, nullable=False),
+        sa.Column("anchor_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("oldest_server", sa.Integer(), nullable=False),
+        sa.Column("login_key", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("row_id = 1", name=op.f("ck_store_state_row_id")),
+        sa.PrimaryKeyConstraint("row_id", name=op.f("pk_store_state")),
     )
-    if op.get_bind().dialect.name == "postgresql":
-        op.alter_column("store_state", "login_key", server_default=None)
-    state = sa.table("store_state", sa.column("login_key", sa.LargeBinary()))
-    op.execute(state.update().values(login_key=token_bytes(32)))
+    op.bulk_insert(made, [{**before._mapping, "login_key": token_bytes(32)}])
 
 
 def downgrade() -> None:

@@ -162,16 +162,21 @@ class KeptAnswers:
         for kept in self._kept:
             ended = kept.valid_until is not None and now >= kept.valid_until
             dropped = ended or STORE in touched or not touched.isdisjoint(kept.subjects)
-            after = self._refilled(kept) if dropped else self._confirmed(kept)
+            after = self._refilled(kept, ended, touched) if dropped else self._confirmed(kept)
             if after is not None:
                 still.append(after)
         self._kept = still
 
-    def _refilled(self, kept: Kept) -> Kept | None:
-        reply, _refused = kept.question.ask()
-        if reply is None or not self._checked(kept.question, reply).cacheable:
+    def _refilled(self, kept: Kept, ended: bool, touched: set[Subject]) -> Kept | None:
+        question = kept.question
+        reply, _refused = question.ask()
+        if reply is None:
             return None
-        return Kept.of(kept.question, reply)
+        if question.token is not None and is_token_invalid(reply) and not ended:
+            # Whatever ended it along with others has to list it.
+            listed = Subject(kind=SubjectKind.TOKEN, subject_id=question.token.token_id)
+            assert listed in touched, self._stale(kept, reply)
+        return Kept.of(question, reply) if self._checked(question, reply).cacheable else None
 
     def _confirmed(self, kept: Kept) -> Kept:
         question = kept.question

@@ -17,7 +17,11 @@ NO_TOKENS = ("", "acr_nothing", "\x00" * 300)
 
 @dataclass
 class World:
-    """What can be asked about. Ids stay in it when what they named is gone."""
+    """What can be asked about. Ids stay in it when what they named is gone.
+
+    The first of ``users`` is the administrator. ``standing`` are the tokens that people began
+    with, ``tokens`` those that were minted later.
+    """
 
     registry: Registry
     service: Person
@@ -27,6 +31,7 @@ class World:
     people: dict[int, Person] = field(default_factory=dict)
     users: list[int] = field(default_factory=list)
     agents: list[int] = field(default_factory=list)
+    standing: list[Minted] = field(default_factory=list)
     tokens: list[Minted] = field(default_factory=list)
 
 
@@ -55,11 +60,8 @@ class Asking:
 
     def caller(self) -> Person:
         """Somebody who asks about themself: a user or the bearer of any token."""
-        tokens = [
-            Person(self.world.registry, one.secret, one.token_id, one.user_id or 0)
-            for one in self._minted()
-        ]
-        return self.random.choice([*self.world.people.values(), *tokens])
+        minted = self._minted()
+        return Person(self.world.registry, minted.secret, minted.token_id, minted.user_id or 0)
 
     def agent(self) -> Fields:
         """A name of an agent: most are somebody's, or could become so."""
@@ -74,15 +76,18 @@ class Asking:
         """A name of a user, likewise."""
         if self.random.random() < 0.5:
             return {"login": self.random.choice(self.world.logins)}
-        return {"user_id": self._some_id(self.world.users[-6:])}
+        users = self.world.users
+        return {"user_id": self._some_id([users[0], *users[-5:]])}
 
     def _some_id(self, known: Sequence[int]) -> int:
         """One that was given, or one of those that will be given next."""
         return self.random.choice([*known, max(known) + 1, max(known) + 2])
 
-    def _minted(self) -> list[Minted]:
-        """The newest, as most of the older ones work no more."""
-        return self.world.tokens[-8:]
+    def _minted(self) -> Minted:
+        """One of the newest, as most of the older ones work no more, or of the standing ones."""
+        if self.random.random() < 0.4:
+            return self.random.choice(self.world.standing)
+        return self.random.choice(self.world.tokens[-8:])
 
     def _service(self) -> Person:
         """Somebody who may ask about anybody."""
@@ -91,9 +96,9 @@ class Asking:
         )
 
     def _token(self) -> tuple[str, Minted | None]:
-        if not self._minted() or self.random.random() < 0.03:
+        if self.random.random() < 0.03:
             return self.random.choice(NO_TOKENS), None
-        minted = self.random.choice(self._minted())
+        minted = self._minted()
         return minted.secret, minted
 
     def _least(self) -> Fields:

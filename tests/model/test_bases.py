@@ -58,8 +58,10 @@ class BasesMachine(RuleBasedStateMachine):
             slugs=tuple(registry.name("slug") for _ in range(4)),
             logins=tuple(registry.name("login") for _ in range(6)),
             sites=(registry.site(), registry.site()),
+            users=[self.admin.user_id],
         )
         self.living: list[int] = []
+        self.stand(self.admin, self.admin.call("AuthService/WhoAmI").token.token_id)
         self.deputy = registry.user("ADMINISTRATOR", self.world.logins[0])
         people = [self.deputy, *(registry.user("MEMBER", self.world.logins[n]) for n in (1, 2))]
         for person in (*people, registry.user("GUEST", self.world.logins[3])):
@@ -69,7 +71,7 @@ class BasesMachine(RuleBasedStateMachine):
         self.grant(0, 2, "ROLE_ADMIN", 3)
         self.mint_for_an_agent(0, 2, "ROLE_OPERATOR", None, True, False)
         self.mint_for_an_agent(0, 1, "ROLE_ADMIN", 3, False, True)
-        self.rotate(4, "deputy", 2)
+        self.rotate(0, "deputy", 2)
         self.asking = Asking(self.world, Random(seed))
         self.kept = KeptAnswers(registry)
         self.top_up()
@@ -81,8 +83,12 @@ class BasesMachine(RuleBasedStateMachine):
     def join(self, person: Person) -> None:
         self.world.people[person.user_id] = person
         self.world.users.append(person.user_id)
-        self.world.tokens.append(
-            Minted(person.token, person.token_id, self.admin.user_id, user_id=person.user_id)
+        self.stand(person, person.token_id)
+
+    def stand(self, person: Person, token_id: str) -> None:
+        """Their first token is there to ask about, and nobody rotates or revokes it by itself."""
+        self.world.standing.append(
+            Minted(person.token, token_id, self.admin.user_id, user_id=person.user_id)
         )
 
     def top_up(self) -> None:

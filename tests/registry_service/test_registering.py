@@ -117,7 +117,7 @@ def test_to_validate_answers_as_if_and_changes_nothing(registry: Registry) -> No
 
 def test_a_request_that_is_repeated_has_the_same_answer(registry: Registry) -> None:
     request_id = "123e4567-e89b-12d3-a456-426614174000"
-    fields: dict[str, Any] = {"memory_seeds": {"": "no name"}, "request_id": request_id}
+    fields: dict[str, Any] = {"memory_seeds": {"..": "no name"}, "request_id": request_id}
     first = register(registry, "scribe", **fields)
     before = revision(registry)
     again = register(registry, "scribe", **fields)
@@ -151,6 +151,9 @@ def test_a_request_that_is_repeated_has_the_same_answer(registry: Registry) -> N
             "memory_seeds[0].size",
             id="a size",
         ),
+        pytest.param(
+            {"memory_seeds": [{"text": "x"}]}, "memory_seeds[0].filename", id="no filename"
+        ),
         pytest.param({"default_config": {"n": 2.0**53}}, "default_config", id="a number too large"),
         pytest.param({"meta": {"t": "x" * 70_000}}, "meta", id="a large meta"),
     ],
@@ -173,11 +176,11 @@ def test_seeds_are_bounded_in_all() -> None:
 
 
 def test_a_seed_without_a_name_or_a_text_is_dropped_and_that_is_said(registry: Registry) -> None:
-    given = {"": "x", "a/": "x", ".hidden": "x", "..": "x", "SOUL.md": " \n", "ok.md": "x"}
+    given = {"a/": "x", ".hidden": "x", "..": "x", "SOUL.md": " \n", "ok.md": "x"}
     answer = register(registry, "scribe", memory_seeds=given)
     assert [seed.filename for seed in answer.definition.memory_seeds] == ["ok.md"]
-    assert len(answer.notices) == 5
-    assert sum("does not name a file" in notice for notice in answer.notices) == 4
+    assert len(answer.notices) == 4
+    assert sum("does not name a file" in notice for notice in answer.notices) == 3
 
 
 def test_of_two_seeds_of_one_name_the_first_stays(registry: Registry) -> None:

@@ -17,9 +17,14 @@ _SEED_CHUNK = 64 * 1024
 
 
 def asked_seeds(request: pb.RegisterAgentRequest) -> Sequence[tuple[str, str]]:
-    """The seeds that a request brings: filenames with texts, in their order."""
+    """The seeds that a request brings: filenames with texts, in their order.
+
+    Raises InvalidArgument for one without a filename, and for one that states its size.
+    """
     seeds = fields.at_most(MAX_SEEDS, "memory_seeds", request.memory_seeds)
     for place, seed in enumerate(seeds):
+        if not seed.filename:
+            raise invalid(f"memory_seeds[{place}].filename", "required: the name of a file")
         if seed.size:
             raise invalid(f"memory_seeds[{place}].size", "not set: the server counts it")
     return [(seed.filename, seed.text) for seed in seeds]

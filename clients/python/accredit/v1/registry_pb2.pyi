@@ -283,8 +283,8 @@ class RegisterAgentRequest(_message.Message):
     """Replace the source's definition of the slug only if it still has this etag. Empty: no guard."""
     @_builtins.property
     def memory_seeds(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemorySeed]:
-        """What files are to begin with; at most 50 files and 4 MiB in all. A seed without a usable name or
-        without a text is left out, and so is one whose filename was given before: a notice says so. A seed
+        """What files are to begin with; at most 50 files and 4 MiB in all. A seed whose name cannot be used or
+        that has no text is left out, and so is one whose filename was given before: a notice says so. A seed
         is used if there is a memory file type of that name in the agent layer.
         """
 

@@ -225,6 +225,6 @@ def test_of_different_requests_under_one_id_one_is_carried_out(registry: Registr
 def changes(registry: Registry, kind: str) -> list[Any]:
     """What the log has of a kind."""
     listed = registry.admin.call(
-        "ChangeService/ListChanges", kinds=[f"CHANGE_KIND_{kind}"], page_size=500
+        "ChangeService/ListChanges", filter={"kinds": [f"CHANGE_KIND_{kind}"]}, page_size=500
     )
     return list(listed.changes)

@@ -115,8 +115,10 @@ def test_nothing_is_minted_by_a_token_after_its_revocation_in_the_log(pair: Pair
                     partial(first.admin.call, "TokenService/RevokeToken", token_id=thief.token_id),
                 ]
             )
-        made = first.admin.call("ChangeService/ListChanges", actor={"token_id": thief.token_id})
-        about = first.admin.call("ChangeService/ListChanges", kinds=["CHANGE_KIND_TOKEN_REVOKED"])
+        by_thief = {"actor": {"token_id": thief.token_id}}
+        made = first.admin.call("ChangeService/ListChanges", filter=by_thief)
+        revocations = {"kinds": ["CHANGE_KIND_TOKEN_REVOKED"]}
+        about = first.admin.call("ChangeService/ListChanges", filter=revocations)
         (revoked,) = (
             change.revision
             for change in about.changes

@@ -271,8 +271,10 @@ def history_of(
     """What changed about a user, before and after, oldest first."""
     listed = registry.admin.call(
         "ChangeService/ListChanges",
-        user_id=user_id,
-        kinds=[f"CHANGE_KIND_{kind}" for kind in kinds],
+        filter={
+            "subjects": [{"kind": "SUBJECT_KIND_USER", "subject_id": str(user_id)}],
+            "kinds": [f"CHANGE_KIND_{kind}" for kind in kinds],
+        },
         page_size=500,
     )
     assert not listed.next_page_token

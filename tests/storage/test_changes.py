@@ -173,6 +173,17 @@ def test_a_redacted_change_keeps_all_but_its_payloads(store: Store) -> None:
         assert tx.changes.verify().first_broken is None
 
 
+def test_sizes_count_all_that_can_be_large(store: Store) -> None:
+    subjects = tuple(map(about_agent, range(100, 200)))
+    with store.write() as tx:
+        tx.record(draft(*subjects))
+    with store.write() as tx:
+        tx.record(draft(before={"a": "é" * 50}, after={"b": 1}))
+    with store.read() as tx:
+        listed = len('["agent","100"]') * 100 + 99 + len("[]")
+        assert tx.changes.sizes(ChangeQuery(), after=None, limit=5) == [listed, 58 + 7 + 2]
+
+
 def test_every_change_says_the_hash_before_it(store: Store) -> None:
     for number in range(6):
         with store.write() as tx:

@@ -87,7 +87,7 @@ def test_of_several_none_is_chosen_and_the_candidates_are_named(
     refusal = user.refused("AgentService/ResolveAgent")
     assert refusal.what == "FAILED_PRECONDITION AGENT_AMBIGUOUS"
     slugs = [agent.agent_slug for agent in agents]
-    assert refusal.metadata["candidates"].split(",") == slugs
+    assert refusal.metadata["candidates"].split(", ") == slugs
     assert all(slug in refusal.message for slug in slugs)
 
 
@@ -171,7 +171,7 @@ def test_an_unknown_slug_names_up_to_three_neighbours_that_the_caller_may_view(
     registry.agent(owner, registry.name("something-else-entirely"))
 
     refusal = owner.refused("AgentService/GetAgent", agent={"agent_slug": f"{stem}-x"})
-    named = refusal.metadata["neighbours"].split(",")
+    named = refusal.metadata["neighbours"].split(", ")
     assert len(named) == 3
     assert set(named) <= near
     assert all(slug in refusal.message for slug in named)

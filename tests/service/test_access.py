@@ -178,7 +178,7 @@ def test_a_call_that_needs_an_action_takes_those_who_have_it(
         return
     failed = server.fails(token=token)
     assert (failed.code, failed.reason) == (grpc.StatusCode.PERMISSION_DENIED, reason)
-    assert failed.details["ErrorInfo"].metadata["actions"] == "audit,watch"
+    assert failed.details["ErrorInfo"].metadata["actions"] == "audit, watch"
 
 
 def test_a_ceiling_takes_an_action_away(start: Start) -> None:

@@ -48,9 +48,9 @@ def test_a_refusal_arrives_with_its_code_and_all_it_says(
     server.scripted.script = raising(
         kind(
             Reason.FIELD_INVALID,
-            "a: no",
+            "{which}: no",
             fields=(FieldError("a", "no"), FieldError("b[1]", "nor this")),
-            metadata={"which": "a"},
+            which="a",
             retry_after=timedelta(seconds=1.5),
         )
     )
@@ -187,7 +187,7 @@ def test_whatever_is_said_fits(
 
 def test_a_long_message_in_any_script_arrives_with_its_code(server: Running) -> None:
     server.scripted.script = raising(
-        errors.NotFound(Reason.AGENT_NOT_FOUND, "\u00fc" * 5000, metadata={"x": "\u00fc" * 5000})
+        errors.NotFound(Reason.AGENT_NOT_FOUND, "\u00fc" * 5000, x="\u00fc" * 5000)
     )
     failed = server.fails()
     assert failed.code is grpc.StatusCode.NOT_FOUND

@@ -156,8 +156,9 @@ def revoke_access(app: App, call: Call, command: RevokeAccess) -> Written[Revoke
         if grant is None:
             raise NotFound(
                 Reason.REVOKE_FAILED,
-                f"{user.login!r} has no grant on {agent.agent_slug!r}",
-                metadata={"user": user.login, "agent_slug": agent.agent_slug},
+                "{user!r} has no grant on {agent_slug!r}",
+                user=user.login,
+                agent_slug=agent.agent_slug,
             )
         check_etag(command.etag, grant_etag(grant))
         tx.grants.remove(agent.agent_id, user.user_id)
@@ -196,8 +197,9 @@ def get_access(app: App, ask: Ask, ref: AgentRef, wanted: UserRef | None) -> tup
     if grant is None:
         raise NotFound(
             Reason.GRANT_NOT_FOUND,
-            f"{user.login!r} has no grant on {agent.agent_slug!r}",
-            metadata={"user": user.login, "agent_slug": agent.agent_slug},
+            "{user!r} has no grant on {agent_slug!r}",
+            user=user.login,
+            agent_slug=agent.agent_slug,
         )
     return grant, user
 
@@ -358,7 +360,7 @@ class _Questions:
             raise PermissionDenied(
                 Reason.ACTION_MISSING,
                 "another user's access needs ADMIN on the agent, or the action authenticate",
-                metadata={"actions": Action.AUTHENTICATE.value},
+                actions=Action.AUTHENTICATE.value,
             )
 
 
@@ -384,9 +386,7 @@ def _own_agent(mutation: Mutation, ref: AgentRef) -> Agent:
 
 def _missing(action: Action, what: str) -> PermissionDenied:
     return PermissionDenied(
-        Reason.ACTION_MISSING,
-        f"{what} needs the action {action.value}",
-        metadata={"actions": action.value},
+        Reason.ACTION_MISSING, "{what} needs the action {actions}", actions=action.value, what=what
     )
 
 
@@ -399,7 +399,8 @@ def _require_within(held: Held | None, expire_at: datetime | None) -> None:
     if end is not None and (expire_at is None or expire_at > end):
         raise PermissionDenied(
             Reason.CEILING_EXCEEDED,
-            f"your own grant ends at {end.isoformat()}: the new one must end by then",
+            "your own grant ends at {end}: the new one must end by then",
+            end=end.isoformat(),
         )
 
 

@@ -61,7 +61,9 @@ def insert_agent(
     if not mutation.caller.manages_agents:
         require_room(mutation, owner)
     if new.site_scope and mutation.tx.sites.find(new.site_scope) is None:
-        raise NotFound(Reason.SITE_NOT_FOUND, f"there is no site {new.site_scope}")
+        raise NotFound(
+            Reason.SITE_NOT_FOUND, "there is no site {site_scope}", site_scope=new.site_scope
+        )
     admit(mutation, new.agent_slug, owner.user_id, path="agent_slug")
     directories.admit(new.agent_slug)
     return _store(mutation, new, owner.user_id)
@@ -135,8 +137,11 @@ def require_room(mutation: Mutation, owner: User) -> None:
         has = f"{owned} agents"
     raise ResourceExhausted(
         Reason.AGENT_LIMIT_REACHED,
-        f"{owner.login!r} has {has} and may have {limit}: ask an administrator for another",
-        metadata={"limit": str(limit), "owned": str(owned)},
+        "{login!r} has {has} and may have {limit}: ask an administrator for another",
+        limit=limit,
+        owned=owned,
+        login=owner.login,
+        has=has,
     )
 
 
@@ -160,7 +165,11 @@ def admit(mutation: Mutation, slug: str, owner_id: int, *, path: str) -> None:
         why = "is declared, for another owner"
     if why:
         raise FailedPrecondition(
-            Reason.SLUG_RESERVED, f"{path}: {slug!r} {why}", metadata={"agent_slug": slug}
+            Reason.SLUG_RESERVED,
+            "{path}: {agent_slug!r} {why}",
+            agent_slug=slug,
+            path=path,
+            why=why,
         )
 
 
@@ -207,7 +216,8 @@ def _provision(mutation: Mutation, ref: UserRef | None, directories: NewDirector
             return Provisioned(agent, True)
     raise AlreadyExists(
         Reason.AGENT_SLUG_CONFLICT,
-        f"every slug near the login {user.login!r} is taken: create an agent by name",
+        "every slug near the login {login!r} is taken: create an agent by name",
+        login=user.login,
     )
 
 
@@ -242,8 +252,9 @@ def _provisioned_user(mutation: Mutation, ref: UserRef | None) -> User:
 def _needs_manage_agents(what: str) -> PermissionDenied:
     return PermissionDenied(
         Reason.ACTION_MISSING,
-        f"{what} needs the action manage_agents",
-        metadata={"actions": Action.MANAGE_AGENTS.value},
+        "{what} needs the action manage_agents",
+        actions=Action.MANAGE_AGENTS.value,
+        what=what,
     )
 
 

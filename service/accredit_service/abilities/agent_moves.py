@@ -156,8 +156,9 @@ def _rename(mutation: Mutation, command: RenameAgent) -> tuple[Agent, Agent]:
     if new_slug == before.agent_slug:
         raise invalid(
             "new_slug",
-            f"another slug: {new_slug!r} is the one it has",
+            "another slug: {new_slug!r} is the one it has",
             Reason.INVALID_AGENT_SLUG,
+            new_slug=new_slug,
         )
     admit(mutation, new_slug, before.owner_id, path="new_slug")
     try:

@@ -153,7 +153,7 @@ def resolve_agent(app: App, ask: Ask, ref: AgentRef | None, user: UserRef | None
                 raise PermissionDenied(
                     Reason.ACTION_MISSING,
                     "another user's default agent needs the action authenticate",
-                    metadata={"actions": Action.AUTHENTICATE.value},
+                    actions=Action.AUTHENTICATE.value,
                 )
             whose = user_principal(require_user(tx, user))
         found = suggested(tx, whose, now)
@@ -164,8 +164,8 @@ def resolve_agent(app: App, ask: Ask, ref: AgentRef | None, user: UserRef | None
     if found.candidates:
         raise FailedPrecondition(
             Reason.AGENT_AMBIGUOUS,
-            f"several agents could be meant, name one: {', '.join(found.candidates)}",
-            metadata={"candidates": ",".join(found.candidates)},
+            "several agents could be meant, name one: {candidates}",
+            candidates=", ".join(found.candidates),
         )
     raise NotFound(Reason.NO_AGENT, "there is no agent to be meant: name one, or create one")
 
@@ -175,9 +175,9 @@ def _require_usable(agent: Agent) -> None:
     if agent.status is not AgentStatus.ACTIVE:
         raise PermissionDenied(
             Reason.AGENT_INACTIVE,
-            f"{agent.agent_slug!r}, which you chose as your default agent, is not active: "
-            "name another, or choose one",
-            metadata={"agent_slug": agent.agent_slug},
+            "{agent_slug!r}, which you chose as your default agent, is not active: name "
+            "another, or choose one",
+            agent_slug=agent.agent_slug,
         )
 
 

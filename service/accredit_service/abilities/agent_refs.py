@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from accredit_storage.agents import AgentQuery
 from accredit_storage.records import Agent, Grant, Role, User
@@ -31,7 +32,12 @@ _NEIGHBOUR_LENGTH = 64
 def clean_slug(path: str, text: str, reason: Reason = Reason.INVALID_AGENT_SLUG) -> str:
     """The slug that a text becomes. Raises InvalidArgument if there is none."""
     if len(text) > MAX_SLUG_INPUT:
-        raise invalid(path, f"at most {MAX_SLUG_INPUT} characters before cleaning", reason)
+        raise invalid(
+            path,
+            "at most {limit} characters before cleaning",
+            reason,
+            limit=MAX_SLUG_INPUT,
+        )
     slug = slugs.clean(text)
     if not slug:
         raise invalid(path, "a slug with at least one letter, digit or underscore", reason)
@@ -75,9 +81,11 @@ def require_agent(
     if held.role < role:
         raise PermissionDenied(
             Reason.ROLE_INSUFFICIENT,
-            f"agent {agent.agent_slug!r} needs the role {role.name}, yours is {held.role.name}: "
-            "ask its owner for a grant",
-            metadata={"required_role": role.name, "role": held.role.name},
+            "agent {agent_slug!r} needs the role {required_role}, yours is {role}: ask its "
+            "owner for a grant",
+            required_role=role.name,
+            role=held.role.name,
+            agent_slug=agent.agent_slug,
         )
     return agent
 
@@ -93,16 +101,15 @@ def _no_agent(
 ) -> NotFound | PermissionDenied:
     name = str(ref)
     neighbours = [] if isinstance(ref, int) else _neighbours(tx, caller, name, now)
-    hint = f"; did you mean {', '.join(neighbours)}?" if neighbours else ""
-    metadata = {"agent": name} | ({"neighbours": ",".join(neighbours)} if neighbours else {})
+    parts: dict[str, Any] = {"agent": name}
+    hint = ""
+    if neighbours:
+        parts["neighbours"] = ", ".join(neighbours)
+        hint = "; did you mean {neighbours}?"
     if caller.manages_agents:
-        return NotFound(
-            Reason.AGENT_NOT_FOUND, f"there is no agent {name!r}{hint}", metadata=metadata
-        )
+        return NotFound(Reason.AGENT_NOT_FOUND, "there is no agent {agent!r}" + hint, **parts)
     return PermissionDenied(
-        Reason.AGENT_ACCESS_DENIED,
-        f"there is no agent {name!r} that you may use{hint}",
-        metadata=metadata,
+        Reason.AGENT_ACCESS_DENIED, "there is no agent {agent!r} that you may use" + hint, **parts
     )
 
 

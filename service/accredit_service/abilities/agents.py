@@ -209,8 +209,8 @@ def slug_conflict(slug: str) -> AlreadyExists:
     """The refusal of a slug that is taken."""
     return AlreadyExists(
         Reason.AGENT_SLUG_CONFLICT,
-        f"an agent {slug!r} already exists: choose another slug",
-        metadata={"agent_slug": slug},
+        "an agent {agent_slug!r} already exists: choose another slug",
+        agent_slug=slug,
     )
 
 
@@ -285,10 +285,10 @@ def _site_scope(mutation: Mutation, site_id: int | None) -> int | None:
         raise PermissionDenied(
             Reason.ACTION_MISSING,
             "the site scope needs the action manage_agents",
-            metadata={"actions": Action.MANAGE_AGENTS.value},
+            actions=Action.MANAGE_AGENTS.value,
         )
     if site_id is not None and mutation.tx.sites.find(site_id) is None:
-        raise NotFound(Reason.SITE_NOT_FOUND, f"there is no site {site_id}")
+        raise NotFound(Reason.SITE_NOT_FOUND, "there is no site {site_id}", site_id=site_id)
     return site_id
 
 
@@ -296,5 +296,7 @@ def require_owner(caller: Principal, agent: Agent) -> None:
     """Raise PermissionDenied unless the caller owns the agent, or manages agents."""
     if not caller.manages_agents and agent.owner_id != caller.user.user_id:
         raise PermissionDenied(
-            Reason.OWNER_REQUIRED, f"only the owner of {agent.agent_slug!r} may do this"
+            Reason.OWNER_REQUIRED,
+            "only the owner of {agent_slug!r} may do this",
+            agent_slug=agent.agent_slug,
         )

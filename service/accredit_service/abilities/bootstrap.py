@@ -77,9 +77,10 @@ def new_token(
         else:
             user = tx.users.find_by_login(login)
         if user is None or not user.active or user.role is not UserRole.ADMINISTRATOR:
+            if login is None:
+                raise NotFound(Reason.USER_NOT_FOUND, "there is no active administrator")
             raise NotFound(
-                Reason.USER_NOT_FOUND,
-                f"there is no active administrator{'' if login is None else f' {login!r}'}",
+                Reason.USER_NOT_FOUND, "there is no active administrator {user!r}", user=login
             )
         return _mint(app, tx, user, keep)
 

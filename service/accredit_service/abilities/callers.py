@@ -47,13 +47,17 @@ def permit(caller: Principal, permission: Permission) -> None:
         needed = permission.speaker.value
         if permission.speaker is Speaker.USER and caller.kind is PrincipalKind.AGENT_AS_OWNER:
             needed = "a user's token: acting as the owner is not enough"
-        raise PermissionDenied(Reason.USER_TOKEN_REQUIRED, f"this call needs {needed}")
+        raise PermissionDenied(
+            Reason.USER_TOKEN_REQUIRED, "this call needs {needed}", needed=needed
+        )
     if permission.any_action and not permission.any_action & caller.actions:
         names = sorted(permission.any_action)
         raise PermissionDenied(
             Reason.ACTION_MISSING,
-            f"this call needs the action {' or '.join(names)}",
-            metadata={"actions": ",".join(names)},
+            "this call needs one of the actions {actions}"
+            if len(names) > 1
+            else "this call needs the action {actions}",
+            actions=", ".join(names),
         )
 
 
@@ -65,6 +69,7 @@ def require_full_reach(caller: Principal) -> None:
     if caller.max_role < Role.ADMIN:
         raise PermissionDenied(
             Reason.ROLE_INSUFFICIENT,
-            f"this needs a token that reaches ADMIN, yours reaches {caller.max_role.name}",
-            metadata={"required_role": Role.ADMIN.name, "role": caller.max_role.name},
+            "this needs a token that reaches ADMIN, yours reaches {role}",
+            required_role=Role.ADMIN.name,
+            role=caller.max_role.name,
         )

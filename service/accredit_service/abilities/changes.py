@@ -149,7 +149,7 @@ def _require_own(
         raise PermissionDenied(
             Reason.ACTION_MISSING,
             "the log needs the action audit, or a filter by agents of yours and nothing else",
-            metadata={"actions": Action.AUDIT.value},
+            actions=Action.AUDIT.value,
         )
     for one in dict.fromkeys(subjects):
         require_agent(tx, caller, int(one.subject_id), Role.ADMIN, now)

@@ -21,10 +21,20 @@ def checked(path: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
     # Each becomes an object of its own whenever the config is shown, for a few bytes of JSON.
     values = _count(stored)
     if values > MAX_VALUES:
-        raise invalid(path, f"at most {MAX_VALUES} values, this has {values}")
+        raise invalid(
+            path,
+            "at most {limit} values, this has {values}",
+            limit=MAX_VALUES,
+            values=values,
+        )
     size = len(json.dumps(stored, separators=(",", ":")))
     if size > MAX_BYTES:
-        raise invalid(path, f"at most {MAX_BYTES} bytes as JSON, this is {size}")
+        raise invalid(
+            path,
+            "at most {limit} bytes as JSON, this is {size}",
+            limit=MAX_BYTES,
+            size=size,
+        )
     return stored
 
 
@@ -36,7 +46,7 @@ def description(config: Mapping[str, Any]) -> str:
 
 def _value(path: str, value: Any, depth: int) -> Any:
     if depth > MAX_DEPTH + 1:
-        raise invalid(path, f"at most {MAX_DEPTH} levels")
+        raise invalid(path, "at most {limit} levels", limit=MAX_DEPTH)
     if isinstance(value, Mapping):
         return {key: _value(path, inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list | tuple):

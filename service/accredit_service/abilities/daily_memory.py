@@ -153,7 +153,7 @@ def list_months(app: App, ask: Ask, agent: AgentRef, page: PageRequest) -> Page[
 def search_days(app: App, ask: Ask, query: SearchDays) -> DailySearch:
     """Look for a text in a journal."""
     if not 0 < len(query.text) <= _MAX_QUERY:
-        raise invalid("text", f"what to look for: 1 to {_MAX_QUERY} characters")
+        raise invalid("text", "what to look for: 1 to {limit} characters", limit=_MAX_QUERY)
     if "\n" in query.text:
         raise invalid("text", "a text within one line")
     first = _stated_day("start_date", query.start) if query.start else None

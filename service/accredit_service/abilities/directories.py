@@ -158,7 +158,7 @@ def require_directory(
         raise PermissionDenied(
             Reason.ACTION_MISSING,
             "to write there takes the action manage_settings",
-            metadata={"actions": Action.MANAGE_SETTINGS.value},
+            actions=Action.MANAGE_SETTINGS.value,
         )
     _require_reach(caller, role)
     return Directory(common=ref)
@@ -202,8 +202,9 @@ def _require_reach(caller: Principal, role: Role) -> None:
     if caller.max_role < role:
         raise PermissionDenied(
             Reason.ROLE_INSUFFICIENT,
-            f"this needs a token of {role.name}, yours is of {caller.max_role.name}",
-            metadata={"required_role": role.name, "role": caller.max_role.name},
+            "this needs a token of {required_role}, yours is of {role}",
+            required_role=role.name,
+            role=caller.max_role.name,
         )
 
 
@@ -213,7 +214,7 @@ def _require_user(tx: Transaction, caller: Principal, ref: UserRef, role: Role) 
         raise PermissionDenied(
             Reason.DIRECTORY_ACCESS_DENIED,
             "another user's directory takes the action manage_users",
-            metadata={"actions": Action.MANAGE_USERS.value},
+            actions=Action.MANAGE_USERS.value,
         )
     _require_reach(caller, role)
     return require_user(tx, ref)

@@ -16,9 +16,9 @@ Anything else that is raised is a bug.
 """
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 
 class Reason(enum.StrEnum):
@@ -111,23 +111,28 @@ class FieldError:
 
 
 class Refusal(Exception):
-    """Base of the refusals. ``metadata`` has the message's dynamic parts, for programs."""
+    """Base of the refusals.
+
+    ``message`` is a template: each name in braces stands for the part of that name. So every part
+    of a message that is not always the same is in ``metadata`` as well, where programs find it.
+    """
 
     def __init__(
         self,
         reason: Reason,
         message: str,
+        /,
         *,
         fields: tuple[FieldError, ...] = (),
-        metadata: Mapping[str, str] | None = None,
         retry_after: timedelta | None = None,
+        **parts: Any,
     ) -> None:
-        super().__init__(message)
         self.reason = reason
-        self.message = message
+        self.message = message.format_map(parts)
         self.fields = fields
-        self.metadata = dict(metadata or {})
+        self.metadata = {name: str(part) for name, part in parts.items()}
         self.retry_after = retry_after
+        super().__init__(self.message)
 
 
 class InvalidArgument(Refusal):
@@ -170,6 +175,9 @@ class DeadlineExceeded(Refusal):
     """Too little time was left to begin."""
 
 
-def invalid(path: str, rule: str, reason: Reason = Reason.FIELD_INVALID) -> InvalidArgument:
-    """The refusal of one field: its path in the request, and the rule in words."""
-    return InvalidArgument(reason, f"{path}: {rule}", fields=(FieldError(path, rule),))
+def invalid(
+    path: str, rule: str, reason: Reason = Reason.FIELD_INVALID, /, **parts: Any
+) -> InvalidArgument:
+    """The refusal of one field: its path in the request, and the rule as a template of parts."""
+    said = FieldError(path, rule.format_map(parts))
+    return InvalidArgument(reason, "{field}: " + rule, fields=(said,), field=path, **parts)

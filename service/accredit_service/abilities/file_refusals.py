@@ -1,5 +1,7 @@
 """What the store says of files, as refusals: of a call that fails, or of one file among several."""
 
+from typing import Any
+
 from accredit_storage.errors import (
     EtagMismatch,
     FileMissing,
@@ -19,27 +21,22 @@ def file_refusal(error: StoreError, field: str, directory: str) -> Refusal | Non
     """
     match error:
         case PathInvalid():
-            return invalid(field, str(error), Reason.PATH_INVALID)
+            return invalid(field, "{why}", Reason.PATH_INVALID, why=error)
         case FileMissing():
             return NotFound(
-                Reason.FILE_NOT_FOUND,
-                f"there is no such file in {directory}",
-                metadata={"directory": directory},
+                Reason.FILE_NOT_FOUND, "there is no such file in {directory}", directory=directory
             )
         case EtagMismatch():
-            return Aborted(
-                Reason.ETAG_MISMATCH,
-                f"{error}: read it again",
-                metadata={"etag": error.etag} if error.etag else None,
-            )
+            etag: dict[str, Any] = {"etag": error.etag} if error.etag else {}
+            return Aborted(Reason.ETAG_MISMATCH, "{why}: read it again", why=error, **etag)
         case FileTooLarge():
-            return ResourceExhausted(
-                Reason.FILE_TOO_LARGE, str(error), metadata={"limit": str(error.limit)}
-            )
+            return ResourceExhausted(Reason.FILE_TOO_LARGE, "{why}", limit=error.limit, why=error)
         case QuotaExceeded():
             return ResourceExhausted(
                 Reason.QUOTA_EXCEEDED,
-                f"{error}: delete some",
-                metadata={"limit": str(error.limit), "counted": error.counted},
+                "{why}: delete some",
+                limit=error.limit,
+                counted=error.counted,
+                why=error,
             )
     return None

@@ -147,8 +147,9 @@ def scaffold_files(
         if filename and not wanted:
             raise NotFound(
                 Reason.MEMORY_FILE_TYPE_NOT_FOUND,
-                f"there is no memory file type {filename!r} in the layer {directory.layer.value}",
-                metadata={"filename": filename, "layer": directory.layer.value},
+                "there is no memory file type {filename!r} in the layer {layer}",
+                filename=filename,
+                layer=directory.layer.value,
             )
         return directory
 
@@ -211,8 +212,8 @@ def _may_write(app: App, command: WriteFile) -> Judge:
         if found is not None and found.read_only:
             raise FailedPrecondition(
                 Reason.FILE_READ_ONLY,
-                f"{found.filename} is not written by calls: ScaffoldFiles makes it",
-                metadata={"filename": found.filename},
+                "{filename} is not written by calls: ScaffoldFiles makes it",
+                filename=found.filename,
             )
         return directory
 
@@ -248,9 +249,7 @@ def _type_for(
     needed = "" if found is None else found.required_capability
     if needed and not caller.holds(needed):
         raise PermissionDenied(
-            Reason.ACTION_MISSING,
-            f"to change {path!r} takes {needed}",
-            metadata={"actions": needed},
+            Reason.ACTION_MISSING, "to change {path!r} takes {actions}", actions=needed, path=path
         )
     return found
 

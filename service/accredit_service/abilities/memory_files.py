@@ -45,7 +45,7 @@ def register_memory_file_type(
     filename = _filename(command.filename)
     priority = DEFAULT_PRIORITY if command.priority is None else command.priority
     if not 0 <= priority <= MAX_PRIORITY:
-        raise invalid("priority", f"from 0 to {MAX_PRIORITY}")
+        raise invalid("priority", "from 0 to {limit}", limit=MAX_PRIORITY)
     needed = command.required_capability
     capability = texts.capability("required_capability", needed) if needed else ""
     label = texts.one_line("label", command.label)
@@ -57,8 +57,9 @@ def register_memory_file_type(
         if there_is is None and len(types.all()) >= MAX_TYPES:
             raise ResourceExhausted(
                 Reason.QUOTA_EXCEEDED,
-                f"there are at most {MAX_TYPES} memory file types: unregister some",
-                metadata={"limit": str(MAX_TYPES), "counted": "memory_file_types"},
+                "there are at most {limit} memory file types: unregister some",
+                limit=MAX_TYPES,
+                counted="memory_file_types",
             )
         before, after = types.put(
             filename=filename,
@@ -94,8 +95,8 @@ def unregister_memory_file_type(
         if gone is None:
             raise NotFound(
                 Reason.MEMORY_FILE_TYPE_NOT_FOUND,
-                f"there is no memory file type {cleaned!r}",
-                metadata={"filename": cleaned},
+                "there is no memory file type {filename!r}",
+                filename=cleaned,
             )
         check_etag(etag, type_etag(gone))
         mutation.tx.memory_file_types.remove(cleaned)

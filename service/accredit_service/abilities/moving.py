@@ -150,9 +150,9 @@ def directory_conflict(slug: str) -> AlreadyExists:
     """The refusal of a slug whose place is taken by a directory that is nobody's."""
     return AlreadyExists(
         Reason.AGENT_DIRECTORY_CONFLICT,
-        f"there is a directory agents/{slug} that belongs to no agent: an operator has to move it "
-        "away",
-        metadata={"agent_slug": slug},
+        "there is a directory agents/{agent_slug} that belongs to no agent: an operator has "
+        "to move it away",
+        agent_slug=slug,
     )
 
 

@@ -131,10 +131,9 @@ def mutate(
 def check_etag(given: str, current: str) -> None:
     """Raise Aborted unless the given etag is empty or the current one ("" where nothing is)."""
     if given and given != current:
+        parts: dict[str, Any] = {"etag": current} if current else {}
         raise Aborted(
-            Reason.ETAG_MISMATCH,
-            "it has changed since you read it: read it again",
-            metadata={"etag": current} if current else None,
+            Reason.ETAG_MISMATCH, "it has changed since you read it: read it again", **parts
         )
 
 
@@ -247,7 +246,7 @@ def _replay(tx: WriteTransaction, result: Mapping[str, Any]) -> Replayed:
             Reason.SECRET_ALREADY_SHOWN,
             "this request was carried out before and its secret shown then: "
             "revoke the token and make another",
-            metadata={"token_id": str(result["token_id"])},
+            token_id=result["token_id"],
         )
     return Replayed(reply=bytes.fromhex(result["reply"]), head=tx.head())
 

@@ -20,12 +20,14 @@ def redact(app: App, revisions: Collection[int]) -> Redacted:
     """
     asked = set(revisions)
     if len(asked) > MAX_REVISIONS:
-        raise invalid("revisions", f"at most {MAX_REVISIONS} at a time")
+        raise invalid("revisions", "at most {limit} at a time", limit=MAX_REVISIONS)
     with app.store.write() as tx:
         redacted = tx.changes.redact(asked)
         if redacted.missing:
             missing = ", ".join(map(str, redacted.missing))
-            raise invalid("revisions", f"not in the log: {missing}; unknown, or pruned")
+            raise invalid(
+                "revisions", "not in the log: {missing}; unknown, or pruned", missing=missing
+            )
         if redacted.taken:
             tx.record(
                 Draft(

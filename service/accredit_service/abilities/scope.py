@@ -159,7 +159,7 @@ def _introspect(
         raise PermissionDenied(
             Reason.ACTION_MISSING,
             "another token's scope needs the action authenticate",
-            metadata={"actions": Action.AUTHENTICATE.value},
+            actions=Action.AUTHENTICATE.value,
         )
     return introspect(app, tx, token, basis)
 
@@ -208,7 +208,9 @@ def _unnamed(
     )
     if len(listed) > MAX_AGENTS and not principal.manages_agents:
         raise FailedPrecondition(
-            Reason.SCOPE_TOO_WIDE, f"more than {MAX_AGENTS} agents: name one of them"
+            Reason.SCOPE_TOO_WIDE,
+            "more than {limit} agents: name one of them",
+            limit=MAX_AGENTS,
         )
     reached = [one for one in listed if _reaches(principal, one.role, query.demand)]
     agent_ids = [one.agent.agent_id for one in reached]

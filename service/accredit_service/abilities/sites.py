@@ -37,8 +37,8 @@ def create_site(app: App, call: Call, command: CreateSite) -> Written[Site] | Re
         if site is None:
             raise AlreadyExists(
                 Reason.SITE_SLUG_CONFLICT,
-                f"a site {slug!r} already exists: choose another slug",
-                metadata={"site_slug": slug},
+                "a site {site_slug!r} already exists: choose another slug",
+                site_slug=slug,
             )
         return Effect(
             value=site,
@@ -75,8 +75,9 @@ def delete_site(app: App, call: Call, ref: SiteRef, etag: str) -> Written[Site] 
         if agents:
             raise FailedPrecondition(
                 Reason.SITE_IN_USE,
-                f"{agents} agents are scoped to {site.site_slug!r}: give them another scope first",
-                metadata={"agents": str(agents)},
+                "{agents} agents are scoped to {site_slug!r}: give them another scope first",
+                agents=agents,
+                site_slug=site.site_slug,
             )
         mutation.tx.sites.delete(site.site_id)
         return Effect(
@@ -95,5 +96,5 @@ def _require_site(tx: Transaction, ref: SiteRef, *, lock: bool = False) -> Site:
     else:
         site = tx.sites.find_by_slug(ref, lock=lock)
     if site is None:
-        raise NotFound(Reason.SITE_NOT_FOUND, f"there is no site {ref!r}")
+        raise NotFound(Reason.SITE_NOT_FOUND, "there is no site {ref!r}", ref=ref)
     return site

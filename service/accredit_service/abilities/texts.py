@@ -18,7 +18,7 @@ def one_line(path: str, text: str, *, limit: int = MAX_NAME) -> str:
     Raises InvalidArgument if more than ``limit`` characters were given, or a NUL among them.
     """
     if len(text) > limit:
-        raise invalid(path, f"at most {limit} characters")
+        raise invalid(path, "at most {limit} characters", limit=limit)
     if "\0" in text:
         raise invalid(path, "no NUL character")
     shown = (
@@ -40,7 +40,7 @@ def name(path: str, text: str, reason: Reason = Reason.FIELD_INVALID) -> str:
 def search(path: str, text: str) -> str | None:
     """A text to look for; None if there is none."""
     if len(text) > MAX_NAME:
-        raise invalid(path, f"at most {MAX_NAME} characters")
+        raise invalid(path, "at most {limit} characters", limit=MAX_NAME)
     if "\0" in text:
         raise invalid(path, "no NUL character")
     return text or None
@@ -61,7 +61,9 @@ def email(path: str, text: str) -> str:
     local, at, host = text.rpartition("@")
     well_formed = bool(local and at and host) and text.isprintable() and " " not in text
     if text and (not well_formed or len(text) > MAX_EMAIL):
-        raise invalid(path, f'with an "@", at most {MAX_EMAIL} characters, without spaces')
+        raise invalid(
+            path, 'with an "@", at most {limit} characters, without spaces', limit=MAX_EMAIL
+        )
     return text
 
 

@@ -172,7 +172,7 @@ def list_tokens(app: App, ask: Ask, query: ListTokens, page: PageRequest) -> Pag
 def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedToken] | Replayed:
     """Mint a successor with everything carried over; the old token ends after the overlap."""
     if not timedelta(0) <= command.overlap <= MAX_OVERLAP:
-        raise invalid("overlap", f"from 0 to {MAX_OVERLAP.days} days")
+        raise invalid("overlap", "from 0 to {days} days", days=MAX_OVERLAP.days)
 
     def decide(mutation: Mutation) -> Effect[RotatedToken]:
         tx, now = mutation.tx, mutation.now
@@ -262,7 +262,7 @@ def revoke_user_tokens(
 def checked_ceiling(ceiling: Ceiling) -> Ceiling:
     """The ceiling as it is stored: sorted, without repeats. Raises InvalidArgument."""
     if len(ceiling.capabilities) > MAX_CAPABILITIES:
-        raise invalid("ceiling.capabilities", f"at most {MAX_CAPABILITIES}")
+        raise invalid("ceiling.capabilities", "at most {limit}", limit=MAX_CAPABILITIES)
     for place, capability in enumerate(ceiling.capabilities):
         texts.capability(f"ceiling.capabilities[{place}]", capability)
     return replace(ceiling, capabilities=tuple(sorted(set(ceiling.capabilities))))
@@ -276,7 +276,8 @@ def _holder(mutation: Mutation, command: CreateToken) -> tuple[int | None, int |
         if command.act_as_owner and not caller.is_user(agent.owner_id):
             raise PermissionDenied(
                 Reason.OWNER_REQUIRED,
-                f"only the owner of {agent.agent_slug!r} may mint a token that acts as them",
+                "only the owner of {agent_slug!r} may mint a token that acts as them",
+                agent_slug=agent.agent_slug,
             )
         return agent.agent_id, None
     if command.act_as_owner:
@@ -324,21 +325,23 @@ def _within(caller: Principal, ceiling: Ceiling | None, expire_at: datetime | No
     if own.expire_at is not None and (expire_at is None or expire_at > own.expire_at):
         raise PermissionDenied(
             Reason.CEILING_EXCEEDED,
-            f"your own token ends at {own.expire_at.isoformat()}: the new one must end by then",
+            "your own token ends at {expire_at}: the new one must end by then",
+            expire_at=own.expire_at.isoformat(),
         )
     if own.ceiling is None:
         return
     if ceiling is None or ceiling.max_role > own.ceiling.max_role:
         raise PermissionDenied(
             Reason.CEILING_EXCEEDED,
-            f"your own token reaches {own.ceiling.max_role.name}: state a ceiling within that",
+            "your own token reaches {max_role}: state a ceiling within that",
+            max_role=own.ceiling.max_role.name,
         )
     beyond = sorted(set(ceiling.capabilities) - set(own.ceiling.capabilities))
     if beyond:
         raise PermissionDenied(
             Reason.CEILING_EXCEEDED,
-            f"your own token does not hold {', '.join(beyond[:5])}",
-            metadata={"capabilities": ",".join(beyond[:20])},
+            "your own token does not hold {capabilities}",
+            capabilities=", ".join(beyond[:20]),
         )
 
 
@@ -346,12 +349,15 @@ def _require_rotatable(token: Token, now: datetime) -> None:
     if token.replaced_by is not None:
         raise Aborted(
             Reason.TOKEN_ALREADY_ROTATED,
-            f"{token.token_id} has a successor: {token.replaced_by}",
-            metadata={"token_id": token.replaced_by},
+            "{replaced} has a successor: {token_id}",
+            token_id=token.replaced_by,
+            replaced=token.token_id,
         )
     if token.revoked_at is not None or expired(token.expire_at, now):
         raise FailedPrecondition(
-            Reason.TOKEN_NOT_LIVE, f"{token.token_id} is revoked or expired: mint a new one"
+            Reason.TOKEN_NOT_LIVE,
+            "{token_id} is revoked or expired: mint a new one",
+            token_id=token.token_id,
         )
 
 
@@ -374,9 +380,13 @@ def _require_token(
     if token is not None and may(tx, caller, token, now):
         return token
     if token is None and caller.manages_agents and Action.MANAGE_USERS in caller.actions:
-        raise NotFound(Reason.AGENT_TOKEN_NOT_FOUND, f"there is no token {token_id}")
+        raise NotFound(
+            Reason.AGENT_TOKEN_NOT_FOUND, "there is no token {token_id}", token_id=token_id
+        )
     raise PermissionDenied(
-        Reason.TOKEN_ACCESS_DENIED, f"there is no token {token_id} that you may do this with"
+        Reason.TOKEN_ACCESS_DENIED,
+        "there is no token {token_id} that you may do this with",
+        token_id=token_id,
     )
 
 
@@ -445,17 +455,17 @@ def _require_reach(caller: Principal, ref: UserRef, role: Role, what: str) -> No
     if is_caller(caller, ref) or Action.MANAGE_USERS in caller.actions:
         raise PermissionDenied(
             Reason.ROLE_INSUFFICIENT,
-            f"{what} need a token that reaches {role.name}, yours reaches {caller.max_role.name}",
-            metadata={"required_role": role.name, "role": caller.max_role.name},
+            "{what} need a token that reaches {required_role}, yours reaches {role}",
+            required_role=role.name,
+            role=caller.max_role.name,
+            what=what,
         )
     raise _missing(Action.MANAGE_USERS, f"another user's {what}")
 
 
 def _missing(action: Action, what: str) -> PermissionDenied:
     return PermissionDenied(
-        Reason.ACTION_MISSING,
-        f"{what} need the action {action.value}",
-        metadata={"actions": action.value},
+        Reason.ACTION_MISSING, "{what} need the action {actions}", actions=action.value, what=what
     )
 
 

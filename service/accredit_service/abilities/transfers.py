@@ -179,7 +179,7 @@ def list_offers(app: App, ask: Ask, query: ListOffers, page: PageRequest) -> Pag
                 raise PermissionDenied(
                     Reason.ACTION_MISSING,
                     "another user's offers need the action manage_agents",
-                    metadata={"actions": Action.MANAGE_AGENTS.value},
+                    actions=Action.MANAGE_AGENTS.value,
                 )
             user = require_user(tx, query.user)
         cursor = Cursor(page, caller, head.epoch, about=user.user_id)
@@ -270,9 +270,11 @@ def _require_room_for_offers(
         if count >= MAX_OFFERS:
             raise ResourceExhausted(
                 Reason.TRANSFER_OFFER_LIMIT_REACHED,
-                f"{what} {MAX_OFFERS} offers that are still open: some have to be accepted, "
+                "{what} {limit} offers that are still open: some have to be accepted, "
                 "declined or withdrawn first",
-                metadata={"limit": str(MAX_OFFERS), "side": side},
+                limit=MAX_OFFERS,
+                side=side,
+                what=what,
             )
 
 
@@ -280,7 +282,10 @@ def _new_owner(tx: Transaction, who: UserRef, agent: Agent) -> User:
     owner = require_active(tx, who, Reason.AGENT_OWNER_NOT_FOUND)
     if owner.user_id == agent.owner_id:
         raise FailedPrecondition(
-            Reason.ALREADY_OWNER, f"{owner.login!r} owns {agent.agent_slug!r} already"
+            Reason.ALREADY_OWNER,
+            "{login!r} owns {agent_slug!r} already",
+            login=owner.login,
+            agent_slug=agent.agent_slug,
         )
     return owner
 
@@ -293,6 +298,6 @@ def _no_offer(offer_id: int) -> NotFound:
     """The refusal of an offer that is unknown, somebody else's, or over: they are told alike."""
     return NotFound(
         Reason.TRANSFER_OFFER_NOT_FOUND,
-        f"there is no open offer {offer_id} of yours: list yours",
-        metadata={"offer_id": str(offer_id)},
+        "there is no open offer {offer_id} of yours: list yours",
+        offer_id=offer_id,
     )

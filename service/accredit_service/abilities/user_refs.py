@@ -35,7 +35,7 @@ def require_active(tx: Transaction, ref: UserRef, reason: Reason = Reason.USER_N
     """The user who is meant, kept from changing. Raises NotFound unless they are active."""
     user = find_user(tx, ref, share=True)
     if user is None or not user.active:
-        raise NotFound(reason, f"there is no active user {ref!r}", metadata={"user": str(ref)})
+        raise NotFound(reason, "there is no active user {user!r}", user=ref)
     return user
 
 
@@ -48,4 +48,4 @@ def is_caller(caller: Principal, ref: UserRef) -> bool:
 
 def no_user(ref: UserRef) -> NotFound:
     """The refusal of a user whom nobody knows."""
-    return NotFound(Reason.USER_NOT_FOUND, f"there is no user {ref!r}", metadata={"user": str(ref)})
+    return NotFound(Reason.USER_NOT_FOUND, "there is no user {user!r}", user=ref)

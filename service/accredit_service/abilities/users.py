@@ -198,8 +198,9 @@ def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Delete
         if owned:
             raise FailedPrecondition(
                 Reason.USER_OWNS_AGENTS,
-                f"{user.login!r} owns {len(owned)} agents: transfer or delete them first",
-                metadata={"owned": str(len(owned))},
+                "{login!r} owns {owned} agents: transfer or delete them first",
+                owned=len(owned),
+                login=user.login,
             )
         _keep_an_administrator(tx, user)
         heirs = set(tx.users.active_administrators()) - {user.user_id}
@@ -251,8 +252,9 @@ def _require_user(tx: Transaction, caller: Principal, ref: UserRef, *, lock: boo
 def _needs_manage_users(what: str) -> PermissionDenied:
     return PermissionDenied(
         Reason.ACTION_MISSING,
-        f"{what} needs the action manage_users",
-        metadata={"actions": Action.MANAGE_USERS.value},
+        "{what} needs the action manage_users",
+        actions=Action.MANAGE_USERS.value,
+        what=what,
     )
 
 
@@ -262,8 +264,9 @@ def _require_actions_of(caller: Principal, role: UserRole) -> None:
     if missing:
         raise PermissionDenied(
             Reason.ACTION_MISSING,
-            f"the role {role.name} has actions that your credential lacks: {', '.join(missing)}",
-            metadata={"actions": ",".join(missing)},
+            "the role {role} has actions that your credential lacks: {actions}",
+            actions=", ".join(missing),
+            role=role.name,
         )
 
 
@@ -278,15 +281,14 @@ def _keep_an_administrator(tx: Transaction, user: User) -> None:
     if is_one and tx.users.count_active_administrators() <= 1:
         raise FailedPrecondition(
             Reason.LAST_ADMIN,
-            f"{user.login!r} is the last active administrator: make another one first",
+            "{login!r} is the last active administrator: make another one first",
+            login=user.login,
         )
 
 
 def _login_conflict(login: str) -> AlreadyExists:
     return AlreadyExists(
-        Reason.LOGIN_CONFLICT,
-        f"a user {login!r} already exists: choose another login",
-        metadata={"login": login},
+        Reason.LOGIN_CONFLICT, "a user {login!r} already exists: choose another login", login=login
     )
 
 

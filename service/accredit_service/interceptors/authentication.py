@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from ..abilities import bearer
 from ..abilities.errors import Reason, Refusal, ResourceExhausted, Unauthenticated
@@ -17,6 +18,7 @@ LONGEST_CREDENTIAL = 4096
 _PATIENCE = 1.0
 
 _HOW = "send the metadata `authorization: Bearer <token>`"
+_MISSING = f"the call carries no credential: {_HOW}"
 
 
 def authenticate(
@@ -71,19 +73,20 @@ def authenticate(
 def credential(headers: Sequence[str]) -> str:
     """The bearer token in the values of `authorization`, not looked up. Raises Unauthenticated."""
     if not headers or not any(headers):
-        raise Unauthenticated(Reason.TOKEN_MISSING, f"the call carries no credential: {_HOW}")
+        raise Unauthenticated(Reason.TOKEN_MISSING, _MISSING)
     if len(headers) > 1:
         raise _malformed("there are several")
     scheme, _, text = headers[0].partition(" ")
     if scheme.lower() != "bearer":
         raise _malformed("its scheme is not Bearer")
     if not text or len(text) > LONGEST_CREDENTIAL:
-        raise _malformed(f"a token has 1 to {LONGEST_CREDENTIAL} characters")
+        raise _malformed("a token has 1 to {limit} characters", limit=LONGEST_CREDENTIAL)
     # Nothing is stripped: one token has one spelling.
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise _malformed("a token has neither spaces nor characters outside of ASCII")
     return text
 
 
-def _malformed(why: str) -> Unauthenticated:
-    return Unauthenticated(Reason.TOKEN_MALFORMED, f"the credential is malformed, {why}: {_HOW}")
+def _malformed(why: str, **parts: Any) -> Unauthenticated:
+    said = f"the credential is malformed, {why}: {_HOW}"
+    return Unauthenticated(Reason.TOKEN_MALFORMED, said, **parts)

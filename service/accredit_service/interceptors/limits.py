@@ -48,9 +48,12 @@ def limit_metadata(call: Call) -> Generator[None]:
     if size > METADATA_LIMIT or len(entries) > ENTRIES_LIMIT:
         raise ResourceExhausted(
             Reason.METADATA_TOO_LARGE,
-            f"the request's metadata has {size} bytes in {len(entries)} entries: "
-            f"at most {METADATA_LIMIT} in {ENTRIES_LIMIT}",
-            metadata={"size": str(size), "limit": str(METADATA_LIMIT)},
+            "the request's metadata has {size} bytes in {count} entries: at most {limit} in "
+            "{entries_limit}",
+            size=size,
+            limit=METADATA_LIMIT,
+            count=len(entries),
+            entries_limit=ENTRIES_LIMIT,
         )
     yield
 
@@ -77,7 +80,8 @@ class Deadlines:
             if remaining < LEAST_TIME:
                 raise DeadlineExceeded(
                     Reason.DEADLINE_TOO_SHORT,
-                    f"less than {LEAST_TIME * 1000:.0f} ms of the deadline were left: allow more",
+                    "less than {milliseconds:.0f} ms of the deadline were left: allow more",
+                    milliseconds=LEAST_TIME * 1000,
                 )
             call.deadline = self._clock() + remaining
             yield
@@ -129,8 +133,10 @@ def _share(most: int, whose: Callable[[Call], str], said: str) -> Step:
             if running[key] >= most:
                 raise ResourceExhausted(
                     Reason.OVERLOADED,
-                    f"at most {most} of these calls {said} at a time: end some first",
+                    "at most {most} of these calls {said} at a time: end some first",
                     retry_after=_SHARE_RETRY,
+                    most=most,
+                    said=said,
                 )
             running[key] += 1
         try:

@@ -169,8 +169,9 @@ def _decoded(decode: Callable[[bytes], Any], limit: int, message: bytes) -> Any:
     if len(message) > limit:
         raise ResourceExhausted(
             Reason.REQUEST_TOO_LARGE,
-            f"the request has {len(message)} bytes: at most {limit}",
-            metadata={"size": str(len(message)), "limit": str(limit)},
+            "the request has {size} bytes: at most {limit}",
+            size=len(message),
+            limit=limit,
         )
     try:
         return decode(message)
@@ -193,8 +194,7 @@ def _unknown(path: str) -> Refusal:
     return Unimplemented(
         Reason.METHOD_UNKNOWN,
         "this server has no such method: is it of an older release than the client?",
-        # Somebody's mistake may have put a token there; the client will log what it is told.
-        metadata={"method": logs.redacted(method_name(path))},
+        method=logs.redacted(method_name(path)),
     )
 
 

@@ -36,7 +36,7 @@ def at_most(limit: int, path: str, items: Items) -> Items:
     A mebibyte has room for a million small ones, and would keep a thread busy for seconds.
     """
     if len(items) > limit:
-        raise invalid(path, f"at most {limit}")
+        raise invalid(path, "at most {limit}", limit=limit)
     return items
 
 
@@ -124,7 +124,7 @@ def enum_of(
     name = names.get(value)
     if name is None:
         known = ", ".join(known for known in names.values() if known != "UNSPECIFIED")
-        raise invalid(path, f"one of {known}", reason)
+        raise invalid(path, "one of {known}", reason, known=known)
     return None if name == "UNSPECIFIED" else kind[name]
 
 
@@ -234,13 +234,20 @@ def masked(
 def _paths(mask: FieldMask, allowed: Mapping[str, Any]) -> list[str]:
     paths = list(dict.fromkeys(mask.paths))
     if not paths:
-        raise invalid("update_mask", f'"*", or at least one of {", ".join(allowed)}; or no mask')
+        raise invalid(
+            "update_mask",
+            '"*", or at least one of {allowed}; or no mask',
+            allowed=", ".join(allowed),
+        )
     if paths == ["*"]:
         return list(allowed)
     for path in paths:
         if path not in allowed:
             raise invalid(
-                "update_mask", f'"*" alone, or of {", ".join(allowed)}; not {path[:50]!r}'
+                "update_mask",
+                '"*" alone, or of {allowed}; not {path!r}',
+                allowed=", ".join(allowed),
+                path=path[:50],
             )
     return paths
 

@@ -18,6 +18,7 @@ from accredit.cli.references import (
     own_ref,
     resolved_agent,
     site_id_of,
+    user_ref,
 )
 from accredit.cli.session import Session, pass_session
 

@@ -46,7 +46,11 @@ def define(
     if owner is not None and owner_resolver:
         raise invalid("owner_resolver", "empty where an owner is given")
     if not -MAX_PRIORITY <= priority <= MAX_PRIORITY:
-        raise invalid("priority", f"from {-MAX_PRIORITY} to {MAX_PRIORITY}")
+        raise invalid(
+            "priority",
+            "from -{limit} to {limit}",
+            limit=MAX_PRIORITY,
+        )
     seeds, notices = _seeds(tuple(memory_seeds))
     definition = Definition(
         slug=cleaned,
@@ -82,13 +86,13 @@ def _description(text: str) -> str:
         raise invalid("description", "no NUL character")
     # A lone surrogate, which only a package could send, counts like any other character.
     if len(text.encode(errors="surrogatepass")) > MAX_DESCRIPTION:
-        raise invalid("description", f"at most {MAX_DESCRIPTION} bytes")
+        raise invalid("description", "at most {limit} bytes", limit=MAX_DESCRIPTION)
     return text.encode(errors="replace").decode()
 
 
 def _seeds(given: Sequence[tuple[str, str]]) -> tuple[Mapping[str, str], list[str]]:
     if len(given) > MAX_SEEDS:
-        raise invalid("memory_seeds", f"at most {MAX_SEEDS} files")
+        raise invalid("memory_seeds", "at most {limit} files", limit=MAX_SEEDS)
     kept: dict[str, str] = {}
     notices = []
     for name, text in given:
@@ -103,7 +107,12 @@ def _seeds(given: Sequence[tuple[str, str]]) -> tuple[Mapping[str, str], list[st
             kept[filename] = text
     size = sum(len(text.encode()) for text in kept.values())
     if size > MAX_SEED_BYTES:
-        raise invalid("memory_seeds", f"at most {MAX_SEED_BYTES} bytes in all, this is {size}")
+        raise invalid(
+            "memory_seeds",
+            "at most {limit} bytes in all, this is {size}",
+            limit=MAX_SEED_BYTES,
+            size=size,
+        )
     return kept, notices
 
 

@@ -165,9 +165,7 @@ def from_store(stored: StoredDefinition) -> Definition:
 def not_declared(slug: str) -> NotFound:
     """The refusal of a slug that nobody declares."""
     return NotFound(
-        Reason.DEFINITION_NOT_FOUND,
-        f"nobody declares an agent {slug!r}",
-        metadata={"agent_slug": slug},
+        Reason.DEFINITION_NOT_FOUND, "nobody declares an agent {agent_slug!r}", agent_slug=slug
     )
 
 

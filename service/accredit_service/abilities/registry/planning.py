@@ -64,7 +64,8 @@ def plan(app: App, tx: Transaction, standing: Standing, agent: Agent | None) -> 
             error=FailedPrecondition(
                 Reason.DEFINITION_SUPPRESSED,
                 "its slug or its source is suppressed",
-                metadata={"agent_slug": slug, "source": definition.source},
+                agent_slug=slug,
+                source=definition.source,
             ),
             agent_id=None if agent is None else agent.agent_id,
         )
@@ -108,17 +109,17 @@ def skipped(slug: str, error: Refusal | StoreError) -> Result:
 def without_owner(app: App, slug: str, wanted: int | str | None) -> Result:
     """The agent cannot be made, because nobody is there to own it."""
     if wanted is not None:
-        refusal = no_owner(f"there is no active user {wanted!r}", user=str(wanted))
+        refusal = no_owner("there is no active user {user!r}", user=wanted)
     elif login := app.declarations.default_owner:
-        refusal = no_owner(f"the default owner {login!r} is no active user", user=login)
+        refusal = no_owner("the default owner {user!r} is no active user", user=login)
     else:
         refusal = no_owner("there is no active administrator to own it")
     return skipped(slug, refusal)
 
 
-def no_owner(message: str, **metadata: str) -> NotFound:
+def no_owner(message: str, **parts: Any) -> NotFound:
     """Why an agent gets no owner."""
-    return NotFound(Reason.AGENT_OWNER_NOT_FOUND, message, metadata=metadata)
+    return NotFound(Reason.AGENT_OWNER_NOT_FOUND, message, **parts)
 
 
 def find_owner(app: App, tx: Transaction, wanted: int | str | None) -> User | None:

@@ -283,12 +283,15 @@ def _not_registered(
     if here and not others:
         return FailedPrecondition(
             Reason.MANIFEST_OWNED,
-            f"{slug!r} is declared by {here[-1].source}: remove it there, or suppress it",
-            metadata={"agent_slug": slug, "source": here[-1].source},
+            "{agent_slug!r} is declared by {source}: remove it there, or suppress it",
+            agent_slug=slug,
+            source=here[-1].source,
         )
     hint = f"; registered by: {', '.join(others)}"[:200] if others else ""
     return NotFound(
         Reason.DEFINITION_NOT_FOUND,
-        f"{source!r} has registered no definition {slug!r}{hint}",
-        metadata={"agent_slug": slug, "source": source},
+        "{source!r} has registered no definition {agent_slug!r}{hint}",
+        agent_slug=slug,
+        source=source,
+        hint=hint,
     )

@@ -52,13 +52,10 @@ def permit(caller: Principal, permission: Permission) -> None:
         )
     if permission.any_action and not permission.any_action & caller.actions:
         names = sorted(permission.any_action)
-        raise PermissionDenied(
-            Reason.ACTION_MISSING,
-            "this call needs one of the actions {actions}"
-            if len(names) > 1
-            else "this call needs the action {actions}",
-            actions=", ".join(names),
-        )
+        message = "this call needs the action {actions}"
+        if len(names) > 1:
+            message = "this call needs one of the actions {actions}"
+        raise PermissionDenied(Reason.ACTION_MISSING, message, actions=", ".join(names))
 
 
 def require_full_reach(caller: Principal) -> None:

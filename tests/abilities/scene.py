@@ -93,7 +93,7 @@ def _directory(scene: Scene) -> Fields:
     return {"directory": scene.agent}
 
 
-def _file(scene: Scene, path: str = "NOTES.md") -> Fields:
+def write_file(scene: Scene, path: str = "NOTES.md") -> Fields:
     """A file in the agent's directory, which is there again each time."""
     with scene.registry.app.store.read() as tx:
         agent = tx.agents.find(scene.agent_id)
@@ -105,13 +105,13 @@ def _file(scene: Scene, path: str = "NOTES.md") -> Fields:
 
 def _unscaffolded(scene: Scene) -> Fields:
     """The agent's directory without one of its starter files."""
-    _file(scene, "MEMORY.md")
+    write_file(scene, "MEMORY.md")
     scene.registry.admin.call("DirectoryService/DeleteFile", **_directory(scene), path="MEMORY.md")
     return _directory(scene)
 
 
 def _day(scene: Scene) -> Fields:
-    _file(scene, "daily/2026/02/28.md")
+    write_file(scene, "daily/2026/02/28.md")
     return {**scene.agent, "date": "2026-02-28"}
 
 
@@ -286,8 +286,8 @@ REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
     "DirectoryService/ListFiles common": lambda s, _: {
         "directory": {"common": "COMMON_DIRECTORY_SHARED"}
     },
-    "DirectoryService/ReadFile": lambda s, _: _file(s),
-    "DirectoryService/WriteFile": lambda s, _: {**_file(s), "content": b"Another line.\n"},
+    "DirectoryService/ReadFile": lambda s, _: write_file(s),
+    "DirectoryService/WriteFile": lambda s, _: {**write_file(s), "content": b"Another line.\n"},
     "DirectoryService/WriteFile own": lambda s, me: {
         "directory": {"user": {"user_id": s.oneself(me)}},
         "path": "NOTES.md",
@@ -300,9 +300,9 @@ REQUESTS: Mapping[str, Callable[[Scene, Person], Fields]] = {
         "directory": {"common": "COMMON_DIRECTORY_NETWORK"},
         "path": "NOTES.md",
     },
-    "DirectoryService/AppendFile": lambda s, _: {**_file(s), "content": b"Another line.\n"},
-    "DirectoryService/DeleteFile": lambda s, _: _file(s),
-    "DirectoryService/DeleteFile protected": lambda s, _: _file(s, "SOUL.md"),
+    "DirectoryService/AppendFile": lambda s, _: {**write_file(s), "content": b"Another line.\n"},
+    "DirectoryService/DeleteFile": lambda s, _: write_file(s),
+    "DirectoryService/DeleteFile protected": lambda s, _: write_file(s, "SOUL.md"),
     "DirectoryService/ScaffoldFiles": lambda s, _: _unscaffolded(s),
     "DirectoryService/AppendDailyMemory": lambda s, _: {**_day(s), "text": "Another line."},
     "DirectoryService/ReadDailyMemory": lambda s, _: _day(s),

@@ -15,6 +15,7 @@ from tests.abilities.scene import (
     contents,
     methods_with,
     mutates,
+    write_file,
 )
 from tests.registry import Person, RefusedError, Registry
 
@@ -23,6 +24,8 @@ MUTATING = [
     method for method in METHODS if mutates(method) and method != "RegistryService/ReconcileAgents"
 ]
 READING = methods_with("consistency")
+#: What a scene's request makes, so that there is nothing yet to have an etag.
+REGISTERING = ["RegistryService/RegisterAgent", "RegistryService/RegisterMemoryFileType"]
 SECRETS = ["TokenService/CreateToken", "TokenService/RotateToken"]
 
 
@@ -154,8 +157,8 @@ def test_a_trial_is_answered_as_if_and_changes_nothing(scene: Scene, method: str
 def _shape(answer: Any) -> list[tuple[str, Any]]:
     """What an answer says, without what differs from one moment to the next."""
     moving = {"agent_id", "user_id", "site_id", "create_time", "update_time", "consistency_token"}
-    # It has the moment in it.
-    moving.add("kept_path")
+    # They have the moment in them.
+    moving |= {"kept_path", "etag", "grant_time"}
 
     def parts(message: Any, path: str) -> Iterator[tuple[str, Any]]:
         for field, value in message.ListFields():
@@ -186,6 +189,8 @@ def test_a_trial_gives_no_ids_away(scene: Scene) -> None:
 @pytest.mark.parametrize("method", methods_with("etag"))
 def test_an_etag_that_is_not_the_present_one_is_refused(scene: Scene, method: str) -> None:
     fields = _fields(scene, method)
+    if method in REGISTERING:
+        scene.administrator.call(method, **fields)
     stored = contents(scene.registry)
     for stale in ('"999"', "1", '""', 'W/"1"', "x"):
         refusal = scene.administrator.refused(method, **fields, etag=stale)
@@ -224,8 +229,8 @@ LISTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "DirectoryService/ListFiles": ({}, {"folder": "daily"}),
     "RegistryService/ListAgentDefinitions": ({}, {}),
     "AgentService/BatchGetAgents": ({}, {}),
-    "DirectoryService/ListDailyMemory": ({}, {"month": "2026-02"}),
-    "RegistryService/ListMemoryFileTypes": ({}, {"layer": "MEMORY_LAYER_AGENT"}),
+    "DirectoryService/ListDailyMemory": ({}, {}),
+    "RegistryService/ListMemoryFileTypes": ({}, {}),
 }
 
 
@@ -238,6 +243,8 @@ def _list(scene: Scene, method: str) -> dict[str, Any]:
     registry.grant(other, heir)
     for _ in range(2):
         registry.admin.call("RegistryService/RegisterAgent", agent_slug=registry.name("declared"))
+    for month in ("01", "02"):
+        write_file(scene, f"daily/2026/{month}/28.md")
     query = {**_fields(scene, method), **LISTS[method][0], "page_size": 1}
     if method == "AgentService/BatchGetAgents":
         query["agents"] = [{"agent_id": scene.agent_id}, {"agent_id": other}]

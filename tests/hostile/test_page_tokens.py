@@ -42,8 +42,7 @@ def lists(scene: Scene) -> Iterator[List]:
     yield List("DirectoryService/ListFiles", directory, {**directory, "folder": "daily"})
     freshest = {"consistency": {"fully_consistent": True}}
     yield List("RegistryService/ListAgentDefinitions", {}, freshest)
-    layer = {"layer": "MEMORY_LAYER_AGENT"}
-    yield List("RegistryService/ListMemoryFileTypes", {}, layer)
+    yield List("RegistryService/ListMemoryFileTypes", {}, freshest)
     yield List("DirectoryService/ListDailyMemory", {"agent": agent}, {"agent": scene.own_agent()})
 
 
@@ -58,8 +57,8 @@ def all_lists(scene: Scene) -> dict[str, List]:
         scene.own_offer(scene.guest)
         scene.own_definition()
         scene.own_memory_file_type()
-    for day in ("27", "28"):
-        scene.own_file(f"daily/2026/02/{day}.md")
+    for month in ("01", "02"):
+        scene.own_file(f"daily/2026/{month}/28.md")
     return {one.method: one for one in lists(scene)}
 
 

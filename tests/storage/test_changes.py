@@ -261,3 +261,17 @@ def test_everything_can_be_pruned_and_the_log_goes_on(store: Store) -> None:
     with store.read() as tx:
         found = tx.changes.verify()
         assert (found.first_broken, found.start, found.checked) == (None, 1, 1)
+
+
+def test_the_hash_of_a_change_is_found_while_it_is_there(store: Store) -> None:
+    heads = []
+    for _ in range(2):
+        with store.write() as tx:
+            tx.record(draft())
+            heads.append(tx.head())
+    with store.read() as tx:
+        assert [tx.changes.hash_at(head.revision) for head in heads] == [
+            head.hash for head in heads
+        ]
+        assert tx.changes.hash_at(0) is None
+        assert tx.changes.hash_at(3) is None

@@ -57,6 +57,8 @@ CALLS: dict[str, Call] = {
     "all agents, on": lambda tx: tx.agents.page(agents(user_id=1, everyone=True, after=(0, 5))),
     "agent changed": lambda tx: tx.agents.update(1, at=NOW, agent_slug="x"),
     "agent deleted": lambda tx: tx.agents.delete(1),
+    "users by login": lambda tx: tx.users.find_many_by_login(["x", "y"]),
+    "hash of a change": lambda tx: tx.changes.hash_at(1),
     "reservation": lambda tx: tx.reservations.find("x", NOW),
     "reservation dropped": lambda tx: tx.reservations.drop("x"),
     "reservations swept": lambda tx: tx.reservations.sweep(NOW),

@@ -1,5 +1,6 @@
 """Transactions: what they see, what they keep, and what a database in trouble looks like."""
 
+import re
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import URL, event, text
 from sqlalchemy.exc import DBAPIError
 
+from accredit_storage import migrate
 from accredit_storage.errors import Conflict, StoreBusy, StoreFull, StoreUnavailable
 from accredit_storage.store import Store
 from tests.storage.making import NOW, about_agent, agent, all_at_once, draft, user
@@ -450,3 +452,19 @@ def test_sqlite_is_told_to_wait_and_to_keep_what_it_acknowledged(store: Store) -
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="sqlite"):
         Store.open(url)
+
+
+def test_a_login_is_known_by_a_digest_that_only_this_store_can_compute(
+    store: Store, empty_database_url: str
+) -> None:
+    migrate.upgrade(empty_database_url)
+    other = Store.open(empty_database_url)
+    with store.read() as tx, other.read() as elsewhere:
+        digest = tx.login_digest("Ada")
+        assert re.fullmatch("[0-9a-f]{32}", digest)
+        assert tx.login_digest("Ada") == digest
+        # However the letters are written: so the log of one store tells who is meant in one word.
+        assert tx.login_digest("aDA") == digest
+        assert tx.login_digest("ada.") != digest
+        assert elsewhere.login_digest("Ada") != digest
+    other.close()

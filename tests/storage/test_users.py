@@ -144,3 +144,12 @@ def test_deleting_a_user_takes_their_grants_and_tokens_and_no_id_returns(store: 
         assert tx.tokens.find("t1") is None
     with store.write() as tx:
         assert user(tx, "bob").user_id > bob.user_id
+
+
+def test_several_users_are_found_by_login_byte_for_byte(store: Store) -> None:
+    with store.write() as tx:
+        ada, bob = user(tx, "ada"), user(tx, "bob")
+        user(tx, "Ada")
+    with store.read() as tx:
+        assert tx.users.find_many_by_login({"bob", "ada", "nobody", "BOB"}) == [ada, bob]
+        assert tx.users.find_many_by_login(set()) == []

@@ -36,7 +36,7 @@ def history(own_registry: Registry) -> Registry:
     registry = own_registry
     owner = registry.user(display_name="Zoë \U0001f469‍🔬", email="zoe@example.org")
     made = registry.agent(owner, config=CONFIG)
-    agent = {"agent": {"agent_id": made.agent_id}}
+    agent: dict[str, Any] = {"agent": {"agent_id": made.agent_id}}
     for config in ({**CONFIG, "texts": []}, {}, CONFIG):
         owner.call("AgentService/UpdateAgent", **agent, update={"config": config})
     itself = registry.agent_token(owner, made.agent_id, ceiling={"max_role": "ROLE_ADMIN"})
@@ -108,7 +108,7 @@ def test_a_head_kept_elsewhere_shows_that_all_was_written_anew(history: Registry
     assert verified(as_list(cut), head_of(changes[-1]))[0] == 1
 
 
-Tamper = Callable[[dict[str, Any]], None]
+Tamper = Callable[[dict[str, Any]], object]
 
 
 def _set(name: str, value: Any) -> Tamper:

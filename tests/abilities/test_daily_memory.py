@@ -195,6 +195,25 @@ def test_months_come_in_pages_of_whole_months(owner: Person, journal: Fields) ->
     assert refusal.reason == "PAGE_TOKEN_INVALID"
 
 
+def test_a_page_of_months_is_continued_for_the_same_agent_only(
+    registry: Registry, owner: Person
+) -> None:
+    slug = registry.name("diarist")
+    named = {"agent": {"agent_slug": slug}}
+    agent = registry.agent(owner, slug)
+    for date in ("2026-01-01", "2026-02-01"):
+        append(owner, named, "x", date=date)
+    page = owner.call("DirectoryService/ListDailyMemory", **named, page_size=1)
+    new = registry.name("renamed")
+    registry.admin.call(
+        "AgentService/RenameAgent", agent={"agent_id": agent.agent_id}, new_slug=new
+    )
+    # The slug is another agent's now.
+    registry.agent(owner, slug)
+    refusal = refused(owner, named, "ListDailyMemory", page_token=page.next_page_token)
+    assert refusal.reason == "PAGE_TOKEN_INVALID"
+
+
 def test_a_day_streams_in_pieces_of_one_state(owner: Person, journal: Fields) -> None:
     method, content = "DirectoryService/ReadDailyMemory", bytes(range(256)) * 700
     put_day = "DirectoryService/WriteDailyMemory"

@@ -4,10 +4,10 @@ from typing import Any
 
 from accredit.v1 import registry_pb2
 from accredit_service.servicers.pages import REPLY_LIMIT, in_replies
-from accredit_storage.records import Ceiling, Role
+from accredit_storage.records import Ceiling, MemoryLayer, Role
 from tests.registry import Registry
-from tests.registry_service.declaring import seeds
-from tests.storage.making import put_definition, token
+from tests.registry_service.declaring import declare, declared, outcomes, seeds
+from tests.storage.making import put_definition, put_memory_file_type, token
 
 MEBIBYTE = 2**20
 # Many small values are what takes the most room in a message.
@@ -53,7 +53,7 @@ def test_the_largest_seeds(own_registry: Registry) -> None:
 
 
 def test_the_largest_definitions(own_registry: Registry) -> None:
-    own_registry.app.declarations.replace_manifests([], ["n" * 500] * 100)
+    own_registry.app.declarations.replace_manifests([], ["ü" * 500] * 100)
     with own_registry.app.store.write() as tx:
         for number in range(500):
             put_definition(tx, f"agent-{number}", description="d" * 16 * 1024, memory_seeds={})
@@ -98,6 +98,19 @@ def test_the_largest_tokens(own_registry: Registry) -> None:
     ours = [one for one in found if one.ceiling.capabilities]
     assert len({one.token_id for one in ours}) == 500
     assert {len(one.ceiling.capabilities) for one in ours} == {100}
+
+
+def test_the_most_starter_files(own_registry: Registry) -> None:
+    with own_registry.app.store.write() as tx:
+        for number in range(490):
+            put_memory_file_type(tx, f"{number:0250}.md", layer=MemoryLayer.AGENT)
+    declare(own_registry, *(declared(f"agent-{number:02}") for number in range(30)))
+    answers = own_registry.admin.call("RegistryService/ReconcileAgents")
+    assert max(answer.ByteSize() for answer in answers) <= REPLY_LIMIT
+    assert len(answers) == 2
+    results = [result for answer in answers for result in answer.results]
+    assert outcomes(results) == [(f"agent-{number:02}", "CREATED") for number in range(30)]
+    assert {len(result.files) for result in results} == {493}
 
 
 def test_what_streams_is_cut_by_size_as_well() -> None:

@@ -165,11 +165,16 @@ class Asking:
 
     def _scope(self) -> Question:
         asker, subject, minted = self._subject()
-        fields = {**self._least(), **subject}
+        user: Fields = {}
+        if self.random.random() < 0.4:
+            user = {"user": self.user()}
+            if self.random.random() < 0.5:
+                # Whose rows are asked for counts for administrators only.
+                minted = self.world.standing[0]
+                asker, subject = self._service(), {"token": minted.secret}
+        fields = {**self._least(), **subject, **user}
         if self.random.random() < 0.7:
             fields["agent"] = self.agent()
-        if self.random.random() < 0.4:
-            fields["user"] = self.user()
         return Question(
             asker,
             "ScopeService/ResolveScope",

@@ -210,11 +210,27 @@ class KeptAnswers:
             assert (listed, end) == ([], None), about
         else:
             assert listed, about
-            assert basis.cacheable == _may_be_kept(question, reply), about
+            assert basis.cacheable == self._may_be_kept(question, reply), about
             _require_named(question, reply, subjects_of(basis), about)
             ends = question.token.ends if question.token else None
             assert ends is None or (end is not None and end <= ends), about
         return basis
+
+    def _may_be_kept(self, question: Question, reply: Any) -> bool:
+        """Whether each agent in question is named, chosen or the token's own, or none matters."""
+        if not question.unnamed or _reason(reply) in (USER_INACTIVE, MINTER_WITHOUT_RIGHTS):
+            return True
+        if question.method == "ScopeService/ResolveScope":
+            kind = reply.principal.kind
+            return reply.HasField("denial") or kind == types_pb2.PRINCIPAL_KIND_AGENT
+        token = question.token
+        assert token is not None, question
+        return token.agent_id is not None or self._has_chosen(token.user_id)
+
+    def _has_chosen(self, user_id: int | None) -> bool:
+        with self._registry.app.store.read() as tx:
+            user = None if user_id is None else tx.users.find(user_id)
+        return user is not None and user.default_agent_id is not None
 
 
 def is_token_invalid(reply: Any) -> bool:
@@ -230,15 +246,6 @@ def _reason(reply: Any) -> int:
     else:
         reason = reply.denial.reason
     return reason
-
-
-def _may_be_kept(question: Question, reply: Any) -> bool:
-    """Whether each agent in question was named or is the token's own, or none matters."""
-    if not question.unnamed or _reason(reply) in (USER_INACTIVE, MINTER_WITHOUT_RIGHTS):
-        return True
-    if question.method != "ScopeService/ResolveScope":
-        return question.token is not None and question.token.agent_id is not None
-    return reply.HasField("denial") or reply.principal.kind == types_pb2.PRINCIPAL_KIND_AGENT
 
 
 def _require_named(

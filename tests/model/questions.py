@@ -1,38 +1,19 @@
 """Questions of every kind about a small world: named, unnamed, existing, hidden and missing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from tests.model.kept import Minted, Question
-from tests.registry import Person, Registry
+from tests.model.world import World
+from tests.registry import Person
 
 Fields = dict[str, Any]
 ROLES = ("ROLE_VIEWER", "ROLE_OPERATOR", "ROLE_ADMIN")
 CAPABILITIES = ("", "", "", "chat", "use_tools", "manage_agents", "billing.refund")
 # No token at all, one that looks like one, and what was never text.
 NO_TOKENS = ("", "acr_nothing", "\x00" * 300)
-
-
-@dataclass
-class World:
-    """What can be asked about. Ids stay in it when what they named is gone.
-
-    The first of ``users`` is the administrator. ``standing`` are the tokens that people began
-    with, ``tokens`` those that were minted later.
-    """
-
-    registry: Registry
-    service: Person
-    slugs: tuple[str, ...]
-    logins: tuple[str, ...]
-    sites: tuple[int, ...]
-    people: dict[int, Person] = field(default_factory=dict)
-    users: list[int] = field(default_factory=list)
-    agents: list[int] = field(default_factory=list)
-    standing: list[Minted] = field(default_factory=list)
-    tokens: list[Minted] = field(default_factory=list)
 
 
 @dataclass
@@ -165,11 +146,16 @@ class Asking:
 
     def _scope(self) -> Question:
         asker, subject, minted = self._subject()
-        fields = {**self._least(), **subject}
+        user: Fields = {}
+        if self.random.random() < 0.4:
+            user = {"user": self.user()}
+            if self.random.random() < 0.5:
+                # Whose rows are asked for counts for administrators only.
+                minted = self.world.standing[0]
+                asker, subject = self._service(), {"token": minted.secret}
+        fields = {**self._least(), **subject, **user}
         if self.random.random() < 0.7:
             fields["agent"] = self.agent()
-        if self.random.random() < 0.4:
-            fields["user"] = self.user()
         return Question(
             asker,
             "ScopeService/ResolveScope",

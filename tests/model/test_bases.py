@@ -27,7 +27,8 @@ from hypothesis.stateful import (
 from tests.model.hiding import require_nothing_told
 from tests.model.kept import KeptAnswers, Minted
 from tests.model.listed import require_listed
-from tests.model.questions import ROLES, Asking, World
+from tests.model.questions import ROLES, Asking
+from tests.model.world import World
 from tests.registry import Person, RefusedError, Registry, running_registry
 
 #: How many questions are kept at a time, and how many of the oldest give way to new ones each step.
@@ -60,14 +61,13 @@ class BasesMachine(RuleBasedStateMachine):
             sites=(registry.site(), registry.site()),
             users=[self.admin.user_id],
         )
-        self.living: list[int] = []
         self.stand(self.admin, self.admin.call("AuthService/WhoAmI").token.token_id)
         self.deputy = registry.user("ADMINISTRATOR", self.world.logins[0])
         people = [self.deputy, *(registry.user("MEMBER", self.world.logins[n]) for n in (1, 2))]
         for person in (*people, registry.user("GUEST", self.world.logins[3])):
             self.join(person)
         made = registry.agent(people[1], self.world.slugs[0])
-        self.begins([made.agent_id])
+        self.begin([made.agent_id])
         self.grant(0, 2, "ROLE_ADMIN", 3)
         self.mint_for_an_agent(0, 2, "ROLE_OPERATOR", None, True, False)
         self.mint_for_an_agent(0, 1, "ROLE_ADMIN", 3, False, True)
@@ -98,39 +98,15 @@ class BasesMachine(RuleBasedStateMachine):
                 break
             self.kept.add(self.asking.question())
 
-    def begins(self, agent_ids: Iterable[int]) -> None:
-        """There are new agents."""
-        made = [one for one in agent_ids if one not in self.world.agents]
-        self.world.agents += made
-        self.living += made
+    def begin(self, agent_ids: Iterable[int]) -> None:
+        for agent_id in agent_ids:
+            self.world.begins(agent_id)
 
     def agent(self, number: int) -> dict[str, Any]:
-        """An agent that there is, or one that there was if there is none."""
-        among = self.living or self.world.agents
-        return {"agent": {"agent_id": among[number % len(among)]}}
-
-    def someone(self, number: int) -> Person:
-        people = list(self.world.people.values())
-        return people[number % len(people)]
+        return {"agent": {"agent_id": self.world.an_agent(number)}}
 
     def user(self, number: int) -> dict[str, Any]:
-        return {"user_id": self.someone(number).user_id}
-
-    def free_slug(self, number: int) -> str:
-        """A slug that nobody has; any if all are taken."""
-        slugs = self.world.slugs
-        with self.registry.app.store.read() as tx:
-            taken = {one.agent_slug for one in tx.agents.find_many_by_slug(set(slugs))}
-        free = [slug for slug in slugs if slug not in taken] or slugs
-        return free[number % len(free)]
-
-    def free_login(self, number: int) -> str:
-        """Likewise."""
-        logins = self.world.logins
-        with self.registry.app.store.read() as tx:
-            taken = {one.login for one in tx.users.find_many_by_login(set(logins))}
-        free = [login for login in logins if login not in taken] or logins
-        return free[number % len(free)]
+        return {"user_id": self.world.someone(number).user_id}
 
     def token(self, number: int) -> Minted:
         latest = self.world.tokens[-8:]
@@ -150,53 +126,55 @@ class BasesMachine(RuleBasedStateMachine):
 
     # Agents.
 
-    @precondition(lambda self: len(self.living) < MOST_AGENTS)
+    @precondition(lambda self: len(self.world.living) < MOST_AGENTS)
     @rule(who=picks, slug=picks, site=st.sampled_from([None, None, 0, 1]))
     def create_an_agent(self, who: int, slug: int, site: int | None) -> None:
         made = self.tries(
             self.admin,
             "AgentService/CreateAgent",
-            agent_slug=self.free_slug(slug),
+            agent_slug=self.world.free_slug(slug),
             owner=self.user(who),
             site_scope=0 if site is None else self.world.sites[site],
         )
-        self.begins([made.agent.agent_id] if made else [])
+        self.begin([made.agent.agent_id] if made else [])
 
-    @precondition(lambda self: len(self.living) < MOST_AGENTS)
+    @precondition(lambda self: len(self.world.living) < MOST_AGENTS)
     @rule(who=picks, slugs=st.lists(picks, min_size=1, max_size=3))
     def create_many_agents(self, who: int, slugs: list[int]) -> None:
-        requests = [{"agent_slug": self.free_slug(one), "owner": self.user(who)} for one in slugs]
+        requests = [
+            {"agent_slug": self.world.free_slug(one), "owner": self.user(who)} for one in slugs
+        ]
         made = self.tries(self.admin, "AgentService/BatchCreateAgents", requests=requests)
-        self.begins(one.agent.agent_id for one in made.results if one.created)
+        self.begin(one.agent.agent_id for one in made.results if one.created)
 
-    @precondition(lambda self: len(self.living) < MOST_AGENTS)
+    @precondition(lambda self: len(self.world.living) < MOST_AGENTS)
     @rule(who=picks, slug=picks)
     def create_a_declared_agent(self, who: int, slug: int) -> None:
-        name = self.free_slug(slug)
+        name = self.world.free_slug(slug)
         of_name: dict[str, Any] = {"agent_slug": name, "source": "tests"}
         self.tries(self.admin, "RegistryService/RegisterAgent", owner=self.user(who), **of_name)
         for answer in self.admin.call("RegistryService/ReconcileAgents", agent_slugs=[name]):
-            self.begins(one.agent_id for one in answer.results if one.agent_id)
+            self.begin(one.agent_id for one in answer.results if one.agent_id)
         self.admin.call("RegistryService/UnregisterAgent", **of_name)
 
-    @precondition(lambda self: len(self.living) < MOST_AGENTS)
+    @precondition(lambda self: len(self.world.living) < MOST_AGENTS)
     @rule(who=picks)
     def provision(self, who: int) -> None:
         made = self.tries(self.admin, "AgentService/ProvisionAgent", user=self.user(who))
-        self.begins([made.agent.agent_id] if made else [])
+        self.begin([made.agent.agent_id] if made else [])
 
     @rule(which=picks, slug=picks)
     def rename(self, which: int, slug: int) -> None:
-        named, new = self.agent(which), self.free_slug(slug)
+        named, new = self.agent(which), self.world.free_slug(slug)
         self.tries(self.admin, "AgentService/RenameAgent", new_slug=new, **named)
 
     @rule(which=picks)
     def delete_an_agent(self, which: int) -> None:
         named = self.agent(which)
         if self.tries(self.admin, "AgentService/DeleteAgent", delete_files=True, **named):
-            self.living.remove(named["agent"]["agent_id"])
+            self.world.living.remove(named["agent"]["agent_id"])
 
-    @precondition(lambda self: len(self.living) > 1)
+    @precondition(lambda self: len(self.world.living) > 1)
     @rule(first=picks, second=picks)
     def pass_a_slug_on(self, first: int, second: int) -> None:
         """From one agent to another, with nothing asked in between."""
@@ -215,6 +193,29 @@ class BasesMachine(RuleBasedStateMachine):
             keep_access=keep,
             **self.agent(which),
         )
+
+    @rule(which=picks, who=picks, accept=st.booleans(), keep=st.booleans())
+    def offer(self, which: int, who: int, accept: bool, keep: bool) -> None:
+        """An owner offers an agent; who is offered it takes it or does not."""
+        named, receiver = self.agent(which), self.world.someone(who)
+        owner = self.world.owner(named["agent"]["agent_id"])
+        if owner is None:
+            return
+        to = {"user_id": receiver.user_id}
+        made = self.tries(owner, "AgentService/TransferAgent", new_owner=to, **named)
+        self.hold()
+        if made and made.HasField("offer"):
+            about: dict[str, Any] = {"offer_id": made.offer.offer_id}
+            if accept:
+                self.tries(receiver, "AgentService/AcceptTransfer", keep_access=keep, **about)
+            else:
+                self.tries(receiver, "AgentService/DeclineTransfer", **about)
+
+    @rule(who=picks, which=picks, none=st.sampled_from([False, False, True]))
+    def choose_an_agent(self, who: int, which: int, none: bool) -> None:
+        """The one that is meant where they name none; administrators may choose any."""
+        chosen: dict[str, Any] = {"none": True} if none else self.agent(which)
+        self.tries(self.world.someone(who), "AgentService/SetDefaultAgent", **chosen)
 
     @rule(which=picks, status=st.sampled_from(STATUSES), plainly=st.booleans())
     def set_status(self, which: int, status: str, plainly: bool) -> None:
@@ -252,12 +253,18 @@ class BasesMachine(RuleBasedStateMachine):
             **self.agent(which),
         )
 
+    @rule(which=picks, who=picks)
+    def give_up_a_grant(self, which: int, who: int) -> None:
+        person = self.world.someone(who)
+        about: dict[str, Any] = {"principal": {"user_id": person.user_id}, **self.agent(which)}
+        self.tries(person, "AccessService/RevokeAccess", **about)
+
     # Users.
 
     @rule(login=picks, role=st.sampled_from(("ADMINISTRATOR", "MEMBER", "GUEST")))
     def create_a_user(self, login: int, role: str) -> None:
         try:
-            self.join(self.registry.user(role, self.free_login(login)))
+            self.join(self.registry.user(role, self.world.free_login(login)))
         except RefusedError as refusal:
             if refusal.reason != "LOGIN_CONFLICT":
                 raise
@@ -278,7 +285,7 @@ class BasesMachine(RuleBasedStateMachine):
 
     @rule(who=picks, login=picks)
     def change_a_login(self, who: int, login: int) -> None:
-        self.update_user(who, login=self.free_login(login))
+        self.update_user(who, login=self.world.free_login(login))
 
     @rule(first=picks, second=picks)
     def pass_a_login_on(self, first: int, second: int) -> None:
@@ -295,7 +302,7 @@ class BasesMachine(RuleBasedStateMachine):
 
     @rule(who=picks)
     def delete_a_user(self, who: int) -> None:
-        user = self.someone(who)
+        user = self.world.someone(who)
         if len(self.world.people) < 3:
             return
         if self.tries(self.admin, "UserService/DeleteUser", user=self.user(who)):
@@ -316,7 +323,7 @@ class BasesMachine(RuleBasedStateMachine):
     def mint_for_an_agent(
         self, which: int, who: int, role: str, hours: int | None, full: bool, as_owner: bool
     ) -> None:
-        named, minter = self.agent(which), self.someone(who)
+        named, minter = self.agent(which), self.world.someone(who)
         minted = self.tries(
             minter,
             "TokenService/CreateToken",
@@ -335,7 +342,7 @@ class BasesMachine(RuleBasedStateMachine):
         self, by_deputy: bool, who: int, role: str, hours: int | None, full: bool
     ) -> None:
         user = self.user(who)
-        minter = self.deputy if by_deputy else self.someone(who)
+        minter = self.deputy if by_deputy else self.world.someone(who)
         minted = self.tries(
             minter,
             "TokenService/CreateToken",

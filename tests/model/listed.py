@@ -13,6 +13,8 @@ _IDS = {
     "agent_id": SubjectKind.AGENT,
     "token_id": SubjectKind.TOKEN,
     "user_id": SubjectKind.USER,
+    "new_owner_id": SubjectKind.USER,
+    "offer_id": SubjectKind.TRANSFER_OFFER,
 }
 
 # What somebody declared is no agent yet: no answer goes by it.

@@ -263,18 +263,14 @@ def _require_room_for_offers(
     """
     made = tx.transfer_offers.count(now, owner_id=giver_id)
     received = tx.transfer_offers.count(now, new_owner_id=receiver_id)
-    for side, count, what in (
-        ("giver", made, "you have made"),
-        ("receiver", received, "they have been made"),
-    ):
+    for side, count in (("giver", made), ("receiver", received)):
         if count >= MAX_OFFERS:
             raise ResourceExhausted(
                 Reason.TRANSFER_OFFER_LIMIT_REACHED,
-                "{what} {limit} offers that are still open: some have to be accepted, "
-                "declined or withdrawn first",
-                limit=MAX_OFFERS,
+                "the {side} has {limit} open offers already: some have to be accepted, declined or "
+                "withdrawn first",
                 side=side,
-                what=what,
+                limit=MAX_OFFERS,
             )
 
 

@@ -134,7 +134,7 @@ class Mover:
         slug = self._name()
 
         def acknowledged(answer: Any) -> None:
-            assert (answer.old_slug, answer.directory_moved) == (known.slug, True)
+            assert answer.old_slug == known.slug
             known.slug = slug
 
         fields = {"agent": {"agent_id": known.agent_id}, "new_slug": slug}

@@ -15,7 +15,8 @@ WRITERS = 32
 
 
 def created_user(registry: Registry, place: int) -> tuple[str, dict[str, Any]]:
-    return "UserService/CreateUser", {"login": "wanted", "display_name": f"Number {place}"}
+    wish = {"login": "wanted", "role": "USER_ROLE_GUEST", "display_name": f"Number {place}"}
+    return "UserService/CreateUser", wish
 
 
 def created_site(registry: Registry, place: int) -> tuple[str, dict[str, Any]]:
@@ -192,7 +193,11 @@ def test_a_secret_is_shown_to_one_of_the_parallel_repeats(registry: Registry) ->
         outcomes = race(
             [
                 partial(
-                    admin.call, "TokenService/CreateToken", full_rights=True, request_id=request_id
+                    admin.call,
+                    "TokenService/CreateToken",
+                    **admin.ref,
+                    full_rights=True,
+                    request_id=request_id,
                 )
                 for admin in shared_out(admins, WRITERS)
             ]
@@ -212,6 +217,7 @@ def test_of_different_requests_under_one_id_one_is_carried_out(registry: Registr
                     admin.call,
                     "UserService/CreateUser",
                     login=f"user-{place}",
+                    role="USER_ROLE_GUEST",
                     request_id=request_id,
                 )
                 for place, admin in enumerate(shared_out(admins, WRITERS))

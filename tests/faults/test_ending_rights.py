@@ -64,7 +64,7 @@ def user(registry: Registry) -> Abused:
 
 def minting_user(registry: Registry) -> Abused:
     abused = user(registry)
-    mint = ("TokenService/CreateToken", {"full_rights": True})
+    mint = ("TokenService/CreateToken", {**abused.caller.ref, "full_rights": True})
     return Abused(abused.caller, mint, abused.stop, abused.refusals)
 
 

@@ -91,10 +91,11 @@ def test_a_token_revoked_on_one_does_nothing_more_on_the_other(pair: Pair) -> No
     for _ in range(10):
         thief = first.user()
         elsewhere = Person(second, thief.token)
-        elsewhere.call("TokenService/CreateToken", full_rights=True)
+        elsewhere.call("TokenService/CreateToken", **thief.ref, full_rights=True)
         first.admin.call("TokenService/RevokeToken", token_id=thief.token_id)
         for method in ("TokenService/CreateToken", "AgentService/CreateAgent"):
-            fields = {"full_rights": True} if "Token" in method else {"agent_slug": "late"}
+            mint = {**thief.ref, "full_rights": True}
+            fields = mint if "Token" in method else {"agent_slug": "late"}
             refusal = elsewhere.refused(method, **fields)
             assert refusal.reason == "TOKEN_INVALID"
         answer = second.admin.call("AuthService/Authenticate", token=thief.token)
@@ -109,7 +110,9 @@ def test_nothing_is_minted_by_a_token_after_its_revocation_in_the_log(pair: Pair
             race(
                 [
                     *(
-                        partial(caller.call, "TokenService/CreateToken", full_rights=True)
+                        partial(
+                            caller.call, "TokenService/CreateToken", **thief.ref, full_rights=True
+                        )
                         for caller in shared_out(callers, 12)
                     ),
                     partial(first.admin.call, "TokenService/RevokeToken", token_id=thief.token_id),
@@ -135,8 +138,8 @@ def test_of_the_last_two_administrators_one_stays(two: Pair) -> None:
     minted = first.admin.call(
         "TokenService/CreateToken", user={"user_id": made.user.user_id}, full_rights=True
     )
-    own = second.call("TokenService/CreateToken", minted.secret, full_rights=True)
-    other = Person(second, own.secret, user_id=made.user.user_id)
+    first_token = Person(second, minted.secret, user_id=made.user.user_id)
+    other = second.user_token(first_token)
 
     def demote(caller: Person, victim: Person) -> object:
         return caller.call(
@@ -182,7 +185,11 @@ def test_a_request_is_carried_out_once_even_after_a_crash(two: Pair) -> None:
         "owner": {"user_id": first.admin.user_id},
         "request_id": str(uuid.uuid4()),
     }
-    mint: dict[str, Any] = {"full_rights": True, "request_id": str(uuid.uuid4())}
+    mint: dict[str, Any] = {
+        **first.admin.ref,
+        "full_rights": True,
+        "request_id": str(uuid.uuid4()),
+    }
     made = first.admin.call("AgentService/CreateAgent", **wish)
     shown = first.admin.call("TokenService/CreateToken", **mint)
     two[0].kill()

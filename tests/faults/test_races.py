@@ -211,8 +211,7 @@ def own_administrator(registry: Registry, maker: Person) -> Person:
     minted = maker.call(
         "TokenService/CreateToken", user={"user_id": made.user.user_id}, full_rights=True
     )
-    own = registry.call("TokenService/CreateToken", minted.secret, full_rights=True)
-    return Person(registry, own.secret, user_id=made.user.user_id)
+    return registry.user_token(Person(registry, minted.secret, user_id=made.user.user_id))
 
 
 def next_number(registry: Registry) -> int:

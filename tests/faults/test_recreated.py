@@ -31,7 +31,7 @@ def test_no_token_or_grant_of_the_old_agent_works_on_the_new_one(registry: Regis
         answer = registry.admin.call(
             "AuthService/Authorize",
             token=holder.token,
-            demand={"agent": {"agent_slug": "phoenix"}},
+            demand={"agent": {"agent_slug": "phoenix"}, "minimum_role": "ROLE_VIEWER"},
         )
         assert answer.WhichOneof("outcome") == "denial"
         gone = registry.admin.refused("TokenService/GetToken", token_id=holder.token_id)
@@ -77,7 +77,12 @@ def test_nothing_of_the_old_user_belongs_to_the_new_one(registry: Registry) -> N
     assert new.user_id > old.user_id
     for gone in (old, minted):
         assert gone.refused("AuthService/WhoAmI").what == "UNAUTHENTICATED TOKEN_INVALID"
-    check = new.call("AccessService/CheckAccess", check={"agent": {"agent_id": agent.agent_id}})
+    asked = {
+        "caller": True,
+        "agent": {"agent_id": agent.agent_id},
+        "minimum_role": "ROLE_VIEWER",
+    }
+    check = new.call("AccessService/CheckAccess", check=asked)
     assert check.WhichOneof("outcome") == "denial"
     assert not new.call("AccessService/ListUserAccess").grants
     assert [token.token_id for token in new.call("TokenService/ListTokens").tokens] == [
@@ -96,7 +101,7 @@ def test_a_slug_that_was_renamed_away_keeps_nothing_of_its_former_agent(
     made = owner.call("AgentService/CreateAgent", agent_slug="before").agent
     refusal = guest.refused("AgentService/GetAgent", agent={"agent_slug": "before"})
     assert refusal.what == "PERMISSION_DENIED AGENT_ACCESS_DENIED"
-    demand = {"agent": {"agent_id": made.agent_id}}
+    demand = {"agent": {"agent_id": made.agent_id}, "minimum_role": "ROLE_VIEWER"}
     answer = registry.admin.call("AuthService/Authorize", token=token.token, demand=demand)
     assert answer.WhichOneof("outcome") == "denial"
     assert token.call("AuthService/WhoAmI").agent.agent_slug == "after"

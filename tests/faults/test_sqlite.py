@@ -156,7 +156,7 @@ def test_without_room_writes_are_refused_and_checking_goes_on(
                 allowed = registry.admin.call(
                     "AuthService/Authorize",
                     token=member.token,
-                    demand={"agent": {"agent_id": agent.agent_id}},
+                    demand={"agent": {"agent_id": agent.agent_id}, "minimum_role": 1},
                 )
                 assert allowed.WhichOneof("outcome") == "principal"
             assert fill(registry, acknowledged).what == "RESOURCE_EXHAUSTED STORAGE_FULL"

@@ -14,7 +14,7 @@ ACTIVE, INACTIVE, ARCHIVED = (f"AGENT_STATUS_{one}" for one in ("ACTIVE", "INACT
 
 
 def _set(caller: Person, agent: Any, status: str, **fields: Any) -> Any:
-    ref = {"agent": {"agent_id": agent.agent_id}}
+    ref: dict[str, Any] = {"agent": {"agent_id": agent.agent_id}}
     return caller.call("AgentService/SetAgentStatus", **ref, status=status, **fields)
 
 
@@ -54,7 +54,7 @@ def test_an_agent_may_stop_itself_but_not_go_on(registry: Registry) -> None:
     agent = registry.agent(owner)
     own = registry.agent_token(owner, agent.agent_id)
     assert _set(own, agent, INACTIVE).changed
-    ref = {"agent": {"agent_id": agent.agent_id}}
+    ref: dict[str, Any] = {"agent": {"agent_id": agent.agent_id}}
     again = own.refused("AgentService/SetAgentStatus", **ref, status=ACTIVE)
     assert again.what == "PERMISSION_DENIED AGENT_INACTIVE"
 
@@ -85,7 +85,7 @@ def test_the_reason_stands_in_the_change(registry: Registry) -> None:
 def test_it_agrees_with_the_status_that_an_update_sets(registry: Registry) -> None:
     owner = registry.user()
     agent = registry.agent(owner)
-    ref = {"agent": {"agent_id": agent.agent_id}}
+    ref: dict[str, Any] = {"agent": {"agent_id": agent.agent_id}}
     owner.call("AgentService/UpdateAgent", **ref, update={"status": INACTIVE})
     assert not _set(owner, agent, INACTIVE).changed
     assert _set(owner, agent, ACTIVE).changed
@@ -108,7 +108,7 @@ def test_what_breaks_a_rule_is_refused_by_its_field(
     owner = registry.user()
     agent = registry.agent(owner)
     token = registry.agent_token(owner, agent.agent_id)
-    ref = {"agent": {"agent_id": agent.agent_id}}
+    ref: dict[str, Any] = {"agent": {"agent_id": agent.agent_id}}
     refusal = owner.refused("AgentService/SetAgentStatus", **ref, **fields)
     assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", [field])
     assert works(token)
@@ -118,7 +118,7 @@ def test_who_may_stop_an_agent(registry: Registry) -> None:
     owner, operator, stranger = registry.user(), registry.user(), registry.user()
     agent = registry.agent(owner)
     registry.grant(agent.agent_id, operator, "OPERATOR")
-    ref = {"agent": {"agent_id": agent.agent_id}}
+    ref: dict[str, Any] = {"agent": {"agent_id": agent.agent_id}}
     stop = "AgentService/SetAgentStatus"
     low = operator.refused(stop, **ref, status=INACTIVE)
     assert low.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
@@ -132,7 +132,7 @@ def test_who_may_stop_an_agent(registry: Registry) -> None:
 def test_an_etag_guards_it_and_a_repeat_has_no_second_effect(registry: Registry) -> None:
     owner = registry.user()
     agent = registry.agent(owner)
-    ref = {"agent": {"agent_id": agent.agent_id}}
+    ref: dict[str, Any] = {"agent": {"agent_id": agent.agent_id}}
     call: dict[str, Any] = {"etag": agent.etag, "request_id": str(uuid.uuid4())}
     first = _set(owner, agent, INACTIVE, **call)
     _set(owner, agent, ACTIVE)

@@ -465,11 +465,12 @@ def test_asking_about_somebody_elses_token_needs_the_action_authenticate(
 ) -> None:
     caller = registry.user(role)
     demand = {"minimum_role": "ROLE_VIEWER"}
-    for method, fields in {
+    asked: dict[str, dict[str, Any]] = {
         "Authenticate": {},
         "Authorize": {"demand": demand},
         "BatchAuthorize": {"demands": [demand]},
-    }.items():
+    }
+    for method, fields in asked.items():
         if allowed:
             caller.call(f"AuthService/{method}", token="x", **fields)
         else:

@@ -199,7 +199,7 @@ def test_a_page_of_months_is_continued_for_the_same_agent_only(
     registry: Registry, owner: Person
 ) -> None:
     slug = registry.name("diarist")
-    named = {"agent": {"agent_slug": slug}}
+    named: dict[str, Any] = {"agent": {"agent_slug": slug}}
     agent = registry.agent(owner, slug)
     for date in ("2026-01-01", "2026-02-01"):
         append(owner, named, "x", date=date)

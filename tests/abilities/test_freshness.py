@@ -86,7 +86,7 @@ def _authenticate(registry: Registry) -> Any:
 
 
 def _scope(registry: Registry) -> Any:
-    fields = {"caller": True, "minimum_role": "ROLE_VIEWER"}
+    fields: dict[str, Any] = {"caller": True, "minimum_role": "ROLE_VIEWER"}
     return registry.admin.call("ScopeService/ResolveScope", **fields)
 
 

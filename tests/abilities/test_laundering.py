@@ -155,12 +155,16 @@ def _batch_check_access(caller: Person, ref: dict[str, Any]) -> Any:
 
 
 def _check_resource(caller: Person, ref: dict[str, Any]) -> Any:
-    fields = {"caller": True, "resource": {"agent": ref}, "minimum_role": "ROLE_VIEWER"}
+    fields: dict[str, Any] = {
+        "caller": True,
+        "resource": {"agent": ref},
+        "minimum_role": "ROLE_VIEWER",
+    }
     return caller.call("ScopeService/CheckResource", **fields)
 
 
 def _resolve_scope(caller: Person, ref: dict[str, Any]) -> Any:
-    fields = {"caller": True, "agent": ref, "minimum_role": "ROLE_VIEWER"}
+    fields: dict[str, Any] = {"caller": True, "agent": ref, "minimum_role": "ROLE_VIEWER"}
     return caller.call("ScopeService/ResolveScope", **fields)
 
 
@@ -188,7 +192,10 @@ def test_an_answer_tells_nothing_of_an_agent_that_is_hidden(
         assert answer.basis.cacheable
         # What was asked about is named, and nothing that only who may view it knows.
         ((field, name),) = ref.items()
-        kind = {"agent_id": "SUBJECT_KIND_AGENT", "agent_slug": "SUBJECT_KIND_AGENT_SLUG"}[field]
+        kind = {
+            "agent_id": types_pb2.SUBJECT_KIND_AGENT,
+            "agent_slug": types_pb2.SUBJECT_KIND_AGENT_SLUG,
+        }[field]
         asked = types_pb2.Subject(kind=kind, subject_id=str(name))
         assert asked in answer.basis.depends_on
         answer.basis.depends_on.remove(asked)

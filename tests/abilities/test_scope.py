@@ -68,7 +68,13 @@ def test_an_administrator_sees_everything_and_it_is_said_in_so_many_words(
 
 def test_anybody_else_sees_their_own_rows_whomever_they_name(registry: Registry) -> None:
     user, other = registry.user(), registry.user()
-    whoever = ({}, user.ref, other.ref, {"user": {"login": other.login}}, {"user": {"login": "x"}})
+    whoever: tuple[dict[str, Any], ...] = (
+        {},
+        user.ref,
+        other.ref,
+        {"user": {"login": other.login}},
+        {"user": {"login": "x"}},
+    )
     for named in whoever:
         assert _users(_resolve(registry, user, **named)) == user.user_id
 
@@ -211,10 +217,10 @@ def test_one_asks_about_oneself_freely_and_about_others_with_authenticate(
     registry: Registry,
 ) -> None:
     user, other, service = registry.user(), registry.user(), registry.user("SERVICE")
-    least = {"minimum_role": "ROLE_VIEWER"}
+    least: dict[str, Any] = {"minimum_role": "ROLE_VIEWER"}
     own = user.call("ScopeService/ResolveScope", caller=True, **least)
     assert (_users(own), own.principal.user_id) == (user.user_id, user.user_id)
-    shared = {"resource": {"shared": True}}
+    shared: dict[str, Any] = {"resource": {"shared": True}}
     row = user.call("ScopeService/CheckResource", caller=True, **shared, **least)
     assert outcome(row) == "ALLOWED"
     told = service.call("ScopeService/ResolveScope", token=user.token, **least)
@@ -286,7 +292,7 @@ def test_a_row_is_judged_by_its_owner_and_the_answer_rests_on_them(registry: Reg
             minimum_role="ROLE_VIEWER",
         )
 
-    for resource, reason in (
+    rows: tuple[tuple[dict[str, Any], str], ...] = (
         ({"user": {"login": owner.login}}, "ALLOWED"),
         ({"user": {"login": other.login}}, "NOT_OWNER"),
         # No user is owner of a row that carries a login which nobody has.
@@ -294,7 +300,8 @@ def test_a_row_is_judged_by_its_owner_and_the_answer_rests_on_them(registry: Reg
         ({"agent": {"agent_slug": agent.agent_slug}}, "ALLOWED"),
         ({"agent": {"agent_slug": "nothing"}}, "ROLE_INSUFFICIENT"),
         ({"shared": True}, "ALLOWED"),
-    ):
+    )
+    for resource, reason in rows:
         answer = asked(**resource)
         assert outcome(answer) == reason, resource
         assert answer.basis.cacheable
@@ -329,7 +336,7 @@ def test_a_row_of_an_agent_needs_a_role_on_that_agent(registry: Registry) -> Non
     for person in (owner, viewer, bound, registry.admin):
         assert _resource(registry, person, **row) == "ALLOWED"
     assert _resource(registry, stranger, **row) == "ROLE_INSUFFICIENT"
-    missing = {"agent": {"agent_id": 2**62}}
+    missing: dict[str, Any] = {"agent": {"agent_id": 2**62}}
     assert _resource(registry, registry.admin, **missing) == "ROLE_INSUFFICIENT"
     assert _resource(registry, viewer, "OPERATOR", **row) == "ROLE_INSUFFICIENT"
 

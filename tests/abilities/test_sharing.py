@@ -132,7 +132,7 @@ def test_who_has_less_than_admin_learns_nothing_of_other_users(
         caller = registry.user()
         registry.grant(agent.agent_id, caller, role)
     missing = type(agent)(agent_id=2**62)
-    users = [
+    users: list[dict[str, Any]] = [
         {"login": friend.login},
         {"user_id": friend.user_id},
         {"login": "nobody"},

@@ -5,7 +5,7 @@ Each is found with a request in which just that is left out, and the path that a
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -59,7 +59,7 @@ def is_required(field: FieldDescriptor) -> bool:
 
 def lacking(request: Message) -> Iterator[Lacking]:
     """Every one that comes of a valid request, by leaving out one thing somewhere."""
-    for way in ways(request.DESCRIPTOR):
+    for way in ways(cast("Descriptor", request.DESCRIPTOR)):
         yield from _lacking_at(request, way)
 
 
@@ -125,7 +125,7 @@ def follow(message: Any, way: tuple[str, ...]) -> Any:
 
 def path_of(request: Message, way: tuple[str, ...], *, last_is_item: bool = True) -> str:
     """A way as refusals write it: "checks[0].agent". The last step may be a list as a whole."""
-    message: Descriptor | None = request.DESCRIPTOR
+    message: Descriptor | None = cast("Descriptor", request.DESCRIPTOR)
     steps = []
     for place, step in enumerate(way):
         field = None if message is None else message.fields_by_name.get(step)

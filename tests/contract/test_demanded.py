@@ -1,10 +1,10 @@
 """What decides has no default, and what nobody knows is not taken for something else."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest
@@ -132,7 +132,7 @@ def test_a_number_that_nobody_knows_is_no_member_of_an_enum(world: World, method
 
 
 def _enums(request: Message) -> Iterator[tuple[tuple[str, ...], FieldDescriptor]]:
-    for way in ways(request.DESCRIPTOR):
+    for way in ways(cast("Descriptor", request.DESCRIPTOR)):
         for field in follow(copy_of(request), way).DESCRIPTOR.fields:
             if field.enum_type is not None:
                 yield way, field

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_an_agent_has_one_offer_at_a_time(store: Store) -> None:
     with store.write() as tx:
         ada, bob = user(tx, "ada"), user(tx, "bob")
         made = offered(tx, ada, bob)
-    again = {
+    again: dict[str, Any] = {
         "agent_id": made.agent_id,
         "owner_id": ada.user_id,
         "new_owner_id": bob.user_id,
@@ -62,8 +63,8 @@ def test_offers_are_counted_and_listed_by_side(store: Store) -> None:
         first = offered(tx, ada, bob, "one")
         second = offered(tx, cyd, ada, "two")
         third = offered(tx, ada, cyd, "three")
-    with store.read() as tx:
-        offers = tx.transfer_offers
+    with store.read() as view:
+        offers = view.transfer_offers
         assert offers.count(NOW, owner_id=ada.user_id) == 2
         assert offers.count(NOW, new_owner_id=ada.user_id) == 1
 

@@ -77,8 +77,8 @@ def plan(app: App, tx: Transaction, standing: Standing, agent: Agent | None) -> 
         return skipped(slug, refusal)
     name = definition.owner_resolver
     if name and name not in app.declarations.owner_resolvers:
-        refusal = no_owner("this server has no owner resolver {resolver!r}", resolver=name)
-        return skipped(slug, refusal)
+        unknown = no_owner("this server has no owner resolver {resolver!r}", resolver=name)
+        return skipped(slug, unknown)
     if not definition.asks_for_owner and find_owner(app, tx, definition.owner) is None:
         return without_owner(app, slug, definition.owner)
     return Result(agent_slug=slug, outcome=Outcome.PENDING)

@@ -139,3 +139,8 @@ def add_agents(registry: Registry, owner: Person, count: int) -> None:
                 site_scope=None,
                 at=registry.clock(),
             )
+
+
+def changes_of(person: Person, **query: Any) -> list[Any]:
+    """All the changes that somebody is shown."""
+    return list(person.call("ChangeService/ListChanges", page_size=500, **query).changes)

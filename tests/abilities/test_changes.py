@@ -3,17 +3,14 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from sqlalchemy import text
 
 from accredit.v1 import change_pb2, types_pb2
 from accredit_service.abilities import subjects
-from accredit_service.background import Housekeeping
-from tests.abilities.asking import pages
+from tests.abilities.asking import changes_of, pages
 from tests.abilities.scene import METHODS, REQUESTS, Scene, contents, mutates
 from tests.registry import Person, Registry
 
@@ -76,10 +73,6 @@ END = ("DELETED", "GRANT_REVOKED", "UNREGISTERED", "DECLINED")
 @pytest.fixture
 def scene(registry: Registry) -> Scene:
     return Scene.make(registry)
-
-
-def _list(person: Person, **query: Any) -> list[Any]:
-    return list(person.call("ChangeService/ListChanges", page_size=500, **query).changes)
 
 
 def _about(kind: str, subject_id: object) -> dict[str, str]:
@@ -268,15 +261,15 @@ def test_changes_are_filtered_by_all_that_is_asked(own_registry: Registry) -> No
     late = registry.clock()
     registry.grant(agent_id, other)
     owner.call("AgentService/DeleteAgent", **ref)
-    everything = _list(registry.admin)
+    everything = changes_of(registry.admin)
     revisions = [one.revision for one in everything]
     assert revisions == list(range(1, len(everything) + 1))
 
     def listed(**wanted: Any) -> list[str]:
-        found = _list(registry.admin, filter=wanted)
+        found = changes_of(registry.admin, filter=wanted)
         # However they are filtered, they are some of all, in order.
         assert found == [one for one in everything if one in found]
-        assert _list(registry.admin, newest_first=True, filter=wanted) == found[::-1]
+        assert changes_of(registry.admin, newest_first=True, filter=wanted) == found[::-1]
         return [_kind(one) for one in found]
 
     of_agent = ["AGENT_CREATED", "TOKEN_CREATED", "AGENT_UPDATED", "GRANT_CHANGED", "AGENT_DELETED"]
@@ -307,9 +300,9 @@ def test_changes_are_filtered_by_all_that_is_asked(own_registry: Registry) -> No
     assert listed(end_time=created)[-1] == "GRANT_CHANGED"
     # Whoever has all up to a revision goes on after it.
     for after in (0, 3, len(everything)):
-        assert _list(registry.admin, after_revision=after) == everything[after:]
-    after_it = [one for one in _list(registry.admin, filter=_of(agent_id)) if one.revision > 6]
-    assert _list(registry.admin, filter=_of(agent_id), after_revision=6) == after_it
+        assert changes_of(registry.admin, after_revision=after) == everything[after:]
+    after_it = [one for one in changes_of(registry.admin, filter=_of(agent_id)) if one.revision > 6]
+    assert changes_of(registry.admin, filter=_of(agent_id), after_revision=6) == after_it
     # Paged, nothing is lost or doubled.
     for newest in (False, True):
         found = pages(
@@ -419,8 +412,8 @@ def test_the_log_of_agents_is_for_their_admins_and_no_other_agents(scene: Scene)
         ],
     )
     own, foreign, second = (one.agent for one in answer.results)
-    (whole,) = _list(registry.admin, filter=_of(own.agent_id))
-    (change,) = _list(member, filter=_of(own.agent_id))
+    (whole,) = changes_of(registry.admin, filter=_of(own.agent_id))
+    (change,) = changes_of(member, filter=_of(own.agent_id))
 
     assert (_kind(change), change.view) == ("BULK", change_pb2.CHANGE_VIEW_PARTIAL)
     told = str(change)
@@ -432,12 +425,12 @@ def test_the_log_of_agents_is_for_their_admins_and_no_other_agents(scene: Scene)
     assert (slugs[1] in str(whole), whole.view) == (True, change_pb2.CHANGE_VIEW_FULL)
     assert whole.after_digest
     both = {str(own.agent_id), str(second.agent_id)}
-    (change,) = _list(member, filter=_of(second.agent_id, own.agent_id))
+    (change,) = changes_of(member, filter=_of(second.agent_id, own.agent_id))
     assert set(_subjects(change, "AGENT")) == both
     assert len(change.subjects) == 2
 
     member.call("AgentService/UpdateAgent", agent={"agent_id": own.agent_id}, update={"config": {}})
-    (_, change) = _list(member, filter=_of(own.agent_id))
+    (_, change) = changes_of(member, filter=_of(own.agent_id))
     assert change.view == change_pb2.CHANGE_VIEW_FULL
     assert change == _newest(registry)[0]
     grants = _about("GRANT", f"{own.agent_id}:user:{member.user_id}")
@@ -456,7 +449,9 @@ def test_the_log_of_agents_is_for_their_admins_and_no_other_agents(scene: Scene)
 def test_the_log_outlives_the_agent_for_who_may_audit(scene: Scene) -> None:
     scene.owner.call("AgentService/DeleteAgent", **scene.agent)
     wanted = _of(scene.agent_id)
-    assert [_kind(one) for one in _list(scene.registry.admin, filter=wanted)][-1] == "AGENT_DELETED"
+    assert [_kind(one) for one in changes_of(scene.registry.admin, filter=wanted)][
+        -1
+    ] == "AGENT_DELETED"
     refusal = scene.owner.refused("ChangeService/ListChanges", filter=wanted)
     assert refusal.what == "PERMISSION_DENIED AGENT_ACCESS_DENIED"
 
@@ -473,15 +468,15 @@ def test_a_change_of_too_many_things_is_about_the_store(own_registry: Registry) 
     registry.admin.call("TokenService/RevokeUserTokens", user={"user_id": member.user_id})
 
     store = {"subjects": [_about("STORE", "")]}
-    (change,) = _list(registry.admin, filter=store)
+    (change,) = changes_of(registry.admin, filter=store)
     assert _kind(change) == "TOKEN_REVOKED"
     assert [(one.kind, one.subject_id) for one in change.subjects] == [
         (types_pb2.SUBJECT_KIND_STORE, "")
     ]
     for kind, subject_id in (("USER", member.user_id), ("TOKEN", member.token_id)):
-        found = _list(registry.admin, filter={"subjects": [_about(kind, subject_id)]})
+        found = changes_of(registry.admin, filter={"subjects": [_about(kind, subject_id)]})
         assert change not in found
-    assert change in _list(
+    assert change in changes_of(
         registry.admin, filter={"subjects": [_about("USER", 1), *store["subjects"]]}
     )
 
@@ -501,103 +496,3 @@ def test_pages_of_large_changes_fit_into_a_reply(own_registry: Registry) -> None
     sizes = [sum(one.ByteSize() for one in page) for page in found]
     assert max(sizes) < 3 * 1024 * 1024
     assert sum(sizes) > 4 * 1024 * 1024
-
-
-def _verify(registry: Registry, **request: Any) -> Any:
-    return registry.admin.call("ChangeService/VerifyChanges", **request)
-
-
-def test_an_untouched_log_verifies_from_any_anchor(own_registry: Registry) -> None:
-    registry = own_registry
-    for _ in range(5):
-        registry.site()
-    changes = _list(registry.admin)
-    head = changes[-1]
-
-    whole = _verify(registry)
-    assert (whole.intact, whole.first_broken_revision, whole.checked_count) == (
-        True,
-        0,
-        len(changes),
-    )
-    assert (whole.head.revision, whole.head.hash) == (head.revision, head.hash)
-    assert whole.next_page_token == ""
-    for change in changes:
-        since = _verify(registry, anchor={"revision": change.revision, "hash": change.hash})
-        assert (since.intact, since.checked_count) == (True, len(changes) - change.revision)
-    assert _verify(registry, anchor={}).checked_count == len(changes)
-
-
-@pytest.mark.parametrize(
-    ("tamper", "broken"),
-    [
-        pytest.param("UPDATE changes SET actor_user_id = 7 WHERE revision = 3", 3, id="an actor"),
-        pytest.param(
-            "UPDATE changes SET after = '{}' WHERE revision = 4", 4, id="what is there after"
-        ),
-        pytest.param("DELETE FROM changes WHERE revision = 3", 3, id="a change in the middle"),
-        pytest.param("DELETE FROM changes WHERE revision > 4", 5, id="the newest changes"),
-    ],
-)
-def test_the_first_change_that_was_tampered_with_is_named(
-    own_registry: Registry, tamper: str, broken: int
-) -> None:
-    registry = own_registry
-    for _ in range(5):
-        registry.site()
-    changes = _list(registry.admin)
-    with registry.app.store.write() as tx:
-        tx.connection.execute(text(tamper))
-    found = _verify(registry)
-    assert (found.intact, found.first_broken_revision) == (False, broken)
-    assert (found.head.revision, found.head.hash) == (broken - 1, changes[broken - 2].hash)
-
-
-def test_an_anchor_kept_elsewhere_finds_a_log_that_was_written_anew(
-    own_registry: Registry,
-) -> None:
-    registry = own_registry
-    for _ in range(3):
-        registry.site()
-    noted = _list(registry.admin)[2]
-    anchor = {"revision": noted.revision, "hash": bytes(32)}
-    found = _verify(registry, anchor=anchor)
-    assert (found.intact, found.first_broken_revision) == (False, noted.revision)
-    ahead = _verify(registry, anchor={"revision": 999, "hash": noted.hash})
-    assert not ahead.intact
-
-
-@pytest.mark.parametrize(
-    ("anchor", "field"),
-    [
-        ({"revision": -1}, "anchor.revision"),
-        ({"revision": 1}, "anchor.hash"),
-        ({"revision": 1, "hash": b"x" * 31}, "anchor.hash"),
-        ({"hash": b"x" * 32}, "anchor.hash"),
-    ],
-)
-def test_what_is_no_anchor_is_refused(
-    registry: Registry, anchor: dict[str, Any], field: str
-) -> None:
-    refusal = registry.admin.refused("ChangeService/VerifyChanges", anchor=anchor)
-    assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", [field])
-
-
-def test_what_is_past_its_time_is_pruned_and_the_rest_still_verifies(
-    own_registry: Registry,
-) -> None:
-    registry = own_registry
-    for _ in range(3):
-        registry.site()
-    old = _list(registry.admin)
-    registry.clock.advance(days=401)
-    registry.site()
-    Housekeeping(registry.app).sweep()
-    kept = _list(registry.admin)
-    assert [one.revision for one in kept] == [old[-1].revision + 1]
-    assert _verify(registry).intact
-    # An anchor from before is no longer comparable, and no alarm.
-    assert _verify(registry, anchor={"revision": 2, "hash": old[1].hash}).intact
-    assert registry.clock() - timedelta(days=400) < kept[0].create_time.ToDatetime(
-        tzinfo=registry.clock().tzinfo
-    )

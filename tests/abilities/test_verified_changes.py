@@ -1,0 +1,111 @@
+"""Whether the log is still what was written: verified from any anchor, tampered with, pruned."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from accredit_service.background import Housekeeping
+from tests.abilities.asking import changes_of
+from tests.registry import Registry
+
+
+def _verify(registry: Registry, **request: Any) -> Any:
+    return registry.admin.call("ChangeService/VerifyChanges", **request)
+
+
+def test_an_untouched_log_verifies_from_any_anchor(own_registry: Registry) -> None:
+    registry = own_registry
+    for _ in range(5):
+        registry.site()
+    changes = changes_of(registry.admin)
+    head = changes[-1]
+
+    whole = _verify(registry)
+    assert (whole.intact, whole.first_broken_revision, whole.checked_count) == (
+        True,
+        0,
+        len(changes),
+    )
+    assert (whole.head.revision, whole.head.hash) == (head.revision, head.hash)
+    assert whole.next_page_token == ""
+    for change in changes:
+        since = _verify(registry, anchor={"revision": change.revision, "hash": change.hash})
+        assert (since.intact, since.checked_count) == (True, len(changes) - change.revision)
+    assert _verify(registry, anchor={}).checked_count == len(changes)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "broken"),
+    [
+        pytest.param("UPDATE changes SET actor_user_id = 7 WHERE revision = 3", 3, id="an actor"),
+        pytest.param(
+            "UPDATE changes SET after = '{}' WHERE revision = 4", 4, id="what is there after"
+        ),
+        pytest.param("DELETE FROM changes WHERE revision = 3", 3, id="a change in the middle"),
+        pytest.param("DELETE FROM changes WHERE revision > 4", 5, id="the newest changes"),
+    ],
+)
+def test_the_first_change_that_was_tampered_with_is_named(
+    own_registry: Registry, tamper: str, broken: int
+) -> None:
+    registry = own_registry
+    for _ in range(5):
+        registry.site()
+    changes = changes_of(registry.admin)
+    with registry.app.store.write() as tx:
+        tx.connection.execute(text(tamper))
+    found = _verify(registry)
+    assert (found.intact, found.first_broken_revision) == (False, broken)
+    assert (found.head.revision, found.head.hash) == (broken - 1, changes[broken - 2].hash)
+
+
+def test_an_anchor_kept_elsewhere_finds_a_log_that_was_written_anew(
+    own_registry: Registry,
+) -> None:
+    registry = own_registry
+    for _ in range(3):
+        registry.site()
+    noted = changes_of(registry.admin)[2]
+    anchor = {"revision": noted.revision, "hash": bytes(32)}
+    found = _verify(registry, anchor=anchor)
+    assert (found.intact, found.first_broken_revision) == (False, noted.revision)
+    ahead = _verify(registry, anchor={"revision": 999, "hash": noted.hash})
+    assert not ahead.intact
+
+
+@pytest.mark.parametrize(
+    ("anchor", "field"),
+    [
+        ({"revision": -1}, "anchor.revision"),
+        ({"revision": 1}, "anchor.hash"),
+        ({"revision": 1, "hash": b"x" * 31}, "anchor.hash"),
+        ({"hash": b"x" * 32}, "anchor.hash"),
+    ],
+)
+def test_what_is_no_anchor_is_refused(
+    registry: Registry, anchor: dict[str, Any], field: str
+) -> None:
+    refusal = registry.admin.refused("ChangeService/VerifyChanges", anchor=anchor)
+    assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", [field])
+
+
+def test_what_is_past_its_time_is_pruned_and_the_rest_still_verifies(
+    own_registry: Registry,
+) -> None:
+    registry = own_registry
+    for _ in range(3):
+        registry.site()
+    old = changes_of(registry.admin)
+    registry.clock.advance(days=401)
+    registry.site()
+    Housekeeping(registry.app).sweep()
+    kept = changes_of(registry.admin)
+    assert [one.revision for one in kept] == [old[-1].revision + 1]
+    assert _verify(registry).intact
+    # An anchor from before is no longer comparable, and no alarm.
+    assert _verify(registry, anchor={"revision": 2, "hash": old[1].hash}).intact
+    assert registry.clock() - timedelta(days=400) < kept[0].create_time.ToDatetime(
+        tzinfo=registry.clock().tzinfo
+    )

@@ -198,6 +198,28 @@ def test_an_answer_about_an_agent_that_nobody_named_is_not_kept(registry: Regist
     assert bound.call("ScopeService/ResolveScope", caller=True, **VIEWER).basis.cacheable
 
 
+def test_an_answer_about_the_chosen_agent_is_kept_until_another_is_chosen(
+    registry: Registry,
+) -> None:
+    owner = registry.user()
+    agents = [registry.agent(owner) for _ in range(2)]
+
+    def choose(agent: Any) -> None:
+        owner.call("AgentService/SetDefaultAgent", agent={"agent_id": agent.agent_id})
+
+    choose(agents[0])
+    first = authorize(registry, owner.token)
+    assert first.agent_id == agents[0].agent_id
+    assert first.basis.cacheable
+    choose(agents[1])
+    assert f"USER {owner.user_id}" in rests_on(first) & touched(registry)
+    second = authorize(registry, owner.token)
+    assert second.agent_id == agents[1].agent_id
+    ref = {"agent_id": agents[1].agent_id}
+    registry.admin.call("AgentService/DeleteAgent", agent=ref)
+    assert f"AGENT {agents[1].agent_id}" in rests_on(second) & touched(registry)
+
+
 def test_a_basis_says_at_which_state_and_when_it_was_judged(registry: Registry) -> None:
     person = registry.user()
     agent = {"agent_id": registry.agent(person).agent_id}
@@ -339,6 +361,14 @@ def test_an_expiry_that_is_over_ends_no_answer(registry: Registry) -> None:
     registry.clock.advance(hours=1)
     assert outcome(asked()) == "MINTER_WITHOUT_RIGHTS"
     assert valid_until(asked()) == token_ends
+
+
+def test_a_rotation_lists_the_token_that_it_replaces(registry: Registry) -> None:
+    owner = registry.user()
+    old = registry.agent_token(owner, registry.agent(owner).agent_id)
+    rotated = owner.call("TokenService/RotateToken", token_id=old.token_id)
+    tokens = {f"TOKEN {old.token_id}", f"TOKEN {rotated.token.token_id}"}
+    assert tokens <= touched(registry)
 
 
 def test_a_change_lists_so_many_subjects_or_everything() -> None:

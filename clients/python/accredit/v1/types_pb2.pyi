@@ -210,7 +210,7 @@ class _SubjectKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubjectKi
     """
     SUBJECT_KIND_LOGIN: _SubjectKind.ValueType  # 10
     """A login, whoever has it, as 32 hexadecimal digits that only this store can compute. A change has
-    it where a user was given the login or gave it up; an answer, where a user was named by login.
+    it where a user was given the login or gave it up; an answer, where it goes by who has the login.
     """
     SUBJECT_KIND_STORE: _SubjectKind.ValueType  # 11
     """Everything. The one subject of a change that does not list what it touched; its id is empty."""
@@ -244,7 +244,7 @@ it up; an answer, where the agent was named by slug.
 """
 SUBJECT_KIND_LOGIN: SubjectKind.ValueType  # 10
 """A login, whoever has it, as 32 hexadecimal digits that only this store can compute. A change has
-it where a user was given the login or gave it up; an answer, where a user was named by login.
+it where a user was given the login or gave it up; an answer, where it goes by who has the login.
 """
 SUBJECT_KIND_STORE: SubjectKind.ValueType  # 11
 """Everything. The one subject of a change that does not list what it touched; its id is empty."""
@@ -594,6 +594,10 @@ class Basis(_message.Message):
     Keep an answer only if cacheable is true. Drop it when a change has one of the subjects in
     depends_on, or the subject STORE; when valid_until is reached; and when the store's history is
     another one than position names.
+
+    Keep it for the one caller who was answered. A basis does not say what the caller's own right to
+    ask rests on, unless the answer is about the caller: who loses that right is refused when they ask
+    again.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -622,7 +626,10 @@ class Basis(_message.Message):
 
     @_builtins.property
     def depends_on(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subject]:
-        """What it rests on, sorted by kind and id, without repeats. Empty for TOKEN_INVALID."""
+        """What it rests on, sorted by kind and id, without repeats. Empty for TOKEN_INVALID; any other denial
+        names what it failed on. An agent that the caller may not know of is here by the name in the
+        question only, like an agent that does not exist.
+        """
 
     @_builtins.property
     def position(self) -> Global___Position:

@@ -152,7 +152,8 @@ def test_an_agents_directory_is_read_with_viewer_and_written_with_operator(
     ):
         refusal = viewer.refused(f"DirectoryService/{method}", **file, **more)
         assert refusal.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
-        assert refusal.metadata == {"required_role": "OPERATOR", "role": "VIEWER"}
+        asked = {"required_role": "OPERATOR", "role": "VIEWER", "agent_slug": agent.agent_slug}
+        assert refusal.metadata == asked
     scaffolding = viewer.refused("DirectoryService/ScaffoldFiles", directory=of_agent(agent))
     assert scaffolding.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
     for method in ("ReadFile", "WriteFile", "DeleteFile"):

@@ -275,7 +275,7 @@ def test_a_type_may_demand_a_capability_of_whoever_writes(own_registry: Registry
         ):
             refusal = refused(without, home, path, method, **more)
             assert refusal.what == "PERMISSION_DENIED ACTION_MISSING"
-            assert refusal.metadata == {"actions": "billing.note"}
+            assert refusal.metadata["actions"] == "billing.note"
     put(without, home, f"a/{name}", b"another file")
     put(bearer("billing.note"), home, name, b"noted")
     assert get(without, home, name) == b"noted"
@@ -283,7 +283,7 @@ def test_a_type_may_demand_a_capability_of_whoever_writes(own_registry: Registry
     registry.admin.call(
         register, filename=name, layer="MEMORY_LAYER_AGENT", required_capability="manage_settings"
     )
-    assert refused(owner, home, name, "WriteFile").metadata == {"actions": "manage_settings"}
+    assert refused(owner, home, name, "WriteFile").metadata["actions"] == "manage_settings"
     put(registry.admin, home, name, b"by an operator of the server")
 
 
@@ -315,7 +315,8 @@ def test_to_delete_a_protected_file_takes_admin(registry: Registry, owner: Perso
     for path in ("SOUL.md", "USER.md", "MEMORY.md"):
         refusal = refused(operator, home, path, "DeleteFile")
         assert refusal.what == "PERMISSION_DENIED ROLE_INSUFFICIENT"
-        assert refusal.metadata == {"required_role": "ADMIN", "role": "OPERATOR"}
+        asked = {"required_role": "ADMIN", "role": "OPERATOR", "agent_slug": agent.agent_slug}
+        assert refusal.metadata == asked
     operator.call("DirectoryService/DeleteFile", directory=home, path="notes.md")
     assert paths(owner, home) == ["MEMORY.md", "SOUL.md", "USER.md"]
     for path in ("MEMORY.md", "SOUL.md", "USER.md"):

@@ -1,7 +1,5 @@
 """What the store says of files, as refusals: of a call that fails, or of one file among several."""
 
-from typing import Any
-
 from accredit_storage.errors import (
     EtagMismatch,
     FileMissing,
@@ -26,17 +24,19 @@ def file_refusal(error: StoreError, field: str, directory: str) -> Refusal | Non
             return NotFound(
                 Reason.FILE_NOT_FOUND, "there is no such file in {directory}", directory=directory
             )
+        case EtagMismatch(etag=None):
+            return Aborted(Reason.ETAG_MISMATCH, "there is no such file: read it again")
         case EtagMismatch():
-            etag: dict[str, Any] = {"etag": error.etag} if error.etag else {}
-            return Aborted(Reason.ETAG_MISMATCH, "{why}: read it again", why=error, **etag)
+            changed = "it has changed since it was read: read it again"
+            return Aborted(Reason.ETAG_MISMATCH, changed, etag=error.etag)
         case FileTooLarge():
-            return ResourceExhausted(Reason.FILE_TOO_LARGE, "{why}", limit=error.limit, why=error)
+            large = "a file has at most {limit} bytes"
+            return ResourceExhausted(Reason.FILE_TOO_LARGE, large, limit=error.limit)
         case QuotaExceeded():
             return ResourceExhausted(
                 Reason.QUOTA_EXCEEDED,
-                "{why}: delete some",
+                "a directory has at most {limit} {counted}: delete some",
                 limit=error.limit,
                 counted=error.counted,
-                why=error,
             )
     return None

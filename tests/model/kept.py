@@ -252,23 +252,36 @@ def _require_named(
     question: Question, reply: Any, subjects: frozenset[Subject], about: str
 ) -> None:
     """Raise AssertionError unless an answer rests on what it is seen to rest on."""
-    principal = getattr(reply, "principal", None)
-    expected: dict[SubjectKind, set[str]] = {
-        SubjectKind.USER: {str(principal.user_id)} if principal and principal.user_id else set(),
-        SubjectKind.TOKEN: {principal.token_id} if principal and principal.token_id else set(),
-        SubjectKind.AGENT: {str(principal.agent_id)} if principal and principal.agent_id else set(),
-        SubjectKind.GRANT: set(),
-    }
+    expected = _expected(question, reply)
+    shown = reply.principal.user_id if hasattr(reply, "principal") else 0
+    user = question.fields.get("user", {})
+    if hasattr(reply, "scope") and "login" in user and reply.scope.user_id not in (0, shown):
+        expected.add((SubjectKind.USER, reply.scope.user_id))
+        assert any(one.kind is SubjectKind.LOGIN for one in subjects), about
+    if shown and getattr(reply, "role_source", 0) == types_pb2.ROLE_SOURCE_GRANT:
+        grants = [one.subject_id for one in subjects if one.kind is SubjectKind.GRANT]
+        assert any(grant.endswith(f":user:{shown}") for grant in grants), about
+    for kind, subject_id in expected:
+        assert Subject(kind=kind, subject_id=str(subject_id)) in subjects, (kind, about)
+
+
+def _expected(question: Question, reply: Any) -> set[tuple[SubjectKind, object]]:
+    """Who speaks, as the reply shows, and the token that was asked about."""
+    found: set[tuple[SubjectKind, object]] = set()
+    if hasattr(reply, "principal"):
+        principal = reply.principal
+        found |= {
+            (SubjectKind.USER, principal.user_id),
+            (SubjectKind.TOKEN, principal.token_id),
+            (SubjectKind.AGENT, principal.agent_id),
+        }
     token = question.token
     if token is not None:
-        expected[SubjectKind.TOKEN].add(token.token_id)
-        expected[SubjectKind.USER] |= {str(user_id) for user_id in (token.minter, *token.vouchers)}
+        found |= {(SubjectKind.USER, user_id) for user_id in (token.minter, *token.vouchers)}
+        found |= {(SubjectKind.TOKEN, token.token_id), (SubjectKind.AGENT, token.agent_id)}
         if token.agent_id is not None:
-            expected[SubjectKind.AGENT].add(str(token.agent_id))
-            expected[SubjectKind.GRANT].add(f"{token.agent_id}:user:{token.minter}")
-    for kind, ids in expected.items():
-        for subject_id in ids:
-            assert Subject(kind=kind, subject_id=subject_id) in subjects, (kind, about)
+            found.add((SubjectKind.GRANT, f"{token.agent_id}:user:{token.minter}"))
+    return {(kind, subject_id) for kind, subject_id in found if subject_id}
 
 
 _KINDS = {

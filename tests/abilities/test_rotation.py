@@ -138,7 +138,7 @@ def test_a_token_has_one_successor(registry: Registry) -> None:
     successor = _rotate(owner, token).token
     again = _refused(owner, token)
     assert again.what == "ABORTED TOKEN_ALREADY_ROTATED"
-    assert again.metadata == {"token_id": successor.token_id}
+    assert again.metadata == {"replaced": token.token_id, "token_id": successor.token_id}
     # Which has one itself.
     next_one = owner.call("TokenService/RotateToken", token_id=successor.token_id).token
     assert next_one.rotated_from == successor.token_id

@@ -136,10 +136,14 @@ class Agents:
 
     def find_many(self, agent_ids: Collection[int]) -> list[Agent]:
         """Those of up to 10 000 ``agent_ids`` that exist, each once, lowest id first."""
+        if not agent_ids:
+            return []
         return self._many(agents.c.agent_id.in_(agent_ids))
 
     def find_many_by_slug(self, agent_slugs: Collection[str]) -> list[Agent]:
         """The agents of up to 10 000 ``agent_slugs`` that exist, each once, lowest id first."""
+        if not agent_slugs:
+            return []
         return self._many(agents.c.agent_slug.in_(agent_slugs))
 
     def count_owned(self, owner_id: int) -> int:

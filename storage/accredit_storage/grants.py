@@ -9,7 +9,6 @@ from sqlalchemy import (
     bindparam,
     column,
     delete,
-    func,
     select,
     tuple_,
     update,
@@ -130,13 +129,6 @@ class Grants:
         if after is not None:
             statement = statement.where(grants.c.agent_id > after)
         return [Grant(**row._mapping) for row in self._connection.execute(statement)]
-
-    def next_expiry(self, user_id: int, at: datetime) -> datetime | None:
-        """When the first of the user's grants that are unexpired at ``at`` ends, if one does."""
-        statement = select(func.min(grants.c.expire_at)).where(
-            grants.c.user_id == user_id, grants.c.expire_at > at
-        )
-        return self._connection.execute(statement).scalar_one_or_none()
 
     def find_many(self, pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], Grant]:
         """The grants among up to 5 000 ``pairs`` of (agent id, user id)."""

@@ -42,6 +42,7 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._login_key: bytes | None = None
         self.agents = Agents(connection)
         self.reservations = Reservations(connection)
         self.grants = Grants(connection)
@@ -67,8 +68,10 @@ class Transaction:
 
         The same for every spelling that differs in case only.
         """
-        key: bytes = self.connection.execute(select(store_state.c.login_key)).scalar_one()
-        return hmac.digest(key, login.casefold().encode(), "sha256").hex()[:32]
+        if self._login_key is None:
+            found = self.connection.execute(select(store_state.c.login_key)).scalar_one()
+            self._login_key = bytes(found)
+        return hmac.digest(self._login_key, login.casefold().encode(), "sha256").hex()[:32]
 
     def files_id(self) -> str | None:
         """Which tree of files belongs to this store; None before one does."""

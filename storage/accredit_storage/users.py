@@ -75,11 +75,15 @@ class Users:
 
     def find_many(self, user_ids: Collection[int]) -> list[User]:
         """Those of up to 10 000 ``user_ids`` that exist, each once, lowest id first."""
+        if not user_ids:
+            return []
         statement = _select.where(users.c.user_id.in_(user_ids)).order_by(users.c.user_id)
         return [User(**row._mapping) for row in self._connection.execute(statement)]
 
     def find_many_by_login(self, logins: Collection[str]) -> list[User]:
         """Those of up to 10 000 ``logins`` that exist, each once, lowest id first."""
+        if not logins:
+            return []
         statement = _select.where(users.c.login.in_(logins)).order_by(users.c.user_id)
         return [User(**row._mapping) for row in self._connection.execute(statement)]
 

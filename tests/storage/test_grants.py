@@ -130,18 +130,6 @@ def test_all_grants_of_a_user_are_those_of_every_agent_and_end(store: Store) -> 
         assert tx.grants.all_for_user(99) == []
 
 
-def test_the_next_expiry_is_of_the_grants_that_still_hold(store: Store) -> None:
-    with store.write() as tx:
-        ada, bob = user(tx, "ada"), user(tx, "bob")
-        assert tx.grants.next_expiry(bob.user_id, NOW) is None
-        for number, end in enumerate([None, LATER + timedelta(hours=1), LATER, NOW, EARLIER]):
-            made = agent(tx, ada, f"agent-{number}")
-            tx.grants.put(made.agent_id, bob.user_id, Role.VIEWER, None, EARLIER, end)
-        assert tx.grants.next_expiry(bob.user_id, NOW) == LATER
-        assert tx.grants.next_expiry(bob.user_id, EARLIER) == NOW
-        assert tx.grants.next_expiry(ada.user_id, NOW) is None
-
-
 def test_many_are_found_at_once(store: Store) -> None:
     with store.write() as tx:
         ada, bob = user(tx, "ada"), user(tx, "bob")

@@ -98,7 +98,6 @@ CALLS: dict[str, Call] = {
     "tokens for a user": lambda tx: tx.tokens.for_user(1),
     "credential": lambda tx: tx.credentials.find_by_digest(b"t"),
     "all grants of a user": lambda tx: tx.grants.all_for_user(1),
-    "next expiry": lambda tx: tx.grants.next_expiry(1, NOW),
     "user by id": lambda tx: tx.users.find(1),
     "user by login": lambda tx: tx.users.find_by_login("x"),
     "users by id": lambda tx: tx.users.find_many([1, 2]),

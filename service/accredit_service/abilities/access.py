@@ -235,7 +235,7 @@ def list_user_access(
             if not caller.manages_agents:
                 raise _missing(Action.MANAGE_AGENTS, "another user's grants")
             user = require_user(tx, wanted)
-        cursor = Cursor(page, caller, head.epoch)
+        cursor = Cursor(page, caller, head.epoch, about=user.user_id)
         after = cursor.after(int)
         found = tx.grants.page_for_user(
             user.user_id,
@@ -376,12 +376,12 @@ def _own_agent(mutation: Mutation, ref: AgentRef) -> Agent:
     """
     tx, caller = mutation.tx, mutation.caller
     require_full_reach(caller)
-    agent = find_agent(tx, ref, lock=True)
-    # No agent has the id 0: what does not exist takes the statements of what is hidden.
-    grant = tx.grants.find(0 if agent is None else agent.agent_id, caller.user.user_id)
-    if agent is not None and grant is not None:
-        return agent
-    return require_agent(tx, caller, ref, Role.VIEWER, mutation.now)
+    found = find_agent(tx, ref)
+    # No agent has the id 0: one that does not exist is looked up as one that is hidden.
+    grant = tx.grants.find(0 if found is None else found.agent_id, caller.user.user_id)
+    # Locked only now, so that a stranger keeps nobody's agent from changing.
+    agent = None if found is None or grant is None else tx.agents.find(found.agent_id, lock=True)
+    return agent or require_agent(tx, caller, ref, Role.VIEWER, mutation.now)
 
 
 def _missing(action: Action, what: str) -> PermissionDenied:

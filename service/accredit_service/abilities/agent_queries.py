@@ -113,7 +113,7 @@ def list_agents(app: App, ask: Ask, query: ListAgents, page: PageRequest) -> Pag
     """One page of a user's agents, or of all. Raises PermissionDenied for more than one's own."""
     with reading(app, ask) as (tx, caller, now, head):
         user_id, active = _listed_user(tx, caller, query)
-        cursor = Cursor(page, caller, head.epoch)
+        cursor = Cursor(page, caller, head.epoch, about=user_id)
         after = cursor.after(int, int)
         only = (
             caller.agent.agent_id if caller.agent and caller.kind is PrincipalKind.AGENT else None

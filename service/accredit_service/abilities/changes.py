@@ -37,6 +37,31 @@ class View(enum.Enum):
     PARTIAL = "partial"
 
 
+# The kinds whose payloads hold nothing but agents, their grants, tokens, offers and files. Any
+# other kind is shown in part to whoever may not audit: a user who is deactivated has an e-mail.
+_OF_AGENTS = frozenset(
+    {
+        ChangeKind.AGENT_CREATED,
+        ChangeKind.AGENT_UPDATED,
+        ChangeKind.AGENT_RENAMED,
+        ChangeKind.AGENT_TRANSFERRED,
+        ChangeKind.AGENT_DELETED,
+        ChangeKind.GRANT_CHANGED,
+        ChangeKind.GRANT_REVOKED,
+        ChangeKind.TOKEN_CREATED,
+        ChangeKind.TOKEN_ROTATED,
+        ChangeKind.TOKEN_REVOKED,
+        ChangeKind.TRANSFER_OFFERED,
+        ChangeKind.TRANSFER_DECLINED,
+        ChangeKind.FILE_WRITTEN,
+        ChangeKind.FILE_DELETED,
+        ChangeKind.FILES_SCAFFOLDED,
+        ChangeKind.BULK,
+        ChangeKind.DEFINITION_RECONCILED,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeFilter:
     """Which changes are meant: those of which everything given is true.
@@ -174,9 +199,13 @@ def _query(
 
 
 def _own_part(wanted: ChangeFilter, change: Change) -> Shown:
-    """The change as far as it concerns the agents filtered by: a batch tells of others as well."""
+    """The change as far as it concerns the agents filtered by.
+
+    A batch tells of other agents as well, and a change of a user of that user.
+    """
     own = set(wanted.subjects)
-    if all(agent in own for one in change.subjects if (agent := _agent_of(one)) is not None):
+    touched = [agent for one in change.subjects if (agent := _agent_of(one)) is not None]
+    if change.kind in _OF_AGENTS and own.issuperset(touched):
         return Shown(change, View.FULL)
     part = replace(
         change,

@@ -57,8 +57,8 @@ class Cursor:
     ) -> None:
         """Raise InvalidArgument for a negative size.
 
-        ``about`` is the id of what is listed, where the filters name it by a slug: tomorrow that
-        may be another's.
+        ``about`` is the id of what is listed, where the filters may name it by a slug or a login:
+        tomorrow that may be another's.
         """
         if request.size < 0:
             raise invalid("page_size", "0 for the default, or more")

@@ -35,6 +35,10 @@ class PrincipalKind(enum.Enum):
     AGENT_IMPORTED = "agent_imported"
 
 
+# The kinds that speak as their user and not merely as an agent of theirs.
+_OWNERS = frozenset({PrincipalKind.USER, PrincipalKind.AGENT_AS_OWNER})
+
+
 class RoleSource(enum.Enum):
     """Where a role on an agent comes from."""
 
@@ -88,13 +92,13 @@ class Principal:
 
     def is_user(self, user_id: int) -> bool:
         """Whether it speaks as this user, not merely as an agent of theirs."""
-        return self.kind is not PrincipalKind.AGENT and self.user.user_id == user_id
+        return self.kind in _OWNERS and self.user.user_id == user_id
 
     def may_speak(self, speaker: Speaker) -> bool:
         """Whether this kind of credential will do."""
         if speaker is Speaker.USER:
             return self.kind is PrincipalKind.USER
-        return speaker is Speaker.ANY or self.kind is not PrincipalKind.AGENT
+        return speaker is Speaker.ANY or self.kind in _OWNERS
 
     def holds(self, capability: str) -> bool:
         """Whether it has one of Accredit's actions, or a consuming service's capability."""

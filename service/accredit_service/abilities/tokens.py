@@ -156,7 +156,7 @@ def list_tokens(app: App, ask: Ask, query: ListTokens, page: PageRequest) -> Pag
     """One page of an agent's or a user's tokens, newest first."""
     with reading(app, ask) as (tx, caller, now, head):
         agent_id, user_id = _listed_holder(tx, caller, query, now)
-        cursor = Cursor(page, caller, head.epoch, about=agent_id)
+        cursor = Cursor(page, caller, head.epoch, about=agent_id or user_id)
         after = cursor.after(datetime, str)
         found = tx.tokens.page(
             agent_id=agent_id,

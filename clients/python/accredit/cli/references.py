@@ -92,11 +92,6 @@ def user_id_of(session: Session, user: str) -> int:
     return session.client.users.get_user(user=ref).user.user_id
 
 
-def optional_user_id(session: Session, user: str | None) -> int | None:
-    """The same where no user need be named."""
-    return None if user is None else user_id_of(session, user)
-
-
 def _user_of_email(session: Session, email: str) -> int:
     found = list(session.client.users.iterate_users(email=email))
     if not found:

@@ -173,7 +173,7 @@ class _ChangeViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeView
     CHANGE_VIEW_PARTIAL: _ChangeView.ValueType  # 2
     """What concerns the agents that were filtered by: of the subjects only those agents, and no payloads
     nor digests; hash and previous_hash are there. For a caller without the action audit, of a change
-    that touched other agents as well.
+    that touched other agents as well or that tells of a user.
     """
     CHANGE_VIEW_KEYS: _ChangeView.ValueType  # 3
     """Revision, time, kind and subjects."""
@@ -190,7 +190,7 @@ redacted is left out; its digest is there.
 CHANGE_VIEW_PARTIAL: ChangeView.ValueType  # 2
 """What concerns the agents that were filtered by: of the subjects only those agents, and no payloads
 nor digests; hash and previous_hash are there. For a caller without the action audit, of a change
-that touched other agents as well.
+that touched other agents as well or that tells of a user.
 """
 CHANGE_VIEW_KEYS: ChangeView.ValueType  # 3
 """Revision, time, kind and subjects."""

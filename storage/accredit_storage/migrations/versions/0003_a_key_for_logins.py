@@ -1,4 +1,7 @@
-"""The key under which logins become subjects of changes, so that a log tells no logins."""
+"""The key under which logins become subjects of changes, and a log that is hashed anew from here.
+
+Before this migration changes were hashed over another form, and grants were subjects by another id.
+"""
 
 from secrets import token_bytes
 
@@ -34,9 +37,31 @@ def upgrade() -> None:
         sa.CheckConstraint("row_id = 1", name=op.f("ck_store_state_row_id")),
         sa.PrimaryKeyConstraint("row_id", name=op.f("pk_store_state")),
     )
-    op.bulk_insert(made, [{**before._mapping, "login_key": token_bytes(32)}])
+    op.bulk_insert(
+        made,
+        [
+            {
+                **before._mapping,
+                "login_key": token_bytes(32),
+                # What is older was verified by older servers, which write it no longer.
+                "anchor_revision": before.revision,
+                "anchor_hash": before.head_hash,
+                "oldest_server": 2,
+            }
+        ],
+    )
+    # The filter finds old changes of a grant by the id that grants have now.
+    op.execute(
+        "UPDATE change_subjects SET subject_id = replace(subject_id, ':', ':user:')"
+        " WHERE kind = 'grant'"
+    )
 
 
 def downgrade() -> None:
-    """Drop the key."""
+    """Drop the key, and let older servers in again."""
     op.drop_column("store_state", "login_key")
+    op.execute("UPDATE store_state SET oldest_server = 1")
+    op.execute(
+        "UPDATE change_subjects SET subject_id = replace(subject_id, ':user:', ':')"
+        " WHERE kind = 'grant'"
+    )

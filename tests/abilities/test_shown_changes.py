@@ -1,0 +1,70 @@
+"""What an agent's administrators, who may not audit, see of changes that tell of somebody else."""
+
+from typing import Any
+
+from accredit.v1 import change_pb2
+from tests.abilities.asking import changes_of
+from tests.registry import Person, Registry
+
+SECRET = "victor@private.example"
+
+
+def _of(owner: Person, agent_id: int) -> list[Any]:
+    subject = {"kind": "SUBJECT_KIND_AGENT", "subject_id": str(agent_id)}
+    return changes_of(owner, filter={"subjects": [subject]})
+
+
+def _shown(owner: Person, agent_id: int) -> dict[str, int]:
+    """The view of the last change of each kind."""
+    return {
+        change_pb2.ChangeKind.Name(one.kind).removeprefix("CHANGE_KIND_"): one.view
+        for one in _of(owner, agent_id)
+    }
+
+
+def test_a_user_who_chose_the_agent_keeps_their_record_to_themselves(registry: Registry) -> None:
+    owner, viewer = registry.user(), registry.user(email=SECRET)
+    agent_id = registry.agent(owner).agent_id
+    registry.grant(agent_id, viewer)
+    viewer.call("AgentService/SetDefaultAgent", agent={"agent_id": agent_id})
+
+    assert _shown(owner, agent_id)["DEFAULT_AGENT_SET"] == change_pb2.CHANGE_VIEW_PARTIAL
+    assert SECRET not in str(_of(owner, agent_id))
+    assert SECRET in str(_of(registry.admin, agent_id))
+
+
+def test_a_user_whose_offer_ends_with_them_keeps_their_record_to_themselves(
+    registry: Registry,
+) -> None:
+    for method, kind in (
+        ("UserService/DeactivateUser", "USER_DEACTIVATED"),
+        ("UserService/DeleteUser", "USER_DELETED"),
+    ):
+        owner, receiver = registry.user(), registry.user(email=SECRET)
+        agent_id = registry.agent(owner).agent_id
+        ref = {"agent_id": agent_id}
+        owner.call("AgentService/TransferAgent", agent=ref, new_owner=receiver.ref["user"])
+        registry.admin.call(method, user=receiver.ref["user"])
+
+        shown = _shown(owner, agent_id)
+        assert shown[kind] == change_pb2.CHANGE_VIEW_PARTIAL
+        assert shown["TRANSFER_OFFERED"] == change_pb2.CHANGE_VIEW_FULL
+        assert SECRET not in str(_of(owner, agent_id))
+
+
+def test_a_page_token_goes_on_with_the_user_whose_login_it_was(registry: Registry) -> None:
+    first, second = registry.user(login=registry.name("ann")), registry.user()
+    named: dict[str, Any] = {"user": {"login": first.login}}
+    for person in (first, second):
+        for _ in range(2):
+            agent_id = registry.agent(person).agent_id
+            registry.grant(agent_id, person, "ADMIN")
+            registry.admin.call("TokenService/CreateToken", **person.ref, full_rights=True)
+    lists = ("AccessService/ListUserAccess", "TokenService/ListTokens", "AgentService/ListAgents")
+    tokens = {one: registry.admin.call(one, **named, page_size=1).next_page_token for one in lists}
+    for person, login in ((first, registry.name("other")), (second, first.login)):
+        registry.admin.call("UserService/UpdateUser", **person.ref, update={"login": login})
+
+    for one, token in tokens.items():
+        refusal = registry.admin.refused(one, **named, page_size=1, page_token=token)
+        assert refusal.what == "INVALID_ARGUMENT PAGE_TOKEN_INVALID", one

@@ -6,6 +6,7 @@ accredit changes list --format json | python verify_changes.py [--filtered] [REV
 import base64
 import hashlib
 import json
+import re
 import sys
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -47,33 +48,33 @@ def fault(change, last, filtered):
     if not (follows or filtered) or (follows and last and change["previousHash"] != last["hash"]):
         return "it does not follow the change before it"
     if change["view"] != "CHANGE_VIEW_FULL":
-        return None if filtered else "not all of it is shown"
+        return None if filtered else "not all of it is shown: --filtered passes over it"
     for name in ("before", "after"):
         if name in change and digest(change[name]) != change[name + "Digest"]:
             return f"{name} is not what its digest says"
     return None if digest(covered(change)) == change["hash"] else "its hash is not over all this"
 
 
-def main():
-    """Verify what stands on standard input."""
-    changes, text, filtered = {}, sys.stdin.read().strip(), "--filtered" in sys.argv
-    while text:
-        reply, end = json.JSONDecoder(parse_int=float).raw_decode(text)
-        text = text[end:].strip()
-        for change in reply if isinstance(reply, list) else reply.get("changes", []):
-            for name in ("previousHash", "hash", "beforeDigest", "afterDigest"):
-                change[name] = base64.b64decode(change.get(name, "")).hex()
-            changes[int(change["revision"])] = change
-    last = {"revision": "0", "hash": "00" * 32} if 1 in changes else None
-    for revision, change in sorted(changes.items()):
-        if wrong := fault(change, last, filtered):
-            sys.exit(f"revision {revision}: {wrong}")
-        last = change
-    hashes = [f"{change['revision']}:{change['hash']}" for _, change in sorted(changes.items())]
-    if missing := {one for one in sys.argv[1:] if ":" in one}.difference(hashes):
-        sys.exit(f"not among them: {', '.join(sorted(missing))}")
-    print(f"{len(changes)} changes are as they were written; keep the head:", *hashes[-1:])
-
-
-if __name__ == "__main__":
-    main()
+changes, text, filtered = {}, sys.stdin.read().strip(), "--filtered" in sys.argv
+heads = {one for one in sys.argv[1:] if one != "--filtered"}
+if unknown := sorted(one for one in heads if not re.fullmatch(r"\d+:[0-9a-f]{64}", one)):
+    sys.exit(f"neither --filtered nor REVISION:HASH: {', '.join(unknown)}")
+while text:
+    reply, end = json.JSONDecoder(parse_int=float).raw_decode(text)
+    text = text[end:].strip()
+    for change in reply if isinstance(reply, list) else reply.get("changes", []):
+        for name in ("previousHash", "hash", "beforeDigest", "afterDigest"):
+            change[name] = base64.b64decode(change.get(name, "")).hex()
+        changes[int(change["revision"])] = change
+last = {"revision": "0", "hash": "00" * 32} if 1 in changes else None
+for revision, change in sorted(changes.items()):
+    if wrong := fault(change, last, filtered):
+        sys.exit(f"revision {revision}: {wrong}")
+    last = change
+if not changes or (missing := heads - {f"{k}:{one['hash']}" for k, one in changes.items()}):
+    sys.exit(f"not among them: {', '.join(sorted(missing))}" if changes else "no changes to verify")
+partial = sum(one["view"] != "CHANGE_VIEW_FULL" for one in changes.values())
+kept = "" if filtered else f"; keep the head: {max(changes)}:{last['hash']}"
+print(f"verified {len(changes) - partial} of revisions {min(changes)} to {max(changes)}" + kept)
+if partial:
+    print(f"{partial} are shown in part and cannot be verified")

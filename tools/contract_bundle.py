@@ -50,6 +50,7 @@ Everything that generates a client of Accredit, the registry that accredits AI a
 
 With protoc, any of these, into a folder `gen`:
 
+    mkdir -p gen
     protoc -I protos --python_out=gen protos/accredit/v1/*.proto
     protoc --descriptor_set_in=descriptors.binpb --python_out=gen accredit/v1/agent.proto
 

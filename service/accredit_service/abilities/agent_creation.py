@@ -128,21 +128,16 @@ def require_room(mutation: Mutation, owner: User) -> None:
         # What another user has is not the caller's to know.
         raise ResourceExhausted(
             Reason.AGENT_LIMIT_REACHED,
-            "they have as many agents as they may have: ask an administrator",
+            "they own as many agents as they may: ask an administrator",
         )
-    first = mutation.tx.agents.first_owned(owner.user_id)
-    if limit == 1 and first is not None:
-        has = f"the agent {first.agent_name!r}"
-    else:
-        has = f"{owned} agents"
-    raise ResourceExhausted(
-        Reason.AGENT_LIMIT_REACHED,
-        "{login!r} has {has} and may have {limit}: ask an administrator for another",
-        limit=limit,
-        owned=owned,
-        login=owner.login,
-        has=has,
-    )
+    parts: dict[str, Any] = {"login": owner.login, "owned": owned, "limit": limit}
+    message = "{login!r} owns {owned} agents and may own {limit}"
+    first = mutation.tx.agents.first_owned(owner.user_id) if owned == 1 else None
+    if first is not None:
+        message = "{login!r} owns {agent_slug!r}, {agent_name!r}, and may own {limit}"
+        parts |= {"agent_slug": first.agent_slug, "agent_name": first.agent_name}
+    message += ": delete or transfer one, or ask an administrator"
+    raise ResourceExhausted(Reason.AGENT_LIMIT_REACHED, message, **parts)
 
 
 def hold_place(mutation: Mutation, owner_id: int) -> None:
@@ -166,9 +161,9 @@ def admit(mutation: Mutation, slug: str, owner_id: int, *, path: str) -> None:
     if why:
         raise FailedPrecondition(
             Reason.SLUG_RESERVED,
-            "{path}: {agent_slug!r} {why}",
+            "{field}: {agent_slug!r} {why}",
             agent_slug=slug,
-            path=path,
+            field=path,
             why=why,
         )
 

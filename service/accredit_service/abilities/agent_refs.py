@@ -81,8 +81,8 @@ def require_agent(
     if held.role < role:
         raise PermissionDenied(
             Reason.ROLE_INSUFFICIENT,
-            "agent {agent_slug!r} needs the role {required_role}, yours is {role}: ask its "
-            "owner for a grant",
+            "this needs the role {required_role} on agent {agent_slug!r}, yours is {role}: ask its "
+            "owner for a grant, or use a token with a higher ceiling",
             required_role=role.name,
             role=held.role.name,
             agent_slug=agent.agent_slug,

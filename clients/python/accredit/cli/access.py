@@ -62,7 +62,8 @@ def list_access(ctx: click.Context, session: Session, limit: int | None) -> None
 @click.option(
     "--expires",
     type=MOMENT_OR_SPAN,
-    help="When the grant ends: 2026-12-31T00:00Z, or 30d from now. Default: never.",
+    help="When the grant ends: 2026-12-31T00:00Z, or 30d from now. Goes with --role. Default: never, "
+    "also where the grant had an end.",
 )
 @etag
 @pass_session
@@ -76,8 +77,9 @@ def grant_access(
     etag: str | None,
 ) -> None:
     """Give a user a role on the agent, or with --role change the one that they have."""
-    if etag is not None and role is None:
-        raise click.UsageError("--etag goes with --role: without it no grant is changed")
+    if role is None and (etag is not None or expires is not None):
+        named = "--expires" if etag is None else "--etag"
+        raise click.UsageError(f"{named} goes with --role: without it no grant is changed")
     answer = session.client.access.grant_access(
         agent=_agent(ctx),
         principal=user_ref(session, user),

@@ -246,7 +246,8 @@ def revoke_token(session: Session, token_id: str, etag: str | None) -> None:
 
 
 @tokens.command("revoke-all")
-@_of_holder
+@click.option("--agent", metavar="AGENT", help="An agent's.")
+@click.option("--user", metavar="USER", help="A user's.")
 @click.option("--include-minted", is_flag=True, help="With --user: also those minted for agents.")
 @pass_session
 def revoke_all_tokens(
@@ -254,8 +255,8 @@ def revoke_all_tokens(
 ) -> None:
     """Revoke all live tokens of an agent or of a user, at once and for good.
 
-    It has to be named here or by --agent: neither you nor what ACCREDIT_AGENT says is meant by
-    leaving it out.
+    Name one of the two, here or by the global --agent. Neither you nor ACCREDIT_AGENT is meant
+    where none is named.
     """
     agent = agent or (session.agent if user is None else None)
     if agent is None and user is None:

@@ -146,7 +146,8 @@ class AgentServiceServicer(object):
         """BatchCreateAgents creates up to 100 agents in one transaction, with one outcome an item.
 
         Items that cannot be created say why and do not stop the others. A slug that exists is
-        answered with the agent that has it. One change of kind BULK is logged.
+        answered with the agent that has it if the caller may view that one, else with AGENT_SLUG_CONFLICT.
+        One change of kind BULK is logged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,8 @@ class AgentServiceStub:
     """BatchCreateAgents creates up to 100 agents in one transaction, with one outcome an item.
 
     Items that cannot be created say why and do not stop the others. A slug that exists is
-    answered with the agent that has it. One change of kind BULK is logged.
+    answered with the agent that has it if the caller may view that one, else with AGENT_SLUG_CONFLICT.
+    One change of kind BULK is logged.
     """
     GetAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetAgentRequest, _agent_pb2.GetAgentResponse]
     """GetAgent returns one agent. Needs VIEWER on it."""
@@ -168,7 +169,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """BatchCreateAgents creates up to 100 agents in one transaction, with one outcome an item.
 
     Items that cannot be created say why and do not stop the others. A slug that exists is
-    answered with the agent that has it. One change of kind BULK is logged.
+    answered with the agent that has it if the caller may view that one, else with AGENT_SLUG_CONFLICT.
+    One change of kind BULK is logged.
     """
     GetAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetAgentRequest, _agent_pb2.GetAgentResponse]  # type: ignore[assignment]
     """GetAgent returns one agent. Needs VIEWER on it."""
@@ -294,7 +296,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         """BatchCreateAgents creates up to 100 agents in one transaction, with one outcome an item.
 
         Items that cannot be created say why and do not stop the others. A slug that exists is
-        answered with the agent that has it. One change of kind BULK is logged.
+        answered with the agent that has it if the caller may view that one, else with AGENT_SLUG_CONFLICT.
+        One change of kind BULK is logged.
         """
 
     @_abc_1.abstractmethod

@@ -268,7 +268,9 @@ class RegisterAgentRequest(_message.Message):
     description: _builtins.str
     """At most 16 KiB."""
     owner_resolver: _builtins.str
-    """The name of an entry point accredit.owner_resolvers that the server has. Excludes owner."""
+    """The name of an entry point of the group accredit.owner_resolvers. It is looked up when the agent is
+    created: until then a server that has none of this name says so in a notice. Excludes owner.
+    """
     priority: _builtins.int
     """From -1000 to 1000. Unset: 10."""
     source: _builtins.str
@@ -536,7 +538,9 @@ class UnsuppressAgentResponse(_message.Message):
     """The state of the store after this call."""
     @_builtins.property
     def agent_slugs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The slugs of the definitions that were suppressed by this name, at most 100."""
+        """The slugs of the definitions that are called by this name or come from a source of this name, at most
+        100, whether they were suppressed or not.
+        """
 
     def __init__(
         self,

@@ -73,7 +73,8 @@ class ScopeServiceServicer(object):
 
         A row that carries an agent takes a role on that agent. A row that carries only a user is that
         user's and an administrator's: it takes being the user in person, or manage_agents. A shared row is
-        everybody's.
+        everybody's. A row without an agent also takes a credential that reaches minimum_role somewhere: where
+        it does not, the denial is ROLE_INSUFFICIENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,8 @@ class ScopeServiceStub:
 
     A row that carries an agent takes a role on that agent. A row that carries only a user is that
     user's and an administrator's: it takes being the user in person, or manage_agents. A shared row is
-    everybody's.
+    everybody's. A row without an agent also takes a credential that reaches minimum_role somewhere: where
+    it does not, the denial is ROLE_INSUFFICIENT.
     """
 
 @_typing.type_check_only
@@ -67,7 +68,8 @@ class ScopeServiceAsyncStub(ScopeServiceStub):
 
     A row that carries an agent takes a role on that agent. A row that carries only a user is that
     user's and an administrator's: it takes being the user in person, or manage_agents. A shared row is
-    everybody's.
+    everybody's. A row without an agent also takes a credential that reaches minimum_role somewhere: where
+    it does not, the denial is ROLE_INSUFFICIENT.
     """
 
 class ScopeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -97,7 +99,8 @@ class ScopeServiceServicer(metaclass=_abc_1.ABCMeta):
 
         A row that carries an agent takes a role on that agent. A row that carries only a user is that
         user's and an administrator's: it takes being the user in person, or manage_agents. A shared row is
-        everybody's.
+        everybody's. A row without an agent also takes a credential that reaches minimum_role somewhere: where
+        it does not, the denial is ROLE_INSUFFICIENT.
         """
 
 def add_ScopeServiceServicer_to_server(servicer: ScopeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -95,7 +95,9 @@ class _DecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decision.Val
     DECISION_ALLOWED: _Decision.ValueType  # 1
     """Yes."""
     DECISION_TOKEN_INVALID: _Decision.ValueType  # 2
-    """The token is empty, malformed, unknown, expired, revoked or replaced. The audit log tells which."""
+    """The token is empty, malformed, unknown, expired, revoked or replaced. Which of these it is, is told
+    to nobody; GetToken and the change log have the end of a token that there was.
+    """
     DECISION_AGENT_INACTIVE: _Decision.ValueType  # 3
     """The agent is inactive or archived."""
     DECISION_USER_INACTIVE: _Decision.ValueType  # 4
@@ -125,7 +127,9 @@ DECISION_UNSPECIFIED: Decision.ValueType  # 0
 DECISION_ALLOWED: Decision.ValueType  # 1
 """Yes."""
 DECISION_TOKEN_INVALID: Decision.ValueType  # 2
-"""The token is empty, malformed, unknown, expired, revoked or replaced. The audit log tells which."""
+"""The token is empty, malformed, unknown, expired, revoked or replaced. Which of these it is, is told
+to nobody; GetToken and the change log have the end of a token that there was.
+"""
 DECISION_AGENT_INACTIVE: Decision.ValueType  # 3
 """The agent is inactive or archived."""
 DECISION_USER_INACTIVE: Decision.ValueType  # 4

@@ -31,6 +31,18 @@ from accredit_storage.tokens import Tokens
 from accredit_storage.transfer_offers import TransferOffers
 from accredit_storage.users import Users
 
+# What a mistake in the code, or a row that somebody altered by hand, raises.
+_BUGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 _claim_files = by_dialect(
     lambda insert: insert(file_trees).on_conflict_do_nothing(index_elements=["row_id"])
 )
@@ -165,7 +177,12 @@ class Store:
         itself, and PostgreSQL is then asked once and not three times.
         """
         readers = self._glances if one_statement else self._readers
-        with translated(), readers.connect() as connection, connection.begin():
+        with (
+            translated(),
+            readers.connect() as connection,
+            connection.begin(),
+            _thrown_away_on_bugs(connection),
+        ):
             yield Transaction(connection)
 
     @contextmanager
@@ -177,7 +194,8 @@ class Store:
         connection lost while committing raises StoreUnavailable: then nobody knows whether it was.
         """
         with translated(), self._own_turn(), self._writers.begin() as connection:
-            yield WriteTransaction(connection)
+            with _thrown_away_on_bugs(connection):
+                yield WriteTransaction(connection)
             if not has_open_transaction(connection):
                 # COMMIT would succeed here, and keep nothing.
                 raise RuntimeError("the error of a statement was ignored")
@@ -188,6 +206,20 @@ class Store:
 
     def _own_turn(self) -> AbstractContextManager[None]:
         return _held(self._turn)
+
+
+@contextmanager
+def _thrown_away_on_bugs(connection: Connection) -> Generator[None]:
+    """Keep ``connection`` out of the pool if a bug ends the block.
+
+    Whoever keeps the exception keeps its frames, and with them a half-read cursor. On SQLite that
+    would hold the moment that the connection sees, also for those who get it next.
+    """
+    try:
+        yield
+    except _BUGS:
+        connection.invalidate()
+        raise
 
 
 def advisory_key(name: str) -> int:

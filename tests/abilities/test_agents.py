@@ -170,6 +170,22 @@ def test_the_checks_of_a_creation_come_in_their_order(strict_registry: Registry)
         assert caller.refused("AgentService/CreateAgent", **fields).reason == why, fields
 
 
+def test_an_agent_that_is_there_is_no_way_around_the_checks(registry: Registry) -> None:
+    member = registry.user()
+    slug = registry.agent(member).agent_slug
+    cases: list[tuple[Person, dict[str, Any], str]] = [
+        (registry.admin, {}, "INVALID_AGENT_OWNER"),
+        (registry.admin, {"owner": {"user_id": 999}}, "AGENT_OWNER_NOT_FOUND"),
+        (member, {"owner": {"user_id": registry.admin.user_id}}, "ACTION_MISSING"),
+        (member, {"site_scope": 999}, "SITE_NOT_FOUND"),
+    ]
+    for caller, fields, why in cases:
+        wish = {"agent_slug": slug, "create_if_missing": True, **fields}
+        assert caller.refused("AgentService/CreateAgent", **wish).reason == why, fields
+    found = member.call("AgentService/CreateAgent", agent_slug=slug, create_if_missing=True)
+    assert not found.created
+
+
 def test_a_member_may_own_as_many_agents_as_the_limit_says(strict_registry: Registry) -> None:
     member = strict_registry.user(login="ada")
     member.call("AgentService/CreateAgent", agent_slug="first", agent_name="The First")
@@ -208,12 +224,11 @@ def test_a_taken_slug_is_a_conflict_unless_it_is_asked_for_if_missing(registry: 
     refusal = owner.refused("AgentService/CreateAgent", **wish)
     assert refusal.what == "ALREADY_EXISTS AGENT_SLUG_CONFLICT"
 
-    # Whoever owns it, and even if an administrator names no owner or another one.
+    # Whoever owns it, and even if an administrator names another owner.
     other = {"owner": {"user_id": registry.admin.user_id}}
     calls: list[tuple[Person, dict[str, Any]]] = [
         (owner, {}),
         (viewer, {}),
-        (registry.admin, {}),
         (registry.admin, other),
     ]
     for caller, named in calls:

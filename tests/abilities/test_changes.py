@@ -315,6 +315,7 @@ def test_changes_are_filtered_by_all_that_is_asked(own_registry: Registry) -> No
 @pytest.mark.parametrize(
     ("wanted", "field"),
     [
+        ({"actor": {}}, "actor"),
         ({"actor": {"user": {}}}, "actor.user"),
         ({"actor": {"user": {"user_id": -1}}}, "actor.user.user_id"),
         ({"actor": {"user": {"login": ""}}}, "actor.user.login"),

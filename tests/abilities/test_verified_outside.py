@@ -68,7 +68,8 @@ def test_a_log_is_verified_from_replies_alone(history: Registry) -> None:
     assert redacted["afterDigest"]
     said = (
         0,
-        f"{len(changes)} changes are as they were written; keep the head: {head_of(changes[-1])}",
+        f"verified {len(changes)} of revisions 1 to {len(changes)}; "
+        f"keep the head: {head_of(changes[-1])}",
     )
     assert verified(as_grpcurl(pages)) == said
     assert verified(as_list(changes), head_of(changes[2]), head_of(changes[-1])) == said

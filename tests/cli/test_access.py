@@ -24,7 +24,7 @@ def test_the_slug_comes_first_and_the_role_is_viewer_by_default(
 
 def test_a_grant_without_a_role_leaves_one_that_is_there_alone(cli: Cli, ada: Person) -> None:
     given = cli.json(*GRANT, "--role", "operator", "--expires", "30d")["grant"]
-    left = cli.done(*GRANT, "--expires", "60d", "--format", "json")
+    left = cli.done(*GRANT, "--format", "json")
     assert (left.json["changed"], left.json["grant"]) == (False, given)
     assert left.err == (
         "ada has the role operator already, and the grant was left as it is: --role changes it\n"
@@ -42,6 +42,10 @@ def test_a_grant_without_a_role_takes_the_place_of_one_that_has_ended(
     registry.clock.advance(hours=2)
     again = cli.done(*GRANT)
     assert (again.record["role"], again.err) == ("viewer", "")
+
+
+def test_an_end_takes_a_role(cli: Cli, ada: Person) -> None:
+    cli.fails(2, "USAGE", *GRANT, "--expires", "30d")
 
 
 def test_an_etag_takes_a_role(cli: Cli, ada: Person) -> None:
@@ -100,7 +104,7 @@ def test_a_grant_can_end(cli: Cli, ada: Person) -> None:
 
 
 def test_a_grant_cannot_have_ended(cli: Cli, ada: Person) -> None:
-    past = ["access", "billing", "grant", "ada", "--expires", "2001-01-01"]
+    past = ["access", "billing", "grant", "ada", "--role", "viewer", "--expires", "2001-01-01"]
     assert "expire_time: " in cli.fails(2, "FIELD_INVALID", *past).err
 
 

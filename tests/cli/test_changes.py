@@ -108,7 +108,7 @@ def test_what_is_listed_can_be_verified_without_the_server(cli: Cli) -> None:
     listed = cli.done("changes", "list", "--format", "json").out
     head = cli.done("changes", "verify").record["head"]
     code, said = verified(listed, head)
-    assert (code, said) == (0, f"7 changes are as they were written; keep the head: {head}")
+    assert (code, said) == (0, f"verified 7 of revisions 1 to 7; keep the head: {head}")
     assert verified(listed.replace("1e-07", "1e-06"), head)[0] == 1
 
 

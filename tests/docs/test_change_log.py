@@ -48,8 +48,24 @@ def test_the_example_is_what_the_store_writes(store: Store) -> None:
 def test_the_program_verifies_the_example() -> None:
     example = blocks(PAGE, "An example")[0].text
     code, said = verified(f"[{example}]")
-    assert (code, said.split(";")[0]) == (0, "1 changes are as they were written")
+    revision = json.loads(example)["revision"]
+    assert (code, said.split(";")[0]) == (
+        0,
+        f"verified 1 of revisions {revision} to {revision}",
+    )
     assert verified(f"[{example.replace('0.25', '0.26')}]")[0] == 1
+
+
+def test_the_program_refuses_what_it_cannot_answer_for() -> None:
+    assert verified("") == (1, "no changes to verify")
+    assert verified('{"changes": []}') == (1, "no changes to verify")
+    example = f"[{blocks(PAGE, 'An example')[0].text}]"
+    assert verified(example, "--filterd") == (1, "neither --filtered nor REVISION:HASH: --filterd")
+    assert verified(example, f"1:{'0' * 64}") == (1, f"not among them: 1:{'0' * 64}")
+    partial = example.replace("CHANGE_VIEW_FULL", "CHANGE_VIEW_PARTIAL")
+    assert verified(partial)[0] == 1
+    code, said = verified(partial, "--filtered")
+    assert (code, said.splitlines()[1:]) == (0, ["1 are shown in part and cannot be verified"])
 
 
 def test_the_program_can_be_read_at_a_glance() -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import URL, event, text
 from sqlalchemy.exc import DBAPIError
 
 from accredit_storage import migrate
+from accredit_storage.changes import ChangeQuery
 from accredit_storage.errors import Conflict, StoreBusy, StoreFull, StoreUnavailable
 from accredit_storage.store import Store
 from tests.storage.making import NOW, about_agent, agent, all_at_once, draft, user
@@ -80,6 +81,35 @@ def test_a_connection_forgets_how_it_was_used_last(database_url: str) -> None:
             user(tx, f"user {before}")
     assert count_users(store) == 3
     store.close()
+
+
+def test_a_bug_leaves_no_connection_in_its_moment(database_url: str) -> None:
+    store, other = Store.open(database_url, pool_size=1), Store.open(database_url)
+    for name in ("ada", "bob", "eve"):
+        with store.write() as tx:
+            user(tx, name)
+            tx.record(draft())
+
+    def set_kind(kind: str) -> None:
+        with other.write() as tx:
+            tx.connection.execute(text("UPDATE changes SET kind = :kind"), {"kind": kind})
+
+    def listed() -> int:
+        with store.read() as tx:
+            return len(tx.changes.page(ChangeQuery(), after=None, limit=9))
+
+    set_kind("unknown")
+    # Whoever keeps the exception keeps the frames that were reading.
+    with pytest.raises(KeyError) as kept:
+        listed()
+    set_kind("agent_updated")
+    assert listed() == 3
+    with store.write() as tx:
+        user(tx, "joe")
+    assert count_users(store) == 4
+    assert kept.value.args == ("unknown",)
+    store.close()
+    other.close()
 
 
 def test_nothing_is_written_in_a_read(store: Store) -> None:

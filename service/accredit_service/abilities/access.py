@@ -157,7 +157,7 @@ def revoke_access(app: App, call: Call, command: RevokeAccess) -> Written[Revoke
             raise NotFound(
                 Reason.REVOKE_FAILED,
                 "{user!r} has no grant on {agent_slug!r}",
-                user=user.login,
+                user=command.user,
                 agent_slug=agent.agent_slug,
             )
         check_etag(command.etag, grant_etag(grant))
@@ -198,7 +198,7 @@ def get_access(app: App, ask: Ask, ref: AgentRef, wanted: UserRef | None) -> tup
         raise NotFound(
             Reason.GRANT_NOT_FOUND,
             "{user!r} has no grant on {agent_slug!r}",
-            user=user.login,
+            user=caller.user.login if wanted is None else wanted,
             agent_slug=agent.agent_slug,
         )
     return grant, user

@@ -8,7 +8,7 @@ from typing import Any
 
 from accredit_storage.errors import Conflict
 from accredit_storage.records import Agent, ChangeKind, Role, User
-from accredit_storage.store import WriteTransaction
+from accredit_storage.store import Transaction, WriteTransaction
 
 from . import slugs, snapshots
 from .app import App
@@ -49,24 +49,37 @@ class Provisioned:
     created: bool
 
 
+def owner_of_new(mutation: Mutation, ref: UserRef | None) -> User:
+    """Who will own what the caller creates. Raises PermissionDenied, InvalidArgument, NotFound."""
+    caller = mutation.caller
+    if ref is None and caller.manages_agents:
+        raise invalid("owner", "the user who will own it", Reason.INVALID_AGENT_OWNER)
+    wanted = caller.user.user_id if ref is None else ref
+    if not caller.manages_agents and not is_caller(caller, wanted):
+        raise _needs_manage_agents("another owner")
+    return require_active(mutation.tx, wanted, Reason.AGENT_OWNER_NOT_FOUND)
+
+
 def insert_agent(
-    mutation: Mutation, new: NewAgent, owner_ref: UserRef | None, directories: NewDirectories
+    mutation: Mutation, new: NewAgent, owner: User, directories: NewDirectories
 ) -> Agent | None:
     """Store an agent and its owner's grant; None if the slug is taken. Logs nothing itself.
 
-    Its directory is still to be settled. Raises before it writes anything if owner, limit, site, a
+    Its directory is still to be settled. Raises before it writes anything if limit, site, a
     reservation or a stray directory stand against it.
     """
-    owner = _owner(mutation, owner_ref)
     if not mutation.caller.manages_agents:
         require_room(mutation, owner)
-    if new.site_scope and mutation.tx.sites.find(new.site_scope) is None:
-        raise NotFound(
-            Reason.SITE_NOT_FOUND, "there is no site {site_scope}", site_scope=new.site_scope
-        )
+    require_site(mutation.tx, new.site_scope)
     admit(mutation, new.agent_slug, owner.user_id, path="agent_slug")
     directories.admit(new.agent_slug)
     return _store(mutation, new, owner.user_id)
+
+
+def require_site(tx: Transaction, site_scope: int) -> None:
+    """Raise NotFound unless an agent can be confined to this site; 0 stands for every site."""
+    if site_scope and tx.sites.find(site_scope) is None:
+        raise NotFound(Reason.SITE_NOT_FOUND, "there is no site {site_id}", site_id=site_scope)
 
 
 def add_agent(
@@ -222,16 +235,6 @@ def _store(mutation: Mutation, new: NewAgent, owner_id: int) -> Agent | None:
     if agent is not None:
         take(mutation, agent)
     return agent
-
-
-def _owner(mutation: Mutation, ref: UserRef | None) -> User:
-    caller = mutation.caller
-    if ref is None and caller.manages_agents:
-        raise invalid("owner", "the user who will own it", Reason.INVALID_AGENT_OWNER)
-    wanted = caller.user.user_id if ref is None else ref
-    if not caller.manages_agents and not is_caller(caller, wanted):
-        raise _needs_manage_agents("another owner")
-    return require_active(mutation.tx, wanted, Reason.AGENT_OWNER_NOT_FOUND)
 
 
 def _provisioned_user(mutation: Mutation, ref: UserRef | None) -> User:

@@ -18,12 +18,11 @@ from accredit_storage.records import (
 )
 
 from . import configs, snapshots, texts
-from .agent_creation import NewAgent, hold_place, insert_agent
+from .agent_creation import NewAgent, hold_place, insert_agent, owner_of_new, require_site
 from .agent_refs import AgentRef, clean_slug, require_agent
 from .app import App
 from .errors import (
     AlreadyExists,
-    NotFound,
     PermissionDenied,
     Reason,
     Refusal,
@@ -225,7 +224,9 @@ def _create(mutation: Mutation, command: CreateAgent, directories: NewDirectorie
     if not mutation.caller.manages_agents:
         # Before looking, so that whoever waited for a racing call of theirs sees what it made.
         hold_place(mutation, mutation.caller.user.user_id)
+    owner = owner_of_new(mutation, command.owner)
     if command.create_if_missing:
+        require_site(mutation.tx, command.site_scope)
         found = mutation.tx.agents.find_by_slug(slug)
         if found is not None:
             return Created(_visible(mutation, found), False)
@@ -237,7 +238,7 @@ def _create(mutation: Mutation, command: CreateAgent, directories: NewDirectorie
             config=config,
             site_scope=command.site_scope,
         ),
-        command.owner,
+        owner,
         directories,
     )
     if agent is not None:
@@ -287,8 +288,7 @@ def _site_scope(mutation: Mutation, site_id: int | None) -> int | None:
             "the site scope needs the action manage_agents",
             actions=Action.MANAGE_AGENTS.value,
         )
-    if site_id is not None and mutation.tx.sites.find(site_id) is None:
-        raise NotFound(Reason.SITE_NOT_FOUND, "there is no site {site_id}", site_id=site_id)
+    require_site(mutation.tx, site_id or 0)
     return site_id
 
 

@@ -63,6 +63,8 @@ def change_filter(message: pb.ChangeFilter) -> changes.ChangeFilter:
     actor = message.actor
     if len(actor.token_id) > _MAX_TOKEN_ID or "\0" in actor.token_id:
         raise invalid("filter.actor.token_id", "the public id of a token")
+    if message.HasField("actor") and not actor.ByteSize():
+        raise invalid("filter.actor", "a user, an agent_id or a token_id, or not set at all")
     return changes.ChangeFilter(
         kinds=tuple(
             _kind(f"filter.kinds[{place}]", value)

@@ -62,8 +62,8 @@ def list_access(ctx: click.Context, session: Session, limit: int | None) -> None
 @click.option(
     "--expires",
     type=MOMENT_OR_SPAN,
-    help="When the grant ends: 2026-12-31T00:00Z, or 30d from now. Goes with --role. Default: never, "
-    "also where the grant had an end.",
+    help="When the grant ends: 2026-12-31T00:00Z, or 30d from now. Goes with --role. "
+    "Default: never, also where the grant had an end.",
 )
 @etag
 @pass_session

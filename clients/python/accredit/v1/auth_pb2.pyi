@@ -32,7 +32,8 @@ class AuthenticateRequest(_message.Message):
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """The whole text that somebody presented, without "Bearer". Anything but a live token of this store
-    is a denial, TOKEN_INVALID: also an empty text, and one of any length.
+    is a denial, TOKEN_INVALID: also an empty text, and one of any length that fits a request, 1 MiB. Only
+    what is no UTF-8 cannot be sent.
     """
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:

@@ -569,7 +569,9 @@ class Position(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     HASH_PREFIX_FIELD_NUMBER: _builtins.int
     epoch: _builtins.str
-    """Names the store's history: 32 hexadecimal digits. It changes when the store is restored."""
+    """Names the store's history: 32 hexadecimal digits. The operator changes it when restoring the
+    store from a backup: a position of before is then refused.
+    """
     revision: _builtins.int
     """The revision of the newest change that is taken into account. 0: none yet."""
     hash_prefix: _builtins.bytes

@@ -155,8 +155,9 @@ def test_what_changes_nothing_logs_nothing(scene: Scene) -> None:
     admin.call("TokenService/RevokeToken", token_id=scene.token.token_id)
     admin.call("TokenService/RevokeAgentTokens", **scene.agent)
     slug = admin.call("AgentService/GetAgent", **scene.agent).agent.agent_slug
-    admin.call("AgentService/CreateAgent", agent_slug=slug, create_if_missing=True)
-    admin.call("AgentService/BatchCreateAgents", requests=[{"agent_slug": slug}])
+    again: dict[str, Any] = {"agent_slug": slug, "owner": {"user_id": admin.user_id}}
+    admin.call("AgentService/CreateAgent", **again, create_if_missing=True)
+    admin.call("AgentService/BatchCreateAgents", requests=[again])
     scene.owner.call("AgentService/ProvisionAgent")
     assert _newest(registry) == [last]
 

@@ -111,7 +111,7 @@ class User(_message.Message):
     active: _builtins.bool
     """False: none of their tokens work."""
     etag: _builtins.str
-    """Changes whenever the user does."""
+    """Changes whenever the user does, also when they choose another default agent or lose the one they chose."""
     default_agent_id: _builtins.int
     """The agent that they chose with SetDefaultAgent, to be meant where they name none. 0: none."""
     @_builtins.property

@@ -33,6 +33,7 @@ class Asking:
             self._check_another,
             self._check_another,
             self._check_oneself,
+            self._check_oneself,
             self._check_many,
             self._scope,
             self._resource,
@@ -126,7 +127,7 @@ class Asking:
     def _check_oneself(self) -> Question:
         """As the caller, or as the user in person whose caller one is."""
         asker = self.caller()
-        if asker.user_id and self.random.random() < 0.4:
+        if asker.user_id and self.random.random() < 0.6:
             check = self._check(principal={"user_id": asker.user_id})
             return Question(asker, "AccessService/CheckAccess", {"check": check})
         check = self._check(caller=True)

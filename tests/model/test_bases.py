@@ -65,7 +65,8 @@ class BasesMachine(RuleBasedStateMachine):
         self.stand(self.admin, self.admin.call("AuthService/WhoAmI").token.token_id)
         self.deputy = registry.user("ADMINISTRATOR", self.world.logins[0])
         people = [self.deputy, *(registry.user("MEMBER", self.world.logins[n]) for n in (1, 2))]
-        for person in (*people, registry.user("GUEST", self.world.logins[3])):
+        people += [registry.user("GUEST", self.world.logins[n]) for n in (3, 4)]
+        for person in people:
             self.join(person)
         made = registry.agent(people[1], self.world.slugs[0])
         self.begin([made.agent_id])
@@ -73,9 +74,13 @@ class BasesMachine(RuleBasedStateMachine):
         self.mint_for_an_agent(0, 2, "ROLE_OPERATOR", None, True, False)
         self.mint_for_an_agent(0, 1, "ROLE_ADMIN", 3, False, True)
         self.rotate(0, "deputy", 2)
+        self.mint_for_a_user(False, 0, "ROLE_VIEWER", None, False)
+        self.world.standing.append(self.world.tokens.pop())
         self.asking = Asking(self.world, Random(seed))
         self.hold()
         self.top_up()
+        # So that every history has somebody who goes.
+        self.delete_a_user(4)
 
     @property
     def admin(self) -> Person:
@@ -303,9 +308,16 @@ class BasesMachine(RuleBasedStateMachine):
 
     @rule(who=picks)
     def delete_a_user(self, who: int) -> None:
-        user = self.world.someone(who)
+        """With nothing left that they own."""
+        user, heir = self.world.someone(who), self.world.someone(who + 1)
         if len(self.world.people) < 3:
             return
+        for agent_id in self.world.living:
+            if self.world.owner(agent_id) is user:
+                about: dict[str, Any] = {"agent": {"agent_id": agent_id}}
+                to = {"user_id": heir.user_id}
+                self.tries(self.admin, "AgentService/TransferAgent", new_owner=to, **about)
+        self.hold()
         if self.tries(self.admin, "UserService/DeleteUser", user=self.user(who)):
             del self.world.people[user.user_id]
             for token in self.world.tokens:

@@ -79,8 +79,7 @@ class BasesMachine(RuleBasedStateMachine):
         self.asking = Asking(self.world, Random(seed))
         self.hold()
         self.top_up()
-        # So that every history has somebody who goes.
-        self.delete_a_user(4)
+        self.delete_a_user(4)  # So that every history has somebody who goes.
 
     @property
     def admin(self) -> Person:
@@ -475,22 +474,23 @@ def _machine(url: str, folder: Path) -> Generator[type[RuleBasedStateMachine]]:
 
 
 def _run(machine: type[RuleBasedStateMachine], *, examples: int, steps: int) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
     )
+    run_state_machine_as_test(machine, settings=chosen)
 
 
 @pytest.mark.timeout(300)
-def test_a_cacheable_answer_stands_until_its_basis_says(database_url: str, tmp_path: Path) -> None:
+def test_a_cacheable_answer_stands_until_its_basis_says(
+    database_url: str, engine_name: str, tmp_path: Path
+) -> None:
     with _machine(database_url, tmp_path) as machine:
-        _run(machine, examples=7, steps=25)
+        # The rules are the same on both engines, and PostgreSQL takes twice the time.
+        _run(machine, examples=6 if engine_name == "sqlite" else 2, steps=25)
 
 
 @pytest.mark.soak

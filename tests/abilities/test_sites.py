@@ -72,7 +72,8 @@ def test_a_site_stays_while_agents_are_scoped_to_it(registry: Registry) -> None:
 
     refusal = registry.admin.refused("SiteService/DeleteSite", **delete)
     assert refusal.what == "FAILED_PRECONDITION SITE_IN_USE"
-    assert refusal.metadata == {"agents": "1"}
+    slug = registry.admin.call("SiteService/GetSite", site={"site_id": site}).site.site_slug
+    assert refusal.metadata == {"agents": "1", "site_slug": slug}
     registry.admin.call("AgentService/DeleteAgent", agent={"agent_id": agent.agent_id})
     registry.admin.call("SiteService/DeleteSite", **delete)
     again = registry.admin.refused("SiteService/DeleteSite", **delete)

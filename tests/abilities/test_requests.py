@@ -229,6 +229,7 @@ LISTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "DirectoryService/ListFiles": ({}, {"folder": "daily"}),
     "RegistryService/ListAgentDefinitions": ({}, {}),
     "AgentService/BatchGetAgents": ({}, {}),
+    "AgentService/ListTransferOffers": ({}, {"direction": "OFFER_DIRECTION_MADE"}),
     "DirectoryService/ListDailyMemory": ({}, {}),
     "RegistryService/ListMemoryFileTypes": ({}, {}),
 }
@@ -248,6 +249,14 @@ def _list(scene: Scene, method: str) -> dict[str, Any]:
     query = {**_fields(scene, method), **LISTS[method][0], "page_size": 1}
     if method == "AgentService/BatchGetAgents":
         query["agents"] = [{"agent_id": scene.agent_id}, {"agent_id": other}]
+    if method == "AgentService/ListTransferOffers":
+        for agent_id in (scene.agent_id, other):
+            scene.owner.call(
+                "AgentService/TransferAgent",
+                agent={"agent_id": agent_id},
+                new_owner=heir.ref["user"],
+            )
+        query["user"] = heir.ref["user"]
     return query
 
 

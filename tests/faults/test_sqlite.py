@@ -21,8 +21,11 @@ READERS = 32
 
 
 @pytest.fixture
-def on_sqlite(sqlite_template: Path, tmp_path: Path) -> Generator[Registry]:
-    """A server on a file."""
+def on_sqlite(
+    sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Generator[Registry]:
+    """A server on a file, whose callers wait for a connection however slow the machine is."""
+    monkeypatch.setattr("accredit_storage.engine.POOL_WAIT", 60.0)
     path = tmp_path / "accredit.db"
     shutil.copyfile(sqlite_template, path)
     with running_registry(f"sqlite:///{path}", tmp_path) as registry:

@@ -138,6 +138,16 @@ def _enums(request: Message) -> Iterator[tuple[tuple[str, ...], FieldDescriptor]
                 yield way, field
 
 
+@pytest.mark.parametrize("number", [0, 99])
+def test_a_refusal_names_the_values_of_an_enum_as_they_are_sent(world: World, number: int) -> None:
+    # A client that sent ADMIN, which its library dropped, is told of ROLE_ADMIN.
+    request = cast("Any", _request(world, "AuthService/Authorize"))
+    request.demand.minimum_role = number
+    with pytest.raises(RefusedError) as refused:
+        _answer(world, "AuthService/Authorize", request)
+    assert "one of ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN" in refused.value.message
+
+
 def test_there_is_much_to_leave_out(world: World) -> None:
     # Nothing would be found if the annotations were not there to be read.
     required = {

@@ -130,7 +130,9 @@ class AgentServicer(AgentServiceServicer):
         """See the proto."""
         command = agents.SetAgentStatus(
             agent=fields.agent_ref("agent", request.agent),
-            status=fields.required("status", _status("status", request.status)),
+            status=fields.required_enum(
+                "status", AgentStatus, pb.AgentStatus, request.status, prefix="AGENT_STATUS_"
+            ),
             why=request.reason,
             etag=request.etag,
         )

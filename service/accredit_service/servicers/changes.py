@@ -87,16 +87,11 @@ def change_filter(message: pb.ChangeFilter) -> changes.ChangeFilter:
 
 
 def _kind(path: str, value: int) -> ChangeKind:
-    kind = fields.enum_of(path, ChangeKind, pb.ChangeKind, value, prefix="CHANGE_KIND_")
-    if kind is None:
-        raise invalid(path, "a kind")
-    return kind
+    return fields.required_enum(path, ChangeKind, pb.ChangeKind, value, prefix="CHANGE_KIND_")
 
 
 def _subject(path: str, message: types_pb2.Subject) -> Subject:
-    kind = fields.enum_of(
+    kind = fields.required_enum(
         f"{path}.kind", SubjectKind, types_pb2.SubjectKind, message.kind, prefix="SUBJECT_KIND_"
     )
-    if kind is None:
-        raise invalid(f"{path}.kind", "a kind")
     return Subject(kind=kind, subject_id=message.subject_id)

@@ -120,19 +120,27 @@ def enum_of(
     reason: Reason = Reason.FIELD_INVALID,
 ) -> E | None:
     """The member that a proto enum's value stands for; None where it is not stated."""
-    names = {number: name.removeprefix(prefix) for name, number in wrapper.items()}
-    name = names.get(value)
-    if name is None:
-        known = ", ".join(known for known in names.values() if known != "UNSPECIFIED")
-        raise invalid(path, "one of {known}", reason, known=known)
-    return None if name == "UNSPECIFIED" else kind[name]
+    if not value:
+        return None
+    if value not in wrapper.values():
+        raise invalid(path, "one of {known}", reason, known=_known(wrapper))
+    return kind[wrapper.Name(value).removeprefix(prefix)]
 
 
-def required(path: str, value: E | None) -> E:
-    """A member that must be stated. What decides has no default."""
-    if value is None:
-        raise invalid(path, "required: what decides has no default")
-    return value
+def required_enum(path: str, kind: type[E], wrapper: Any, value: int, *, prefix: str) -> E:
+    """A member that must be stated, since what decides has no default.
+
+    The message has the names as they are sent: who sent ADMIN for ROLE_ADMIN may have a library
+    that dropped it.
+    """
+    member = enum_of(path, kind, wrapper, value, prefix=prefix)
+    if member is None:
+        raise invalid(path, "required: one of {known}", known=_known(wrapper))
+    return member
+
+
+def _known(wrapper: Any) -> str:
+    return ", ".join(name for name, number in wrapper.items() if number)
 
 
 def role(path: str, value: int) -> Role | None:
@@ -142,9 +150,7 @@ def role(path: str, value: int) -> Role | None:
 
 def required_role(path: str, value: int) -> Role:
     """A role that must be stated."""
-    if not value:
-        raise invalid(path, "required: one of VIEWER, OPERATOR, ADMIN")
-    return required(path, role(path, value))
+    return required_enum(path, Role, types_pb2.Role, value, prefix="ROLE_")
 
 
 def ceiling(path: str, message: types_pb2.Ceiling) -> Ceiling:

@@ -145,12 +145,12 @@ class RegistryServicer(RegistryServiceServicer):
         self, request: pb.RegisterMemoryFileTypeRequest, context: grpc.ServicerContext
     ) -> pb.RegisterMemoryFileTypeResponse:
         """See the proto."""
-        layer = fields.enum_of(
+        layer = fields.required_enum(
             "layer", MemoryLayer, pb.MemoryLayer, request.layer, prefix="MEMORY_LAYER_"
         )
         command = memory_files.RegisterMemoryFileType(
             filename=request.filename,
-            layer=fields.required("layer", layer),
+            layer=layer,
             priority=request.priority if request.HasField("priority") else None,
             is_protected=request.is_protected,
             read_only=request.read_only,

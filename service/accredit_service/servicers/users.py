@@ -26,7 +26,9 @@ class UserServicer(UserServiceServicer):
         command = users.CreateUser(
             login=request.login,
             kind=_kind("kind", request.kind),
-            role=fields.required("role", _role("role", request.role)),
+            role=fields.required_enum(
+                "role", UserRole, pb.UserRole, request.role, prefix="USER_ROLE_"
+            ),
             display_name=request.display_name,
             email=request.email,
         )

@@ -354,3 +354,14 @@ def _revision(registry: Registry) -> int:
 
 def _in(registry: Registry, hours: float) -> Any:
     return registry.clock() + timedelta(hours=hours)
+
+
+def test_a_refusal_repeats_the_reference_and_not_what_it_stands_for(registry: Registry) -> None:
+    owner, user = registry.user(), registry.user()
+    agent = registry.agent(owner)
+    for method in ("AccessService/GetAccess", "AccessService/RevokeAccess"):
+        references: list[dict[str, Any]] = [{"user_id": user.user_id}, {"login": user.login}]
+        for principal in references:
+            (said,) = map(str, principal.values())
+            refusal = owner.refused(method, agent=_ref(agent), principal=principal)
+            assert (refusal.code.name, refusal.metadata["user"]) == ("NOT_FOUND", said)

@@ -54,13 +54,24 @@ def test_a_user_whose_offer_ends_with_them_keeps_their_record_to_themselves(
 
 def test_a_page_token_goes_on_with_the_user_whose_login_it_was(registry: Registry) -> None:
     first, second = registry.user(login=registry.name("ann")), registry.user()
+    heir = registry.user()
     named: dict[str, Any] = {"user": {"login": first.login}}
     for person in (first, second):
         for _ in range(2):
             agent_id = registry.agent(person).agent_id
             registry.grant(agent_id, person, "ADMIN")
             registry.admin.call("TokenService/CreateToken", **person.ref, full_rights=True)
-    lists = ("AccessService/ListUserAccess", "TokenService/ListTokens", "AgentService/ListAgents")
+            person.call(
+                "AgentService/TransferAgent",
+                agent={"agent_id": agent_id},
+                new_owner={"user_id": heir.user_id},
+            )
+    lists = (
+        "AccessService/ListUserAccess",
+        "TokenService/ListTokens",
+        "AgentService/ListAgents",
+        "AgentService/ListTransferOffers",
+    )
     tokens = {one: registry.admin.call(one, **named, page_size=1).next_page_token for one in lists}
     for person, login in ((first, registry.name("other")), (second, first.login)):
         registry.admin.call("UserService/UpdateUser", **person.ref, update={"login": login})

@@ -1,11 +1,11 @@
-"""`accredit-server`: serve, migrate, bootstrap, redact, doctor, descriptors."""
+"""`accredit-server`: serve, migrate, bootstrap, token-keys, redact, doctor, descriptors."""
 
 import logging
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -182,19 +182,15 @@ def migrate(only_check: bool, config: Path | None, **flags: object) -> None:
 def bootstrap(new_token: bool, login: str | None, config: Path | None, **flags: object) -> None:
     """Make the first administrator, or with --new-token a way back in when all tokens are lost.
 
-    The token is printed once, and written into the data folder.
+    The token is printed once, and written into the data folder. Tokens that were minted before the
+    store had token keys are void, and so are those of a retired key: --new-token replaces them.
     """
     settings = _settings(config, flags)
-    from accredit_storage import migrate as schema
-
     from .abilities import bootstrap as ability
-    from .wiring import make_app, open_store
 
     _make_data_dir(settings)
     keep = _Keep(settings)
-    with closing(open_store(settings)) as store:
-        schema.check(store)
-        app = make_app(settings, store)
+    with _opened(settings) as app:
         if new_token:
             made: Bootstrapped | None = ability.new_token(app, keep.beside, login=login)
         else:
@@ -216,23 +212,87 @@ def redact(revisions: tuple[int, ...], yes: bool, config: Path | None, **flags: 
     stand in the changes before and after these, which are redacted apart.
     """
     settings = _settings(config, flags)
-    from accredit_storage import migrate as schema
-
     from .abilities import redaction
-    from .wiring import make_app, open_store
 
     named = ", ".join(map(str, sorted(set(revisions))))
-    if not yes and not sys.stdin.isatty():
-        _fail("no terminal to confirm on: pass --yes", FAILURE_EXIT)
-    if not yes and not click.confirm(f"Take the payloads out of {named}? There is no way back."):
-        _fail("nothing was redacted", FAILURE_EXIT)
-    with closing(open_store(settings)) as store:
-        schema.check(store)
-        found = redaction.redact(make_app(settings, store), revisions)
+    question = f"Take the payloads out of {named}? There is no way back."
+    _confirm(question, yes, "nothing was redacted")
+    with _opened(settings) as app:
+        found = redaction.redact(app, revisions)
     if found.taken:
         click.echo(f"redacted: {', '.join(map(str, found.taken))}")
     if found.without:
         click.echo(f"had no payloads: {', '.join(map(str, found.without))}")
+
+
+@main.group(name="token-keys")
+def token_keys() -> None:
+    """The keys that prove where a token was minted: list, rotate, retire."""
+
+
+@token_keys.command(name="list")
+@_options(*_DATABASE)
+def list_token_keys(config: Path | None, **flags: object) -> None:
+    """Show the keys' ids, which of them mints, and how many live tokens each has minted."""
+    with _opened(_settings(config, flags)) as app, app.store.read() as tx:
+        from .abilities import token_keys as ability
+
+        for key in ability.list_keys(tx, app.now()):
+            made = key.created_at.isoformat(timespec="seconds")
+            minting = "  mints" if key.mints else ""
+            click.echo(f"{key.key_id}  {made}  {key.live_tokens} live tokens{minting}")
+
+
+@token_keys.command(name="rotate")
+@_options(*_DATABASE)
+def rotate_token_keys(config: Path | None, **flags: object) -> None:
+    """Add a key, which mints a minute later, once every server has read it.
+
+    The keys before it go on proving the tokens that they have minted, until they are retired.
+    """
+    with _opened(_settings(config, flags)) as app, app.store.write() as tx:
+        from .abilities import token_keys as ability
+
+        key = ability.rotate(tx, app.now())
+    click.echo(f"{key.key_id} mints in {ability.MINTS_AFTER.seconds} seconds")
+
+
+@token_keys.command(name="retire")
+@click.argument("key_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_options(*_DATABASE)
+def retire_token_key(key_id: str, yes: bool, config: Path | None, **flags: object) -> None:
+    """Drop a key, and end every token that it has minted, at once and for good."""
+    settings = _settings(config, flags)
+    question = f"End every token that was minted under {key_id}? There is no way back."
+    _confirm(question, yes, "nothing was retired")
+    with _opened(settings) as app, app.store.write() as tx:
+        from .abilities import token_keys as ability
+
+        retired = ability.retire(tx, key_id, app.now())
+    click.echo(f"retired {key_id}; tokens revoked: {retired.tokens_revoked}")
+
+
+@contextmanager
+def _opened(settings: Settings) -> Generator["App"]:
+    """The App on a store of this version's schema, for one command."""
+    from accredit_storage import migrate as schema
+
+    from .wiring import make_app, open_store
+
+    with closing(open_store(settings)) as store:
+        schema.check(store)
+        yield make_app(settings, store)
+
+
+def _confirm(question: str, yes: bool, otherwise: str) -> None:
+    """Ask on the terminal, unless the answer was given. Fails where there is none, or for no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        _fail("no terminal to confirm on: pass --yes", FAILURE_EXIT)
+    if not click.confirm(question):
+        _fail(otherwise, FAILURE_EXIT)
 
 
 @main.command()

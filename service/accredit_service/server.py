@@ -28,10 +28,9 @@ from .background import Housekeeping, Ticker, attempt_within, stop_all
 from .health import READINESS, SERVICE, Health, Readiness
 from .interceptors.access import check_access, check_decided
 from .interceptors.arrivals import Arrivals
-from .interceptors.authentication import authenticate
-from .interceptors.calls import Step
+from .interceptors.authentication import authenticate, screen
+from .interceptors.calls import Screen, Step
 from .interceptors.errors import answer_failures
-from .interceptors.guard import Guard
 from .interceptors.lanes import Lane
 from .interceptors.limits import (
     BESIDE_FILE,
@@ -44,7 +43,7 @@ from .interceptors.limits import (
     share_among_users,
 )
 from .interceptors.pipeline import Pipeline, Route
-from .interceptors.telemetry import log_calls
+from .interceptors.telemetry import log_calls, refuse
 from .servicers import Service
 from .settings import Reflection, Settings
 from .tls import Certificates
@@ -118,7 +117,7 @@ class _Lanes:
             health=lane("health", 64, 256, HEALTH_PATIENCE),
             watchers=lane("watchers", HEALTH_WATCHERS, 0, HEALTH_PATIENCE),
             # Nobody's request is read there.
-            refusals=lane("refusals", 1, 1024, 0.0),
+            refusals=lane("refusals", 4, 1024, 0.0),
         )
 
     def arrivals(self) -> Sequence[Arrivals]:
@@ -234,7 +233,8 @@ def build(
         interceptors=[
             Pipeline(
                 partial(_route, lanes, steps, _largest_request(settings)),
-                refusing=Route(lanes.refusals, [log_calls(clock), answer_failures]),
+                lanes.refusals.lane,
+                refuse(clock),
             )
         ],
         options=_options(settings),
@@ -249,7 +249,7 @@ def build(
     names = [READINESS, *(service.descriptor.full_name for service in services)]
     # Over a connection of its own: a pool that is busy is not a database that is away.
     probed = Store.open(settings.database, pool_size=1)
-    readiness = Readiness(health, names, partial(_probe, probed), patience=_PROBE_PATIENCE)
+    readiness = Readiness(health, names, partial(_probe, probed, app), patience=_PROBE_PATIENCE)
     housekeeping = Housekeeping(app)
     return Server(
         inner=inner,
@@ -279,6 +279,10 @@ class _Steps:
     downloads: Sequence[Step]
     health: Sequence[Step]
     watchers: Sequence[Step]
+    #: Beside health, what answers without a token.
+    open: frozenset[str]
+    #: What is seen of everybody else before their call begins.
+    screen: Screen
 
     @classmethod
     def make(
@@ -297,20 +301,12 @@ class _Steps:
         is_open = frozenset[str]()
         if settings.reflection_mode is Reflection.OPEN:
             is_open = frozenset(reflection.METHODS)
-        guard = Guard(
-            settings.failed_credentials_per_minute, patient=settings.threads // 2, clock=clock
-        )
         calls = (
             log_calls(clock),
             answer_failures,
             limit_metadata,
             deadlines.limit,
-            authenticate(
-                partial(auth.identify, app),
-                guard,
-                is_open=is_open.__contains__,
-                trusted_proxies=settings.trusted_proxies,
-            ),
+            authenticate(partial(auth.identify, app), is_open=is_open.__contains__),
             check_access({**permissions, **_COMPANION_PERMISSIONS}),
         )
         return cls(
@@ -322,6 +318,8 @@ class _Steps:
                 answer_failures,
                 share_among_sources(WATCHERS_OF_ONE, settings.trusted_proxies),
             ),
+            open=is_open,
+            screen=screen(partial(auth.screen, app)),
         )
 
 
@@ -385,12 +383,13 @@ def _route(lanes: _Lanes, steps: _Steps, largest: int, method: str, streams: boo
             return Route(lanes.watchers, steps.watchers)
         return Route(lanes.health, steps.health)
     limit = largest if method in _WITH_FILE else MESSAGE_LIMIT
+    screen = None if method in steps.open else steps.screen
     if method in _DOWNLOADS:
-        return Route(lanes.downloads, steps.downloads)
+        return Route(lanes.downloads, steps.downloads, screen=screen)
     if streams:
-        return Route(lanes.streams, steps.calls, limit)
+        return Route(lanes.streams, steps.calls, limit, screen)
     waits_for_disk = method in _ON_DISK or method.startswith("DirectoryService/")
-    return Route(lanes.files if waits_for_disk else lanes.calls, steps.calls, limit)
+    return Route(lanes.files if waits_for_disk else lanes.calls, steps.calls, limit, screen)
 
 
 def _options(settings: Settings) -> Sequence[tuple[str, object]]:
@@ -449,9 +448,12 @@ def _why_not(settings: Settings) -> str:
     return f"cannot listen on {settings.listen}: {why}"
 
 
-def _probe(store: Store) -> object:
+def _probe(store: Store, app: App) -> object:
     with store.read() as tx:
-        return tx.head()
+        head = tx.head()
+    # Also where nobody asks: what is refused without a look-up would not notice a restore.
+    app.notice(head)
+    return head
 
 
 def serve_until_signalled(server: Server, started: Callable[[], None]) -> int:

@@ -250,15 +250,8 @@ class Settings:
         default=(),
         metadata=_knob(
             _networks,
-            "Addresses or networks, with commas between, whose x-forwarded-for is believed.",
-        ),
-    )
-    failed_credentials_per_minute: int = field(
-        default=20,
-        metadata=_knob(
-            _whole(0, 100_000),
-            "Wrong credentials that are looked up for one address, and for one token id, in a "
-            "minute, by each process. 0: no limit.",
+            "Addresses or networks, with commas between, whose x-forwarded-for is believed where "
+            "calls of one address are counted.",
         ),
     )
     agent_limit: int = field(

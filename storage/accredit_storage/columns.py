@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text, TypeDecorat
 from sqlalchemy.types import TypeEngine
 
 from accredit_storage.canonical import canonical_json
-from accredit_storage.records import Ceiling, Role, Subject, SubjectKind
+from accredit_storage.records import Ceiling, Role, Subject, SubjectKind, TokenKey
 
 Member = TypeVar("Member", bound=enum.Enum)
 
@@ -148,4 +148,43 @@ class SubjectsJson(TypeDecorator[tuple[Subject, ...]]):
         return tuple(
             Subject(kind=SubjectKind[kind.upper()], subject_id=key)
             for kind, key in json.loads(value)
+        )
+
+
+class TokenKeysJson(TypeDecorator[tuple[TokenKey, ...]]):
+    """The keys under which tokens are minted, as a JSON array of objects."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: tuple[TokenKey, ...] | None, dialect: Dialect
+    ) -> str | None:
+        """The canonical text."""
+        if value is None:
+            return None
+        return canonical_json(
+            [
+                {
+                    "key_id": key.key_id,
+                    "key": key.key.hex(),
+                    "created_at": key.created_at.isoformat(),
+                }
+                for key in value
+            ]
+        )
+
+    def process_result_value(
+        self, value: str | None, dialect: Dialect
+    ) -> tuple[TokenKey, ...] | None:
+        """The keys."""
+        if value is None:
+            return None
+        return tuple(
+            TokenKey(
+                key_id=one["key_id"],
+                key=bytes.fromhex(one["key"]),
+                created_at=datetime.fromisoformat(one["created_at"]),
+            )
+            for one in json.loads(value)
         )

@@ -85,6 +85,8 @@ class ChangeKind(enum.Enum):
     TRANSFER_OFFERED = "transfer_offered"
     TRANSFER_DECLINED = "transfer_declined"
     DEFAULT_AGENT_SET = "default_agent_set"
+    TOKEN_KEY_ROTATED = "token_key_rotated"  # noqa: S105
+    TOKEN_KEY_RETIRED = "token_key_retired"  # noqa: S105
 
 
 class SubjectKind(enum.Enum):
@@ -225,6 +227,19 @@ class Token:
     replaced_by: str | None
     last_used_at: datetime | None
     version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenKey:
+    """A key under which tokens are minted. ``key_id`` stands in their texts."""
+
+    key_id: str
+    key: bytes
+    created_at: datetime
+
+    def __repr__(self) -> str:
+        """Without the key: a dataclass would print it into any log."""
+        return f"TokenKey(key_id={self.key_id!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from accredit_storage.columns import (
     MemberName,
     PlainText,
     SubjectsJson,
+    TokenKeysJson,
     UtcDateTime,
 )
 from accredit_storage.records import (
@@ -180,6 +181,8 @@ tokens = Table(
     metadata,
     Column("token_id", PlainText, primary_key=True),
     Column("digest", LargeBinary, nullable=False, unique=True),
+    # Which of the store's keys it was minted under; NULL of what is older than the keys.
+    Column("key_id", PlainText),
     Column("agent_id", Key, ForeignKey("agents.agent_id", ondelete="CASCADE")),
     Column("user_id", Key, ForeignKey("users.user_id", ondelete="CASCADE")),
     Column("label", PlainText, nullable=False),
@@ -366,6 +369,8 @@ store_state = Table(
     Column("oldest_server", Integer, nullable=False),
     # Under it a login becomes a subject of changes: whoever reads the log learns no logins by that.
     Column("login_key", LargeBinary, nullable=False),
+    # Under them tokens are minted. There is always one.
+    Column("token_keys", TokenKeysJson, nullable=False),
     CheckConstraint("row_id = 1", name="row_id"),
 )
 

@@ -21,7 +21,7 @@ from accredit_storage.failures import translated
 from accredit_storage.grants import Grants
 from accredit_storage.intents import Intents
 from accredit_storage.memory_files import MemoryFileTypes
-from accredit_storage.records import Draft, Head
+from accredit_storage.records import Draft, Head, TokenKey
 from accredit_storage.requests import Requests
 from accredit_storage.reservations import Reservations
 from accredit_storage.schema import file_trees, store_state
@@ -46,6 +46,7 @@ _BUGS = (
 _claim_files = by_dialect(
     lambda insert: insert(file_trees).on_conflict_do_nothing(index_elements=["row_id"])
 )
+_token_keys = select(store_state.c.token_keys)
 _head = select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash)
 
 
@@ -84,6 +85,11 @@ class Transaction:
             found = self.connection.execute(select(store_state.c.login_key)).scalar_one()
             self._login_key = bytes(found)
         return hmac.digest(self._login_key, login.casefold().encode(), "sha256").hex()[:32]
+
+    def token_keys(self) -> tuple[TokenKey, ...]:
+        """The keys under which tokens are minted: at least one."""
+        keys: tuple[TokenKey, ...] = self.connection.execute(_token_keys).scalar_one()
+        return keys
 
     def files_id(self) -> str | None:
         """Which tree of files belongs to this store; None before one does."""
@@ -132,6 +138,12 @@ class WriteTransaction(Transaction):
         statement = _claim_files[self.connection.dialect.name]
         self.connection.execute(statement, {"row_id": 1, "files_id": files_id})
         return self.files_id() or files_id
+
+    def set_token_keys(self, keys: tuple[TokenKey, ...]) -> None:
+        """Mint under these from now on. ValueError for none."""
+        if not keys:
+            raise ValueError("a store without a key mints nothing")
+        self.connection.execute(update(store_state).values(token_keys=keys))
 
     def renew_epoch(self) -> str:
         """Declare void what anybody remembers of this store, as after a restore: the new epoch."""

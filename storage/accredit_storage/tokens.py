@@ -4,14 +4,24 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from accredit_storage.records import Token
 from accredit_storage.schema import token_vouchers, tokens
 from accredit_storage.statements import AnyRow, locked, unexpired
 
-#: What a token is read from. The digest goes in and is compared; it never comes out.
-TOKEN_COLUMNS = [column for column in tokens.c if column is not tokens.c.digest]
+#: What a token is read from. The digest and the key's id go in and are compared; neither comes out.
+TOKEN_COLUMNS = [column for column in tokens.c if column.name not in ("digest", "key_id")]
 _select = select(*TOKEN_COLUMNS)
 _by_id = _select.where(tokens.c.token_id == bindparam("token_id"))
 _by_digest = _select.where(tokens.c.digest == bindparam("digest"))
@@ -37,13 +47,15 @@ class Tokens:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, token: Token, digest: bytes, vouchers: Iterable[int] = ()) -> None:
-        """Store the token under the digest of its text, and the ids of the users who vouch for it.
+    def add(self, token: Token, digest: bytes, key_id: str, vouchers: Iterable[int] = ()) -> None:
+        """Store the token under the digest of its text, with the id of the key it was minted under.
+
+        And the ids of the users who vouch for it.
 
         Raises Conflict if its id or digest is taken: both are random, so that is no accident.
         """
         values = {column.name: getattr(token, column.name) for column in TOKEN_COLUMNS}
-        self._connection.execute(_add, {**values, "digest": digest})
+        self._connection.execute(_add, {**values, "digest": digest, "key_id": key_id})
         if rows := [{"token_id": token.token_id, "user_id": user_id} for user_id in vouchers]:
             self._connection.execute(_vouch, rows)
 
@@ -116,13 +128,11 @@ class Tokens:
             conditions.append(_minted(minted_by))
         if not conditions:
             raise ValueError("whose tokens to revoke?")
-        statement = (
-            update(tokens)
-            .where(*conditions, *_live(at))
-            .values(revoked_at=at, version=tokens.c.version + 1)
-            .returning(tokens.c.token_id)
-        )
-        return sorted(self._connection.execute(statement).scalars())
+        return self._revoke(*conditions, at=at)
+
+    def revoke_minted_under(self, key_id: str, at: datetime) -> int:
+        """Revoke the live tokens that were minted under the key: how many there were."""
+        return len(self._revoke(tokens.c.key_id == key_id, at=at))
 
     def touch(self, used: Mapping[str, datetime]) -> None:
         """Note when tokens, by id, were last used.
@@ -170,6 +180,15 @@ class Tokens:
         """Remove all tokens that the user minted or vouches for."""
         self._connection.execute(delete(tokens).where(_minted(user_id)))
 
+    def live_by_key(self, at: datetime) -> dict[str, int]:
+        """How many tokens are live, by the id of the key that they were minted under."""
+        statement = (
+            select(tokens.c.key_id, func.count())
+            .where(tokens.c.key_id.is_not(None), *_live(at))
+            .group_by(tokens.c.key_id)
+        )
+        return {row[0]: row[1] for row in self._connection.execute(statement)}
+
     def for_agent(self, agent_id: int) -> list[str]:
         """The ids of all tokens of the agent, sorted."""
         return self._ids(tokens.c.agent_id == agent_id)
@@ -186,6 +205,15 @@ class Tokens:
             .returning(*TOKEN_COLUMNS)
         )
         return _token(self._connection.execute(statement).one_or_none())
+
+    def _revoke(self, *conditions: ColumnElement[bool], at: datetime) -> list[str]:
+        statement = (
+            update(tokens)
+            .where(*conditions, *_live(at))
+            .values(revoked_at=at, version=tokens.c.version + 1)
+            .returning(tokens.c.token_id)
+        )
+        return sorted(self._connection.execute(statement).scalars())
 
     def _ids(self, condition: ColumnElement[bool]) -> list[str]:
         statement = select(tokens.c.token_id).where(condition).order_by(tokens.c.token_id)

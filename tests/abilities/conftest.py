@@ -25,7 +25,7 @@ def shared_registry(
         template = request.getfixturevalue("postgres_template")
         url = server.url(server.create_database(template=template))
     # Wrong credentials are what many of these tests are about.
-    with running_registry(url, folder, failed_credentials_per_minute=0) as running:
+    with running_registry(url, folder) as running:
         yield running
 
 

@@ -466,7 +466,7 @@ def test_a_change_of_too_many_things_is_about_the_store(own_registry: Registry) 
         # With the one there is, one more than a change lists.
         for number in range(subjects.MAX_SUBJECTS):
             one = replace(first, token_id=f"many{number}", version=1)
-            tx.tokens.add(one, str(number).encode().ljust(32))
+            tx.tokens.add(one, str(number).encode().ljust(32), "00")
     registry.admin.call("TokenService/RevokeUserTokens", user={"user_id": member.user_id})
 
     store = {"subjects": [_about("STORE", "")]}

@@ -36,7 +36,7 @@ def _owner(registry: Registry) -> dict[str, Any]:
 
 def _add_token(tx: WriteTransaction, registry: Registry) -> None:
     """A token of the administrator's with all that one may have."""
-    minted = bearer.mint()
+    minted = bearer.mint(tx.token_keys()[0])
     capabilities = tuple(f"{number:03}" + "c" * 97 for number in range(100))
     token = Token(
         token_id=minted.token_id,
@@ -54,7 +54,7 @@ def _add_token(tx: WriteTransaction, registry: Registry) -> None:
         last_used_at=None,
         version=1,
     )
-    tx.tokens.add(token, minted.digest, frozenset())
+    tx.tokens.add(token, minted.digest, minted.key_id)
 
 
 def _pages(person: Person, method: str, **query: Any) -> Iterator[Any]:

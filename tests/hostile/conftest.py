@@ -24,7 +24,7 @@ def besieged(
         postgres: PostgresServer = request.getfixturevalue("postgres")
         template = request.getfixturevalue("postgres_template")
         url = postgres.url(postgres.create_database(template=template))
-    with running_registry(url, folder, failed_credentials_per_minute=0) as registry:
+    with running_registry(url, folder) as registry:
         yield registry
 
 

@@ -164,7 +164,7 @@ def test_no_secret_is_anywhere_but_in_the_reply_that_made_it(
     tmp_path: Path,
     count: int,
 ) -> None:
-    unlimited = ("--log-level=debug", "--failed-credentials-per-minute=0", "--agent-limit=1000")
+    unlimited = ("--log-level=debug", "--agent-limit=1000")
     with launched(database_url, tmp_path / "data", *unlimited) as process:
         listener = Eavesdropper(Scene(process.ready().registry))
         listener.mint(count)

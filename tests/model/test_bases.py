@@ -466,7 +466,7 @@ class BasesMachine(RuleBasedStateMachine):
 
 @contextmanager
 def _machine(url: str, folder: Path) -> Generator[type[RuleBasedStateMachine]]:
-    with running_registry(url, folder, failed_credentials_per_minute=0) as running:
+    with running_registry(url, folder) as running:
         # So that every answer of one step is of one moment.
         running.clock.stop()
         # A class of its own: Hypothesis makes the instances.

@@ -70,7 +70,7 @@ def add_user(tx: WriteTransaction, role: UserRole) -> User:
 def add_token(
     tx: WriteTransaction, user: User, *, agent_id: int | None, ceiling: Ceiling | None
 ) -> str:
-    minted = bearer.mint()
+    minted = bearer.mint(tx.token_keys()[0])
     token = Token(
         agent_id=agent_id,
         user_id=user.user_id if agent_id is None else None,
@@ -87,7 +87,7 @@ def add_token(
         last_used_at=None,
         version=1,
     )
-    tx.tokens.add(token, minted.digest)
+    tx.tokens.add(token, minted.digest, minted.key_id)
     return minted.secret
 
 

@@ -23,7 +23,7 @@ from accredit_storage.directory.tree import DirectoryTree
 from tests.postgres import PostgresServer
 from tests.service.running import PATIENCE
 
-SECRET = re.compile(r"acr_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}")
+SECRET = re.compile(r"acr_[0-9A-Za-z]{16}_[0-9A-Za-z]{56}")
 
 
 # types-grpcio makes every call of bytes an error.

@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,9 +8,10 @@ import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
+from accredit_service.abilities.errors import Reason, Refusal, Unauthenticated
 from accredit_service.interceptors.arrivals import Arrivals
-from accredit_service.interceptors.calls import Call, Step, current
-from accredit_service.interceptors.errors import answer_failures
+from accredit_service.interceptors.calls import Call, Step, current, values
+from accredit_service.interceptors.errors import abort, answer_failures
 from accredit_service.interceptors.lanes import Lane
 from accredit_service.interceptors.pipeline import Pipeline, Route
 from tests.service.running import PATIENCE, Failed, Running, failed
@@ -110,7 +111,7 @@ def shapes() -> Generator[Shapes]:
     lane = Lane("test", threads=4, waiting=8)
     steps: Sequence[Step] = [noting("a", shapes.seen), answer_failures, noting("b", shapes.seen)]
     route = Route(Arrivals(lane, PATIENCE), steps)
-    with serving(shapes, Pipeline(lambda method, streams: route, refusing=route), lane) as served:
+    with serving(shapes, Pipeline(lambda method, streams: route, lane, abort), lane) as served:
         yield served
     lane.shutdown()
 
@@ -196,7 +197,7 @@ def test_steps_are_left_when_the_client_goes_away(shapes: Shapes) -> None:
 
     lane = Lane("test", threads=1, waiting=0)
     route = Route(Arrivals(lane, PATIENCE), [step])
-    with serving(Shapes(), Pipeline(lambda *_: route, refusing=route), lane) as served:
+    with serving(Shapes(), Pipeline(lambda *_: route, lane, abort), lane) as served:
         sent = threading.Event()
 
         def requests() -> Iterator[bytes]:
@@ -211,6 +212,37 @@ def test_steps_are_left_when_the_client_goes_away(shapes: Shapes) -> None:
     lane.shutdown()
 
 
+def test_who_is_refused_by_their_metadata_takes_no_place_from_anybody() -> None:
+    lane, refusals = Lane("test", threads=1, waiting=0), Lane("refusals", threads=1, waiting=9)
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    @contextmanager
+    def slow(call: Call) -> Generator[None]:
+        begun.release()
+        go_on.wait(PATIENCE)
+        yield
+
+    def screen(metadata: Iterable[tuple[str, str | bytes]]) -> Refusal | None:
+        if values(metadata, "who") == ["nobody"]:
+            return Unauthenticated(Reason.TOKEN_MALFORMED, "you are nobody")
+        return None
+
+    route = Route(Arrivals(lane, PATIENCE), [slow], screen=screen)
+    with serving(Shapes(), Pipeline(lambda *_: route, refusals, abort), lane) as served:
+        method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")
+        running = method.future(message("1"), timeout=PATIENCE)
+        assert begun.acquire(timeout=PATIENCE)
+        assert served.fails("OneOne", message("2")).reason == "OVERLOADED"
+        for _ in range(20):
+            with pytest.raises(grpc.RpcError) as refused:
+                method(message("3"), metadata=[("who", "nobody")], timeout=PATIENCE)
+            assert failed(refused.value).reason == "TOKEN_MALFORMED"
+        go_on.set()
+        assert running.result() == message("1")
+    lane.shutdown()
+    refusals.shutdown()
+
+
 def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -> None:
     lane, refusals = Lane("test", threads=1, waiting=1), Lane("refusals", threads=1, waiting=9)
     begun, go_on = threading.Semaphore(0), threading.Event()
@@ -222,8 +254,7 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
         yield
 
     route = Route(Arrivals(lane, PATIENCE), [slow])
-    refusing = Route(Arrivals(refusals, PATIENCE), [answer_failures])
-    pipeline = Pipeline(lambda *_: route, refusing=refusing)
+    pipeline = Pipeline(lambda *_: route, refusals, abort)
     with serving(Shapes(), pipeline, lane) as served:
         method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")
         running = method.future(message("1"), timeout=PATIENCE)

@@ -8,13 +8,13 @@ import grpc
 import pytest
 
 from accredit.v1 import auth_pb2
-from accredit_service.abilities import bearer
 from accredit_service.abilities.app import App
 from accredit_service.server import StartError, build
 from accredit_service.servicers import services
 from accredit_service.settings import Address
 from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
+from tests.minting import token_id_of
 from tests.service.conftest import Start
 from tests.service.running import PATIENCE, WHO_AM_I, Running, settings_for
 
@@ -101,8 +101,7 @@ def test_after_the_grace_it_is_cut_off(start: Start) -> None:
 def test_what_was_gathered_is_written_at_the_end(start: Start) -> None:
     server = start(last_used_flush=3600.0)
     server.call()
-    token_id = bearer.parse(server.token)
-    assert token_id is not None
+    token_id = token_id_of(server.token)
 
     def last_used() -> Any:
         with server.app.store.read() as tx:

@@ -142,6 +142,7 @@ def token(
     expire_at: datetime | None = None,
     revoked_at: datetime | None = None,
     ceiling: Ceiling | None = None,
+    key_id: str = "k1",
     vouchers: Sequence[int] = (),
 ) -> Token:
     """A token whose digest is its id, filled up."""
@@ -161,7 +162,7 @@ def token(
         last_used_at=None,
         version=1,
     )
-    tx.tokens.add(made, digest_of(token_id), vouchers)
+    tx.tokens.add(made, digest_of(token_id), key_id, vouchers)
     return made
 
 

@@ -269,6 +269,29 @@ def test_the_key_for_logins_is_the_stores_own_and_the_rest_of_its_state_stays(
         after = dict(connection.execute(text("SELECT * FROM store_state")).one()._mapping)
     key = bytes(after.pop("login_key"))
     # The log was hashed over another form until here, and older servers do not know the new one.
-    assert after == {**before, "anchor_revision": 7, "oldest_server": migrate.SERVER}
+    assert after == {**before, "anchor_revision": 7, "oldest_server": 2}
     assert len(key) == 32
     assert len(set(key)) > 1
+
+
+def test_tokens_from_before_the_keys_end_and_nobody_keeps_what_rested_on_them(
+    empty_database_url: str,
+) -> None:
+    revoked = "SELECT count(*) FROM tokens WHERE revoked_at IS NOT NULL AND version = 2"
+    with connected(empty_database_url) as connection:
+        command.upgrade(migrate.alembic_config(connection), "0005")
+        for statement in (
+            "INSERT INTO users (login, kind, role, display_name, email, active, created_at,"
+            " updated_at, version) VALUES ('ada', 'human', 'administrator', '', '', true,"
+            " '2026-01-01', '2026-01-01', 1)",
+            "INSERT INTO tokens (token_id, digest, user_id, label, act_as_owner, created_by,"
+            " created_at, version) SELECT 't1', :digest, user_id, '', false, user_id,"
+            " '2026-01-01', 1 FROM users",
+        ):
+            connection.execute(text(statement))
+        before = connection.execute(text("SELECT epoch FROM store_state")).scalar_one()
+        command.upgrade(migrate.alembic_config(connection), "0006")
+        after = connection.execute(text("SELECT epoch, oldest_server FROM store_state")).one()
+        assert connection.execute(text(revoked)).scalar_one() == 1
+    assert after.epoch != before
+    assert after.oldest_server == 3

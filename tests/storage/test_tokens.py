@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from accredit_storage.errors import Conflict
-from accredit_storage.records import Ceiling, Role, Token
+from accredit_storage.records import Ceiling, Role, Token, TokenKey
 from accredit_storage.store import Store, Transaction
 from tests.storage.making import (
     EARLIER,
@@ -55,7 +55,7 @@ def test_every_field_of_a_token_is_stored(store: Store) -> None:
             last_used_at=NOW,
             version=7,
         )
-        tx.tokens.add(made, bytes(range(32)))
+        tx.tokens.add(made, bytes(range(32)), "k1")
         assert tx.tokens.find_by_digest(bytes(range(32))) == made
 
 
@@ -66,7 +66,7 @@ def test_a_token_has_one_bearer(store: Store) -> None:
         made = token(tx, "t1", scribe, ada)
     for bearer in ({"agent_id": None}, {"user_id": ada.user_id}):
         with pytest.raises(Exception, match="bearer"), store.write() as tx:
-            tx.tokens.add(replace(made, token_id="t2", **bearer), b"x")
+            tx.tokens.add(replace(made, token_id="t2", **bearer), b"x", "k1")
 
 
 def test_a_taken_id_or_digest_is_a_conflict(store: Store) -> None:
@@ -74,9 +74,9 @@ def test_a_taken_id_or_digest_is_a_conflict(store: Store) -> None:
         ada = user(tx)
         made = token(tx, "t1", ada, ada)
     with pytest.raises(Conflict), store.write() as tx:
-        tx.tokens.add(made, b"another")
+        tx.tokens.add(made, b"another", "k1")
     with pytest.raises(Conflict), store.write() as tx:
-        tx.tokens.add(replace(made, token_id="t2"), digest_of("t1"))
+        tx.tokens.add(replace(made, token_id="t2"), digest_of("t1"), "k1")
 
 
 def ids(page: list[Token]) -> list[str]:
@@ -270,3 +270,28 @@ def test_ids_sort_by_code_point(store: Store) -> None:
             token(tx, name, ada, ada)
     with store.read() as tx:
         assert tx.tokens.minted_by(ada.user_id) == sorted(names)
+
+
+def test_what_was_minted_under_a_key_is_counted_and_ends_with_it(store: Store) -> None:
+    with store.write() as tx:
+        ada = user(tx)
+        for token_id, key_id in (("t1", "k1"), ("t2", "k2"), ("t3", "k2")):
+            token(tx, token_id, ada, ada, key_id=key_id)
+        token(tx, "t4", ada, ada, key_id="k2", expire_at=NOW)
+        assert tx.tokens.live_by_key(NOW) == {"k1": 1, "k2": 2}
+        assert tx.tokens.revoke_minted_under("k2", LATER) == 2
+        assert tx.tokens.live_by_key(NOW) == {"k1": 1}
+
+
+def test_a_store_begins_with_one_key_and_keeps_those_it_is_given(store: Store) -> None:
+    with store.read() as tx:
+        (first,) = tx.token_keys()
+    assert (len(first.key), len(first.key_id)) == (32, 2)
+    assert first.key.hex() not in repr(first)
+    second = TokenKey(key_id="zz", key=b"\0" * 32, created_at=LATER)
+    with store.write() as tx:
+        tx.set_token_keys((first, second))
+    with store.read() as tx:
+        assert tx.token_keys() == (first, second)
+    with pytest.raises(ValueError, match="mints nothing"), store.write() as tx:
+        tx.set_token_keys(())

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from accredit_storage.directory.directories import Directories
+from accredit_storage.records import Head
 from accredit_storage.store import Store
 
+from .dead_tokens import DeadTokens
 from .generators import DEFAULT_GENERATORS, ContentGenerator
+from .keyring import Keyring
 from .registry.declarations import Declarations
 
 
@@ -60,9 +63,16 @@ class App:
     limits: Limits = Limits()
     now: Callable[[], datetime] = utc_now
     usage: Usage = field(default_factory=Usage)
+    keyring: Keyring = field(default_factory=Keyring)
+    dead_tokens: DeadTokens = field(default_factory=DeadTokens)
     #: What starter files begin with, whatever the order.
     generators: Sequence[ContentGenerator] = DEFAULT_GENERATORS
     #: Whether journals may be written.
     daily_memory: bool = True
     #: The agents that this server declares beside the store.
     declarations: Declarations = field(default_factory=Declarations)
+
+    def notice(self, head: Head) -> None:
+        """Forget what is of another history of the store, as after a restore."""
+        if self.dead_tokens.belong_to(head.epoch):
+            self.keyring.forget()

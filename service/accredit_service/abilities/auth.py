@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from accredit_storage.records import Agent, Credential, Token, User
+from accredit_storage.records import Agent, Token, TokenKey, User
 from accredit_storage.store import Transaction
 
-from . import bearer
 from .agent_refs import AgentRef
 from .app import App
 from .callers import accept
 from .consistency import Basis
 from .default_agents import Meant, meant
+from .errors import Reason, Unauthenticated
 from .facts import AgentFacts
 from .reads import Ask, reading
 from .rights import (
@@ -28,6 +28,11 @@ from .rights import (
     held_by,
     judge,
     rests_on,
+)
+
+_FOREIGN = (
+    "the credential is malformed, this store did not mint it: it was mistyped, cut short, or is "
+    "another store's: send the metadata `authorization: Bearer <token>`"
 )
 
 
@@ -78,22 +83,56 @@ class Self:
     token: Token
 
 
+def screen(app: App, text: str) -> None:
+    """Raise what ``identify`` would, as far as that takes neither a query nor a wait."""
+    if app.keyring.decides(text):
+        _worth_a_look_up(app, text)
+
+
 def identify(app: App, text: str) -> Principal:
-    """The caller whose credential this is. Raises Unauthenticated, or PermissionDenied."""
+    """The caller whose credential this is. Raises Unauthenticated, or PermissionDenied.
+
+    A text that the store did not mint, or that is known to be dead, costs no query.
+    """
+    digest = _worth_a_look_up(app, text)
     with app.store.read(one_statement=True) as tx:
-        return accept(app, _found(tx, text))
+        return accept(app, app.dead_tokens.find(digest, tx.credentials.find_by_digest, app.now()))
+
+
+def _worth_a_look_up(app: App, text: str) -> bytes:
+    digest = presented(app, text)
+    if digest is None:
+        raise Unauthenticated(Reason.TOKEN_MALFORMED, _FOREIGN)
+    if app.dead_tokens.holds(digest, app.now()):
+        accept(app, None)
+    return digest
+
+
+def presented(app: App, text: str) -> bytes | None:
+    """What to find a token by; None for a text that the store did not mint.
+
+    To be called outside of a transaction: it may read the keys, in one of its own.
+    """
+
+    def read() -> Sequence[TokenKey]:
+        with app.store.read(one_statement=True) as tx:
+            return tx.token_keys()
+
+    return app.keyring.digest(text, read)
 
 
 def authenticate(app: App, ask: Ask, text: str) -> Introspection:
     """Whose token this is. Sites play no part."""
+    digest = presented(app, text)
     with reading(app, ask) as (tx, _, now, head):
-        return introspect(app, tx, text, Basis(head=head, judged_at=now))
+        return introspect(app, tx, digest, Basis(head=head, judged_at=now))
 
 
 def authorize(app: App, ask: Ask, text: str, wanted: AgentDemand) -> Authorization:
     """Whose token this is, and whether it meets the demand on an active agent."""
+    digest = presented(app, text)
     with reading(app, ask) as (tx, _, now, head):
-        found = introspect(app, tx, text, Basis(head=head, judged_at=now))
+        found = introspect(app, tx, digest, Basis(head=head, judged_at=now))
         decision, principal, basis = found.decision, found.principal, found.basis
         agent, held = None, None
         if principal is not None:
@@ -114,8 +153,9 @@ def batch_authorize(
     app: App, ask: Ask, text: str, wanted: Sequence[AgentDemand], *, with_basis: bool
 ) -> BatchAuthorization:
     """The same for several demands on one token, all at one moment."""
+    digest = presented(app, text)
     with reading(app, ask) as (tx, _, now, head):
-        found = introspect(app, tx, text, Basis(head=head, judged_at=now))
+        found = introspect(app, tx, digest, Basis(head=head, judged_at=now))
         principal, basis = found.principal, found.basis
         decisions = [found.decision] * len(wanted)
         if principal is not None:
@@ -138,13 +178,18 @@ def who_am_i(app: App, ask: Ask) -> Self:
     return Self(principal=caller, user=caller.user, agent=agent, token=caller.token)
 
 
-def introspect(app: App, tx: Transaction, text: str, basis: Basis) -> Introspection:
+def introspect(app: App, tx: Transaction, digest: bytes | None, basis: Basis) -> Introspection:
     """Whom somebody else's token speaks for, as of the basis's moment; its use is noted.
+
+    ``digest`` is what ``presented`` made of its text.
 
     A text that is no live token tells nothing, and such an answer is not to be kept: a basis that
     named the token would tell one that was revoked from one that never was.
     """
-    credential = _found(tx, text)
+    credential = None
+    if digest is not None:
+        look_up = tx.credentials.find_by_digest
+        credential = app.dead_tokens.find(digest, look_up, basis.judged_at)
     judged = Decision.TOKEN_INVALID if credential is None else judge(credential, basis.judged_at)
     if credential is None or judged is Decision.TOKEN_INVALID:
         return Introspection(
@@ -158,13 +203,6 @@ def introspect(app: App, tx: Transaction, text: str, basis: Basis) -> Introspect
     return Introspection(
         decision=Decision.ALLOWED, principal=judged, basis=basis.on_principal(judged)
     )
-
-
-def _found(tx: Transaction, text: str) -> Credential | None:
-    """What a text stands for; anything that is not a token of ours is not even looked up."""
-    if bearer.parse(text) is None:
-        return None
-    return tx.credentials.find_by_digest(bearer.digest(text))
 
 
 class _Facts:

@@ -18,7 +18,9 @@ from accredit_storage.store import WriteTransaction
 from . import bearer, snapshots, texts
 from .app import App
 from .errors import NotFound, Reason
+from .mutations import RIGHTS
 from .subjects import login_subject, subject
+from .token_keys import minting_key
 
 DEFAULT_LOGIN = "admin"
 # Held by whoever makes the first administrator, or a token for one.
@@ -89,7 +91,9 @@ def _mint(
     app: App, tx: WriteTransaction, user: User, keep: Callable[[Bootstrapped], None]
 ) -> Bootstrapped:
     now = app.now()
-    minted = bearer.mint()
+    # No key is retired between this and the commit.
+    tx.shared(RIGHTS)
+    minted = bearer.mint(minting_key(tx.token_keys(), now))
     token = Token(
         token_id=minted.token_id,
         agent_id=None,
@@ -106,7 +110,7 @@ def _mint(
         last_used_at=None,
         version=1,
     )
-    tx.tokens.add(token, minted.digest)
+    tx.tokens.add(token, minted.digest, minted.key_id)
     made = Bootstrapped(user, minted.token_id, minted.secret)
     keep(made)
     tx.record(

@@ -26,8 +26,8 @@ T = TypeVar("T")
 V_co = TypeVar("V_co", covariant=True)
 
 _ATTEMPTS = 8
-# Held by every mutation: alone, or together with others that take no right away.
-_RIGHTS = "rights"
+#: Held by every mutation: alone, or together with others that take no right away.
+RIGHTS = "rights"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +157,9 @@ def _attempt(
 ) -> Written[T] | Replayed:
     with app.store.write() as tx:
         if takes_nothing:
-            tx.shared(_RIGHTS)
+            tx.shared(RIGHTS)
         else:
-            tx.exclusive(_RIGHTS)
+            tx.exclusive(RIGHTS)
         now = app.now()
         caller = accept(app, tx.credentials.find(call.token_id))
         permit(caller, call.permission)

@@ -47,6 +47,7 @@ def reading(app: App, ask: Ask) -> Generator[View]:
     """
     with app.store.read() as tx:
         head = tx.head()
+        app.notice(head)
         caller = accept(app, tx.credentials.find(ask.token_id))
         permit(caller, PERMISSIONS[ask.method])
         require(tx, ask.consistency, head)

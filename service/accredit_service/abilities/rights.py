@@ -134,6 +134,11 @@ def expired(expire_at: datetime | None, now: datetime) -> bool:
     return expire_at is not None and now >= expire_at
 
 
+def is_dead(token: Token, now: datetime) -> bool:
+    """Whether the token has ended, which is for good: no call makes a token live again."""
+    return token.revoked_at is not None or expired(token.expire_at, now)
+
+
 def earliest(moments: Iterable[datetime | None]) -> datetime | None:
     """The first of those that are set."""
     return min((moment for moment in moments if moment is not None), default=None)
@@ -142,7 +147,7 @@ def earliest(moments: Iterable[datetime | None]) -> datetime | None:
 def judge(credential: Credential, now: datetime) -> Principal | Decision:
     """Who presents this token, or why nobody does."""
     token = credential.token
-    if token.revoked_at is not None or expired(token.expire_at, now):
+    if is_dead(token, now):
         return Decision.TOKEN_INVALID
     if credential.agent is not None and credential.agent.status is not AgentStatus.ACTIVE:
         return Decision.AGENT_INACTIVE

@@ -15,7 +15,7 @@ from accredit_storage.store import Transaction
 
 from .agent_refs import AgentRef, find_agent, held_on, told
 from .app import App
-from .auth import Introspection, introspect
+from .auth import Introspection, introspect, presented
 from .consistency import Basis
 from .errors import FailedPrecondition, PermissionDenied, Reason
 from .permissions import Action
@@ -100,8 +100,10 @@ class ResourceResult:
 
 def resolve_scope(app: App, ask: Ask, query: ResolveScope) -> ScopeResult:
     """What a principal's queries filter by, or a denial."""
+    digest = None if query.token is None else presented(app, query.token)
     with reading(app, ask) as (tx, caller, now, head):
-        found = _introspect(app, tx, caller, query.token, Basis(head=head, judged_at=now))
+        basis = Basis(head=head, judged_at=now)
+        found = _introspect(app, tx, caller, query.token is None, digest, basis)
         principal, basis = found.principal, found.basis
         if principal is None:
             return ScopeResult(decision=found.decision, scope=None, principal=None, basis=basis)
@@ -127,8 +129,10 @@ def resolve_scope(app: App, ask: Ask, query: ResolveScope) -> ScopeResult:
 
 def check_resource(app: App, ask: Ask, query: CheckResource) -> ResourceResult:
     """Whether a principal may touch one row of another service."""
+    digest = None if query.token is None else presented(app, query.token)
     with reading(app, ask) as (tx, caller, now, head):
-        found = _introspect(app, tx, caller, query.token, Basis(head=head, judged_at=now))
+        basis = Basis(head=head, judged_at=now)
+        found = _introspect(app, tx, caller, query.token is None, digest, basis)
         principal, basis = found.principal, found.basis
         if principal is None:
             return ResourceResult(decision=found.decision, principal=None, basis=basis)
@@ -148,10 +152,15 @@ def check_resource(app: App, ask: Ask, query: CheckResource) -> ResourceResult:
 
 
 def _introspect(
-    app: App, tx: Transaction, caller: Principal, token: str | None, basis: Basis
+    app: App,
+    tx: Transaction,
+    caller: Principal,
+    about_caller: bool,
+    digest: bytes | None,
+    basis: Basis,
 ) -> Introspection:
     """Whom it is asked for: the caller, or the bearer of a token for who may ask about those."""
-    if token is None:
+    if about_caller:
         return Introspection(
             decision=Decision.ALLOWED, principal=caller, basis=basis.on_principal(caller)
         )
@@ -161,7 +170,7 @@ def _introspect(
             "another token's scope needs the action authenticate",
             actions=Action.AUTHENTICATE.value,
         )
-    return introspect(app, tx, token, basis)
+    return introspect(app, tx, digest, basis)
 
 
 def _named(

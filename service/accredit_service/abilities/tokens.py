@@ -32,6 +32,7 @@ from .permissions import Action
 from .reads import Ask, reading
 from .rights import Principal, expired
 from .subjects import subject, token_subjects
+from .token_keys import minting_key
 from .user_refs import UserRef, is_caller, require_active, require_user
 
 MAX_CAPABILITIES = 100
@@ -117,7 +118,7 @@ def create_token(app: App, call: Call, command: CreateToken) -> Written[MintedTo
         agent_id, user_id = _holder(mutation, command)
         expire_at = _expire_at(command.expiry, now)
         _within(caller, ceiling, expire_at)
-        minted = bearer.mint()
+        minted = bearer.mint(minting_key(mutation.tx.token_keys(), now))
         token = Token(
             token_id=minted.token_id,
             agent_id=agent_id,
@@ -134,7 +135,7 @@ def create_token(app: App, call: Call, command: CreateToken) -> Written[MintedTo
             last_used_at=None,
             version=1,
         )
-        mutation.tx.tokens.add(token, minted.digest, caller.vouched_by)
+        mutation.tx.tokens.add(token, minted.digest, minted.key_id, caller.vouched_by)
         return Effect(
             value=MintedToken(token, minted.secret),
             kind=ChangeKind.TOKEN_CREATED,
@@ -181,7 +182,7 @@ def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedT
         _require_rotatable(old, now)
         expire_at = old.expire_at if command.expiry is None else _expire_at(command.expiry, now)
         _within(mutation.caller, old.ceiling, expire_at)
-        minted = bearer.mint()
+        minted = bearer.mint(minting_key(tx.token_keys(), now))
         successor = replace(
             old,
             token_id=minted.token_id,
@@ -191,7 +192,7 @@ def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedT
             last_used_at=None,
             version=1,
         )
-        tx.tokens.add(successor, minted.digest, _vouchers(mutation, old))
+        tx.tokens.add(successor, minted.digest, minted.key_id, _vouchers(mutation, old))
         end = now + command.overlap
         if old.expire_at is not None:
             end = min(end, old.expire_at)

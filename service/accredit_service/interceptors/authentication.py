@@ -2,20 +2,14 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
-from ..abilities import bearer
-from ..abilities.errors import Reason, Refusal, ResourceExhausted, Unauthenticated
+from ..abilities.errors import Reason, Unauthenticated
 from ..abilities.rights import Principal
-from .calls import Call, Step
-from .guard import Guard, Network, source_of
+from .calls import Call, Metadata, Screen, Step, values
 
 #: As the contract says of tokens in requests; ours are much shorter.
 LONGEST_CREDENTIAL = 4096
-
-# Seconds, at most, to wait for other look-ups to end before a caller is told to come back later.
-_PATIENCE = 1.0
 
 _HOW = "send the metadata `authorization: Bearer <token>`"
 _MISSING = f"the call carries no credential: {_HOW}"
@@ -23,51 +17,37 @@ _MISSING = f"the call carries no credential: {_HOW}"
 
 def authenticate(
     identify: Callable[[str], Principal],
-    guard: Guard,
     *,
     is_open: Callable[[str], bool] = lambda method: False,
-    trusted_proxies: Sequence[Network] = (),
 ) -> Step:
     """A step that finds out the caller, except of methods that are open to everybody.
 
-    Raises Unauthenticated or PermissionDenied for the caller's own credential, ResourceExhausted
-    where too many wrong ones came from the same source or for the same token.
+    Raises Unauthenticated or PermissionDenied for the caller's own credential.
     """
 
     @contextmanager
     def step(call: Call) -> Generator[None]:
         if not is_open(call.method):
-            text = credential(call.metadata("authorization"))
-            call.principal = _identified(call, text)
+            call.principal = identify(credential(call.metadata("authorization")))
         yield
 
-    def _identified(call: Call, text: str) -> Principal:
-        token_id = bearer.parse(text)
-        if token_id is None:
-            raise _malformed("its checksum is wrong: it was cut short, mistyped or is not ours")
-        source = source_of(call.peer, call.metadata("x-forwarded-for"), trusted_proxies)
-        attempt = guard.admit(source, token_id, bearer.digest(text), patience=_PATIENCE)
-        if isinstance(attempt, timedelta):
-            raise ResourceExhausted(
-                Reason.RATE_LIMITED,
-                "too many wrong credentials from this address or for this token: wait",
-                retry_after=attempt,
-            )
-        try:
-            principal = identify(text)
-        except Refusal as refusal:
-            if refusal.reason is Reason.TOKEN_INVALID:
-                attempt.failed()
-            else:
-                attempt.pardon()
-            raise
-        except BaseException:
-            attempt.pardon()
-            raise
-        attempt.worked()
-        return principal
-
     return step
+
+
+def screen(refuse: Callable[[str], None]) -> Screen:
+    """A look at a call's metadata, before the call gets a thread: its refusal if that is certain.
+
+    ``refuse`` raises Unauthenticated. It runs on gRPC's one polling thread and may not wait.
+    """
+
+    def look(metadata: Metadata) -> Unauthenticated | None:
+        try:
+            refuse(credential(values(metadata, "authorization")))
+        except Unauthenticated as refusal:
+            return refusal
+        return None
+
+    return look
 
 
 def credential(headers: Sequence[str]) -> str:

@@ -1,12 +1,13 @@
 """One call, as the steps around it and the servicer inside see it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import grpc
 
+from ..abilities.errors import Refusal
 from ..abilities.rights import Principal
 
 _OUR_PACKAGE = "/accredit.v1."
@@ -57,12 +58,14 @@ class Call:
 
     def metadata(self, key: str) -> Sequence[str]:
         """Every value of a key, in their order, if they are text. Keys are lower case."""
-        return [
-            value
-            for name, value in self.context.invocation_metadata() or ()
-            if name == key and isinstance(value, str)
-        ]
+        return values(self.context.invocation_metadata() or (), key)
 
+
+#: The names and values that came with a call.
+Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
+
+#: A look at a call's metadata: a refusal where that alone decides it.
+Screen: TypeAlias = Callable[[Metadata], Refusal | None]
 
 #: A step: what stands before its ``yield`` runs before the call, what stands after it afterwards.
 Step: TypeAlias = Callable[[Call], AbstractContextManager[None]]
@@ -78,6 +81,11 @@ def current() -> Call:
 def enter(call: Call) -> None:
     """Make it the current one. Never undone: gRPC gives every call a fresh context."""
     _current.set(call)
+
+
+def values(metadata: Metadata, key: str) -> Sequence[str]:
+    """Every value of a key, in their order, if they are text. Keys are lower case."""
+    return [value for name, value in metadata if name == key and isinstance(value, str)]
 
 
 def method_name(path: str) -> str:

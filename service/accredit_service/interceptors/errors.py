@@ -141,17 +141,22 @@ def answer_failures(call: Call) -> Generator[None]:
     try:
         yield
     except (Refusal, StoreError) as error:
-        failure = failure_of(error)
-        if failure is None:
-            _bug(call, error)
-        else:
-            _abort(call, failure)
+        abort(call, error)
     except Exception as error:
         # The first is how gRPC says that the client has gone, the second how it ends a call that
         # was aborted: both have to reach it as they are.
         if isinstance(error, grpc.RpcError) or _is_abort(call, error):
             raise
         _bug(call, error)
+
+
+def abort(call: Call, error: Refusal | StoreError) -> None:
+    """End the call with the status of a refusal, by an exception that gRPC catches."""
+    failure = failure_of(error)
+    if failure is None:
+        _bug(call, error)
+    else:
+        _abort(call, failure)
 
 
 def failure_of(error: Refusal | StoreError) -> Failure | None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from ..abilities.errors import DeadlineExceeded, Reason, ResourceExhausted
 from .calls import Call, Step
-from .guard import Network, source_of
+from .sources import Network, source_of
 
 #: Names and values of a request's metadata, in bytes.
 METADATA_LIMIT = 8192

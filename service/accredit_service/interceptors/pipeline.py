@@ -25,7 +25,7 @@ from ..abilities.errors import (
     Unimplemented,
 )
 from .arrivals import Arrivals
-from .calls import Call, Step, enter, method_name
+from .calls import Call, Screen, Step, enter, method_name
 from .lanes import Lane
 from .limits import MESSAGE_LIMIT
 
@@ -36,12 +36,14 @@ _SHED_RETRY = timedelta(seconds=1)
 class Route:
     """How a method's calls are worked on: in which threads, within which steps.
 
-    ``limit``: how large a request may be, in bytes.
+    ``limit``: how large a request may be, in bytes. ``screen``: who is refused before their call
+    takes any of those threads; None where everybody is let in.
     """
 
     arrivals: Arrivals
     steps: Sequence[Step]
     limit: int = MESSAGE_LIMIT
+    screen: Screen | None = None
 
     @property
     def lane(self) -> Lane:
@@ -52,16 +54,22 @@ class Route:
 class Pipeline(grpc.ServerInterceptor):
     """Every call of the server goes through here."""
 
-    def __init__(self, route: Callable[[str, bool], Route], *, refusing: Route) -> None:
+    def __init__(
+        self,
+        route: Callable[[str, bool], Route],
+        refusals: Lane,
+        refuse: Callable[[Call, Refusal], None],
+    ) -> None:
         """``route`` is asked once a method: its name, and whether it streams either way.
 
-        ``refusing`` is for calls that are only refused: of unknown methods, and of lanes that are
-        full.
+        Calls that are only refused have threads of their own and take the shortest way: those of
+        unknown methods, of lanes that are full, and of callers who are nobody.
         """
         self._route = route
-        self._refusing = refusing
+        self._refusals = refusals
+        self._refusal = refuse
         # Only methods that exist get in, so strangers cannot make it grow.
-        self._wrapped: dict[str, tuple[grpc.RpcMethodHandler, Lane]] = {}
+        self._wrapped: dict[str, tuple[grpc.RpcMethodHandler, Route]] = {}
 
     def intercept_service(
         self,
@@ -80,10 +88,14 @@ class Pipeline(grpc.ServerInterceptor):
             if handler is None:
                 return self._refuse(path, _unknown(path))
             known = self._wrapped[path] = self._wrap(path, handler)
-        wrapped, lane = known
-        return self._refuse(path, _overloaded()) if lane.is_full else wrapped
+        wrapped, route = known
+        if route.screen is not None:
+            refusal = route.screen(handler_call_details.invocation_metadata or ())
+            if refusal is not None:
+                return self._refuse(path, refusal)
+        return self._refuse(path, _overloaded()) if route.lane.is_full else wrapped
 
-    def _wrap(self, path: str, inner: Any) -> tuple[grpc.RpcMethodHandler, Lane]:
+    def _wrap(self, path: str, inner: Any) -> tuple[grpc.RpcMethodHandler, Route]:
         streams = inner.request_streaming or inner.response_streaming
         route = self._route(method_name(path), streams)
         decode = partial(_decoded, inner.request_deserializer or bytes, route.limit)
@@ -100,18 +112,17 @@ class Pipeline(grpc.ServerInterceptor):
         )
         if inner.response_streaming:
             run = _in_lane(route.lane, wrapped.answer_many)
-            return grpc.stream_stream_rpc_method_handler(run), route.lane
+            return grpc.stream_stream_rpc_method_handler(run), route
         run = _in_lane(route.lane, wrapped.answer_once)
-        return grpc.stream_unary_rpc_method_handler(run), route.lane
+        return grpc.stream_unary_rpc_method_handler(run), route
 
     def _refuse(self, path: str, refusal: Refusal) -> grpc.RpcMethodHandler:
         """A handler that reads nothing and only refuses; good for any shape."""
 
         def run(_requests: Iterator[bytes], context: grpc.ServicerContext) -> None:
-            with _around(Call(method_name(path), context), self._refusing.steps):
-                raise refusal
+            self._refusal(Call(method_name(path), context), refusal)
 
-        return grpc.stream_stream_rpc_method_handler(_in_lane(self._refusing.lane, run))
+        return grpc.stream_unary_rpc_method_handler(_in_lane(self._refusals, run))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

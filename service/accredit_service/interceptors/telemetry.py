@@ -10,8 +10,9 @@ from contextlib import contextmanager
 import grpc
 
 from .. import logs
+from ..abilities.errors import Refusal
 from .calls import Call, Step
-from .errors import REQUEST_ID
+from .errors import REQUEST_ID, abort
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def log_calls(clock: Callable[[], float] = time.monotonic) -> Step:
     @contextmanager
     def step(call: Call) -> Generator[None]:
         begun = clock()
-        call.request_id = request_id(call.metadata(REQUEST_ID))
+        _name(call)
         call.context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
         try:
             yield
@@ -41,6 +42,24 @@ def log_calls(clock: Callable[[], float] = time.monotonic) -> Step:
             _log(call, _code(call, clock), clock() - begun)
 
     return step
+
+
+def refuse(clock: Callable[[], float] = time.monotonic) -> Callable[[Call, Refusal], None]:
+    """What ends a call that no step needs to look at, and logs it."""
+
+    def end(call: Call, refusal: Refusal) -> None:
+        begun = clock()
+        _name(call)
+        try:
+            abort(call, refusal)
+        finally:
+            _log(call, _code(call, clock), clock() - begun)
+
+    return end
+
+
+def _name(call: Call) -> None:
+    call.request_id = request_id(call.metadata(REQUEST_ID))
 
 
 def request_id(given: Sequence[str]) -> str:

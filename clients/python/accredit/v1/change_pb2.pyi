@@ -90,6 +90,10 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     """An offer was declined by the user it was made to, or withdrawn by the one who made it."""
     CHANGE_KIND_DEFAULT_AGENT_SET: _ChangeKind.ValueType  # 30
     """A user chose the agent that they mean where they name none, or chose none any more."""
+    CHANGE_KIND_TOKEN_KEY_ROTATED: _ChangeKind.ValueType  # 31
+    """An operator added a key under which tokens are minted."""
+    CHANGE_KIND_TOKEN_KEY_RETIRED: _ChangeKind.ValueType  # 32
+    """An operator dropped a key, and every token that was minted under it ended."""
 
 class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
     """ChangeKind is what a change did."""
@@ -156,6 +160,10 @@ CHANGE_KIND_TRANSFER_DECLINED: ChangeKind.ValueType  # 29
 """An offer was declined by the user it was made to, or withdrawn by the one who made it."""
 CHANGE_KIND_DEFAULT_AGENT_SET: ChangeKind.ValueType  # 30
 """A user chose the agent that they mean where they name none, or chose none any more."""
+CHANGE_KIND_TOKEN_KEY_ROTATED: ChangeKind.ValueType  # 31
+"""An operator added a key under which tokens are minted."""
+CHANGE_KIND_TOKEN_KEY_RETIRED: ChangeKind.ValueType  # 32
+"""An operator dropped a key, and every token that was minted under it ended."""
 Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 class _ChangeView:

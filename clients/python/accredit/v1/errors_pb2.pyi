@@ -164,8 +164,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_AGENT_LIMIT_REACHED: _ErrorReason.ValueType  # 120
     """RESOURCE_EXHAUSTED: the owner has as many agents as they may have."""
-    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 121
-    """RESOURCE_EXHAUSTED: too many failed credentials from this address or for this token."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 122
     """RESOURCE_EXHAUSTED: more work than the server takes on at once."""
     ERROR_REASON_METADATA_TOO_LARGE: _ErrorReason.ValueType  # 123
@@ -344,8 +342,6 @@ may have been carried out: look before you send it under a new request_id.
 """
 ERROR_REASON_AGENT_LIMIT_REACHED: ErrorReason.ValueType  # 120
 """RESOURCE_EXHAUSTED: the owner has as many agents as they may have."""
-ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 121
-"""RESOURCE_EXHAUSTED: too many failed credentials from this address or for this token."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 122
 """RESOURCE_EXHAUSTED: more work than the server takes on at once."""
 ERROR_REASON_METADATA_TOO_LARGE: ErrorReason.ValueType  # 123

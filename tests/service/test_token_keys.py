@@ -1,0 +1,163 @@
+"""`accredit-server token-keys`, and what servers make of it while they run."""
+
+import itertools
+import re
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from accredit.v1 import change_pb2, types_pb2
+from accredit_service.abilities.keyring import Keyring
+from accredit_service.abilities.token_keys import MAX_KEYS, MINTS_AFTER
+from accredit_service.cli import main
+from tests.minting import key_of
+from tests.registry import Person, Registry, running_registry
+
+Command = Callable[..., str]
+
+
+@pytest.fixture
+def command(database_url: str, tmp_path: Path) -> Command:
+    """``command("rotate")``: what the program prints; ``code`` is what it is to exit with."""
+
+    def run(*arguments: str, code: int = 0) -> str:
+        options = ("--database-url", database_url, "--data-dir", str(tmp_path))
+        result = CliRunner().invoke(main, ["token-keys", *arguments, *options])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return run
+
+
+@pytest.fixture
+def ticks() -> Callable[[], float]:
+    """A clock on which a minute passes between two looks."""
+    return itertools.count(step=MINTS_AFTER.total_seconds()).__next__
+
+
+@pytest.fixture
+def two(
+    database_url: str, tmp_path: Path, ticks: Callable[[], float]
+) -> Generator[tuple[Registry, Registry]]:
+    """Two servers on one store."""
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(
+                running_registry(
+                    database_url,
+                    tmp_path / name,
+                    files=tmp_path / "files",
+                    more={"keyring": Keyring(clock=ticks)},
+                )
+            )
+            for name in ("first", "second")
+        )
+        yield first, second
+
+
+def _let_pass(registry: Registry) -> None:
+    """Make every key as much older as a new one waits before it mints."""
+    with registry.app.store.write() as tx:
+        keys = tx.token_keys()
+        tx.set_token_keys(
+            tuple(
+                type(key)(key_id=key.key_id, key=key.key, created_at=key.created_at - MINTS_AFTER)
+                for key in keys
+            )
+        )
+
+
+def _minted(registry: Registry) -> Person:
+    made = registry.admin.call(
+        "TokenService/CreateToken", user={"user_id": registry.admin.user_id}, full_rights=True
+    )
+    return Person(registry, made.secret, token_id=made.token.token_id)
+
+
+def test_a_new_key_mints_later_and_what_the_old_one_minted_goes_on(
+    two: tuple[Registry, Registry], command: Command
+) -> None:
+    first, second = two
+    old = key_of(first.admin.token)
+    second.admin.call("AuthService/WhoAmI")
+    listed = re.compile(rf"{old}  \S+  (\d+) live tokens  mints\n")
+    assert listed.fullmatch(command("list"))
+
+    new = command("rotate").split()[0]
+    assert [line.endswith("mints") for line in command("list").splitlines()] == [True, False]
+    assert key_of(_minted(first).token) == old
+
+    _let_pass(first)
+    of_new = _minted(first)
+    assert key_of(of_new.token) == new
+    # The other server has not heard of the key, and reads it for the token's sake.
+    Person(second, of_new.token).call("AuthService/WhoAmI")
+    for registry in two:
+        registry.admin.call("AuthService/WhoAmI")
+
+
+def test_a_retired_key_takes_its_tokens_along_on_every_server_at_once(
+    two: tuple[Registry, Registry], command: Command
+) -> None:
+    first, second = two
+    of_old = _minted(first)
+    old, service = key_of(of_old.token), second.user("SERVICE")
+    command("rotate")
+    _let_pass(first)
+    of_new = _minted(first)
+    asking = Person(second, _minted_for(first, service))
+    for token in (of_old.token, of_new.token):
+        assert asking.call("AuthService/Authenticate", token=token).HasField("principal")
+
+    assert "tokens revoked" in command("retire", old, "--yes")
+
+    assert of_old.refused("AuthService/WhoAmI").reason == "TOKEN_INVALID"
+    assert Person(second, of_old.token).refused("AuthService/WhoAmI").reason == "TOKEN_INVALID"
+    assert asking.call("AuthService/Authenticate", token=of_old.token).HasField("denial")
+    assert asking.call("AuthService/Authenticate", token=of_new.token).HasField("principal")
+    assert old not in command("list")
+    kinds = [
+        one.kind for one in Person(first, of_new.token).call("ChangeService/ListChanges").changes
+    ]
+    retired = kinds.index(change_pb2.CHANGE_KIND_TOKEN_KEY_RETIRED)
+    assert kinds.count(change_pb2.CHANGE_KIND_TOKEN_KEY_ROTATED) == 1
+    (store,) = (
+        Person(first, of_new.token).call("ChangeService/ListChanges").changes[retired].subjects
+    )
+    assert store.kind == types_pb2.SUBJECT_KIND_STORE, "more tokens may end than a change lists"
+
+
+def _minted_for(registry: Registry, person: Person) -> str:
+    made = registry.admin.call(
+        "TokenService/CreateToken", user={"user_id": person.user_id}, full_rights=True
+    )
+    return str(made.secret)
+
+
+def test_the_key_that_mints_is_not_retired_and_no_other_word_is_a_key(
+    two: tuple[Registry, Registry], command: Command
+) -> None:
+    minting = key_of(two[0].admin.token)
+    assert "rotate first" in command("retire", minting, "--yes", code=1)
+    assert "token-keys list" in command("retire", "no-key", "--yes", code=1)
+    assert "--yes" in command("retire", minting, code=1), "there is no terminal to ask on"
+    two[0].admin.call("AuthService/WhoAmI")
+
+
+def test_there_are_only_so_many_keys(command: Command) -> None:
+    for _ in range(MAX_KEYS - 1):
+        command("rotate")
+    assert "retire one first" in command("rotate", code=1)
+    assert len(command("list").splitlines()) == MAX_KEYS
+
+
+def test_no_command_prints_a_key(two: tuple[Registry, Registry], command: Command) -> None:
+    printed = command("rotate") + command("list")
+    with two[0].app.store.read() as tx:
+        keys = tx.token_keys()
+    for key in keys:
+        assert key.key.hex() not in printed
+        assert repr(key) == f"TokenKey(key_id={key.key_id!r})"

@@ -10,16 +10,17 @@ from accredit_storage.records import Agent, Credential, Grant, Token, User
 from accredit_storage.schema import agents, grants, token_vouchers, tokens, users
 from accredit_storage.statements import AnyRow, AnySelect
 from accredit_storage.tokens import TOKEN_COLUMNS
+from accredit_storage.users import user_columns
 
 _minters = users.alias("minters")
 _vouchers = users.alias("vouchers")
 _parts: tuple[Sequence[ColumnElement[Any]], ...] = (
     TOKEN_COLUMNS,
     list(agents.c),
-    list(users.c),
-    list(_minters.c),
+    user_columns(users),
+    user_columns(_minters),
     list(grants.c),
-    list(_vouchers.c),
+    user_columns(_vouchers),
 )
 _all = (
     # Labelled by their place: the tables have columns of the same name.

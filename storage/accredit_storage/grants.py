@@ -20,6 +20,7 @@ from accredit_storage.errors import Conflict
 from accredit_storage.records import Grant, Role, User
 from accredit_storage.schema import grants, users
 from accredit_storage.statements import AnyRow, by_dialect, locked, unexpired
+from accredit_storage.users import user_columns
 
 _key = and_(
     grants.c.agent_id == bindparam("of_agent_id"), grants.c.user_id == bindparam("of_user_id")
@@ -36,6 +37,8 @@ _add = by_dialect(
 _replace = update(grants).where(_key).values(version=grants.c.version + 1).returning(*grants.c)
 _asked = values(column("agent_id", Key), column("user_id", Key), name="asked")
 _remove = delete(grants).where(_key).returning(*grants.c)
+_holder_columns = user_columns(users)
+_holder_names = [str(column.key) for column in _holder_columns]
 
 
 class Grants:
@@ -95,7 +98,7 @@ class Grants:
         In the order of (granted_at, user id); ``after`` is that pair of the last one already had.
         """
         statement = (
-            select(*grants.c, *users.c)
+            select(*grants.c, *_holder_columns)
             .join(users, users.c.user_id == grants.c.user_id)
             .where(grants.c.agent_id == agent_id)
             .order_by(grants.c.granted_at, grants.c.user_id)
@@ -167,4 +170,4 @@ def _with_user(row: AnyRow) -> tuple[Grant, User]:
     # By position: both tables have a user_id, a role and a version.
     width = len(grants.c)
     grant = Grant(**dict(zip(grants.c.keys(), row[:width], strict=True)))
-    return grant, User(**dict(zip(users.c.keys(), row[width:], strict=True)))
+    return grant, User(**dict(zip(_holder_names, row[width:], strict=True)))

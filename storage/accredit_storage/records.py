@@ -123,6 +123,11 @@ class IntentKind(enum.Enum):
     DELETE = "delete"
 
 
+def folded(login: str) -> str:
+    """The form by which a login is unique and found: the same for every spelling of its case."""
+    return login.casefold()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """Somebody, or some service, that calls and that may own agents.

@@ -71,7 +71,9 @@ users = Table(
     "users",
     metadata,
     _id("user_id"),
-    Column("login", PlainText, nullable=False, unique=True),
+    Column("login", PlainText, nullable=False),
+    # Its folded form, by which it is unique and found.
+    Column("login_folded", PlainText, nullable=False, unique=True),
     Column("kind", MemberName(UserKind), nullable=False),
     Column("role", MemberName(UserRole), nullable=False),
     Column("display_name", PlainText, nullable=False),

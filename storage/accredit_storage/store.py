@@ -21,7 +21,7 @@ from accredit_storage.failures import translated
 from accredit_storage.grants import Grants
 from accredit_storage.intents import Intents
 from accredit_storage.memory_files import MemoryFileTypes
-from accredit_storage.records import Draft, Head, TokenKey
+from accredit_storage.records import Draft, Head, TokenKey, folded
 from accredit_storage.requests import Requests
 from accredit_storage.reservations import Reservations
 from accredit_storage.schema import file_trees, store_state
@@ -84,7 +84,7 @@ class Transaction:
         if self._login_key is None:
             found = self.connection.execute(select(store_state.c.login_key)).scalar_one()
             self._login_key = bytes(found)
-        return hmac.digest(self._login_key, login.casefold().encode(), "sha256").hex()[:32]
+        return hmac.digest(self._login_key, folded(login).encode(), "sha256").hex()[:32]
 
     def token_keys(self) -> tuple[TokenKey, ...]:
         """The keys under which tokens are minted: at least one."""

@@ -150,6 +150,16 @@ class Tokens:
         """The ids of all tokens that the user minted or vouches for, sorted."""
         return self._ids(_minted(user_id))
 
+    def users_minted_for(self, user_id: int, at: datetime) -> list[int]:
+        """The ids of the others of whom the user minted, or vouches for, a live token; sorted."""
+        statement = (
+            select(tokens.c.user_id)
+            .distinct()
+            .where(_minted(user_id), tokens.c.user_id != user_id, *_live(at))
+            .order_by(tokens.c.user_id)
+        )
+        return list(self._connection.execute(statement).scalars())
+
     def vouchers(self, token_id: str) -> list[int]:
         """The ids of the users who vouch for the token, sorted."""
         statement = (

@@ -2,11 +2,22 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from accredit_storage.errors import LoginTaken
-from accredit_storage.records import UNSET, Unset, User, UserKind, UserRole
+from accredit_storage.records import UNSET, Unset, User, UserKind, UserRole, folded
 from accredit_storage.schema import agents, users
 from accredit_storage.statements import (
     AnyRow,
@@ -17,12 +28,21 @@ from accredit_storage.statements import (
     refusing_taken,
 )
 
-_select = select(users)
+
+def user_columns(table: FromClause) -> list[ColumnElement[Any]]:
+    """What a user is read from. The folded login is only looked for."""
+    return [column for column in table.c if column.name != "login_folded"]
+
+
+_columns = user_columns(users)
+_select = select(*_columns)
 _by_id = _select.where(users.c.user_id == bindparam("user_id"))
-_by_login = _select.where(users.c.login == bindparam("login"))
+_by_login = _select.where(users.c.login_folded == bindparam("login_folded"))
 _add = by_dialect(
     lambda insert: (
-        insert(users).on_conflict_do_nothing(index_elements=[users.c.login]).returning(*users.c)
+        insert(users)
+        .on_conflict_do_nothing(index_elements=[users.c.login_folded])
+        .returning(*_columns)
     )
 )
 _is_active_administrator = and_(users.c.role == UserRole.ADMINISTRATOR, users.c.active.is_(True))
@@ -51,6 +71,7 @@ class Users:
         """
         values = {
             "login": login,
+            "login_folded": folded(login),
             "kind": kind,
             "role": role,
             "display_name": display_name,
@@ -69,9 +90,10 @@ class Users:
         return _user(self._connection.execute(statement, {"user_id": user_id}).one_or_none())
 
     def find_by_login(self, login: str, *, lock: bool = False, share: bool = False) -> User | None:
-        """The user of exactly this login."""
+        """The user of this login, whatever its case."""
         statement = locked(_by_login, lock=lock, share=share)
-        return _user(self._connection.execute(statement, {"login": login}).one_or_none())
+        values = {"login_folded": folded(login)}
+        return _user(self._connection.execute(statement, values).one_or_none())
 
     def find_many(self, user_ids: Collection[int]) -> list[User]:
         """Those of up to 10 000 ``user_ids`` that exist, each once, lowest id first."""
@@ -81,10 +103,11 @@ class Users:
         return [User(**row._mapping) for row in self._connection.execute(statement)]
 
     def find_many_by_login(self, logins: Collection[str]) -> list[User]:
-        """Those of up to 10 000 ``logins`` that exist, each once, lowest id first."""
+        """Those of up to 10 000 ``logins``, whatever their case, that exist; lowest id first."""
         if not logins:
             return []
-        statement = _select.where(users.c.login.in_(logins)).order_by(users.c.user_id)
+        wanted = {folded(login) for login in logins}
+        statement = _select.where(users.c.login_folded.in_(wanted)).order_by(users.c.user_id)
         return [User(**row._mapping) for row in self._connection.execute(statement)]
 
     def page(
@@ -141,11 +164,13 @@ class Users:
             active=active,
             default_agent_id=default_agent_id,
         )
+        if not isinstance(login, Unset):
+            values["login_folded"] = folded(login)
         statement = (
             update(users)
             .where(users.c.user_id == user_id)
             .values(**values, version=users.c.version + 1, updated_at=at)
-            .returning(*users.c)
+            .returning(*_columns)
         )
         if isinstance(login, Unset):
             return _user(self._connection.execute(statement).one_or_none())

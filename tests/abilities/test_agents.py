@@ -161,8 +161,13 @@ def test_the_checks_of_a_creation_come_in_their_order(strict_registry: Registry)
         (registry.admin, {"agent_slug": taken}, "INVALID_AGENT_OWNER"),
         (registry.admin, {"agent_slug": taken, "owner": {"user_id": 999}}, "AGENT_OWNER_NOT_FOUND"),
         (full, {"agent_slug": taken, "owner": {"user_id": 999}}, "ACTION_MISSING"),
-        (full, {"agent_slug": taken, "site_scope": 999}, "AGENT_LIMIT_REACHED"),
-        (newcomer, {"agent_slug": taken, "site_scope": 999}, "SITE_NOT_FOUND"),
+        (full, {"agent_slug": taken, "site_scope": 999}, "ACTION_MISSING"),
+        (full, {"agent_slug": taken}, "AGENT_LIMIT_REACHED"),
+        (
+            registry.admin,
+            {"agent_slug": taken, "owner": {"user_id": full.user_id}, "site_scope": 999},
+            "SITE_NOT_FOUND",
+        ),
         (newcomer, {"agent_slug": reserved}, "SLUG_RESERVED"),
         (newcomer, {"agent_slug": taken}, "AGENT_SLUG_CONFLICT"),
     ]
@@ -173,11 +178,13 @@ def test_the_checks_of_a_creation_come_in_their_order(strict_registry: Registry)
 def test_an_agent_that_is_there_is_no_way_around_the_checks(registry: Registry) -> None:
     member = registry.user()
     slug = registry.agent(member).agent_slug
+    of_member = {"owner": {"user_id": member.user_id}}
     cases: list[tuple[Person, dict[str, Any], str]] = [
         (registry.admin, {}, "INVALID_AGENT_OWNER"),
         (registry.admin, {"owner": {"user_id": 999}}, "AGENT_OWNER_NOT_FOUND"),
         (member, {"owner": {"user_id": registry.admin.user_id}}, "ACTION_MISSING"),
-        (member, {"site_scope": 999}, "SITE_NOT_FOUND"),
+        (member, {"site_scope": 999}, "ACTION_MISSING"),
+        (registry.admin, {**of_member, "site_scope": 999}, "SITE_NOT_FOUND"),
     ]
     for caller, fields, why in cases:
         wish = {"agent_slug": slug, "create_if_missing": True, **fields}

@@ -85,14 +85,24 @@ def test_what_breaks_a_rule_is_refused_by_its_field(
     assert (refusal.what, refusal.fields) == ("INVALID_ARGUMENT FIELD_INVALID", [field])
 
 
-def test_a_login_is_one_users_byte_for_byte(registry: Registry) -> None:
+def test_a_login_is_one_users_whatever_its_case(registry: Registry) -> None:
     user = _create(registry)
     taken = registry.admin.refused(
         "UserService/CreateUser", login=user.login, role="USER_ROLE_GUEST"
     )
     assert taken.what == "ALREADY_EXISTS LOGIN_CONFLICT"
-    other = _create(registry, login=user.login.upper())
-    assert other.user_id != user.user_id
+    shouted = registry.admin.refused(
+        "UserService/CreateUser", login=user.login.upper(), role="USER_ROLE_GUEST"
+    )
+    assert shouted.what == "ALREADY_EXISTS LOGIN_CONFLICT"
+    other = _create(registry)
+    for ref in (user.login.upper(), user.login.title()):
+        found = registry.admin.call("UserService/GetUser", user={"login": ref}).user
+        assert (found.user_id, found.login) == (user.user_id, user.login)
+        renamed = registry.admin.refused(
+            "UserService/UpdateUser", user={"login": other.login}, update={"login": ref}
+        )
+        assert renamed.what == "ALREADY_EXISTS LOGIN_CONFLICT"
     renamed = registry.admin.refused(
         "UserService/UpdateUser", user={"login": other.login}, update={"login": user.login}
     )

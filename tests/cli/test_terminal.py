@@ -32,7 +32,8 @@ def test_a_table_is_laid_out_for_the_terminal(cli: Cli, variables: dict[str, str
 def test_what_somebody_else_wrote_cannot_drive_the_terminal(
     cli: Cli, variables: dict[str, str], format: str
 ) -> None:
-    cli.done("agents", "create", "one", "--name", "Evil\u202etxet", "--config", '{"a": "\x9b31m"}')
+    config = '{"description": "Evil\u202etxet", "a": "\x9b31m"}'
+    cli.done("agents", "create", "one", "--config", config)
     for words in (["agents", "list"], ["agents", "get", "one"]):
         code, seen = on_terminal([*words, "--format", format], variables)
         assert code == 0

@@ -119,7 +119,7 @@ TokenService/RevokeToken of another           -- ok td td td td td td td td td t
 TokenService/RevokeToken itself               -- ok ok ok ok ok ok ok ok ok ok ok ok ok
 TokenService/RevokeAgentTokens                -- ok da da da ok ro ro ok ut ut ok ro da
 TokenService/RevokeUserTokens                 -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-TokenService/RevokeUserTokens own             -- ok ok ok ok ok ok ok ok ut ut ok ro ok
+TokenService/RevokeUserTokens own             -- ok ok ok ok ok ok ok ok ut ut ok ro ac
 AuthService/Authenticate                      -- ok ok ac ac ac ac ac ac ac ac ac ac ac
 AuthService/Authorize                         -- ok ok ac ac ac ac ac ac ac ac ac ac ac
 AuthService/BatchAuthorize                    -- ok ok ac ac ac ac ac ac ac ac ac ac ac
@@ -129,7 +129,7 @@ UserService/GetUser                           -- ok ac ac ac ac ac ac ac ut ut a
 UserService/GetUser own                       -- ok ok ok ok ok ok ok ok ut ut ok ok ok
 UserService/ListUsers                         -- ok ac ac ac ac ac ac ac ut ut ac ac ac
 UserService/UpdateUser                        -- ok ac ac ac ac ac ac ac ut ut ac ac ac
-UserService/UpdateUser own                    -- ok ok ok ok ok ok ok ok ut ut ok ro ok
+UserService/UpdateUser own                    -- ok ok ok ok ok ok ok ok ut ut ok ro ac
 UserService/UpdateUser own role               -- ok ac ac ac ac ac ac ac ut ut ac ac ac
 UserService/DeactivateUser                    -- ok ac ac ac ac ac ac ac ut ut ac ac ac
 UserService/DeleteUser                        -- ok ac ac ac ac ac ac ac ut ut ac ac ac

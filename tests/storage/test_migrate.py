@@ -288,10 +288,33 @@ def test_tokens_from_before_the_keys_end_and_nobody_keeps_what_rested_on_them(
             " created_at, version) SELECT 't1', :digest, user_id, '', false, user_id,"
             " '2026-01-01', 1 FROM users",
         ):
-            connection.execute(text(statement))
+            connection.execute(text(statement), {"digest": b"d"} if ":digest" in statement else {})
         before = connection.execute(text("SELECT epoch FROM store_state")).scalar_one()
         command.upgrade(migrate.alembic_config(connection), "0006")
         after = connection.execute(text("SELECT epoch, oldest_server FROM store_state")).one()
         assert connection.execute(text(revoked)).scalar_one() == 1
     assert after.epoch != before
     assert after.oldest_server == 3
+
+
+def test_logins_that_differ_in_case_only_stop_the_migration_which_names_them(
+    empty_database_url: str,
+) -> None:
+    add = (
+        "INSERT INTO users (login, kind, role, display_name, email, active, created_at, updated_at,"
+        " version) VALUES (:login, 'human', 'member', '', '', true, '2026-01-01', '2026-01-01', 1)"
+    )
+    with connected(empty_database_url) as connection:
+        command.upgrade(migrate.alembic_config(connection), "0006")
+        for login in ("Ada", "bob", "aDA"):
+            connection.execute(text(add), {"login": login})
+    with pytest.raises(RuntimeError, match="'Ada' and 'aDA' differ in case only"):
+        migrate.upgrade(empty_database_url)
+    with connected(empty_database_url) as connection:
+        at = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        assert at == "0006"
+        connection.execute(text("DELETE FROM users WHERE login = 'aDA'"))
+    migrate.upgrade(empty_database_url)
+    with connected(empty_database_url) as connection:
+        found = connection.execute(text("SELECT login, login_folded FROM users ORDER BY login"))
+        assert {tuple(row) for row in found} == {("Ada", "ada"), ("bob", "bob")}

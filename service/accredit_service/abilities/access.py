@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from accredit_storage.records import Agent, ChangeKind, Grant, Role, Subject, SubjectKind, User
+from accredit_storage.records import (
+    Agent,
+    ChangeKind,
+    Grant,
+    Role,
+    Subject,
+    SubjectKind,
+    User,
+    folded,
+)
 from accredit_storage.store import Transaction
 
 from . import snapshots
@@ -297,24 +306,27 @@ class _Questions:
         found = tx.users.find_many({ref for ref in refs if isinstance(ref, int)})
         found += tx.users.find_many_by_login({ref for ref in refs if isinstance(ref, str)})
         self._users: dict[UserRef, User] = {user.user_id: user for user in found}
-        self._users |= {user.login: user for user in found}
+        self._users |= {folded(user.login): user for user in found}
         self._digests: dict[str, Subject] = {}
         own = caller.user.user_id
         pairs = {(check.agent, own) for check in checks}
         pairs |= {
             (check.agent, user.user_id)
             for check in checks
-            if check.user is not None and (user := self._users.get(check.user)) is not None
+            if check.user is not None and (user := self._user(check.user)) is not None
         }
         self._facts = AgentFacts(tx, pairs)
         for check in checks:
             self._require_may_ask(check)
 
+    def _user(self, ref: UserRef) -> User | None:
+        return self._users.get(folded(ref) if isinstance(ref, str) else ref)
+
     def answer(self, check: AccessCheck) -> _Answer:
         """The decision on one question. A user whom nobody knows is one who is not active."""
         principal = self._caller
         if check.user is not None:
-            user = self._users.get(check.user)
+            user = self._user(check.user)
             if user is None:
                 return _Answer(Decision.USER_INACTIVE, None, None, None)
             principal = user_principal(user)

@@ -8,7 +8,7 @@ from typing import Any
 
 from accredit_storage.errors import Conflict
 from accredit_storage.records import Agent, ChangeKind, Role, User
-from accredit_storage.store import Transaction, WriteTransaction
+from accredit_storage.store import WriteTransaction
 
 from . import slugs, snapshots
 from .app import App
@@ -65,20 +65,24 @@ def insert_agent(
 ) -> Agent | None:
     """Store an agent and its owner's grant; None if the slug is taken. Logs nothing itself.
 
-    Its directory is still to be settled. Raises before it writes anything if limit, site, a
+    Its directory is still to be settled. Raises before it writes anything if the limit, a
     reservation or a stray directory stand against it.
     """
     if not mutation.caller.manages_agents:
         require_room(mutation, owner)
-    require_site(mutation.tx, new.site_scope)
     admit(mutation, new.agent_slug, owner.user_id, path="agent_slug")
     directories.admit(new.agent_slug)
     return _store(mutation, new, owner.user_id)
 
 
-def require_site(tx: Transaction, site_scope: int) -> None:
-    """Raise NotFound unless an agent can be confined to this site; 0 stands for every site."""
-    if site_scope and tx.sites.find(site_scope) is None:
+def require_site(mutation: Mutation, site_scope: int) -> None:
+    """Raise PermissionDenied unless the caller may set a site scope, NotFound without such a site.
+
+    0 stands for every site.
+    """
+    if not mutation.caller.manages_agents:
+        raise _needs_manage_agents("the site scope")
+    if site_scope and mutation.tx.sites.find(site_scope) is None:
         raise NotFound(Reason.SITE_NOT_FOUND, "there is no site {site_id}", site_id=site_scope)
 
 

@@ -14,7 +14,7 @@ from accredit_storage.agents import AgentQuery
 from accredit_storage.records import Agent, Grant, Role, User
 from accredit_storage.store import Transaction
 
-from . import slugs
+from . import slugs, texts
 from .errors import NotFound, PermissionDenied, Reason, invalid
 from .permissions import Action
 from .rights import Held, Principal, PrincipalKind, held_by
@@ -38,6 +38,7 @@ def clean_slug(path: str, text: str, reason: Reason = Reason.INVALID_AGENT_SLUG)
             reason,
             limit=MAX_SLUG_INPUT,
         )
+    texts.visible(path, text, reason)
     slug = slugs.clean(text)
     if not slug:
         raise invalid(path, "a slug with at least one letter, digit or underscore", reason)

@@ -36,7 +36,6 @@ from .moving import (
 )
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
 from .mutations import etag as etag_of
-from .permissions import Action
 from .rights import Principal
 from .scaffolding import ScaffoldedFile
 from .subjects import agent_subjects, creation_subjects
@@ -225,8 +224,9 @@ def _create(mutation: Mutation, command: CreateAgent, directories: NewDirectorie
         # Before looking, so that whoever waited for a racing call of theirs sees what it made.
         hold_place(mutation, mutation.caller.user.user_id)
     owner = owner_of_new(mutation, command.owner)
+    if command.site_scope:
+        require_site(mutation, command.site_scope)
     if command.create_if_missing:
-        require_site(mutation.tx, command.site_scope)
         found = mutation.tx.agents.find_by_slug(slug)
         if found is not None:
             return Created(_visible(mutation, found), False)
@@ -271,7 +271,8 @@ def _update_values(mutation: Mutation, command: UpdateAgent) -> dict[str, Any]:
     if not isinstance(command.status, Unset):
         values["status"] = command.status
     if not isinstance(command.site_scope, Unset):
-        values["site_scope"] = _site_scope(mutation, command.site_scope)
+        require_site(mutation, command.site_scope or 0)
+        values["site_scope"] = command.site_scope
     if not values:
         raise invalid(
             "update",
@@ -279,17 +280,6 @@ def _update_values(mutation: Mutation, command: UpdateAgent) -> dict[str, Any]:
             Reason.INVALID_AGENT_UPDATE,
         )
     return values
-
-
-def _site_scope(mutation: Mutation, site_id: int | None) -> int | None:
-    if Action.MANAGE_AGENTS not in mutation.caller.actions:
-        raise PermissionDenied(
-            Reason.ACTION_MISSING,
-            "the site scope needs the action manage_agents",
-            actions=Action.MANAGE_AGENTS.value,
-        )
-    require_site(mutation.tx, site_id or 0)
-    return site_id
 
 
 def require_owner(caller: Principal, agent: Agent) -> None:

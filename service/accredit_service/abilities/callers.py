@@ -1,10 +1,10 @@
 """The caller's own credential: believed or refused, and held against what a call demands."""
 
-from accredit_storage.records import Credential, Role
+from accredit_storage.records import Credential, Role, UserRole
 
 from .app import App
 from .errors import PermissionDenied, Reason, Unauthenticated
-from .permissions import Permission, Speaker
+from .permissions import ROLE_ACTIONS, Permission, Speaker
 from .rights import Decision, Principal, PrincipalKind, judge
 
 _REFUSALS = {
@@ -69,4 +69,20 @@ def require_full_reach(caller: Principal) -> None:
             "this needs a token that reaches ADMIN, yours reaches {role}",
             required_role=Role.ADMIN.name,
             role=caller.max_role.name,
+        )
+
+
+def require_actions_of(caller: Principal, role: UserRole) -> None:
+    """Raise PermissionDenied where the role can do more than the caller's own credential.
+
+    Nobody gives such a role away, and nobody acts on a user who has it: changes them, stops them,
+    or ends their tokens.
+    """
+    missing = sorted(ROLE_ACTIONS[role] - caller.actions)
+    if missing:
+        raise PermissionDenied(
+            Reason.ACTION_MISSING,
+            "the role {role} has actions that your credential lacks: {actions}",
+            actions=", ".join(missing),
+            role=role.name,
         )

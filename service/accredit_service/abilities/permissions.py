@@ -80,13 +80,13 @@ PERMISSIONS: Mapping[str, Permission] = {
         Action.MANAGE_AGENTS,
         Action.CREATE_OWN_AGENT,
         speaker=Speaker.OWNER,
-        note="without manage_agents: for oneself, up to the limit",
+        note="without manage_agents: for oneself, up to the limit, on every site",
     ),
     "AgentService/BatchCreateAgents": _row(
         Action.MANAGE_AGENTS,
         Action.CREATE_OWN_AGENT,
         speaker=Speaker.OWNER,
-        note="without manage_agents: for oneself, up to the limit",
+        note="without manage_agents: for oneself, up to the limit, on every site",
     ),
     "AgentService/GetAgent": _row(role=Role.VIEWER),
     "AgentService/BatchGetAgents": _row(note="answers those that the caller may view"),
@@ -141,8 +141,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     ),
     "TokenService/CreateToken": _row(
         speaker=Speaker.USER,
-        note="ADMIN on the agent; for oneself nothing; for another user manage_users and "
-        "manage_agents",
+        note="ADMIN on the agent; for oneself nothing; for another user manage_users, "
+        "manage_agents and every action of their role",
     ),
     "TokenService/GetToken": _row(
         note="OPERATOR on the agent; the user, or manage_users; the token itself"
@@ -150,14 +150,20 @@ PERMISSIONS: Mapping[str, Permission] = {
     "TokenService/ListTokens": _row(note="OPERATOR on the agent; the user, or manage_users"),
     "TokenService/RotateToken": _row(
         speaker=Speaker.USER,
-        note="the minter; manage_agents for an agent's, manage_users for a user's; "
-        "the owner alone for one that acts as the owner",
+        note="the minter; manage_agents for an agent's; the owner alone for one that acts as the "
+        "owner; for a user's whoever may mint for them and has every action of their role, or the "
+        "token itself",
     ),
     "TokenService/RevokeToken": _row(
-        note="ADMIN on the agent; the user, or manage_users; the minter; the token itself"
+        note="ADMIN on the agent, or its minter; of a user that user, or manage_users, with every "
+        "action of their role; the token itself"
     ),
     "TokenService/RevokeAgentTokens": _row(role=Role.ADMIN, speaker=Speaker.OWNER),
-    "TokenService/RevokeUserTokens": _row(speaker=Speaker.OWNER, note="oneself, or manage_users"),
+    "TokenService/RevokeUserTokens": _row(
+        speaker=Speaker.OWNER,
+        note="oneself, or manage_users, with every action of the user's role; manage_agents for "
+        "what another user minted",
+    ),
     "AuthService/Authenticate": _row(Action.AUTHENTICATE),
     "AuthService/Authorize": _row(Action.AUTHENTICATE),
     "AuthService/BatchAuthorize": _row(Action.AUTHENTICATE),
@@ -169,11 +175,15 @@ PERMISSIONS: Mapping[str, Permission] = {
     "UserService/ListUsers": _row(Action.MANAGE_USERS, speaker=Speaker.OWNER),
     "UserService/UpdateUser": _row(
         speaker=Speaker.OWNER,
-        note="oneself: display name and e-mail; all else manage_users, and every action of a "
-        "new role",
+        note="oneself: display name and e-mail; all else manage_users; every action of the user's "
+        "role, and of a new one",
     ),
-    "UserService/DeactivateUser": _row(Action.MANAGE_USERS, speaker=Speaker.OWNER),
-    "UserService/DeleteUser": _row(Action.MANAGE_USERS, speaker=Speaker.OWNER),
+    "UserService/DeactivateUser": _row(
+        Action.MANAGE_USERS, speaker=Speaker.OWNER, note="and every action of the user's role"
+    ),
+    "UserService/DeleteUser": _row(
+        Action.MANAGE_USERS, speaker=Speaker.OWNER, note="and every action of the user's role"
+    ),
     "SiteService/CreateSite": _row(Action.MANAGE_SITES, speaker=Speaker.OWNER),
     "SiteService/GetSite": _row(),
     "SiteService/ListSites": _row(),

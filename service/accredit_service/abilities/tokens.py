@@ -11,12 +11,14 @@ from accredit_storage.records import (
     Subject,
     SubjectKind,
     Token,
+    User,
 )
 from accredit_storage.store import Transaction
 
 from . import bearer, snapshots, texts
 from .agent_refs import AgentRef, held_on, require_agent
 from .app import App
+from .callers import require_actions_of
 from .errors import (
     Aborted,
     FailedPrecondition,
@@ -28,7 +30,7 @@ from .errors import (
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
 from .mutations import etag as etag_of
 from .paging import Cursor, Page, PageRequest
-from .permissions import Action
+from .permissions import ROLE_ACTIONS, Action
 from .reads import Ask, reading
 from .rights import Principal, expired
 from .subjects import subject, token_subjects
@@ -251,7 +253,11 @@ def revoke_user_tokens(
     def decide(mutation: Mutation) -> Effect[int]:
         tx, now = mutation.tx, mutation.now
         _require_reach(mutation.caller, ref, Role.ADMIN, "tokens")
-        user_id = require_user(tx, ref, share=True).user_id
+        user = require_user(tx, ref, share=True)
+        user_id = user.user_id
+        require_actions_of(mutation.caller, user.role)
+        if include_minted:
+            _require_reach_to_minted(mutation, user)
         ended = tx.tokens.revoke_where(user_id=user_id, at=now)
         if include_minted:
             ended += tx.tokens.revoke_where(minted_by=user_id, at=now)
@@ -289,7 +295,10 @@ def _holder(mutation: Mutation, command: CreateToken) -> tuple[int | None, int |
     _require_reach(caller, ref, Role.ADMIN, "new tokens")
     if not _may_mint_for(caller, ref):
         raise _missing(Action.MANAGE_AGENTS, "another user's new tokens")
-    return None, require_active(tx, ref).user_id
+    user = require_active(tx, ref)
+    if not is_caller(caller, ref):
+        require_actions_of(caller, user.role)
+    return None, user.user_id
 
 
 def _listed_holder(
@@ -396,17 +405,45 @@ def _may_see(tx: Transaction, caller: Principal, token: Token, now: datetime) ->
 
 
 def _may_end(tx: Transaction, caller: Principal, token: Token, now: datetime) -> bool:
+    if _is_own(caller, token):
+        return True
+    if token.user_id is not None:
+        return _reaches(caller, token.user_id, Role.ADMIN) and _outranks(tx, caller, token.user_id)
     minted = caller.is_user(token.created_by) and caller.max_role is Role.ADMIN
-    return _is_own(caller, token) or minted or _has(tx, caller, token, Role.ADMIN, now)
+    return minted or _has(tx, caller, token, Role.ADMIN, now)
 
 
 def _may_rotate(tx: Transaction, caller: Principal, token: Token, now: datetime) -> bool:
-    """Whoever rotates learns the new secret, so that they must be one who could mint the token."""
+    """Whoever rotates learns the new secret, so that they must be one who could mint the token.
+
+    And the old one ends by it, so that they must be one who may end it.
+    """
     if token.user_id is not None:
-        return _may_mint_for(caller, token.user_id)
+        may = _is_own(caller, token) or _outranks(tx, caller, token.user_id)
+        return may and _may_mint_for(caller, token.user_id)
     minted = caller.is_user(token.created_by)
     may = minted or (caller.manages_agents and not token.act_as_owner)
     return may and _has(tx, caller, token, Role.ADMIN, now)
+
+
+def _outranks(tx: Transaction, caller: Principal, user_id: int) -> bool:
+    """Whether the caller's credential has every action of the user's role."""
+    user = tx.users.find(user_id)
+    return user is not None and caller.actions >= ROLE_ACTIONS[user.role]
+
+
+def _require_reach_to_minted(mutation: Mutation, user: User) -> None:
+    """Raise PermissionDenied unless the caller may end all that a user has minted.
+
+    For agents that is whoever has ADMIN on each of them, or has minted the tokens; for users,
+    whoever may end those users' tokens.
+    """
+    tx, caller = mutation.tx, mutation.caller
+    if not caller.manages_agents and not caller.is_user(user.user_id):
+        raise _missing(Action.MANAGE_AGENTS, "tokens that another user minted")
+    for bearer_id in tx.tokens.users_minted_for(user.user_id, mutation.now):
+        bearer_user = require_user(tx, bearer_id, share=True)
+        require_actions_of(caller, bearer_user.role)
 
 
 def _may_mint_for(caller: Principal, ref: UserRef) -> bool:

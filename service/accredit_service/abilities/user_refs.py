@@ -4,7 +4,7 @@ Whoever may not know other users is refused before anybody is looked up, so that
 login whether there is such a user.
 """
 
-from accredit_storage.records import User
+from accredit_storage.records import User, folded
 from accredit_storage.store import Transaction
 
 from .errors import NotFound, Reason
@@ -42,7 +42,7 @@ def require_active(tx: Transaction, ref: UserRef, reason: Reason = Reason.USER_N
 def is_caller(caller: Principal, ref: UserRef) -> bool:
     """Whether the caller speaks as this user, not merely as an agent of theirs."""
     if isinstance(ref, str):
-        return caller.user.login == ref and caller.is_user(caller.user.user_id)
+        return folded(caller.user.login) == folded(ref) and caller.is_user(caller.user.user_id)
     return caller.is_user(ref)
 
 

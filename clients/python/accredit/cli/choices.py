@@ -57,6 +57,8 @@ CHANGE_KINDS = (
     "transfer_offered",
     "transfer_declined",
     "default_agent_set",
+    "token_key_rotated",
+    "token_key_retired",
 )
 
 

@@ -217,12 +217,16 @@ class CreateAgentRequest(_message.Message):
     agent_slug: _builtins.str
     """The name in addresses. Cleaned, not refused: "My Agent!" becomes "my-agent", and the reply
     says what it became. Empty after cleaning, or digits only: INVALID_ARGUMENT. At most 1 000
-    characters before cleaning, cut to 200 after.
+    characters before cleaning, none of them invisible or turning the direction of text; cut to 200 after.
     """
     agent_name: _builtins.str
-    """For people to read; tags stripped, one line, at most 200 characters. Empty: the slug."""
+    """For people to read; tags stripped, one line, at most 200 characters, none of them invisible or turning
+    the direction of text. Empty: the slug.
+    """
     site_scope: _builtins.int
-    """The one site where the agent may be used. Unset or 0: on every site."""
+    """The one site where the agent may be used. It needs manage_agents: PERMISSION_DENIED, ACTION_MISSING.
+    Unset or 0: on every site.
+    """
     create_if_missing: _builtins.bool
     """True: if the slug exists, return that agent as it is, whoever owns it, provided that the
     caller may view it.
@@ -709,7 +713,7 @@ class AgentUpdate(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     SITE_SCOPE_FIELD_NUMBER: _builtins.int
     agent_name: _builtins.str
-    """A new name; must not be blank. At most 200 characters."""
+    """A new name; must not be blank. At most 200 characters. See CreateAgentRequest."""
     status: Global___AgentStatus.ValueType
     """A new status."""
     site_scope: _builtins.int

@@ -127,7 +127,7 @@ class CreateTokenRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     label: _builtins.str
-    """What it is for. One line, at most 200 characters."""
+    """What it is for. One line, at most 200 characters, none of them invisible or turning the direction of text."""
     full_rights: _builtins.bool
     """Everything that its holder and its minter have. Must be true if set."""
     act_as_owner: _builtins.bool
@@ -565,7 +565,8 @@ class RevokeUserTokensRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     include_minted: _builtins.bool
     """True: also every live token that this user minted for an agent or for another user, and every
-    one that was minted or rotated with one of those.
+    one that was minted or rotated with one of those. For another user it needs manage_agents, and for
+    each user whose tokens are among them every action of that user's role.
     """
     request_id: _builtins.str
     """Names this attempt. See CreateAgentRequest."""

@@ -88,8 +88,9 @@ class TokenServiceServicer(object):
         """CreateToken mints a token for an agent or a user.
 
         Needs a user's token. For an agent it needs ADMIN on the agent; for the caller's own user a token that
-        reaches ADMIN; for another user manage_users and manage_agents besides. A caller whose own token has
-        a ceiling or an end cannot mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED.
+        reaches ADMIN; for another user manage_users, manage_agents and every action of that user's role besides.
+        A caller whose own token has a ceiling or an end cannot mint beyond either: PERMISSION_DENIED,
+        CEILING_EXCEEDED.
 
         The new token rests on the user who mints it, and on every other user by whose rights the caller's
         own token came to be: it stops working when one of those others no longer manages users.
@@ -125,7 +126,8 @@ class TokenServiceServicer(object):
 
         Needs a user's token. An agent's token is rotated by the user who minted it, or by a caller with
         manage_agents, either with ADMIN on the agent; one that acts as the owner by its minter only. A user's
-        token is rotated by whoever may mint one for that user. A user who rotates a token that another user
+        token is rotated with itself, or by whoever may mint one for that user and has every action of the user's
+        role. A user who rotates a token that another user
         minted learns its secret, so the successor works only while they, too, manage users.
 
         Of several racing rotations one makes the successor; the others are ABORTED, TOKEN_ALREADY_ROTATED. A
@@ -136,10 +138,11 @@ class TokenServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevokeToken(self, request, context):
-        """RevokeToken ends a token at once and for good. An agent's token needs ADMIN on the agent; a user's
-        token needs being that user, or manage_users, with a token that reaches ADMIN. The user who minted a
-        token may revoke it with a token that reaches ADMIN, and any token may revoke itself. Revoking a
-        revoked token changes nothing and succeeds.
+        """RevokeToken ends a token at once and for good. Any token may revoke itself. An agent's token needs ADMIN
+        on the agent, or being the user who minted it, with a token that reaches ADMIN. A user's token needs
+        being that user, or manage_users, with a token that reaches ADMIN and has every action of the user's
+        role: nobody ends the tokens of somebody who may do more. Revoking a revoked token changes nothing and
+        succeeds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,8 +158,8 @@ class TokenServiceServicer(object):
 
     def RevokeUserTokens(self, request, context):
         """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them, and on
-        request those that the user minted. Needs a token that reaches ADMIN, of a user or one that acts as
-        the owner; for another user manage_users besides.
+        request those that the user minted. Needs a token that reaches ADMIN and has every action of the user's
+        role, of a user or one that acts as the owner; for another user manage_users besides.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

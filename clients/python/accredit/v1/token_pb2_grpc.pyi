@@ -42,8 +42,9 @@ class TokenServiceStub:
     """CreateToken mints a token for an agent or a user.
 
     Needs a user's token. For an agent it needs ADMIN on the agent; for the caller's own user a token that
-    reaches ADMIN; for another user manage_users and manage_agents besides. A caller whose own token has
-    a ceiling or an end cannot mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED.
+    reaches ADMIN; for another user manage_users, manage_agents and every action of that user's role besides.
+    A caller whose own token has a ceiling or an end cannot mint beyond either: PERMISSION_DENIED,
+    CEILING_EXCEEDED.
 
     The new token rests on the user who mints it, and on every other user by whose rights the caller's
     own token came to be: it stops working when one of those others no longer manages users.
@@ -66,17 +67,19 @@ class TokenServiceStub:
 
     Needs a user's token. An agent's token is rotated by the user who minted it, or by a caller with
     manage_agents, either with ADMIN on the agent; one that acts as the owner by its minter only. A user's
-    token is rotated by whoever may mint one for that user. A user who rotates a token that another user
+    token is rotated with itself, or by whoever may mint one for that user and has every action of the user's
+    role. A user who rotates a token that another user
     minted learns its secret, so the successor works only while they, too, manage users.
 
     Of several racing rotations one makes the successor; the others are ABORTED, TOKEN_ALREADY_ROTATED. A
     repeat under the same request_id: see CreateToken.
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeTokenRequest, _token_pb2.RevokeTokenResponse]
-    """RevokeToken ends a token at once and for good. An agent's token needs ADMIN on the agent; a user's
-    token needs being that user, or manage_users, with a token that reaches ADMIN. The user who minted a
-    token may revoke it with a token that reaches ADMIN, and any token may revoke itself. Revoking a
-    revoked token changes nothing and succeeds.
+    """RevokeToken ends a token at once and for good. Any token may revoke itself. An agent's token needs ADMIN
+    on the agent, or being the user who minted it, with a token that reaches ADMIN. A user's token needs
+    being that user, or manage_users, with a token that reaches ADMIN and has every action of the user's
+    role: nobody ends the tokens of somebody who may do more. Revoking a revoked token changes nothing and
+    succeeds.
     """
     RevokeAgentTokens: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeAgentTokensRequest, _token_pb2.RevokeAgentTokensResponse]
     """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it and a user's token, or
@@ -84,8 +87,8 @@ class TokenServiceStub:
     """
     RevokeUserTokens: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeUserTokensRequest, _token_pb2.RevokeUserTokensResponse]
     """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them, and on
-    request those that the user minted. Needs a token that reaches ADMIN, of a user or one that acts as
-    the owner; for another user manage_users besides.
+    request those that the user minted. Needs a token that reaches ADMIN and has every action of the user's
+    role, of a user or one that acts as the owner; for another user manage_users besides.
     """
 
 @_typing.type_check_only
@@ -102,8 +105,9 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """CreateToken mints a token for an agent or a user.
 
     Needs a user's token. For an agent it needs ADMIN on the agent; for the caller's own user a token that
-    reaches ADMIN; for another user manage_users and manage_agents besides. A caller whose own token has
-    a ceiling or an end cannot mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED.
+    reaches ADMIN; for another user manage_users, manage_agents and every action of that user's role besides.
+    A caller whose own token has a ceiling or an end cannot mint beyond either: PERMISSION_DENIED,
+    CEILING_EXCEEDED.
 
     The new token rests on the user who mints it, and on every other user by whose rights the caller's
     own token came to be: it stops working when one of those others no longer manages users.
@@ -126,17 +130,19 @@ class TokenServiceAsyncStub(TokenServiceStub):
 
     Needs a user's token. An agent's token is rotated by the user who minted it, or by a caller with
     manage_agents, either with ADMIN on the agent; one that acts as the owner by its minter only. A user's
-    token is rotated by whoever may mint one for that user. A user who rotates a token that another user
+    token is rotated with itself, or by whoever may mint one for that user and has every action of the user's
+    role. A user who rotates a token that another user
     minted learns its secret, so the successor works only while they, too, manage users.
 
     Of several racing rotations one makes the successor; the others are ABORTED, TOKEN_ALREADY_ROTATED. A
     repeat under the same request_id: see CreateToken.
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeTokenRequest, _token_pb2.RevokeTokenResponse]  # type: ignore[assignment]
-    """RevokeToken ends a token at once and for good. An agent's token needs ADMIN on the agent; a user's
-    token needs being that user, or manage_users, with a token that reaches ADMIN. The user who minted a
-    token may revoke it with a token that reaches ADMIN, and any token may revoke itself. Revoking a
-    revoked token changes nothing and succeeds.
+    """RevokeToken ends a token at once and for good. Any token may revoke itself. An agent's token needs ADMIN
+    on the agent, or being the user who minted it, with a token that reaches ADMIN. A user's token needs
+    being that user, or manage_users, with a token that reaches ADMIN and has every action of the user's
+    role: nobody ends the tokens of somebody who may do more. Revoking a revoked token changes nothing and
+    succeeds.
     """
     RevokeAgentTokens: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeAgentTokensRequest, _token_pb2.RevokeAgentTokensResponse]  # type: ignore[assignment]
     """RevokeAgentTokens revokes all live tokens of an agent. Needs ADMIN on it and a user's token, or
@@ -144,8 +150,8 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """
     RevokeUserTokens: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeUserTokensRequest, _token_pb2.RevokeUserTokensResponse]  # type: ignore[assignment]
     """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them, and on
-    request those that the user minted. Needs a token that reaches ADMIN, of a user or one that acts as
-    the owner; for another user manage_users besides.
+    request those that the user minted. Needs a token that reaches ADMIN and has every action of the user's
+    role, of a user or one that acts as the owner; for another user manage_users besides.
     """
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -165,8 +171,9 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         """CreateToken mints a token for an agent or a user.
 
         Needs a user's token. For an agent it needs ADMIN on the agent; for the caller's own user a token that
-        reaches ADMIN; for another user manage_users and manage_agents besides. A caller whose own token has
-        a ceiling or an end cannot mint beyond either: PERMISSION_DENIED, CEILING_EXCEEDED.
+        reaches ADMIN; for another user manage_users, manage_agents and every action of that user's role besides.
+        A caller whose own token has a ceiling or an end cannot mint beyond either: PERMISSION_DENIED,
+        CEILING_EXCEEDED.
 
         The new token rests on the user who mints it, and on every other user by whose rights the caller's
         own token came to be: it stops working when one of those others no longer manages users.
@@ -207,7 +214,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Needs a user's token. An agent's token is rotated by the user who minted it, or by a caller with
         manage_agents, either with ADMIN on the agent; one that acts as the owner by its minter only. A user's
-        token is rotated by whoever may mint one for that user. A user who rotates a token that another user
+        token is rotated with itself, or by whoever may mint one for that user and has every action of the user's
+        role. A user who rotates a token that another user
         minted learns its secret, so the successor works only while they, too, manage users.
 
         Of several racing rotations one makes the successor; the others are ABORTED, TOKEN_ALREADY_ROTATED. A
@@ -220,10 +228,11 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_pb2.RevokeTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_pb2.RevokeTokenResponse, _abc.Awaitable[_token_pb2.RevokeTokenResponse]]:
-        """RevokeToken ends a token at once and for good. An agent's token needs ADMIN on the agent; a user's
-        token needs being that user, or manage_users, with a token that reaches ADMIN. The user who minted a
-        token may revoke it with a token that reaches ADMIN, and any token may revoke itself. Revoking a
-        revoked token changes nothing and succeeds.
+        """RevokeToken ends a token at once and for good. Any token may revoke itself. An agent's token needs ADMIN
+        on the agent, or being the user who minted it, with a token that reaches ADMIN. A user's token needs
+        being that user, or manage_users, with a token that reaches ADMIN and has every action of the user's
+        role: nobody ends the tokens of somebody who may do more. Revoking a revoked token changes nothing and
+        succeeds.
         """
 
     @_abc_1.abstractmethod
@@ -243,8 +252,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_token_pb2.RevokeUserTokensResponse, _abc.Awaitable[_token_pb2.RevokeUserTokensResponse]]:
         """RevokeUserTokens revokes all live tokens of a user, the caller's own too if it is one of them, and on
-        request those that the user minted. Needs a token that reaches ADMIN, of a user or one that acts as
-        the owner; for another user manage_users besides.
+        request those that the user minted. Needs a token that reaches ADMIN and has every action of the user's
+        role, of a user or one that acts as the owner; for another user manage_users besides.
         """
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

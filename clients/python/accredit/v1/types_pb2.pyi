@@ -297,7 +297,7 @@ class UserRef(_message.Message):
     user_id: _builtins.int
     """The id that the server gave. From 1 up."""
     login: _builtins.str
-    """The login, byte for byte. At most 60 characters."""
+    """The login, whatever its case. At most 60 characters."""
     def __init__(
         self,
         *,
@@ -355,7 +355,7 @@ class PrincipalRef(_message.Message):
     user_id: _builtins.int
     """A user, by id. From 1 up."""
     login: _builtins.str
-    """A user, by login, byte for byte. At most 60 characters. Only in requests."""
+    """A user, by login, whatever its case. At most 60 characters. Only in requests."""
     def __init__(
         self,
         *,

@@ -99,7 +99,7 @@ class User(_message.Message):
     user_id: _builtins.int
     """Given by the server, from 1 up, never used again."""
     login: _builtins.str
-    """What they are called by. Unique byte for byte."""
+    """What they are called by, as it was given. Unique whatever its case."""
     kind: Global___UserKind.ValueType
     """Person or program."""
     role: Global___UserRole.ValueType
@@ -170,7 +170,9 @@ class CreateUserRequest(_message.Message):
     role: Global___UserRole.ValueType
     """Which actions they have."""
     display_name: _builtins.str
-    """One line, at most 200 characters. Empty: the login."""
+    """One line, at most 200 characters, none of them invisible or turning the direction of text. Empty: the
+    login.
+    """
     email: _builtins.str
     """With an "@", at most 254 characters, without spaces. Empty: none."""
     validate_only: _builtins.bool

@@ -86,7 +86,8 @@ class Definitions:
 
         ``memory_seeds`` are texts by filename. One that was there keeps its id and ``created_at``,
         raises its version and takes a new turn. One that says the same already, whoever registered
-        it, is left as it is: then both are that.
+        it, is left as it is while it is the last of its slug: then both are that. Otherwise it
+        takes a new turn as well, because the last registration wins.
 
         The caller holds ``exclusive("definitions")``. Of two who do without, one may end with
         Conflict, because they took the same turn.
@@ -112,9 +113,12 @@ class Definitions:
             key = {"agent_slug": agent_slug, "source": source}
             row = self._connection.execute(_add, {**key, "created_at": at, **new}).one()
         # As text: Python takes 1, 1.0 and True in a config for the same.
-        elif before.memory_seeds == seeds and canonical_json(
-            {name: getattr(before, name) for name in content}
-        ) == canonical_json(content):
+        elif (
+            before.memory_seeds == seeds
+            and canonical_json({name: getattr(before, name) for name in content})
+            == canonical_json(content)
+            and self._is_last(before)
+        ):
             return before, before
         else:
             key = _values(agent_slug, source)
@@ -122,6 +126,12 @@ class Definitions:
         if before is None or before.memory_seeds != seeds:
             self._put_seeds(row.definition_id, seeds, encoded)
         return before, _definition(row, seeds)
+
+    def _is_last(self, definition: StoredDefinition) -> bool:
+        """Whether none of its slug was registered after it."""
+        of_slug = definitions.c.agent_slug == definition.agent_slug
+        newest = self._connection.scalar(select(func.max(definitions.c.turn)).where(of_slug))
+        return newest == definition.turn
 
     def find(self, agent_slug: str, source: str, *, lock: bool = False) -> StoredDefinition | None:
         """What exactly this source declares under exactly this slug."""

@@ -63,10 +63,28 @@ def test_a_user_without_an_agent_has_a_directory_of_their_own(registry: Registry
     assert (path, exists, has_files) == (f"users/{user.user_id}", False, False)
     put(user, of_user(user), "notes.md", b"mine")
     assert resolved(user, user={"user_id": user.user_id})[2:] == (True, True)
-    # With an agent they mean the agent's, and still have their own.
+    # With an agent they mean the agent's, in every call; without it their own is as it was.
     agent = registry.agent(user)
     assert resolved(user, user={"user_id": user.user_id})[1] == f"agents/{agent.agent_slug}"
+    assert "notes.md" not in paths(user, of_user(user))
+    put(user, of_user(user), "notes.md", b"the agent's")
+    assert get(user, of_agent(agent), "notes.md") == b"the agent's"
+    user.call("AgentService/DeleteAgent", agent={"agent_id": agent.agent_id})
     assert get(user, of_user(user), "notes.md") == b"mine"
+
+
+def test_a_common_one_is_resolved_and_belongs_to_nobody(registry: Registry) -> None:
+    guest = registry.user("GUEST")
+    for common, path in (("SHARED", "shared"), ("NETWORK", "network"), ("LEGACY", "agent")):
+        name = f"COMMON_DIRECTORY_{common}"
+        assert resolved(guest, common=name)[1] == path
+        refusal = guest.refused(
+            "DirectoryService/ResolveDirectory", user={"user_id": guest.user_id}, common=name
+        )
+        assert (refusal.what, list(refusal.fields)) == (
+            "INVALID_ARGUMENT FIELD_INVALID",
+            ["common"],
+        )
 
 
 def test_where_nobody_is_named_it_is_the_legacy_one(registry: Registry) -> None:
@@ -172,9 +190,8 @@ def test_a_users_directory_is_their_own(registry: Registry) -> None:
     user, other = registry.user("GUEST"), registry.user()
     put(user, of_user(user), "notes.md", b"mine")
     assert paths(user, of_user(user)) == ["notes.md"]
-    # Not even the agents of a user get at it, unless they were made to speak as the user.
-    agent = registry.agent(user)
-    token = registry.agent_token(registry.admin, agent.agent_id)
+    # Nor does an agent's token get at it.
+    token = registry.agent_token(registry.admin, registry.agent(other).agent_id)
     for stranger in (other, token):
         for method in ("ListFiles", "ReadFile", "WriteFile", "DeleteFile"):
             more = {} if method == "ListFiles" else {"path": "notes.md"}

@@ -85,17 +85,18 @@ def test_a_file_that_is_not_there_is_not_found(
     registry: Registry, owner: Person, home: Fields
 ) -> None:
     put(owner, home, "a/b.md")
-    for directory in (home, of_user(owner)):
+    nobodys = registry.user()
+    for directory, asking in ((home, owner), (of_user(nobodys), nobodys)):
         for path in ("gone.md", "a/gone.md", "gone/gone.md"):
             for method in ("ReadFile", "DeleteFile"):
-                refusal = refused(owner, directory, path, method)
+                refusal = refused(asking, directory, path, method)
                 assert refusal.what == "NOT_FOUND FILE_NOT_FOUND"
     owner.call("DirectoryService/DeleteFile", directory=home, path="a/b.md")
     assert refused(owner, home, "a/b.md", "ReadFile").what == "NOT_FOUND FILE_NOT_FOUND"
     assert "a/b.md" not in paths(owner, home)
     # To ask for what is not there makes nothing.
-    assert not on_disk(registry, "users", str(owner.user_id)).exists()
-    assert paths(owner, of_user(owner)) == []
+    assert not on_disk(registry, "users", str(nobodys.user_id)).exists()
+    assert paths(nobodys, of_user(nobodys)) == []
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,8 @@ def test_a_type_for_which_nobody_has_anything_makes_no_file(registry: Registry) 
     put(owner, home, "first.md")
     assert scaffold(owner, home)[0] == ("first.md", "EXISTING")
     delete(owner, home, "first.md")
-    assert scaffold(owner, of_user(owner)) == [("USAGE.md", "EMPTY")]
+    other = registry.user()
+    assert scaffold(other, of_user(other)) == [("USAGE.md", "EMPTY")]
     assert paths(owner, home) == sorted(STARTERS)
     answer = created(registry, owner)
     assert outcomes(answer.files)[0] == ("first.md", "EMPTY")
@@ -170,8 +171,13 @@ def test_a_file_that_cannot_be_made_keeps_no_other_from_being_made(
 def test_an_agent_begins_with_what_its_definition_has(registry: Registry) -> None:
     slug = registry.name("declared")
     texts = {"SOUL.md": "  I am declared.\r\n", "MEMORY.md": " \n", "OTHER.md": "no type"}
-    registry.admin.call("RegistryService/RegisterAgent", agent_slug=slug, memory_seeds=seeds(texts))
     owner = registry.user()
+    registry.admin.call(
+        "RegistryService/RegisterAgent",
+        agent_slug=slug,
+        memory_seeds=seeds(texts),
+        owner=owner.ref["user"],
+    )
     agent = registry.agent(owner, slug)
     home = of_agent(agent)
     assert get(owner, home, "SOUL.md") == b"I am declared.\n"

@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -185,12 +186,48 @@ def test_starter_files_are_made_once_and_the_outcome_of_each_is_shown(scribe: Cl
     scribe.fails(4, "MEMORY_FILE_TYPE_NOT_FOUND", "files", "scaffold", "unheard-of.md")
 
 
-def test_which_directory_is_meant_is_told(scribe: Cli, ada: Person) -> None:
-    told = scribe.done("files", "where", "--agent", "scribe").record
-    assert (told["directory"], told["path"], told["exists"]) == ("agent:1", "agents/scribe", "true")
-    told = scribe.done("files", "where", "--user", "ada", env={"ACCREDIT_AGENT": "scribe"}).record
-    assert (told["directory"], told["path"]) == (f"user:{ada.user_id}", f"users/{ada.user_id}")
-    assert scribe.done("files", "where").record["directory"] == "legacy"
+@pytest.mark.parametrize(
+    ("options", "environment", "directory", "path"),
+    [
+        (("--agent", "scribe"), {}, "agent:1", "agents/scribe"),
+        ((), {"ACCREDIT_AGENT": "scribe"}, "agent:1", "agents/scribe"),
+        ((), {}, "agent:1", "agents/scribe"),
+        (("--user", "ada"), {"ACCREDIT_AGENT": "scribe"}, "user:{ada}", "users/{ada}"),
+        (("--user", "owner"), {}, "agent:2", "agents/owned"),
+        (("--shared",), {}, "shared", "shared"),
+        (("--network",), {"ACCREDIT_AGENT": "scribe"}, "network", "network"),
+        (("--legacy",), {}, "legacy", "agent"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple | dict) else part,
+)
+def test_every_command_means_the_directory_that_where_tells(
+    scribe: Cli,
+    ada: Person,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    environment: dict[str, str],
+    directory: str,
+    path: str,
+) -> None:
+    scribe.done("users", "create", "owner")
+    if options == ("--user", "owner"):
+        scribe.done("agents", "create", "owned", "--owner", "owner")
+    told = scribe.done("files", "where", *options, env=environment).record
+    assert told["directory"] == directory.format(ada=ada.user_id)
+    assert told["path"] == path.format(ada=ada.user_id)
+
+    def done(*words: str, **more: Any) -> Any:
+        return scribe.done("files", *words, *options, env=environment, **more)
+
+    done("put", "here.md", input="one\n")
+    done("append", "here.md", input="two\n")
+    assert done("cat", "here.md").out == "one\ntwo\n"
+    assert "here.md" in done("list").out
+    on_disk = tmp_path / "data" / "files" / told["path"] / "here.md"
+    assert on_disk.read_text() == "one\ntwo\n"
+    done("scaffold")
+    done("rm", "here.md", "--yes")
+    assert "here.md" not in done("list").out
 
 
 def test_a_file_is_edited_privately_and_written_back(

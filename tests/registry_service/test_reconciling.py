@@ -391,13 +391,14 @@ def test_a_generator_of_a_package_has_the_last_word(registry: Registry) -> None:
 
 
 def test_an_agent_that_is_created_by_hand_begins_with_its_seeds_too(registry: Registry) -> None:
-    register(registry, "scribe", memory_seeds={"SOUL.md": "seed"})
-    registry.agent(registry.user(), "scribe")
+    owner = registry.user()
+    register(registry, "scribe", memory_seeds={"SOUL.md": "seed"}, owner=owner.ref["user"])
+    registry.agent(owner, "scribe")
     assert agent_file(registry, "scribe", "SOUL.md").read_text() == "seed\n"
     # What is suppressed contributes nothing, not even that.
-    register(registry, "other", memory_seeds={"SOUL.md": "seed"})
+    register(registry, "other", memory_seeds={"SOUL.md": "seed"}, owner=owner.ref["user"])
     registry.admin.call("RegistryService/SuppressAgent", name="other")
-    registry.agent(registry.user(), "other")
+    registry.agent(owner, "other")
     assert agent_file(registry, "other", "SOUL.md").read_text() != "seed\n"
 
 

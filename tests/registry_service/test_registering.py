@@ -467,7 +467,11 @@ def test_a_declared_slug_is_nobody_elses_to_take(registry: Registry) -> None:
     assert own.agent_slug == "bob-2"
     refusal = bob.refused(rename, agent={"agent_id": own.agent_id}, new_slug="Scribe")
     assert refusal.what == "FAILED_PRECONDITION SLUG_RESERVED"
-    # Whoever it is for may, and has its seeds; so may anybody once it is declared no longer.
+    # Whoever it is for may, and has its seeds. A suppressed one is as much somebody's as before.
+    # Anybody may take the slug once it is declared no longer.
     assert ann.call(create, agent_slug="scribe").created
     registry.admin.call("RegistryService/SuppressAgent", name="bob")
+    refusal = bob.refused(rename, agent={"agent_id": own.agent_id}, new_slug="bob")
+    assert refusal.what == "FAILED_PRECONDITION SLUG_RESERVED"
+    registry.admin.call("RegistryService/UnregisterAgent", agent_slug="bob")
     bob.call(rename, agent={"agent_id": own.agent_id}, new_slug="bob")

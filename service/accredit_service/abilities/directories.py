@@ -61,7 +61,7 @@ class AgentDirectory:
 
 @dataclass(frozen=True, slots=True)
 class UserDirectory:
-    """A user's own directory, by whatever the user is named."""
+    """That of a user's own agent, else the user's, by whatever the user is named."""
 
     user: UserRef
 
@@ -148,12 +148,19 @@ def require_directory(
 ) -> Directory:
     """The directory meant, if the caller may do there what ``role`` stands for on an agent.
 
-    Raises PermissionDenied; NotFound to a caller who may see every agent, or every user.
+    This is the one rule of which directory a user stands for: that of the agent with the lowest id
+    that they own, and their own as long as they own none. Raises PermissionDenied; NotFound to a
+    caller who may see every agent, or every user.
     """
+    if isinstance(ref, UserDirectory):
+        # Judged first: which agent is theirs is not everybody's to know.
+        user = _require_user(tx, caller, ref.user, role)
+        owned = tx.agents.first_owned(user.user_id)
+        if owned is None:
+            return Directory(user=user)
+        ref = AgentDirectory(owned.agent_id)
     if isinstance(ref, AgentDirectory):
         return Directory(agent=require_agent(tx, caller, ref.agent, role, now))
-    if isinstance(ref, UserDirectory):
-        return Directory(user=_require_user(tx, caller, ref.user, role))
     if role is not Role.VIEWER and Action.MANAGE_SETTINGS not in caller.actions:
         raise PermissionDenied(
             Reason.ACTION_MISSING,
@@ -164,20 +171,10 @@ def require_directory(
     return Directory(common=ref)
 
 
-def resolve_directory(
-    app: App, ask: Ask, ref: AgentRef | None, user: UserRef | None
-) -> ResolvedDirectory:
-    """An agent's, else that of a user's own agent, else the user's, else the legacy one."""
+def resolve_directory(app: App, ask: Ask, ref: DirectoryRef) -> ResolvedDirectory:
+    """Which directory a name stands for, and what there is of it. Makes nothing."""
     with reading(app, ask) as (tx, caller, now, _):
-        meant: DirectoryRef = Common.LEGACY
-        if ref is not None:
-            meant = AgentDirectory(ref)
-        elif user is not None:
-            # Judged first: which agent is theirs is not everybody's to know.
-            user_id = _require_user(tx, caller, user, Role.VIEWER).user_id
-            owned = tx.agents.first_owned(user_id)
-            meant = UserDirectory(user_id) if owned is None else AgentDirectory(owned.agent_id)
-        directory = require_directory(tx, caller, meant, Role.VIEWER, now)
+        directory = require_directory(tx, caller, ref, Role.VIEWER, now)
     with refusing(directory):
         return ResolvedDirectory(directory, directory.state(app))
 

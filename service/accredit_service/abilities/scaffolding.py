@@ -61,15 +61,14 @@ class Scaffold:
     seeds: Mapping[str, str]
 
 
-def agent_scaffold(app: App, tx: Transaction, agent: Agent) -> Scaffold:
-    """That of an agent's directory."""
+def agent_scaffold(
+    app: App, tx: Transaction, agent: Agent, seeds: Mapping[str, str] | None = None
+) -> Scaffold:
+    """That of an agent's directory. ``seeds`` None: those that its owner may have."""
     layer = MemoryLayer.AGENT
-    return Scaffold(
-        layer=layer,
-        filenames=filenames_of(tx, layer),
-        agent=agent,
-        seeds=definitions.seeds_of(app, tx, agent.agent_slug),
-    )
+    if seeds is None:
+        seeds = definitions.seeds_for(app, tx, agent.agent_slug, agent.owner_id)
+    return Scaffold(layer=layer, filenames=filenames_of(tx, layer), agent=agent, seeds=seeds)
 
 
 def filenames_of(tx: Transaction, layer: MemoryLayer) -> Sequence[str]:

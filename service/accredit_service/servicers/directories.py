@@ -29,10 +29,7 @@ class DirectoryServicer(DirectoryServiceServicer):
     ) -> pb.ResolveDirectoryResponse:
         """See the proto."""
         found = directories.resolve_directory(
-            self._app,
-            ask(request.consistency),
-            fields.optional_agent_ref("agent", request),
-            fields.optional_user_ref(request),
+            self._app, ask(request.consistency), file_messages.meant_directory(request)
         )
         return pb.ResolveDirectoryResponse(
             directory=file_messages.directory_ref(found.directory),

@@ -27,16 +27,30 @@ def asked_directory(path: str, ref: directory_pb2.DirectoryRef) -> DirectoryRef:
         return AgentDirectory(fields.agent_ref(f"{path}.agent", ref.agent))
     if which == "user":
         return UserDirectory(fields.user_ref(f"{path}.user", ref.user))
-    common = fields.enum_of(
-        f"{path}.common",
-        Common,
-        directory_pb2.CommonDirectory,
-        ref.common,
-        prefix="COMMON_DIRECTORY_",
-    )
+    common = _common(f"{path}.common", ref.common)
     if common is None:
         raise invalid(path, "name a directory by agent, by user or by common")
     return common
+
+
+def meant_directory(request: directory_pb2.ResolveDirectoryRequest) -> DirectoryRef:
+    """The directory that a request asks about: an agent's, else a user's, else a common one."""
+    agent = fields.optional_agent_ref("agent", request)
+    user = fields.optional_user_ref(request)
+    common = _common("common", request.common)
+    if common is not None and (agent is not None or user is not None):
+        raise invalid("common", "not beside agent or user: it belongs to nobody")
+    if agent is not None:
+        return AgentDirectory(agent)
+    if user is not None:
+        return UserDirectory(user)
+    return Common.LEGACY if common is None else common
+
+
+def _common(path: str, value: int) -> Common | None:
+    return fields.enum_of(
+        path, Common, directory_pb2.CommonDirectory, value, prefix="COMMON_DIRECTORY_"
+    )
 
 
 def directory_ref(directory: Directory) -> directory_pb2.DirectoryRef:

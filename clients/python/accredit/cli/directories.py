@@ -30,10 +30,15 @@ def with_directory(command: Callable[..., Any]) -> Callable[..., Any]:
         made = click.option(f"--{flag}", "common", flag_value=flag, default=None, help=meaning)(
             made
         )
-    made = click.option("--user", metavar="USER", help="A user's own.")(made)
-    return click.option("--agent", metavar="AGENT", help="An agent's. Default: ACCREDIT_AGENT.")(
-        made
-    )
+    made = click.option(
+        "--user", metavar="USER", help="That of the user's own agent, else the user's."
+    )(made)
+    return click.option(
+        "--agent",
+        metavar="AGENT",
+        help="An agent's. Default: ACCREDIT_AGENT, else the only agent that you own or are "
+        "granted.",
+    )(made)
 
 
 def directory_text(ref: Any) -> str:

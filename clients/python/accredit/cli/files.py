@@ -15,8 +15,7 @@ from accredit.cli.json_form import json_form
 from accredit.cli.listing import listed, paged
 from accredit.cli.options import Group, etag
 from accredit.cli.output import show, show_list
-from accredit.cli.references import agent_ref, user_ref
-from accredit.cli.session import Session, pass_session
+from accredit.cli.session import Session
 from accredit.cli.statuses import status_text
 
 _FIELDS = ("path", "size", "update_time", "etag")
@@ -184,20 +183,13 @@ def scaffold_files(session: Session, directory: dict[str, Any], filename: str | 
 
 
 @files.command("where")
-@click.option("--agent", metavar="AGENT", help="The agent's. Default: ACCREDIT_AGENT.")
-@click.option("--user", metavar="USER", help="That of the user's own agent, else the user's.")
-@pass_session
-def where_files(session: Session, agent: str | None, user: str | None) -> None:
+@with_directory
+def where_files(session: Session, directory: dict[str, Any]) -> None:
     """Say which directory is meant, where it is, and whether there is anything in it.
 
-    It is the agent's if one is named, else that of the user's own agent, else the user's, and
-    the legacy one if nobody is named.
+    The other commands mean the same one by the same options.
     """
-    named = agent or (session.default_agent if user is None else None)
-    answer = session.client.directories.resolve_directory(
-        agent=None if named is None else agent_ref(named),
-        user=None if user is None else user_ref(session, user),
-    )
+    answer = session.client.directories.resolve_directory(**directory)
     show(session, answer, _PLACE)
 
 

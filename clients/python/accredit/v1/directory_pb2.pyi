@@ -99,7 +99,7 @@ class DirectoryRef(_message.Message):
 
     @_builtins.property
     def user(self) -> _types_pb2.UserRef:
-        """A user's own, not that of an agent of theirs; see ResolveDirectory."""
+        """That of the user's own agent, the one with the lowest id; the user's own while they own no agent."""
 
     def __init__(
         self,
@@ -227,6 +227,11 @@ class ResolveDirectoryRequest(_message.Message):
     AGENT_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    COMMON_FIELD_NUMBER: _builtins.int
+    common: Global___CommonDirectory.ValueType
+    """One that belongs to nobody in particular. Excludes agent and user. Unset: the legacy one if neither is
+    named.
+    """
     @_builtins.property
     def agent(self) -> _types_pb2.AgentRef:
         """The agent whose directory is meant. Unset: none is named."""
@@ -245,10 +250,11 @@ class ResolveDirectoryRequest(_message.Message):
         agent: _types_pb2.AgentRef | None = ...,
         user: _types_pb2.UserRef | None = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        common: Global___CommonDirectory.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "consistency", b"consistency", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "common", b"common", "consistency", b"consistency", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

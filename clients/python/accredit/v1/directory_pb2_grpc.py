@@ -124,8 +124,9 @@ class DirectoryServiceServicer(object):
 
     def ResolveDirectory(self, request, context):
         """ResolveDirectory says which directory is meant: the agent's if one is named; else, if a user is,
-        that of the user's own agent, the one with the lowest id; else the user's; and the legacy one if
-        neither is named. It makes nothing.
+        that of the user's own agent, the one with the lowest id; else the user's; else the common one that is
+        named, and the legacy one if nothing is. A DirectoryRef means the same in every other call. It makes
+        nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

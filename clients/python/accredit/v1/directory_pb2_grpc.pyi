@@ -44,8 +44,9 @@ class DirectoryServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DirectoryServiceAsyncStub: ...
     ResolveDirectory: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ResolveDirectoryRequest, _directory_pb2.ResolveDirectoryResponse]
     """ResolveDirectory says which directory is meant: the agent's if one is named; else, if a user is,
-    that of the user's own agent, the one with the lowest id; else the user's; and the legacy one if
-    neither is named. It makes nothing.
+    that of the user's own agent, the one with the lowest id; else the user's; else the common one that is
+    named, and the legacy one if nothing is. A DirectoryRef means the same in every other call. It makes
+    nothing.
     """
     ListFiles: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListFilesRequest, _directory_pb2.ListFilesResponse]
     """ListFiles lists a directory's files by path, in code-point order."""
@@ -103,8 +104,9 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ResolveDirectory: _aio.UnaryUnaryMultiCallable[_directory_pb2.ResolveDirectoryRequest, _directory_pb2.ResolveDirectoryResponse]  # type: ignore[assignment]
     """ResolveDirectory says which directory is meant: the agent's if one is named; else, if a user is,
-    that of the user's own agent, the one with the lowest id; else the user's; and the legacy one if
-    neither is named. It makes nothing.
+    that of the user's own agent, the one with the lowest id; else the user's; else the common one that is
+    named, and the legacy one if nothing is. A DirectoryRef means the same in every other call. It makes
+    nothing.
     """
     ListFiles: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListFilesRequest, _directory_pb2.ListFilesResponse]  # type: ignore[assignment]
     """ListFiles lists a directory's files by path, in code-point order."""
@@ -165,8 +167,9 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_directory_pb2.ResolveDirectoryResponse, _abc.Awaitable[_directory_pb2.ResolveDirectoryResponse]]:
         """ResolveDirectory says which directory is meant: the agent's if one is named; else, if a user is,
-        that of the user's own agent, the one with the lowest id; else the user's; and the legacy one if
-        neither is named. It makes nothing.
+        that of the user's own agent, the one with the lowest id; else the user's; else the common one that is
+        named, and the legacy one if nothing is. A DirectoryRef means the same in every other call. It makes
+        nothing.
         """
 
     @_abc_1.abstractmethod

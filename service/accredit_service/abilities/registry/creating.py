@@ -31,6 +31,7 @@ from ..moving import directory_conflict
 from ..mutations import Effect, Written
 from ..scaffolding import ScaffoldedFile, agent_scaffold, make_missing, starter_files
 from ..subjects import creation_subjects, subject
+from . import definitions
 from .declarations import Definition
 from .declaring import MAX_ID
 from .planning import (
@@ -151,7 +152,9 @@ def _directories(
             if isinstance(creation, Creation):
                 # One after the other, since all the seeds of a chunk may be a lot.
                 with app.store.read() as tx:
-                    scaffold = agent_scaffold(app, tx, agent)
+                    # Its owner is the one that the definition means, resolved just now.
+                    seeds = definitions.texts_of(tx, definition)
+                    scaffold = agent_scaffold(app, tx, agent, seeds)
                 files = make_missing(app, creation.place, starter_files(app, scaffold))
                 staged.append(_Staged(definition, agent, creation, files))
             elif isinstance(creation, SlugTaken):

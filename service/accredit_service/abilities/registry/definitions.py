@@ -63,10 +63,17 @@ def winning(app: App, tx: Transaction, slug: str) -> Definition | None:
     return None if standing is None or standing.suppressed else standing.definition
 
 
-def seeds_of(app: App, tx: Transaction, slug: str) -> Mapping[str, str]:
-    """What files of the slug's agent are to begin with, by filename."""
+def seeds_for(app: App, tx: Transaction, slug: str, owner_id: int) -> Mapping[str, str]:
+    """What files of the slug's agent are to begin with, by filename, while this user owns it.
+
+    Nothing where the definition means another owner: who has its slug by other means has no right
+    to what it says. Whom an owner resolver means is asked when the agent is created and not again,
+    so that its seeds are for that moment only.
+    """
     definition = winning(app, tx, slug)
-    return {} if definition is None else texts_of(tx, definition)
+    if definition is None or _owner_meant(app, tx, definition) != owner_id:
+        return {}
+    return texts_of(tx, definition)
 
 
 def texts_of(tx: Transaction, definition: Definition) -> Mapping[str, str]:
@@ -77,20 +84,25 @@ def texts_of(tx: Transaction, definition: Definition) -> Mapping[str, str]:
 
 
 def is_for_another(app: App, tx: Transaction, slug: str, user_id: int) -> bool:
-    """Whether the slug is declared, and not for this user: then it is not theirs to take."""
-    definition = winning(app, tx, slug)
-    if definition is None:
-        return False
+    """Whether the slug is declared, and not for this user: then it is not theirs to take.
+
+    A suppressed definition keeps its slug all the same, for it may contribute again.
+    """
+    standing = standing_of(app, tx, slug)
+    return standing is not None and _owner_meant(app, tx, standing.definition) != user_id
+
+
+def _owner_meant(app: App, tx: Transaction, definition: Definition) -> int | None:
+    """The id of the user whom a definition means, None where only its resolver could say."""
     if definition.asks_for_owner:
-        return True
-    owner: User | None = None
+        return None
+    if isinstance(definition.owner, int):
+        return definition.owner
     if definition.owner is None:
         owner = default_owner(app, tx)
-    elif isinstance(definition.owner, str):
-        owner = tx.users.find_by_login(definition.owner)
     else:
-        return definition.owner != user_id
-    return owner is None or owner.user_id != user_id
+        owner = tx.users.find_by_login(definition.owner)
+    return None if owner is None else owner.user_id
 
 
 def declared_here(app: App, tx: Transaction, slug: str) -> list[Definition]:

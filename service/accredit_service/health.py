@@ -6,7 +6,8 @@ restarted because its database is away. The named services are readiness.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2
@@ -21,6 +22,10 @@ READINESS = "accredit.v1"
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+# How soon a watcher of nothing notices that the server stops.
+_LOOK_SECONDS = 0.5
 
 
 class Health(health.HealthServicer):
@@ -29,17 +34,49 @@ class Health(health.HealthServicer):
     def __init__(self) -> None:
         # Blocking: a client that does not read then holds one thread and not everybody's lock.
         super().__init__(experimental_non_blocking=False)
+        # Replaced and never changed, so that it is read without a lock.
+        self._statuses: Mapping[str, Any] = {"": _SERVING}
         self._stopping = threading.Event()
 
     # The parent's other way to answer, by a callback, is not used here.
     def Watch(  # type: ignore[override]
         self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext
     ) -> Iterator[health_pb2.HealthCheckResponse]:
-        """See health.proto."""
+        """See health.proto.
+
+        A name that there is not will never be there, and is not kept: anybody can make names up.
+        """
+        if request.service not in self._statuses:
+            yield health_pb2.HealthCheckResponse(status=_UNKNOWN)
+            self._wait_for_the_end(context)
+            return
         for answer in super().Watch(request, context):
             yield answer
             if self._stopping.is_set() and answer.status != _SERVING:
                 return
+
+    # The stubs of the library are older than this call.
+    def List(self, _request: Any, _context: grpc.ServicerContext) -> Any:
+        """See health.proto."""
+        messages: Any = health_pb2
+        statuses = {
+            name: messages.HealthCheckResponse(status=status)
+            for name, status in self._statuses.items()
+        }
+        return messages.HealthListResponse(statuses=statuses)
+
+    def set(self, service: str, status: Any) -> None:
+        """Say how a service does, to whoever asks or watches."""
+        super().set(service, status)
+        self._statuses = {**self._statuses, service: status}
+
+    def _wait_for_the_end(self, context: grpc.ServicerContext) -> None:
+        """Of the call, or of the server."""
+        over = threading.Event()
+        # False: it has ended already.
+        if context.add_callback(over.set):
+            while not over.wait(_LOOK_SECONDS) and not self._stopping.is_set():
+                pass
 
     def stop(self) -> None:
         """NOT_SERVING for good, to everybody who asks or watches."""

@@ -15,12 +15,11 @@ from typing import Self, cast
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from accredit_storage.store import Store
 
-from . import logs, reflection
+from . import channelz, logs, reflection
 from .abilities import auth
 from .abilities.app import App
 from .abilities.permissions import PERMISSIONS, Action, Permission
@@ -84,7 +83,6 @@ _ARRIVALS_SECONDS = 0.02
 
 # Their stubs name another type, which is the same at run time.
 _HEALTH = cast("ServiceDescriptor", health_pb2.DESCRIPTOR.services_by_name["Health"])
-_CHANNELZ = cast("ServiceDescriptor", channelz_pb2.DESCRIPTOR.services_by_name["Channelz"])
 
 
 class StartError(Exception):
@@ -331,7 +329,7 @@ def _methods(descriptor: ServiceDescriptor) -> Sequence[str]:
 _COMPANION_PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(reflection.METHODS, Permission()),
     **dict.fromkeys(
-        _methods(_CHANNELZ), Permission(any_action=frozenset({Action.MANAGE_SETTINGS}))
+        _methods(channelz.SERVICE), Permission(any_action=frozenset({Action.MANAGE_SETTINGS}))
     ),
 }
 
@@ -408,8 +406,8 @@ def _add_companions(
     health_pb2_grpc.add_HealthServicer_to_server(health, inner)
     companions = [_HEALTH.file]
     if settings.channelz:
-        channelz.add_channelz_servicer(inner)
-        companions.append(_CHANNELZ.file)
+        channelz.add_channelz(inner)
+        companions.append(channelz.SERVICE.file)
     if settings.reflection_mode is not Reflection.OFF:
         names = [service.descriptor.full_name for service in services]
         reflection.add_reflection(inner, names, companions)

@@ -246,6 +246,9 @@ def test_a_request_may_name_its_agent_in_many_ways(
         ("slug", NoteRequest()),
         ("id", NoteRequest()),
         (lambda request: None, NoteRequest()),
+        # A uint64 field holds more than any id.
+        (lambda request: 2**63, NoteRequest()),
+        (lambda request: 2**64 - 1, NoteRequest()),
     ],
 )
 def test_a_request_that_names_none_or_two_is_refused_unasked(
@@ -318,6 +321,15 @@ def test_later_requests_keep_to_the_agent_and_site_of_the_first(
             error = refused(service, streaming, first, faithless)
             assert isinstance(error, accredit.PermissionDenied)
             assert error.reason == "AGENT_CHANGED"
+
+
+@pytest.mark.parametrize("site", [2**63, 2**64 - 1])
+def test_a_site_that_is_no_id_is_refused_unasked(peer: Peer, serve: Serve, site: int) -> None:
+    rule = accredit.require(Role.VIEWER, agent="agent", site=lambda request: site)
+    with serve(peer.address, rules(rule)) as service:
+        error = refused(service, "Write", note("a", agent=7))
+    assert isinstance(error, accredit.InvalidArgument)
+    assert peer.seen == []
 
 
 @pytest.mark.parametrize("streaming", ["Upload", "Chat"])

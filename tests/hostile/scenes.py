@@ -42,7 +42,7 @@ class Scene:
                 "SiteService/GetSite",
             ):
                 admin.call(method, **BASELINES[method](self))
-            admin.call("TokenService/ListTokens", **self.member.ref)
+            self.member.call("AuthService/WhoAmI")
             held = admin.call("AuthService/Authenticate", token=self.agent_token.token)
         except RefusedError:
             self._make()

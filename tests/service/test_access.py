@@ -214,6 +214,34 @@ def test_channelz_is_for_those_who_manage_settings(start: Start) -> None:
     server.call(method=method)
 
 
+CHANNELZ = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"]
+
+
+@pytest.mark.parametrize("method", [method.name for method in CHANNELZ.methods])
+def test_odd_questions_to_channelz_are_no_bugs(start: Start, method: str) -> None:
+    server = start(channelz=True)
+    ask = CHANNELZ.methods_by_name[method].input_type
+    numbers = [field for field in ask.fields if field.cpp_type == field.CPPTYPE_INT64]
+    bodies = [b"", b"\xff", b"\x08", b"\x0a\x05abcde"]
+    for field in numbers:
+        for value in (0, 1, 2**31, 2**63 - 1, -1, -(2**63)):
+            message = getattr(channelz_pb2, ask.name)(**{field.name: value})
+            bodies.append(message.SerializeToString())
+    seen = set()
+    for body in bodies:
+        try:
+            server.call(body, method=f"/{CHANNELZ.full_name}/{method}")
+        except grpc.RpcError as error:
+            refused = failed(error)
+            seen.add(f"{refused.code.name} {refused.reason}")
+    assert seen <= {
+        "INVALID_ARGUMENT REQUEST_MALFORMED",
+        "INVALID_ARGUMENT FIELD_INVALID",
+        "NOT_FOUND CHANNELZ_ENTITY_NOT_FOUND",
+    }
+    assert "Traceback" not in server.log.getvalue()
+
+
 def test_channelz_is_not_there_unless_asked_for(server: Running) -> None:
     method = "/grpc.channelz.v1.Channelz/GetServers"
     assert server.fails(method=method).reason == "METHOD_UNKNOWN"

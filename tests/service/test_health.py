@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from accredit_service.health import Health, Readiness
@@ -204,3 +205,29 @@ def test_an_address_may_watch_again_when_a_watch_has_ended(start: Start) -> None
     # The server hears of the end a moment later.
     while not is_let_in():
         pass
+
+
+def test_everybody_may_list_and_the_log_has_nothing_of_it(server: Running) -> None:
+    # The stubs of the library are older than this call.
+    messages: Any = health_pb2
+    call = server.channel.unary_unary("/grpc.health.v1.Health/List")
+    for body in (b"", b"\x0a\x03abc", b"\x08\x01"):
+        listed = messages.HealthListResponse.FromString(call(body, timeout=PATIENCE))
+        assert listed.statuses[""].status == HealthCheckResponse.SERVING
+        assert listed.statuses["accredit.v1"].status == HealthCheckResponse.SERVING
+        assert len(listed.statuses) == 3
+    assert "Health" not in server.log.getvalue()
+    assert "rror" not in server.log.getvalue()
+
+
+def test_names_that_strangers_make_up_are_not_kept(server: Running) -> None:
+    health: Any = server.server._health
+    before = dict(health._send_response_callbacks)
+    watch = server.channel.unary_stream("/grpc.health.v1.Health/Watch")
+    for number in range(5):
+        request = HealthCheckRequest(service=f"made.up.{number}").SerializeToString()
+        watching = watch(request, timeout=PATIENCE)
+        first = HealthCheckResponse.FromString(next(watching))
+        assert first.status == HealthCheckResponse.SERVICE_UNKNOWN
+        watching.cancel()
+    assert health._send_response_callbacks == before

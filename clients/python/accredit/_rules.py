@@ -146,14 +146,23 @@ def _agent(value: Any) -> int | str | None:
             raise ValueError("the request names an agent by id and by slug; one is enough")
         value = by_id or by_slug
     if value is None or (isinstance(value, int | str) and not isinstance(value, bool)):
+        if isinstance(value, int):
+            _require_id("agent", value)
         return value or None
     raise TypeError(f"a rule's agent is an id or a slug, not a {type(value).__name__}")
 
 
 def _site(value: Any) -> int:
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        _require_id("site", value or 0)
         return value or 0
     raise TypeError(f"a rule's site is a site_id, not a {type(value).__name__}")
+
+
+def _require_id(kind: str, value: int) -> None:
+    """Raise ValueError for what is no id anywhere: a uint64 field may hold more than an int64."""
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"the request names {kind} {value}: ids are at most 2^63 - 1")
 
 
 def _check(method: str, rule: Rule) -> None:

@@ -6,8 +6,6 @@ of that history. What remains to be refused is a token of another store, of a fu
 has undone, or of changes that a failover has lost.
 """
 
-import base64
-import binascii
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +13,7 @@ from datetime import datetime
 from accredit_storage.records import Agent, Head, Subject, SubjectKind
 from accredit_storage.store import Transaction
 
+from . import opaque
 from .errors import Reason, invalid
 from .rights import Held, Principal, earliest
 from .subjects import grant_subject, slug_subject, subject
@@ -80,7 +79,7 @@ class Basis:
 def token_of(head: Head) -> str:
     """The consistency token of a state; opaque, URL-safe."""
     raw = _store_of(head) + head.revision.to_bytes(_REVISION_LENGTH, "big")
-    return base64.urlsafe_b64encode(raw + head.hash[:HASH_PREFIX]).decode().rstrip("=")
+    return opaque.text_of(raw + head.hash[:HASH_PREFIX])
 
 
 def epoch_of(head: Head) -> str:
@@ -106,11 +105,8 @@ def require(tx: Transaction, consistency: Consistency, head: Head) -> None:
 
 def _is_known(tx: Transaction, token: str, head: Head) -> bool:
     try:
-        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    # Base64 has several spellings of the same bytes; only ours is a token.
-    if base64.urlsafe_b64encode(raw).decode().rstrip("=") != token:
+        raw = opaque.bytes_of(token)
+    except ValueError:
         return False
     store, rest = raw[:_STORE_LENGTH], raw[_STORE_LENGTH:]
     revision = int.from_bytes(rest[:_REVISION_LENGTH], "big")

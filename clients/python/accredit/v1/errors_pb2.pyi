@@ -112,6 +112,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: there is no such type of memory file, or none of it in this directory's layer."""
     ERROR_REASON_TRANSFER_OFFER_NOT_FOUND: _ErrorReason.ValueType  # 62
     """NOT_FOUND: there is no such offer that is open and concerns the caller."""
+    ERROR_REASON_CHANNELZ_ENTITY_NOT_FOUND: _ErrorReason.ValueType  # 63
+    """NOT_FOUND: gRPC's own channelz service knows no server, channel or socket of this number."""
     ERROR_REASON_AGENT_SLUG_CONFLICT: _ErrorReason.ValueType  # 70
     """ALREADY_EXISTS: the slug is taken."""
     ERROR_REASON_LOGIN_CONFLICT: _ErrorReason.ValueType  # 71
@@ -290,6 +292,8 @@ ERROR_REASON_MEMORY_FILE_TYPE_NOT_FOUND: ErrorReason.ValueType  # 61
 """NOT_FOUND: there is no such type of memory file, or none of it in this directory's layer."""
 ERROR_REASON_TRANSFER_OFFER_NOT_FOUND: ErrorReason.ValueType  # 62
 """NOT_FOUND: there is no such offer that is open and concerns the caller."""
+ERROR_REASON_CHANNELZ_ENTITY_NOT_FOUND: ErrorReason.ValueType  # 63
+"""NOT_FOUND: gRPC's own channelz service knows no server, channel or socket of this number."""
 ERROR_REASON_AGENT_SLUG_CONFLICT: ErrorReason.ValueType  # 70
 """ALREADY_EXISTS: the slug is taken."""
 ERROR_REASON_LOGIN_CONFLICT: ErrorReason.ValueType  # 71

@@ -287,7 +287,8 @@ class RegisterAgentRequest(_message.Message):
     def memory_seeds(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemorySeed]:
         """What files are to begin with; at most 50 files and 4 MiB in all. A seed whose name cannot be used or
         that has no text is left out, and so is one whose filename was given before: a notice says so. A seed
-        is used if there is a memory file type of that name in the agent layer.
+        is used if there is a memory file type of that name in the agent layer. Seeds go only to an agent whose
+        owner is the one that the definition means.
         """
 
     @_builtins.property
@@ -343,7 +344,7 @@ class RegisterAgentResponse(_message.Message):
     NOTICES_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     changed: _builtins.bool
-    """False: it was there already, the same in every field, and nothing was written."""
+    """False: it was there already, the same in every field and the last of its slug, and nothing was written."""
     consistency_token: _builtins.str
     """The state of the store after this call. Empty for validate_only."""
     @_builtins.property

@@ -99,7 +99,12 @@ def _flood(address: str, texts: list[str], chosen: argparse.Namespace) -> None:
     rate, seconds = chosen.rate, chosen.seconds
     service, key_id, *dead = texts
     auth = auth_pb2_grpc.AuthServiceStub(grpc.insecure_channel(address))
-    made_up = (_BODY.format(number) + key_id + "0" * 11 for number in itertools.count())
+    # By turns with the id of the store's key, and with one that somebody made up as well.
+    ids = itertools.cycle([key_id, *(f"{number:02}" for number in range(100))])
+    made_up = (
+        _BODY.format(number) + (key_id if number % 2 else next(ids)) + "0" * 11
+        for number in itertools.count()
+    )
     dying = itertools.cycle(dead)
     outcomes: Counter[str] = Counter()
 

@@ -448,9 +448,11 @@ def _why_not(settings: Settings) -> str:
 
 def _probe(store: Store, app: App) -> object:
     with store.read() as tx:
-        head = tx.head()
-    # Also where nobody asks: what is refused without a look-up would not notice a restore.
+        head, keys = tx.head(), tx.token_keys()
+    # Also where nobody asks: what is refused without a look-up would notice neither a restore nor
+    # that a key was added or retired.
     app.notice(head)
+    app.keyring.hold(keys)
     return head
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from accredit_service.abilities import bearer
 from accredit_service.abilities.dead_tokens import MISSING_FOR, DeadTokens
-from accredit_service.abilities.keyring import READ_AGAIN, Keyring
+from accredit_service.abilities.keyring import Keyring
 from accredit_service.abilities.token_keys import MINTS_AFTER, minting_key
 from accredit_storage.records import Credential, Token, TokenKey, User, UserKind, UserRole
 from tests.minting import FOREIGN_KEY, foreign, key_of
@@ -195,29 +195,30 @@ def _key(age: timedelta, taken: str = "") -> TokenKey:
     return bearer.new_key({taken}, NOW - age)
 
 
-def test_the_keys_are_read_once_and_again_for_one_that_is_not_known() -> None:
-    clock, old = Ticks(), _key(timedelta(days=1))
-    keyring, keys = Keyring(clock), Keys(old)
+def test_the_keys_are_read_at_first_and_then_told_by_whoever_looks_at_the_database() -> None:
+    old = _key(timedelta(days=1))
+    keyring, keys = Keyring(), Keys(old)
     minted = bearer.mint(old)
+    assert not keyring.decides(minted.secret)
     for _ in range(3):
         assert keyring.digest(minted.secret, keys) == minted.digest
+    new = _key(timedelta(minutes=1), taken=old.key_id)
+    from_another_server = bearer.mint(new)
+    assert keyring.digest(from_another_server.secret, keys) is None
+    keyring.hold([old, new])
+    assert keyring.digest(from_another_server.secret, keys) == from_another_server.digest
+    keyring.hold([new])
+    assert keyring.digest(minted.secret, keys) is None
     assert keys.read == 1
 
-    new = _key(timedelta(minutes=1), taken=old.key_id)
-    keys.keys.append(new)
-    from_another_server = bearer.mint(new)
-    clock.now += READ_AGAIN
-    assert keyring.digest(from_another_server.secret, keys) == from_another_server.digest
-    assert keys.read == 2
 
-
-def test_whoever_makes_ids_up_has_the_keys_read_no_more_often() -> None:
-    clock, old = Ticks(), _key(timedelta(days=1), taken=FOREIGN_KEY.key_id)
-    keyring, keys = Keyring(clock), Keys(old)
-    for second in range(90):
-        clock.now = 1000.0 + second
-        assert keyring.digest(foreign(), keys) is None
-    assert keys.read == 3
+def test_whoever_makes_ids_up_has_nothing_read_and_is_refused_without_a_thread() -> None:
+    old = _key(timedelta(days=1), taken=FOREIGN_KEY.key_id)
+    keyring, keys = Keyring(), Keys(old)
+    keyring.hold([old])
+    assert keyring.decides(foreign())
+    assert keyring.digest(foreign(), keys) is None
+    assert keys.read == 0
 
 
 def test_a_text_under_a_known_id_is_judged_by_its_tag_alone() -> None:
@@ -236,7 +237,6 @@ def test_what_has_not_the_form_of_a_token_does_not_even_read_the_keys() -> None:
 
 
 def test_a_key_mints_only_when_every_server_must_have_read_it() -> None:
-    assert timedelta(seconds=READ_AGAIN) < MINTS_AFTER
     old, new = _key(timedelta(days=1)), _key(timedelta(0))
     assert minting_key([new, old], NOW) == old
     assert minting_key([new, old], NOW + MINTS_AFTER) == new

@@ -1,13 +1,17 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import grpc
 import pytest
 
+from accredit.v1 import auth_pb2
 from accredit_service.abilities import bearer
 from accredit_service.abilities.errors import Reason, Unauthenticated
 from accredit_service.interceptors.authentication import credential
-from tests.minting import FOREIGN_KEY, forged, minted, token_id_of
-from tests.service.running import Running
+from tests.minting import FOREIGN_KEY, foreign, forged, key_of, minted, token_id_of
+from tests.service.conftest import Start
+from tests.service.running import PATIENCE, Running
 
 
 @dataclass(frozen=True)
@@ -97,3 +101,24 @@ def test_a_token_that_worked_is_looked_up_again_each_time(server: Running) -> No
     with server.app.store.write() as tx:
         tx.tokens.revoke(token_id_of(server.token), server.app.now())
     assert server.fails().reason == "TOKEN_INVALID"
+
+
+def test_what_somebody_made_up_waits_for_no_thread_whatever_key_it_names(start: Start) -> None:
+    server = start(threads=1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(request: object, context: object) -> auth_pb2.WhoAmIResponse:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return auth_pb2.WhoAmIResponse()
+
+    server.scripted.script = hold
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(server.call)
+        assert begun.wait(PATIENCE)
+        texts = [foreign(key_of(server.token)), foreign("zz"), foreign("00"), "x"]
+        reasons = {server.fails(token=text).reason for text in texts}
+        assert not running.done()
+        go_on.set()
+        running.result(PATIENCE)
+    assert reasons == {"TOKEN_MALFORMED"}

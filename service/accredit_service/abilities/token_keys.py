@@ -12,7 +12,7 @@ from .errors import invalid
 from .mutations import RIGHTS
 from .subjects import STORE
 
-#: How old a key is before it mints. Every server has read it by then, see keyring.READ_AGAIN.
+#: How old a key is before it mints. Every server has read it by then: they do each half second.
 MINTS_AFTER = timedelta(seconds=60)
 #: How many keys a store may have at a time.
 MAX_KEYS = 16

@@ -69,17 +69,22 @@ def _measure(url: str, folder: Path, chosen: argparse.Namespace) -> None:
         )
         time.sleep(1.0)
         auth = auth_pb2_grpc.AuthServiceStub(grpc.insecure_channel(address))
-        times = []
+        times, refused = [], Counter[str]()
         for secret in right:
             start = time.perf_counter()
-            auth.WhoAmI(auth_pb2.WhoAmIRequest(), metadata=_bearer(secret))
-            times.append(time.perf_counter() - start)
-            time.sleep(max(0.0, (chosen.seconds - 2) / len(right) - times[-1]))
+            try:
+                auth.WhoAmI(auth_pb2.WhoAmIRequest(), metadata=_bearer(secret))
+            except grpc.RpcError as error:
+                refused[error.code().name] += 1
+            else:
+                times.append(time.perf_counter() - start)
+            took = time.perf_counter() - start
+            time.sleep(max(0.0, (chosen.seconds - 2) / len(right) - took))
         flood.wait()
     times.sort()
     print(
         f"right credentials, each new: {len(times)} answered, p50 {times[len(times) // 2]:.3f} s,"
-        f" longest {times[-1]:.3f} s"
+        f" longest {times[-1]:.3f} s; refused {dict(refused) or 'none'}"
     )
 
 

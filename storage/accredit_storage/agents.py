@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     and_,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 
 from accredit_storage.errors import SlugTaken
-from accredit_storage.records import UNSET, Agent, AgentStatus, Role, Unset
+from accredit_storage.records import UNSET, Agent, AgentStatus, Grant, Role, Unset
 from accredit_storage.schema import agents, grants
 from accredit_storage.statements import (
     AnyRow,
@@ -41,6 +42,30 @@ OWNED, GRANTED = 0, 1
 _select = select(agents)
 _by_id = _select.where(agents.c.agent_id == bindparam("agent_id"))
 _by_slug = _select.where(agents.c.agent_slug == bindparam("agent_slug"))
+# What a viewer has no role on is not even fetched, so that it takes the time that nothing takes.
+_is_seen = or_(
+    bindparam("sees_all", type_=Boolean()),
+    agents.c.owner_id == bindparam("viewer_id", type_=agents.c.owner_id.type),
+    agents.c.agent_id == bindparam("viewer_agent_id", type_=agents.c.agent_id.type),
+    and_(
+        grants.c.user_id.is_not(None),
+        or_(
+            grants.c.expire_at.is_(None),
+            grants.c.expire_at > bindparam("at", type_=grants.c.expire_at.type),
+        ),
+    ),
+)
+_with_grant = agents.outerjoin(
+    grants,
+    and_(
+        grants.c.agent_id == agents.c.agent_id,
+        grants.c.user_id == bindparam("viewer_id", type_=grants.c.user_id.type),
+    ),
+)
+_seen = select(*agents.c, *grants.c).select_from(_with_grant).where(_is_seen)
+_seen_by_id = _seen.where(agents.c.agent_id == bindparam("agent_id"))
+_seen_by_slug = _seen.where(agents.c.agent_slug == bindparam("agent_slug"))
+_all_seen = select(*agents.c).select_from(_with_grant).where(_is_seen)
 _add = by_dialect(
     lambda insert: (
         insert(agents)
@@ -71,6 +96,19 @@ class AgentQuery:
     limit: int
     #: Keep this one agent.
     only: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who looks for an agent, by the ids by which they may have a role; 0 for none.
+
+    ``sees_all``: they have one on every agent. Grants are judged ``at`` that time.
+    """
+
+    user_id: int
+    agent_id: int
+    sees_all: bool
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,17 +172,37 @@ class Agents:
         statement = locked(_by_slug, lock=lock, share=share)
         return _agent(self._connection.execute(statement, {"agent_slug": agent_slug}).one_or_none())
 
-    def find_many(self, agent_ids: Collection[int]) -> list[Agent]:
-        """Those of up to 10 000 ``agent_ids`` that exist, each once, lowest id first."""
+    def find_seen(
+        self, ref: int | str, viewer: Viewer, *, lock: bool = False
+    ) -> tuple[Agent, Grant | None] | None:
+        """The agent of an id or a slug and the viewer's grant on it, if they have a role on it.
+
+        One statement, the same for an agent on which they have none and for one that is not there.
+        """
+        by_id = isinstance(ref, int)
+        statement = locked(
+            _seen_by_id if by_id else _seen_by_slug, lock=lock, share=False, of=agents
+        )
+        values = {"agent_id" if by_id else "agent_slug": ref, **_values(viewer)}
+        row = self._connection.execute(statement, values).one_or_none()
+        return None if row is None else _with_their_grant(row)
+
+    def find_many(self, agent_ids: Collection[int], viewer: Viewer | None = None) -> list[Agent]:
+        """Those of up to 10 000 ``agent_ids`` that exist, each once, lowest id first.
+
+        Of them only those on which a ``viewer`` has a role, if one is given.
+        """
         if not agent_ids:
             return []
-        return self._many(agents.c.agent_id.in_(agent_ids))
+        return self._many(agents.c.agent_id.in_(agent_ids), viewer)
 
-    def find_many_by_slug(self, agent_slugs: Collection[str]) -> list[Agent]:
-        """The agents of up to 10 000 ``agent_slugs`` that exist, each once, lowest id first."""
+    def find_many_by_slug(
+        self, agent_slugs: Collection[str], viewer: Viewer | None = None
+    ) -> list[Agent]:
+        """The same of ``agent_slugs``."""
         if not agent_slugs:
             return []
-        return self._many(agents.c.agent_slug.in_(agent_slugs))
+        return self._many(agents.c.agent_slug.in_(agent_slugs), viewer)
 
     def count_owned(self, owner_id: int) -> int:
         """How many agents the user owns, whatever their status."""
@@ -202,13 +260,32 @@ class Agents:
         statement = delete(agents).where(agents.c.agent_id == agent_id)
         return self._connection.execute(statement).rowcount > 0
 
-    def _many(self, condition: ColumnElement[bool]) -> list[Agent]:
-        rows = self._connection.execute(_select.where(condition).order_by(agents.c.agent_id))
+    def _many(self, condition: ColumnElement[bool], viewer: Viewer | None) -> list[Agent]:
+        statement = (_select if viewer is None else _all_seen).where(condition)
+        values = {} if viewer is None else _values(viewer)
+        rows = self._connection.execute(statement.order_by(agents.c.agent_id), values)
         return [Agent(**row._mapping) for row in rows]
 
 
 def _agent(row: AnyRow | None) -> Agent | None:
     return None if row is None else Agent(**row._mapping)
+
+
+def _values(viewer: Viewer) -> dict[str, Any]:
+    return {
+        "viewer_id": viewer.user_id,
+        "viewer_agent_id": viewer.agent_id,
+        "sees_all": viewer.sees_all,
+        "at": viewer.at,
+    }
+
+
+def _with_their_grant(row: AnyRow) -> tuple[Agent, Grant | None]:
+    # By position: both tables have an agent_id and a version.
+    width = len(agents.c)
+    agent = Agent(**dict(zip(agents.c.keys(), row[:width], strict=True)))
+    grant = dict(zip(grants.c.keys(), row[width:], strict=True))
+    return agent, None if grant["user_id"] is None else Grant(**grant)
 
 
 def _listed(row: AnyRow, user_id: int) -> ListedAgent:

@@ -131,7 +131,7 @@ class Definitions:
         """Whether none of its slug was registered after it."""
         of_slug = definitions.c.agent_slug == definition.agent_slug
         newest = self._connection.scalar(select(func.max(definitions.c.turn)).where(of_slug))
-        return newest == definition.turn
+        return bool(newest == definition.turn)
 
     def find(self, agent_slug: str, source: str, *, lock: bool = False) -> StoredDefinition | None:
         """What exactly this source declares under exactly this slug."""

@@ -9,7 +9,17 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Executable, Row, Select, Table, func, or_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    FromClause,
+    Row,
+    Select,
+    Table,
+    func,
+    or_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -34,13 +44,16 @@ def by_dialect(build: Callable[[InsertMaker], Executable]) -> dict[str, Executab
     return {"postgresql": build(postgresql.insert), "sqlite": build(sqlite.insert)}
 
 
-def locked(statement: AnySelect, *, lock: bool, share: bool) -> AnySelect:
+def locked(
+    statement: AnySelect, *, lock: bool, share: bool, of: FromClause | None = None
+) -> AnySelect:
     """``statement`` with its rows kept from change, ``share``, or from others, ``lock``.
 
-    Until the transaction ends. SQLite needs neither: a writer is alone from its first statement.
+    Until the transaction ends; of several tables those ``of`` one. SQLite needs neither: a writer
+    is alone from its first statement.
     """
     if lock or share:
-        return statement.with_for_update(read=not lock)
+        return statement.with_for_update(read=not lock, of=of)
     return statement
 
 

@@ -22,6 +22,7 @@ from tests.hostile.scenes import BASELINES
 from tests.hostile.wire import Outcome, Wire, faults_of
 from tests.minting import FOREIGN_KEY, foreign, key_of, token_id_of
 from tests.registry import Person, RefusedError, Registry, running_registry
+from tests.statements import statements
 
 GOOD = foreign()
 
@@ -32,20 +33,6 @@ def guarded(sqlite_template: Path, tmp_path: Path) -> Generator[Registry]:
     shutil.copyfile(sqlite_template, tmp_path / "accredit.db")
     with running_registry(f"sqlite:///{tmp_path / 'accredit.db'}", tmp_path) as registry:
         yield registry
-
-
-@contextmanager
-def statements(registry: Registry) -> Generator[list[str]]:
-    """What the calls of the block send to the database."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        seen.append(statement)
-
-    engine = registry.app.store.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
 
 
 def is_look_up(statement: str) -> bool:

@@ -18,7 +18,16 @@ from accredit_storage.records import (
 from accredit_storage.store import Transaction
 
 from . import snapshots
-from .agent_refs import AgentRef, find_agent, held_on, require_agent, shown_holders, told
+from .agent_refs import (
+    AgentRef,
+    find_agent,
+    held_on,
+    knows_every_agent,
+    require_agent,
+    shown_holders,
+    told,
+    viewer_of,
+)
 from .app import App
 from .callers import require_full_reach
 from .consistency import Basis
@@ -315,7 +324,8 @@ class _Questions:
             for check in checks
             if check.user is not None and (user := self._user(check.user)) is not None
         }
-        self._facts = AgentFacts(tx, pairs)
+        viewer = None if knows_every_agent(caller) else viewer_of(caller, now)
+        self._facts = AgentFacts(tx, pairs, viewer)
         for check in checks:
             self._require_may_ask(check)
 

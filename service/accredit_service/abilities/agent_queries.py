@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from accredit_storage.agents import AgentQuery, ListedAgent
 from accredit_storage.directory.directories import DirectoryState
 from accredit_storage.errors import StoreError
-from accredit_storage.records import Agent, AgentStatus, Grant, Role, User
+from accredit_storage.records import Agent, AgentStatus, Grant, Role, User, folded
 from accredit_storage.store import Transaction
 
 from . import texts
 from .agent_refs import (
     AgentRef,
     find_agent,
-    held_on,
     require_agent,
+    require_reach,
     shown_holders,
+    viewer_of,
 )
 from .app import App
 from .default_agents import suggested
@@ -69,9 +70,8 @@ class ListAgents:
 def get_agent(app: App, ask: Ask, ref: AgentRef) -> AgentView:
     """One agent. Raises PermissionDenied; NotFound to a caller who may see every agent."""
     with reading(app, ask) as (tx, caller, now, _):
-        agent = require_agent(tx, caller, ref, Role.VIEWER, now)
-        held = held_on(tx, caller, agent, now)
-        role = Role.VIEWER if held is None else held.role
+        agent, held = require_reach(tx, caller, ref, Role.VIEWER, now)
+        role = held.role
         grants: Sequence[tuple[Grant, User]] = ()
         if role is Role.ADMIN:
             grants = shown_holders(
@@ -99,7 +99,8 @@ def batch_get_agents(
         after = cursor.after(int)
         last = 0 if after is None else after[0]
         user_id = caller.user.user_id
-        facts = AgentFacts(tx, ((ref, user_id) for ref in refs))
+        asked = ((ref, user_id) for ref in refs)
+        facts = AgentFacts(tx, asked, viewer_of(caller, now))
         found = [
             agent
             for agent in facts.agents
@@ -188,7 +189,10 @@ def _listed_user(tx: Transaction, caller: Principal, query: ListAgents) -> tuple
             Reason.AGENT_SCOPE_FORBIDDEN, "scope ALL is for an admin: it needs manage_agents"
         )
     own = caller.user
-    if query.user is None or query.user in (own.user_id, own.login):
+    is_own = query.user in (None, own.user_id)
+    if isinstance(query.user, str):
+        is_own = folded(query.user) == folded(own.login)
+    if query.user is None or is_own:
         return own.user_id, own.active
     if not caller.manages_agents:
         raise PermissionDenied(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from accredit_storage.agents import AgentQuery
+from accredit_storage.agents import AgentQuery, Viewer
 from accredit_storage.records import Agent, Grant, Role, User
 from accredit_storage.store import Transaction
 
@@ -62,7 +62,34 @@ def held_on(tx: Transaction, principal: Principal, agent: Agent, now: datetime) 
     return held_by(principal, agent, grant, now)
 
 
-def require_agent(
+def viewer_of(principal: Principal, now: datetime) -> Viewer:
+    """The principal as who looks for agents: what ``held_by`` would have no role for is hidden."""
+    as_agent = principal.kind is PrincipalKind.AGENT
+    agent_id = 0 if principal.agent is None or not as_agent else principal.agent.agent_id
+    return Viewer(
+        user_id=0 if as_agent else principal.user.user_id,
+        agent_id=agent_id,
+        sees_all=principal.manages_agents and not as_agent,
+        at=now,
+    )
+
+
+def reach(
+    tx: Transaction, principal: Principal, ref: AgentRef, now: datetime, *, lock: bool = False
+) -> tuple[Agent, Held] | None:
+    """The agent that is meant and the principal's role on it; None where they have none.
+
+    A hidden agent and a missing one take the same statement. ``lock`` keeps it from changing.
+    """
+    found = tx.agents.find_seen(ref, viewer_of(principal, now), lock=lock)
+    if found is None:
+        return None
+    agent, grant = found
+    held = held_by(principal, agent, grant, now)
+    return None if held is None else (agent, held)
+
+
+def require_reach(
     tx: Transaction,
     caller: Principal,
     ref: AgentRef,
@@ -70,15 +97,15 @@ def require_agent(
     now: datetime,
     *,
     lock: bool = False,
-) -> Agent:
-    """The agent meant, if the caller has the role on it. ``lock`` keeps it from changing.
+) -> tuple[Agent, Held]:
+    """The agent meant and the caller's role on it, if that is at least ``role``.
 
     Raises PermissionDenied; NotFound to a caller who may see every agent.
     """
-    agent = find_agent(tx, ref, lock=lock)
-    held = None if agent is None else held_on(tx, caller, agent, now)
-    if agent is None or held is None:
+    found = reach(tx, caller, ref, now, lock=lock)
+    if found is None:
         raise _no_agent(tx, caller, ref, now)
+    agent, held = found
     if held.role < role:
         raise PermissionDenied(
             Reason.ROLE_INSUFFICIENT,
@@ -88,13 +115,30 @@ def require_agent(
             role=held.role.name,
             agent_slug=agent.agent_slug,
         )
-    return agent
+    return agent, held
+
+
+def require_agent(
+    tx: Transaction,
+    caller: Principal,
+    ref: AgentRef,
+    role: Role,
+    now: datetime,
+    *,
+    lock: bool = False,
+) -> Agent:
+    """The agent of ``require_reach``."""
+    return require_reach(tx, caller, ref, role, now, lock=lock)[0]
+
+
+def knows_every_agent(caller: Principal) -> bool:
+    """Whether the caller may learn of any agent that it is there."""
+    return caller.manages_agents or Action.AUTHENTICATE in caller.actions
 
 
 def told(caller: Principal, agent: Agent | None, held: Held | None) -> Agent | None:
     """The agent, unless an answer's basis would tell of one that the caller may not view."""
-    knows = held is not None or caller.manages_agents or Action.AUTHENTICATE in caller.actions
-    return agent if knows else None
+    return agent if held is not None or knows_every_agent(caller) else None
 
 
 def _no_agent(

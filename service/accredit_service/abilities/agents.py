@@ -19,7 +19,7 @@ from accredit_storage.records import (
 
 from . import configs, snapshots, texts
 from .agent_creation import NewAgent, hold_place, insert_agent, owner_of_new, require_site
-from .agent_refs import AgentRef, clean_slug, require_agent
+from .agent_refs import AgentRef, clean_slug, reach, require_agent
 from .app import App
 from .errors import (
     AlreadyExists,
@@ -227,9 +227,10 @@ def _create(mutation: Mutation, command: CreateAgent, directories: NewDirectorie
     if command.site_scope:
         require_site(mutation, command.site_scope)
     if command.create_if_missing:
-        found = mutation.tx.agents.find_by_slug(slug)
+        # A hidden one is as missing here; that the slug is taken is found out where it is given.
+        found = reach(mutation.tx, mutation.caller, slug, mutation.now)
         if found is not None:
-            return Created(_visible(mutation, found), False)
+            return Created(found[0], False)
     agent = insert_agent(
         mutation,
         NewAgent(
@@ -245,19 +246,10 @@ def _create(mutation: Mutation, command: CreateAgent, directories: NewDirectorie
         return Created(agent, True, directories.settle(mutation.tx, agent))
     if command.create_if_missing:
         # Lost a race: on PostgreSQL the insert waited for the winner, whose row is there now.
-        found = mutation.tx.agents.find_by_slug(slug)
+        found = reach(mutation.tx, mutation.caller, slug, mutation.now)
         if found is not None:
-            return Created(_visible(mutation, found), False)
+            return Created(found[0], False)
     raise slug_conflict(slug)
-
-
-def _visible(mutation: Mutation, agent: Agent) -> Agent:
-    try:
-        return require_agent(
-            mutation.tx, mutation.caller, agent.agent_id, Role.VIEWER, mutation.now
-        )
-    except PermissionDenied:
-        raise slug_conflict(agent.agent_slug) from None
 
 
 def _update_values(mutation: Mutation, command: UpdateAgent) -> dict[str, Any]:

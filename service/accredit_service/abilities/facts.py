@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from accredit_storage.agents import Viewer
 from accredit_storage.records import Agent, Grant
 from accredit_storage.store import Transaction
 
@@ -11,18 +12,31 @@ from .agent_refs import AgentRef
 class AgentFacts:
     """Those of some agents that exist, and the grants on them of the users who ask."""
 
-    def __init__(self, tx: Transaction, asked: Iterable[tuple[AgentRef, int]]) -> None:
-        """Read what pairs of (agent, user id) rest on."""
+    def __init__(
+        self,
+        tx: Transaction,
+        asked: Iterable[tuple[AgentRef, int]],
+        viewer: Viewer | None = None,
+    ) -> None:
+        """Read what pairs of (agent, user id) rest on.
+
+        An agent on which a ``viewer`` has no role is as one that is not there, and both take the
+        same statements. None: the asker may know of every agent.
+        """
         pairs = set(asked)
-        found = tx.agents.find_many({ref for ref, _ in pairs if isinstance(ref, int)})
-        found += tx.agents.find_many_by_slug({ref for ref, _ in pairs if isinstance(ref, str)})
+        ids = {ref for ref, _ in pairs if isinstance(ref, int)}
+        agent_slugs = {ref for ref, _ in pairs if isinstance(ref, str)}
+        found = tx.agents.find_many(ids, viewer)
+        found += tx.agents.find_many_by_slug(agent_slugs, viewer)
         self._agents: dict[AgentRef, Agent] = {agent.agent_id: agent for agent in found}
         self._agents |= {agent.agent_slug: agent for agent in found}
+        # As many keys of grants whatever was found: no agent has an id below zero.
+        missing = {ref: -number for number, (ref, _) in enumerate(sorted(pairs, key=str), 1)}
         self._grants = tx.grants.find_many(
             {
-                (agent.agent_id, user_id)
+                (missing[ref] if agent is None else agent.agent_id, user_id)
                 for ref, user_id in pairs
-                if (agent := self._agents.get(ref)) is not None
+                for agent in (self._agents.get(ref),)
             }
         )
 

@@ -13,7 +13,7 @@ from accredit_storage.agents import AgentQuery
 from accredit_storage.records import Agent, AgentStatus, Role, SubjectKind
 from accredit_storage.store import Transaction
 
-from .agent_refs import AgentRef, find_agent, held_on, told
+from .agent_refs import AgentRef, find_agent, held_on, knows_every_agent, reach, told
 from .app import App
 from .auth import Introspection, introspect, presented
 from .consistency import Basis
@@ -112,7 +112,7 @@ def resolve_scope(app: App, ask: Ask, query: ResolveScope) -> ScopeResult:
             # No agent can be reached then, and "everybody's rows" would be all that is left.
             decision = Decision.ROLE_INSUFFICIENT
         elif query.agent is not None:
-            decision, agent, held = _named(tx, principal, query.agent, query.demand, now)
+            decision, agent, held = _named(tx, caller, principal, query.agent, query.demand, now)
             basis = basis.on_agent(query.agent, principal, told(caller, agent, held), held)
             if agent is not None and decision is Decision.ALLOWED:
                 user_id, basis = _users(tx, principal, query.user, basis)
@@ -138,7 +138,7 @@ def check_resource(app: App, ask: Ask, query: CheckResource) -> ResourceResult:
             return ResourceResult(decision=found.decision, principal=None, basis=basis)
         owner = query.owner
         if isinstance(owner, OfAgent):
-            decision, agent, held = _named(tx, principal, owner.agent, query.demand, now)
+            decision, agent, held = _named(tx, caller, principal, owner.agent, query.demand, now)
             basis = basis.on_agent(owner.agent, principal, told(caller, agent, held), held)
         elif principal.max_role < query.demand.minimum_role:
             decision = Decision.ROLE_INSUFFICIENT
@@ -174,10 +174,20 @@ def _introspect(
 
 
 def _named(
-    tx: Transaction, principal: Principal, ref: AgentRef, demand: Demand, now: datetime
+    tx: Transaction,
+    caller: Principal,
+    principal: Principal,
+    ref: AgentRef,
+    demand: Demand,
+    now: datetime,
 ) -> tuple[Decision, Agent | None, Held | None]:
-    agent = find_agent(tx, ref)
-    held = None if agent is None else held_on(tx, principal, agent, now)
+    """The decision on an agent that is named, and what it was made of."""
+    if knows_every_agent(caller):
+        agent = find_agent(tx, ref)
+        held = None if agent is None else held_on(tx, principal, agent, now)
+    else:
+        # Then the principal is the caller.
+        agent, held = reach(tx, principal, ref, now) or (None, None)
     return decide(principal, agent, held, demand), agent, held
 
 

@@ -37,7 +37,7 @@ def test_a_batch_has_an_outcome_for_each_item_in_their_order(registry: Registry)
     assert [reason(one.error) for one in (empty, hidden, placeless, foreign)] == [
         "INVALID_AGENT_SLUG",
         "AGENT_SLUG_CONFLICT",
-        "SITE_NOT_FOUND",
+        "ACTION_MISSING",
         "ACTION_MISSING",
     ]
 

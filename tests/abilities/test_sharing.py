@@ -107,9 +107,10 @@ def test_an_unknown_login_is_told_to_who_may_name_users(registry: Registry) -> N
         assert refusal.what == "NOT_FOUND USER_NOT_FOUND"
         assert refusal.metadata == {"user": "nobody"}
     assert _check(owner, agent, login="nobody") == "USER_INACTIVE"
-    # Byte for byte: another spelling is another login.
+    # Another spelling is the same login.
     other = registry.user(login=registry.name("Friend"))
-    assert _check(owner, agent, login=other.login.lower()) == "USER_INACTIVE"
+    for spelling in (other.login, other.login.lower(), other.login.upper()):
+        assert _check(owner, agent, login=spelling) == "ROLE_INSUFFICIENT"
 
 
 CALLS: dict[str, dict[str, Any]] = {

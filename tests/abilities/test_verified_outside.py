@@ -34,7 +34,7 @@ CONFIG: Mapping[str, Any] = {
 def history(own_registry: Registry) -> Registry:
     """A log with what is hard to write down; the fifth change is redacted."""
     registry = own_registry
-    owner = registry.user(display_name="Zoë \U0001f469‍🔬", email="zoe@example.org")
+    owner = registry.user(display_name="Zoë \U0001f469🔬", email="zoe@example.org")
     made = registry.agent(owner, config=CONFIG)
     agent: dict[str, Any] = {"agent": {"agent_id": made.agent_id}}
     for config in ({**CONFIG, "texts": []}, {}, CONFIG):

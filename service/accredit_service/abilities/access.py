@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from accredit_storage.agents import Viewer
 from accredit_storage.records import (
     Agent,
     ChangeKind,
@@ -324,10 +325,19 @@ class _Questions:
             for check in checks
             if check.user is not None and (user := self._user(check.user)) is not None
         }
-        viewer = None if knows_every_agent(caller) else viewer_of(caller, now)
-        self._facts = AgentFacts(tx, pairs, viewer)
+        self._facts = AgentFacts(tx, pairs, self._viewer(checks))
         for check in checks:
             self._require_may_ask(check)
+
+    def _viewer(self, checks: Sequence[AccessCheck]) -> Viewer | None:
+        """Who is to have a role on the agents for them to be found; None: nobody has to."""
+        if knows_every_agent(self._caller):
+            return None
+        seen_by = self._caller
+        if any(check.user is not None and is_caller(seen_by, check.user) for check in checks):
+            # In person they may do more than with a token that is held to little.
+            seen_by = user_principal(seen_by.user)
+        return viewer_of(seen_by, self._now)
 
     def _user(self, ref: UserRef) -> User | None:
         return self._users.get(folded(ref) if isinstance(ref, str) else ref)

@@ -222,7 +222,7 @@ def test_an_administrators_token_that_is_held_to_some_actions(scene: Scene) -> N
         ("TokenService/CreateToken", {**of_admin, "full_rights": True}, "ACTION_MISSING"),
         ("TokenService/CreateToken", {**of_admin, "ceiling": wider}, "ACTION_MISSING"),
         ("TokenService/CreateToken", {**scene.agent, "full_rights": True}, "CEILING_EXCEEDED"),
-        ("TokenService/RotateToken", {"token_id": full.token_id}, "CEILING_EXCEEDED"),
+        ("TokenService/RotateToken", {"token_id": full.token_id}, "TOKEN_ACCESS_DENIED"),
         ("TokenService/RotateToken", {"token_id": scene.token.token_id}, "CEILING_EXCEEDED"),
         ("SiteService/CreateSite", {"site_slug": registry.name("rise")}, "ACTION_MISSING"),
         ("ChangeService/VerifyChanges", {}, "ACTION_MISSING"),

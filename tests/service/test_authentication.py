@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import grpc
 import pytest
+from sqlalchemy import update
 
 from accredit.v1 import auth_pb2
 from accredit_service.abilities import bearer
 from accredit_service.abilities.errors import Reason, Unauthenticated
 from accredit_service.interceptors.authentication import credential
+from accredit_storage.schema import tokens
 from tests.minting import FOREIGN_KEY, foreign, forged, key_of, minted, token_id_of
 from tests.service.conftest import Start
 from tests.service.running import PATIENCE, Running
@@ -122,3 +124,16 @@ def test_what_somebody_made_up_waits_for_no_thread_whatever_key_it_names(start: 
         go_on.set()
         running.result(PATIENCE)
     assert reasons == {"TOKEN_MALFORMED"}
+
+
+def test_a_restore_is_noticed_where_nobody_who_is_let_in_asks_anything(server: Running) -> None:
+    with server.app.store.write() as tx:
+        tx.tokens.revoke(token_id_of(server.token), server.app.now())
+    server.server._readiness.check()
+    assert server.fails().reason == "TOKEN_INVALID"
+    # What an older database would have: the token is live again, and the history another one.
+    with server.app.store.write() as tx:
+        tx.connection.execute(update(tokens).values(revoked_at=None))
+        tx.renew_epoch()
+    server.server._readiness.check()
+    server.call()

@@ -3,8 +3,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from accredit_storage.agents import Viewer
 from accredit_storage.errors import Conflict, SlugTaken
-from accredit_storage.records import AgentStatus, Role
+from accredit_storage.records import Agent, AgentStatus, Role
 from accredit_storage.store import Store
 from tests.storage.making import LATER, NOW, agent, all_at_once, site, token, user
 
@@ -273,3 +274,32 @@ def test_no_update_is_lost_under_a_lock(store: Store) -> None:
         found = reader.agents.find(counted)
     assert found is not None
     assert (found.config, found.version) == ({"n": 80}, 81)
+
+
+def test_only_an_agent_on_which_the_viewer_has_a_role_is_fetched(store: Store) -> None:
+    with store.write() as tx:
+        ada, bob, eve = (user(tx, login) for login in ("ada", "bob", "eve"))
+        hers, his = agent(tx, ada, "hers"), agent(tx, bob, "his")
+        for holder, end in ((bob, None), (eve, NOW)):
+            tx.grants.put(hers.agent_id, holder.user_id, Role.VIEWER, ada.user_id, NOW, end)
+
+        def seen(user_id: int = 0, agent_id: int = 0, sees_all: bool = False) -> list[Agent]:
+            viewer = Viewer(user_id=user_id, agent_id=agent_id, sees_all=sees_all, at=NOW)
+            refs: list[int | str] = ["hers", "his", hers.agent_id, his.agent_id, "none", 99]
+            found = [tx.agents.find_seen(ref, viewer) for ref in refs]
+            by_ref = [one[0] for one in found if one is not None]
+            many = tx.agents.find_many({hers.agent_id, his.agent_id, 99}, viewer)
+            assert many == tx.agents.find_many_by_slug({"hers", "his", "none"}, viewer)
+            assert by_ref == [*many, *many]
+            return many
+
+        assert seen(ada.user_id) == [hers]
+        assert seen(bob.user_id) == [hers, his]
+        assert seen(eve.user_id) == [], "her grant has expired"
+        assert seen(agent_id=his.agent_id) == [his]
+        assert seen() == []
+        assert seen(sees_all=True) == [hers, his]
+        viewer = Viewer(user_id=bob.user_id, agent_id=0, sees_all=False, at=NOW)
+        found = tx.agents.find_seen("hers", viewer, lock=True)
+        assert found is not None
+        assert found[1] == tx.grants.find(hers.agent_id, bob.user_id)

@@ -30,13 +30,11 @@ class AgentFacts:
         found += tx.agents.find_many_by_slug(agent_slugs, viewer)
         self._agents: dict[AgentRef, Agent] = {agent.agent_id: agent for agent in found}
         self._agents |= {agent.agent_slug: agent for agent in found}
-        # As many keys of grants whatever was found: no agent has an id below zero.
-        missing = {ref: -number for number, (ref, _) in enumerate(sorted(pairs, key=str), 1)}
         self._grants = tx.grants.find_many(
             {
-                (missing[ref] if agent is None else agent.agent_id, user_id)
+                (agent.agent_id, user_id)
                 for ref, user_id in pairs
-                for agent in (self._agents.get(ref),)
+                if (agent := self._agents.get(ref)) is not None
             }
         )
 

@@ -1,5 +1,6 @@
 """What calls send to the database, for tests that count it."""
 
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -8,17 +9,22 @@ from sqlalchemy import event
 
 from tests.registry import Registry
 
+# The threads that work on calls, by the lanes that they are of.
+_THREADS = ("calls", "files", "downloads", "streams")
+
 
 @contextmanager
 def statements(registry: Registry) -> Generator[list[str]]:
     """What the calls of the block send to the database.
 
-    Not the pragmas: what a connection was used for last says whether it is told to write or not.
+    Not what the server does by itself meanwhile, nor the pragmas: whether a connection is told to
+    write or not depends on what it was used for last.
     """
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if not statement.startswith("PRAGMA"):
+        of_a_call = threading.current_thread().name.startswith(_THREADS)
+        if of_a_call and not statement.startswith("PRAGMA"):
             seen.append(statement)
 
     engine = registry.app.store.engine

@@ -42,7 +42,8 @@ class Scene:
                 "SiteService/GetSite",
             ):
                 admin.call(method, **BASELINES[method](self))
-            self.member.call("AuthService/WhoAmI")
+            for person in (self.member, self.guest):
+                person.call("AuthService/WhoAmI")
             held = admin.call("AuthService/Authenticate", token=self.agent_token.token)
         except RefusedError:
             self._make()

@@ -9,8 +9,8 @@ from sqlalchemy import event
 
 from tests.registry import Registry
 
-# The threads that work on calls, by the lanes that they are of.
-_THREADS = ("calls", "files", "downloads", "streams")
+#: The names of the threads that work on calls begin with these, by the lanes that they are of.
+THREADS = ("calls", "files", "downloads", "streams")
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def statements(registry: Registry) -> Generator[list[str]]:
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        of_a_call = threading.current_thread().name.startswith(_THREADS)
+        of_a_call = threading.current_thread().name.startswith(THREADS)
         if of_a_call and not statement.startswith("PRAGMA"):
             seen.append(statement)
 

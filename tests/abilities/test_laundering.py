@@ -65,6 +65,24 @@ def test_whoever_rotates_anothers_token_does_not_keep_it_beyond_their_own_rights
     assert not any(map(_works, learnt))
 
 
+def test_what_was_rotated_with_somebody_elses_gift_ends_with_the_giver(registry: Registry) -> None:
+    giver, user = registry.user("ADMINISTRATOR"), registry.user()
+    agent = {"agent_id": registry.agent(user).agent_id}
+    gift = _mint(giver, user={"user_id": user.user_id})
+    own = [_mint(user), _mint(user, agent=agent), _mint(user, agent=agent, act_as_owner=True)]
+    # The giver has seen the gift's text, and with it learns the text of every successor.
+    learnt = [
+        Person(registry, gift.call("TokenService/RotateToken", token_id=one.token_id).secret)
+        for one in own
+    ]
+    assert all(map(_works, learnt))
+
+    _demote(registry, giver)
+
+    assert not any(map(_works, learnt))
+    assert all(map(_works, own))
+
+
 @pytest.mark.parametrize("method", ["RevokeUserTokens", "DeleteUser"])
 def test_what_somebody_minted_goes_with_them_on_request(registry: Registry, method: str) -> None:
     giver, user = registry.user("ADMINISTRATOR"), registry.user()

@@ -13,7 +13,7 @@ from accredit_storage.agents import AgentQuery
 from accredit_storage.records import Agent, AgentStatus, Role, SubjectKind
 from accredit_storage.store import Transaction
 
-from .agent_refs import AgentRef, find_agent, held_on, knows_every_agent, reach, told
+from .agent_refs import AgentRef, find_agent, held_on, knows_every_agent, reach
 from .app import App
 from .auth import Introspection, introspect, presented
 from .consistency import Basis
@@ -113,7 +113,7 @@ def resolve_scope(app: App, ask: Ask, query: ResolveScope) -> ScopeResult:
             decision = Decision.ROLE_INSUFFICIENT
         elif query.agent is not None:
             decision, agent, held = _named(tx, caller, principal, query.agent, query.demand, now)
-            basis = basis.on_agent(query.agent, principal, told(caller, agent, held), held)
+            basis = basis.on_agent(query.agent, principal, agent, held)
             if agent is not None and decision is Decision.ALLOWED:
                 user_id, basis = _users(tx, principal, query.user, basis)
                 scope = Scope(
@@ -139,7 +139,7 @@ def check_resource(app: App, ask: Ask, query: CheckResource) -> ResourceResult:
         owner = query.owner
         if isinstance(owner, OfAgent):
             decision, agent, held = _named(tx, caller, principal, owner.agent, query.demand, now)
-            basis = basis.on_agent(owner.agent, principal, told(caller, agent, held), held)
+            basis = basis.on_agent(owner.agent, principal, agent, held)
         elif principal.max_role < query.demand.minimum_role:
             decision = Decision.ROLE_INSUFFICIENT
         elif owner is Shared.SHARED or principal.manages_agents:

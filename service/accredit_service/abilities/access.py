@@ -26,7 +26,6 @@ from .agent_refs import (
     knows_every_agent,
     require_agent,
     shown_holders,
-    told,
     viewer_of,
 )
 from .app import App
@@ -362,12 +361,9 @@ class _Questions:
             basis = basis.on(subject(SubjectKind.USER, check.user))
         if answer.principal is None:
             return basis
-        # A role that the answer shows tells of the agent by itself, also where the caller's token
-        # is held to less than its user may in person.
-        shown = answer.held or self._held(self._caller, answer.agent)
-        known = told(self._caller, answer.agent, shown)
+        # What is found is the caller's to know: see ``_viewer``.
         basis = basis.on_principal(answer.principal)
-        return basis.on_agent(check.agent, answer.principal, known, answer.held)
+        return basis.on_agent(check.agent, answer.principal, answer.agent, answer.held)
 
     def _held(self, principal: Principal, agent: Agent | None) -> Held | None:
         if agent is None:

@@ -136,11 +136,6 @@ def knows_every_agent(caller: Principal) -> bool:
     return caller.manages_agents or Action.AUTHENTICATE in caller.actions
 
 
-def told(caller: Principal, agent: Agent | None, held: Held | None) -> Agent | None:
-    """The agent, unless an answer's basis would tell of one that the caller may not view."""
-    return agent if held is not None or knows_every_agent(caller) else None
-
-
 def _no_agent(
     tx: Transaction, caller: Principal, ref: AgentRef, now: datetime
 ) -> NotFound | PermissionDenied:

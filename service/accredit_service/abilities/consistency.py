@@ -62,7 +62,7 @@ class Basis:
     ) -> "Basis":
         """And on the agent that ``ref`` means, and the principal's role on it.
 
-        ``agent`` None: there is none, or the asker is not to be told that there is one. Then the
+        ``agent`` None: there is none, or none that the asker may know of. Then the
         name stands for it, together with the principal: a change that gives somebody a role lists
         them, and a change that gives an agent a name lists the name.
         """

@@ -80,9 +80,8 @@ def attempt_within(name: str, seconds: float, work: Callable[[], object]) -> Non
 class Beginning:
     """What a server begins with, and looks after from then on.
 
-    The tree of files is made, moves that a crash broke off are undone, and ``then`` is done, again
-    and again. Where the disk does not let it, tokens are answered all the same, and this is done as
-    soon as it does.
+    The tree of files is made and put in order, and ``then`` is done, again and again. Where the
+    disk does not let it, tokens are answered all the same, and this is done as soon as it does.
     """
 
     def __init__(self, app: App, then: Callable[[], None]) -> None:
@@ -102,9 +101,7 @@ class Beginning:
 
     def _look(self) -> None:
         if not self._has_begun:
-            recovered = self._app.directories.start()
-            for intent_id, error in recovered.failed.items():
-                log.warning("move not undone", extra=logs.fields(intent=intent_id, why=str(error)))
+            self._app.directories.start()
             self._has_begun = True
         self._then()
 

@@ -1,14 +1,13 @@
 """What could keep the server from working, in plain sentences."""
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
 from accredit_storage import migrate
-from accredit_storage.directory.directories import Directories
-from accredit_storage.directory.places import AGENTS
+from accredit_storage.directory.examining import lost, strays
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.engine import sqlite_path
 from accredit_storage.errors import StoreError
@@ -18,7 +17,7 @@ from .settings import Settings, SettingsError
 from .tls import Certificates
 from .wiring import check_default_owner, is_sqlite, open_store
 
-_STRAYS = 10
+_SOME = 10
 
 
 class Problem(Exception):
@@ -53,7 +52,8 @@ def _examine_stored(settings: Settings, store: Store) -> Iterator[Finding]:
         yield _finding("change log", partial(_check_changes, store))
         yield _finding("administrators", partial(_check_administrators, store))
         yield _finding("default owner", partial(_check_default_owner, settings, store))
-        yield _finding("stray directories", partial(_check_strays, settings, store))
+        yield _finding("stray names", partial(_check_strays, settings))
+        yield _finding("lost directories", partial(_check_lost, settings, store))
 
 
 def _finding(subject: str, check: Callable[[], object]) -> Finding:
@@ -87,14 +87,26 @@ def _check_files(settings: Settings) -> None:
         raise Problem("; ".join(problems))
 
 
-def _check_strays(settings: Settings, store: Store) -> None:
-    strays = Directories(store, settings.files).strays() if settings.files.exists() else []
-    if strays:
-        named = ", ".join(strays[:_STRAYS])
+def _check_strays(settings: Settings) -> None:
+    found = strays(DirectoryTree(settings.files)) if settings.files.exists() else []
+    if found:
         raise Problem(
-            f"{len(strays)} in {settings.files / AGENTS} belong to no agent and keep their slugs "
-            f"from any: {named}"
+            f"{len(found)} in {settings.files} are not the server's, and stand where links to "
+            f"directories would be: {_some(found)}"
         )
+
+
+def _check_lost(settings: Settings, store: Store) -> None:
+    found = lost(store, DirectoryTree(settings.files)) if settings.files.exists() else []
+    if found:
+        raise Problem(
+            f"{len(found)} directories were made and are not there: {_some(found)}: bring them "
+            "back from a backup; nothing is made in their place"
+        )
+
+
+def _some(found: Sequence[str]) -> str:
+    return ", ".join(found[:_SOME])
 
 
 def _check_database(settings: Settings) -> None:

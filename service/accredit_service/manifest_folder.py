@@ -20,8 +20,6 @@ log = logging.getLogger(__name__)
 
 # The rest can be listed.
 _LOGGED = 20
-# After so many looks it is tried again what the disk has refused.
-_RETRY_LOOKS = 30
 
 #: What a folder looks like from outside: path, inode, size and time of each thing in it.
 _Signature = tuple[tuple[str, int, int, int], ...]
@@ -67,26 +65,21 @@ class ManifestFolder:
 class Watch:
     """Reconciles once at first, and again whenever the manifests have changed.
 
-    What fails is due again at the next look; where it was the disk that refused, after a while.
+    What fails is due again at the next look.
     """
 
     def __init__(self, app: App, folder: ManifestFolder | None) -> None:
         self._app = app
         self._folder = folder
         self._due = True
-        self._looks_to_wait = 0
 
     def look(self) -> None:
         """Reconcile if it is due."""
         if self._folder is not None and self._folder.refresh():
             self._due = True
-        if self._looks_to_wait:
-            self._looks_to_wait -= 1
-            self._due = self._due or not self._looks_to_wait
         if self._due:
-            counts, is_refused = reconcile_as_server(self._app)
+            counts = reconcile_as_server(self._app)
             self._due = False
-            self._looks_to_wait = _RETRY_LOOKS if is_refused else 0
             shown = {outcome.value: count for outcome, count in counts.items()}
             log.info("declared agents reconciled", extra=logs.fields(**shown))
 

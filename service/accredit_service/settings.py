@@ -293,6 +293,13 @@ class Settings:
         default=256 * 2**20,
         metadata=_knob(_whole(1024, 2**40), "Bytes that one directory may have, in all its files."),
     )
+    kept_files_days: int = field(
+        default=0,
+        metadata=_knob(
+            _whole(0, 36_500),
+            "Days that the files of deleted agents and users are kept; 0: for ever.",
+        ),
+    )
     daily_memory: bool = field(
         default=True, metadata=_knob(_switch, "Allow agents' journals to be written.")
     )

@@ -46,7 +46,12 @@ def make_app(settings: Settings, store: Store) -> App:
     """The App within the settings' limits."""
     return App(
         store=store,
-        directories=Directories(store, settings.files, limits=file_limits(settings)),
+        directories=Directories(
+            store,
+            settings.files,
+            limits=file_limits(settings),
+            kept_for=timedelta(days=settings.kept_files_days) or None,
+        ),
         daily_memory=settings.daily_memory,
         limits=Limits(
             agents_per_user=settings.agent_limit,

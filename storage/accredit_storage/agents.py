@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from accredit_storage.directory.places import new_key
 from accredit_storage.errors import SlugTaken
 from accredit_storage.records import UNSET, Agent, AgentStatus, Grant, Role, Unset
 from accredit_storage.schema import agents, grants
@@ -156,6 +157,8 @@ class Agents:
             "version": 1,
             "created_at": at,
             "updated_at": at,
+            "directory_key": new_key(),
+            "files_made": False,
         }
         statement = _add[self._connection.dialect.name]
         return _agent(self._connection.execute(statement, values).one_or_none())
@@ -203,6 +206,17 @@ class Agents:
         if not agent_slugs:
             return []
         return self._many(agents.c.agent_slug.in_(agent_slugs), viewer)
+
+    def all_after(self, agent_id: int, limit: int) -> list[Agent]:
+        """Up to ``limit`` agents with higher ids, lowest first."""
+        statement = _select.where(agents.c.agent_id > agent_id).order_by(agents.c.agent_id)
+        rows = self._connection.execute(statement.limit(limit))
+        return [Agent(**row._mapping) for row in rows]
+
+    def set_files_made(self, agent_ids: Collection[int]) -> None:
+        """Say of up to 10 000 agents that their directories were made. No version is raised."""
+        statement = update(agents).where(agents.c.agent_id.in_(agent_ids))
+        self._connection.execute(statement.values(files_made=True))
 
     def count_owned(self, owner_id: int) -> int:
         """How many agents the user owns, whatever their status."""

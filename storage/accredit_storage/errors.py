@@ -12,11 +12,11 @@
   + LoginTaken       another user has the login that an update asks for; the transaction goes on
   + PathInvalid      the path breaks the rule of paths, or what is there is no plain file
   + FileMissing      there is no such file
-    + DirectoryMissing  nor is there the directory; an agent's may just be on the move
+    + DirectoryMissing  nor is there the directory: it was not made yet
+      + OwnerMissing    nor is there the agent or the user whose it would be
   + EtagMismatch     the file is no longer the one that was read; carries its etag
   + FileTooLarge     the content is over the bound of a file
   + QuotaExceeded    the directory has as many files or bytes as it may have
-  + DirectoryConflict  the place is taken by a directory that is not the agent's
 
 What StoreBusy and StoreFull say of the database, they say of the disk with the files as well.
 Reading a row that is not there is not an error here: ``find`` answers None. No message names a
@@ -79,10 +79,11 @@ class FileMissing(StoreError):
 
 
 class DirectoryMissing(FileMissing):
-    """The directory is not there, or is another agent's.
+    """The directory is not there: it was not made yet."""
 
-    A slug that was read a moment ago may have been given up since: read the row again.
-    """
+
+class OwnerMissing(DirectoryMissing):
+    """The agent or the user is not there any more."""
 
 
 class EtagMismatch(StoreError):
@@ -108,14 +109,3 @@ class QuotaExceeded(StoreError):
         super().__init__(f"a directory has at most {limit} {counted}")
         self.counted = counted
         self.limit = limit
-
-
-class DirectoryConflict(StoreError):
-    """The place is taken by a directory that is not this agent's; it is never adopted.
-
-    ``name`` is what it is called there, "" if that is not known.
-    """
-
-    def __init__(self, message: str, name: str = "") -> None:
-        super().__init__(message)
-        self.name = name

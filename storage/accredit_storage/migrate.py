@@ -19,7 +19,7 @@ from accredit_storage.store import Store, advisory_key
 
 #: The generation of this server. A release whose migration makes a database unfit for the servers
 #: before it raises this, and writes it into ``store_state.oldest_server``.
-SERVER = 3
+SERVER = 4
 
 #: How long an upgrade waits for another one, and for the transactions before it, in seconds.
 PATIENCE = 60

@@ -115,14 +115,6 @@ class MemoryLayer(enum.Enum):
     NETWORK = "network"
 
 
-class IntentKind(enum.Enum):
-    """What is about to happen to an agent and its directory."""
-
-    CREATE = "create"
-    RENAME = "rename"
-    DELETE = "delete"
-
-
 def folded(login: str) -> str:
     """The form by which a login is unique and found: the same for every spelling of its case."""
     return login.casefold()
@@ -132,7 +124,8 @@ def folded(login: str) -> str:
 class User:
     """Somebody, or some service, that calls and that may own agents.
 
-    ``default_agent_id`` is the agent that they chose to be meant where they name none.
+    ``default_agent_id`` is the agent that they chose to be meant where they name none;
+    ``directory_key`` and ``files_made`` are as an agent's.
     """
 
     user_id: int
@@ -145,6 +138,8 @@ class User:
     version: int
     created_at: datetime
     updated_at: datetime
+    directory_key: str
+    files_made: bool
     default_agent_id: int | None = None
 
 
@@ -162,7 +157,11 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """One identity. ``site_scope`` None means network-wide."""
+    """One identity. ``site_scope`` None means network-wide.
+
+    ``directory_key`` is what its directory is called besides the id. ``files_made`` says that this
+    directory was made: one that is missing afterwards was lost, and is never made anew.
+    """
 
     agent_id: int
     agent_slug: str
@@ -174,6 +173,8 @@ class Agent:
     version: int
     created_at: datetime
     updated_at: datetime
+    directory_key: str
+    files_made: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,23 +353,6 @@ class Request:
     result: Mapping[str, Any]
     revision: int
     finished: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
-    """A directory that is being moved from ``source`` to ``target``, both below ``agents/``.
-
-    While it is stored, the row of the agent is as it was before. ``holder`` names the lock that
-    whoever is at it holds. ``agent_id`` None: the agent is being made.
-    """
-
-    intent_id: str
-    holder: str
-    kind: IntentKind
-    agent_id: int | None
-    source: str
-    target: str
-    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

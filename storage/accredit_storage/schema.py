@@ -35,7 +35,6 @@ from accredit_storage.columns import (
 from accredit_storage.records import (
     AgentStatus,
     ChangeKind,
-    IntentKind,
     MemoryLayer,
     Role,
     SubjectKind,
@@ -89,6 +88,9 @@ users = Table(
         ForeignKey("agents.agent_id", ondelete="SET NULL", use_alter=True),
         index=True,
     ),
+    # What its directory is called besides the id, and whether that was made; see directory.places.
+    Column("directory_key", PlainText, nullable=False),
+    Column("files_made", Boolean, nullable=False),
     _one_of("kind", UserKind),
     _one_of("role", UserRole),
     Index(None, "email", "user_id"),
@@ -121,6 +123,9 @@ agents = Table(
     Column("version", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    # What its directory is called besides the id, and whether that was made; see directory.places.
+    Column("directory_key", PlainText, nullable=False),
+    Column("files_made", Boolean, nullable=False),
     _one_of("status", AgentStatus),
     Index(None, "owner_id", "agent_id"),
     Index(None, "site_scope"),
@@ -275,22 +280,6 @@ requests = Table(
     Column("created_at", UtcDateTime, nullable=False, index=True),
 )
 
-# The moves of agents' directories that are under way or were broken off; see directory.moves. No
-# reference to the agent: of two that are about to be, the one has no row yet and the other none
-# any more.
-intents = Table(
-    "intents",
-    metadata,
-    Column("intent_id", PlainText, primary_key=True),
-    Column("holder", PlainText, nullable=False, index=True),
-    Column("kind", MemberName(IntentKind), nullable=False),
-    Column("agent_id", Key, unique=True),
-    Column("source", PlainText, nullable=False, unique=True),
-    Column("target", PlainText, nullable=False, unique=True),
-    Column("recorded_at", UtcDateTime, nullable=False),
-    _one_of("kind", IntentKind),
-)
-
 # No reference to the owner: whether there is such a user is asked when the agent is to be made.
 definitions = Table(
     "definitions",
@@ -373,6 +362,9 @@ store_state = Table(
     Column("login_key", LargeBinary, nullable=False),
     # Under them tokens are minted. There is always one.
     Column("token_keys", TokenKeysJson, nullable=False),
+    # The highest ids whose directories may still be named in the old way; see directory.layout.
+    Column("last_old_agent", Key, nullable=False),
+    Column("last_old_user", Key, nullable=False),
     CheckConstraint("row_id = 1", name="row_id"),
 )
 

@@ -4,10 +4,10 @@ Statements that run often are built once, at import, with ``bindparam`` for what
 one costs more than SQLite takes to run it.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -33,6 +33,9 @@ AnySelect: TypeAlias = Select[*tuple[Any, ...]]
 #: Makes an INSERT that knows ON CONFLICT.
 InsertMaker: TypeAlias = Callable[[Table], postgresql.Insert | sqlite.Insert]
 
+T = TypeVar("T")
+
+_AT_ONCE = 1000
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -87,3 +90,9 @@ def refusing_taken(connection: Connection, refusal: StoreError) -> Generator[Non
         if is_unique_violation(error):
             raise refusal from error
         raise
+
+
+def chunks(items: Sequence[T]) -> Generator[Sequence[T]]:
+    """The items in order, as many at a time as one statement takes with ease."""
+    for start in range(0, len(items), _AT_ONCE):
+        yield items[start : start + _AT_ONCE]

@@ -19,7 +19,6 @@ from accredit_storage.engine import LOCK_WAIT, has_open_transaction, make_engine
 from accredit_storage.errors import StoreBusy
 from accredit_storage.failures import translated
 from accredit_storage.grants import Grants
-from accredit_storage.intents import Intents
 from accredit_storage.memory_files import MemoryFileTypes
 from accredit_storage.records import Draft, Head, TokenKey, folded
 from accredit_storage.requests import Requests
@@ -66,7 +65,6 @@ class Transaction:
         self.sites = Sites(connection)
         self.changes = Changes(connection)
         self.requests = Requests(connection)
-        self.intents = Intents(connection)
         self.definitions = Definitions(connection)
         self.suppressions = Suppressions(connection)
         self.memory_file_types = MemoryFileTypes(connection)
@@ -95,6 +93,12 @@ class Transaction:
         """Which tree of files belongs to this store; None before one does."""
         found: str | None = self.connection.scalar(select(file_trees.c.files_id))
         return found
+
+    def last_old_ids(self) -> tuple[int, int]:
+        """The highest ids of an agent and of a user whose directories may have their old names."""
+        statement = select(store_state.c.last_old_agent, store_state.c.last_old_user)
+        agent_id, user_id = self.connection.execute(statement).one()
+        return agent_id, user_id
 
 
 class WriteTransaction(Transaction):

@@ -53,6 +53,12 @@ def on_disk(registry: Registry, *names: str) -> Path:
     return registry.app.directories.tree.root.joinpath(*names)
 
 
+def unmade_agent(registry: Registry, owner: Person) -> Any:
+    """An agent whose directory could not be made yet."""
+    with root_away(registry):
+        return registry.agent(owner)
+
+
 @contextmanager
 def root_away(registry: Registry) -> Iterator[None]:
     """As if the file system of the root were not mounted."""

@@ -1,4 +1,4 @@
-"""Agents and their directories come, move and go together."""
+"""Agents and their directories come and go together, and a slug never leads to another's files."""
 
 import itertools
 import shutil
@@ -15,7 +15,6 @@ from tests.directory.agreeing import assert_agree
 from tests.directory.making import PATIENCE, snapshot
 from tests.faults.racing import answers, race, reasons, spread
 from tests.registry import Person, RefusedError, Registry
-from tests.registry_service.declaring import reason
 
 STARTERS = ["MEMORY.md", "SOUL.md", "USER.md"]
 CREATED = directory_pb2.SCAFFOLD_OUTCOME_CREATED
@@ -47,16 +46,6 @@ def stray(registry: Registry, slug: str) -> None:
     (home / "secret.md").write_bytes(b"of nobody")
 
 
-def conflicts(registry: Registry, method: str, slug: str, **fields: Any) -> None:
-    """The call is refused for a stray directory, on trial as well, and nothing moves."""
-    before = snapshot(on_disk(registry, "agents"))
-    for trial in (True, False):
-        refusal = registry.admin.refused(method, **fields, validate_only=trial)
-        assert refusal.what == "ALREADY_EXISTS AGENT_DIRECTORY_CONFLICT"
-        assert refusal.metadata == {"agent_slug": slug}
-    assert snapshot(on_disk(registry, "agents")) == before
-
-
 def test_an_agent_is_made_with_its_directory_and_shown_with_it(registry: Registry) -> None:
     owner, slug = registry.user(), registry.name("new")
     answer = create(registry, owner, slug)
@@ -68,12 +57,38 @@ def test_an_agent_is_made_with_its_directory_and_shown_with_it(registry: Registr
         owner.call("DirectoryService/DeleteFile", directory=of_agent(answer.agent), path=path)
     shown = owner.call("AgentService/GetAgent", **ref(answer.agent)).directory
     assert (shown.exists, shown.has_files) == (True, False)
-    shutil.rmtree(on_disk(registry, "agents", slug))
-    shown = owner.call("AgentService/GetAgent", **ref(answer.agent)).directory
-    assert (shown.path, shown.exists, shown.has_files) == (f"agents/{slug}", False, False)
-    # A directory that is missing is made when it is written to.
-    put(owner, of_agent(answer.agent), "notes.md", b"again")
-    assert paths(owner, of_agent(slug)) == ["notes.md"]
+
+
+def test_a_directory_that_was_lost_is_not_made_anew(registry: Registry) -> None:
+    owner, slug = registry.user(), registry.name("lost")
+    agent = create(registry, owner, slug).agent
+    home = on_disk(registry, "agents", slug).resolve()
+    away = home.with_name("away")
+    home.rename(away)
+    file: Fields = {"directory": of_agent(agent), "path": "SOUL.md"}
+    for method in ("ReadFile", "WriteFile", "DeleteFile", "AppendFile"):
+        more: Fields = {"content": b"x"} if method == "AppendFile" else {}
+        refusal = owner.refused(f"DirectoryService/{method}", **file, **more)
+        assert refusal.what == "UNAVAILABLE FILES_UNAVAILABLE", method
+    for method in ("ListFiles", "ScaffoldFiles"):
+        refusal = owner.refused(f"DirectoryService/{method}", directory=of_agent(agent))
+        assert refusal.what == "UNAVAILABLE FILES_UNAVAILABLE", method
+    assert not owner.call("AgentService/GetAgent", **ref(agent)).HasField("directory")
+    assert not home.exists()
+    away.rename(home)
+    assert paths(owner, of_agent(agent)) == STARTERS
+
+
+def test_what_was_put_aside_is_given_back_to_its_row(registry: Registry) -> None:
+    """As where a database is restored that is older than the tree."""
+    owner = registry.user()
+    for shelf in (".kept", ".trash"):
+        agent = registry.agent(owner)
+        put(owner, of_agent(agent), "notes.md", b"mine")
+        home = on_disk(registry, "agents", agent.agent_slug).resolve()
+        home.rename(on_disk(registry, "agents", shelf, home.name))
+        assert get(owner, of_agent(agent), "notes.md") == b"mine"
+        assert home.is_dir()
 
 
 def test_one_that_is_there_is_answered_without_files(registry: Registry) -> None:
@@ -89,7 +104,6 @@ def test_a_batch_and_a_provision_make_directories_as_well(registry: Registry) ->
     owner = registry.user()
     there = registry.agent(owner)
     slugs = [registry.name("batch") for _ in range(3)]
-    stray(registry, slugs[1])
     items = [
         {"agent_slug": slug, "owner": {"user_id": owner.user_id}}
         for slug in (slugs[0], slugs[1], there.agent_slug, slugs[2], slugs[2])
@@ -99,16 +113,12 @@ def test_a_batch_and_a_provision_make_directories_as_well(registry: Registry) ->
         results = registry.admin.call(
             "AgentService/BatchCreateAgents", requests=items, validate_only=trial
         ).results
-        assert [one.created for one in results] == [True, False, False, True, False]
-        assert [reason(one.error) for one in results] == [
-            *("", "AGENT_DIRECTORY_CONFLICT", "", "", "")
-        ]
+        assert [one.created for one in results] == [True, True, False, True, False]
         if trial:
             assert snapshot(on_disk(registry, "agents")) == before
-    for slug in (slugs[0], slugs[2]):
+    for slug in slugs:
         assert paths(owner, of_agent(slug)) == STARTERS
         assert slug in get(owner, of_agent(slug), "SOUL.md").decode()
-    assert snapshot(on_disk(registry, "agents", slugs[1])) == {"secret.md": b"of nobody"}
 
     user = registry.user()
     provisioned = user.call("AgentService/ProvisionAgent")
@@ -165,11 +175,13 @@ def test_files_follow_a_rename_and_are_found_by_the_new_slug_only(registry: Regi
     owner, old, new = registry.user(), registry.name("old"), registry.name("new")
     agent = registry.agent(owner, old)
     put(owner, of_agent(agent), "a/notes.md", b"mine")
-    before = snapshot(on_disk(registry, "agents", old))
+    home = on_disk(registry, "agents", old).resolve()
+    before = snapshot(home)
     answer = rename(registry, agent, new)
     assert (answer.old_path, answer.new_path) == (f"agents/{old}", f"agents/{new}")
-    assert snapshot(on_disk(registry, "agents", new)) == before
-    assert not on_disk(registry, "agents", old).exists()
+    assert snapshot(home) == before
+    assert on_disk(registry, "agents", new).resolve() == home
+    assert not on_disk(registry, "agents", old).is_symlink()
     for directory in (of_agent(agent), of_agent(new)):
         assert get(owner, directory, "a/notes.md") == b"mine"
     for method, more in (("ListFiles", {}), ("ReadFile", {"path": "a/notes.md"})):
@@ -179,24 +191,11 @@ def test_files_follow_a_rename_and_are_found_by_the_new_slug_only(registry: Regi
     assert old in get(owner, of_agent(agent), "SOUL.md").decode()
 
 
-def test_a_rename_without_a_directory_makes_none(registry: Registry) -> None:
-    agent, new = registry.agent(registry.user()), registry.name("new")
-    shutil.rmtree(on_disk(registry, "agents", agent.agent_slug))
-    for trial in (True, False):
-        assert rename(registry, agent, new, validate_only=trial).agent.agent_slug == new
-    assert not on_disk(registry, "agents", new).exists()
-
-
-@pytest.mark.parametrize("name", ["taken", "same", "stray", "not clean"])
+@pytest.mark.parametrize("name", ["taken", "same", "not clean"])
 def test_a_rename_that_is_refused_moves_nothing(registry: Registry, name: str) -> None:
     owner = registry.user()
     agent, other = registry.agent(owner), registry.agent(owner)
-    new_slug = {"taken": other.agent_slug, "same": agent.agent_slug, "not clean": "!!"}.get(
-        name, registry.name("stray")
-    )
-    if name == "stray":
-        stray(registry, new_slug)
-        conflicts(registry, "AgentService/RenameAgent", new_slug, **ref(agent), new_slug=new_slug)
+    new_slug = {"taken": other.agent_slug, "same": agent.agent_slug, "not clean": "!!"}[name]
     before = snapshot(on_disk(registry, "agents"))
     with pytest.raises(RefusedError):
         rename(registry, agent, new_slug)
@@ -210,12 +209,9 @@ def test_a_rename_that_is_refused_moves_nothing(registry: Registry, name: str) -
 def test_who_may_not_rename_or_delete_moves_nothing(registry: Registry) -> None:
     agent, operator = registry.agent(registry.user()), registry.user()
     registry.grant(agent.agent_id, operator, "OPERATOR")
-    stray(registry, slug := registry.name("stray"))
     before = snapshot(on_disk(registry, "agents"))
     for method, more in (
         ("RenameAgent", {"new_slug": registry.name("new")}),
-        # Nor do they learn what directories there are.
-        ("RenameAgent", {"new_slug": slug}),
         ("DeleteAgent", {"delete_files": True}),
     ):
         refusal = operator.refused(f"AgentService/{method}", **ref(agent), **more)
@@ -233,15 +229,17 @@ def test_an_agent_made_again_never_sees_the_old_files(
     first = registry.agent(owner, slug)
     secret = f"of the first {slug}, {delete_files}".encode()
     put(owner, of_agent(first), "secret.md", secret)
-    before = snapshot(on_disk(registry, "agents", slug))
+    home = on_disk(registry, "agents", slug).resolve()
+    before = snapshot(home)
     answer = delete(registry, first, delete_files=delete_files)
     assert answer.files_deleted == delete_files
-    assert not on_disk(registry, "agents", slug).exists()
+    assert not home.exists()
+    assert not on_disk(registry, "agents", slug).is_symlink()
     if delete_files:
         assert answer.kept_path == ""
         assert secret not in snapshot(on_disk(registry)).values()
     else:
-        assert answer.kept_path.startswith(f"agents/.kept/{slug}.{first.agent_id}.")
+        assert answer.kept_path == f"agents/.kept/{home.name}"
         assert snapshot(on_disk(registry, answer.kept_path)) == before
     refusal = owner.refused("DirectoryService/ListFiles", directory=of_agent(first))
     assert refusal.what == "PERMISSION_DENIED AGENT_ACCESS_DENIED"
@@ -255,26 +253,35 @@ def test_an_agent_made_again_never_sees_the_old_files(
 def test_an_agent_without_a_directory_is_deleted_and_nothing_is_kept(registry: Registry) -> None:
     for delete_files in (False, True):
         agent = registry.agent(registry.user())
-        shutil.rmtree(on_disk(registry, "agents", agent.agent_slug))
+        shutil.rmtree(on_disk(registry, "agents", agent.agent_slug).resolve())
         answer = delete(registry, agent, delete_files=delete_files)
         assert (answer.files_deleted, answer.kept_path) == (False, "")
 
 
-def test_a_stray_directory_refuses_a_new_agent_and_is_never_adopted(registry: Registry) -> None:
+def test_a_stray_name_is_left_alone_and_followed_by_nobody(registry: Registry) -> None:
     owner, slug = registry.user(), registry.name("stray")
     stray(registry, slug)
-    fields = {"agent_slug": slug, "owner": {"user_id": owner.user_id}}
-    conflicts(registry, "AgentService/CreateAgent", slug, **fields)
-    conflicts(registry, "AgentService/CreateAgent", slug, **fields, create_if_missing=True)
-    assert not registry.admin.call("AgentService/ListAgents", scope=2, text=slug).agents
-    # Nor is one that an agent's own directory was moved away for, with the agent.
-    agent = registry.agent(owner)
-    shutil.rmtree(on_disk(registry, "agents", agent.agent_slug))
-    stray(registry, agent.agent_slug)
-    answer = delete(registry, agent, delete_files=True)
-    assert not answer.files_deleted
-    home = on_disk(registry, "agents", agent.agent_slug)
-    assert snapshot(home) == {"secret.md": b"of nobody"}
+    agent = create(registry, owner, slug).agent
+    assert paths(owner, of_agent(agent)) == STARTERS
+    put(owner, of_agent(slug), "notes.md", b"mine")
+    rename(registry, agent, registry.name("new"))
+    second = create(registry, owner, registry.name("other")).agent
+    rename(registry, second, registry.name("new"))
+    assert get(owner, of_agent(agent), "notes.md") == b"mine"
+    assert snapshot(on_disk(registry, "agents", slug)) == {"secret.md": b"of nobody"}
+
+
+@pytest.mark.parametrize("where", ["/etc", "../shared", ".id/../../shared", ".id"])
+def test_a_link_that_is_not_ours_is_left_alone_and_followed_by_nobody(
+    registry: Registry, where: str
+) -> None:
+    owner, slug = registry.user(), registry.name("linked")
+    link = on_disk(registry, "agents", slug)
+    link.symlink_to(where)
+    agent = create(registry, owner, slug).agent
+    assert paths(owner, of_agent(agent)) == STARTERS
+    delete(registry, agent, delete_files=True)
+    assert str(link.readlink()) == where
 
 
 def test_a_slug_that_changes_hands_takes_no_files_along(own_registry: Registry) -> None:
@@ -376,10 +383,10 @@ def test_what_was_acknowledged_while_the_agent_is_deleted_goes_with_it(
     with spread(owner, connections=5) as (deleter, *people):
         calls: list[Callable[[], Any]] = [partial(write, n, one) for n, one in enumerate(people)]
         *outcomes, answer = answers(race([*calls, partial(end, deleter)]))
-    ends = {"PERMISSION_DENIED AGENT_ACCESS_DENIED", "NOT_FOUND FILE_NOT_FOUND"}
+    ends = {"PERMISSION_DENIED AGENT_ACCESS_DENIED", "NOT_FOUND AGENT_NOT_FOUND"}
     assert {how for how, _ in outcomes} <= ends
     slug = agent.agent_slug
-    assert not on_disk(registry, "agents", slug).exists()
+    assert not on_disk(registry, "agents", slug).is_symlink()
     if not delete_files:
         for number, (_, content) in enumerate(outcomes):
             assert on_disk(registry, answer.kept_path, f"{number}.md").read_text() == content

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accredit_storage.directory.places import AgentPlace
+from accredit_storage.directory.places import place_of
 from tests.abilities.asking import pages
 from tests.abilities.filing import Fields, get, of_agent, paths, put
 from tests.registry import Person, RefusedError, Registry, running_registry
@@ -330,9 +330,10 @@ def test_a_server_that_keeps_no_journals_still_reads_them(without_journals: Regi
     registry.grant(agent_id, viewer, "VIEWER")
     journal: Fields = {"agent": {"agent_id": agent_id}}
     home, path = of_agent(agent_id), "daily/2026/02/28.md"
-    registry.app.directories.files.write(
-        AgentPlace(agent.agent_slug, agent_id), path, b"A line from before.\n"
-    )
+    with registry.app.store.read() as tx:
+        row = tx.agents.find(agent_id)
+    assert row
+    registry.app.directories.files.write(place_of(row), path, b"A line from before.\n")
     # Nor is a day written as a file.
     for method in ("WriteFile", "AppendFile", "DeleteFile"):
         content: Fields = {"content": b"x"} if method == "AppendFile" else {}

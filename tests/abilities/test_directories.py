@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from accredit.v1 import directory_pb2
 from tests.abilities.filing import (
     LEGACY,
     NETWORK,
@@ -16,9 +17,11 @@ from tests.abilities.filing import (
     paths,
     put,
     root_away,
+    unmade_agent,
 )
 from tests.directory.making import snapshot
 from tests.registry import Person, Registry
+from tests.registry_service.declaring import reason
 
 NEVER_GIVEN = 2**40
 
@@ -95,8 +98,7 @@ def test_where_nobody_is_named_it_is_the_legacy_one(registry: Registry) -> None:
 
 def test_to_resolve_makes_nothing(registry: Registry) -> None:
     user = registry.user()
-    agent = registry.agent(user)
-    on_disk(registry, "agents", agent.agent_slug).rename(on_disk(registry, "agents", ".away"))
+    agent = unmade_agent(registry, user)
     before = snapshot(on_disk(registry))
     assert resolved(user, agent={"agent_id": agent.agent_id})[2:] == (False, False)
     assert resolved(user, user={"user_id": user.user_id})[2:] == (False, False)
@@ -107,9 +109,8 @@ def test_to_resolve_makes_nothing(registry: Registry) -> None:
 
 def test_to_read_where_there_is_no_directory_makes_none(registry: Registry) -> None:
     owner = registry.user()
-    agent = registry.agent(owner)
+    agent = unmade_agent(registry, owner)
     ref: Fields = {"agent": {"agent_id": agent.agent_id}}
-    on_disk(registry, "agents", agent.agent_slug).rename(on_disk(registry, "agents", ".gone"))
     before = snapshot(on_disk(registry))
     for directory in (of_agent(agent), of_user(owner)):
         assert paths(owner, directory) == []
@@ -259,24 +260,6 @@ def test_a_common_directory_is_everybodys_to_read_and_the_operators_to_write(
             assert refusal.metadata == {"actions": "manage_settings"}
 
 
-def test_a_stray_directory_is_not_taken_for_an_agents(registry: Registry) -> None:
-    owner = registry.user()
-    agent = registry.agent(owner)
-    home = on_disk(registry, "agents", agent.agent_slug)
-    home.rename(on_disk(registry, "agents", f".{agent.agent_slug}"))
-    home.mkdir()
-    (home / "secret.md").write_bytes(b"of nobody")
-    file = {"directory": of_agent(agent), "path": "secret.md"}
-    refusal = owner.refused("DirectoryService/WriteFile", **file)
-    assert refusal.what == "ALREADY_EXISTS AGENT_DIRECTORY_CONFLICT"
-    assert refusal.metadata == {"agent_slug": agent.agent_slug}
-    # To whoever would make none, the agent has no directory.
-    for method in ("ReadFile", "DeleteFile"):
-        assert owner.refused(f"DirectoryService/{method}", **file).reason == "FILE_NOT_FOUND"
-    assert paths(owner, of_agent(agent)) == []
-    assert snapshot(home) == {"secret.md": b"of nobody"}
-
-
 def test_while_the_root_is_away_files_are_unavailable_and_the_rest_answers(
     own_registry: Registry,
 ) -> None:
@@ -302,18 +285,25 @@ def test_while_the_root_is_away_files_are_unavailable_and_the_rest_answers(
         shown = owner.call("AgentService/GetAgent", **ref)
         assert (shown.agent.agent_id, shown.HasField("directory")) == (agent.agent_id, False)
         slug = registry.name("new")
-        for method, more in (
-            ("CreateAgent", {"agent_slug": slug, "owner": {"user_id": owner.user_id}}),
-            ("RenameAgent", {**ref, "new_slug": slug}),
-            ("DeleteAgent", ref),
-        ):
-            refusal = registry.admin.refused(f"AgentService/{method}", **more)
-            assert refusal.what == "UNAVAILABLE FILES_UNAVAILABLE", method
+        # Agents come and go all the same.
+        slug = registry.name("new")
+        made = registry.admin.call(
+            "AgentService/CreateAgent", agent_slug=slug, owner={"user_id": owner.user_id}
+        )
+        failed = directory_pb2.SCAFFOLD_OUTCOME_FAILED
+        assert [(one.outcome, reason(one.error)) for one in made.files] == [
+            (failed, "FILES_UNAVAILABLE")
+        ] * 3
+        registry.admin.call("AgentService/RenameAgent", **ref, new_slug=registry.name("new"))
+        gone = registry.agent(owner)
+        registry.admin.call("AgentService/DeleteAgent", agent={"agent_id": gone.agent_id})
         # Nothing was made in its place, where it would hide what comes back.
         assert not on_disk(registry).exists()
     assert get(owner, of_agent(agent), "notes.md") == b"still here"
     assert owner.call("AgentService/GetAgent", **ref).directory.has_files
-    assert registry.agent(owner, slug).agent_slug == slug
+    # The first who writes there has the files made that could not be.
+    put(owner, of_agent(slug), "notes.md", b"mine")
+    assert paths(owner, of_agent(slug)) == ["MEMORY.md", "SOUL.md", "USER.md", "notes.md"]
 
 
 def test_a_token_that_is_held_to_viewer_writes_nowhere(registry: Registry) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from accredit_storage.directory.directories import Directories
 from accredit_storage.directory.files import Files
-from accredit_storage.directory.places import AgentPlace
+from accredit_storage.directory.places import OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.store import Store
 from tests.directory.making import home
@@ -33,7 +33,7 @@ def files(tree: DirectoryTree) -> Files:
 
 
 @pytest.fixture
-def place(tree: DirectoryTree) -> AgentPlace:
+def place(tree: DirectoryTree) -> OwnPlace:
     """The directory of agent 7, ``scribe``."""
     return home(tree)
 

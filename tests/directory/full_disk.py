@@ -9,10 +9,9 @@ from pathlib import Path
 from accredit_storage import migrate
 from accredit_storage.directory.directories import Directories
 from accredit_storage.directory.files import Files
-from accredit_storage.directory.places import SHARED
+from accredit_storage.directory.places import KEPT, SHARED, place_of
 from accredit_storage.errors import FilesUnavailable, StoreBusy, StoreError, StoreFull
 from accredit_storage.store import Store
-from tests.directory.agreeing import created, renamed
 from tests.directory.making import home, snapshot
 from tests.storage.making import agent, user
 
@@ -39,7 +38,7 @@ def full(disk: Path, store: Store) -> None:
     directories = Directories(store, disk / "root")
     directories.start()
     files = directories.files
-    place = home(directories.tree, "kept", 99)
+    place = home(directories.tree)
     files.write(place, "SOUL.md", b"kept")
     files.write(SHARED, "notes.md", b"x" * 10_000)
     with (disk / "filling").open("wb", buffering=0) as filling:
@@ -49,23 +48,23 @@ def full(disk: Path, store: Store) -> None:
         except OSError:
             pass
     refuses(StoreFull, files)
-    # A move needs a directory: it is refused as a whole, the row stays away.
+    # The row is there whatever the disk says, and its directory is made when there is room.
     with store.write() as tx:
-        ada = user(tx)
+        scribe = agent(tx, user(tx))
     try:
-        with directories.moves.create("scribe") as creation:
-            files.write(creation.place, "SOUL.md", b"z" * 40_000)
-            raise AssertionError("there was room")
+        directories.make(scribe)
+        files.write(place_of(scribe), "SOUL.md", b"z" * 40_000)
+        raise AssertionError("there was room")
     except StoreFull:
         pass
-    with store.write() as tx:
-        assert tx.intents.all() == []
-        assert tx.agents.find_by_slug("scribe") is None
+    # What is put aside takes no room.
+    assert directories.tree.put_aside(place, shelf=KEPT)
+    assert directories.tree.give_back(place)
     files.delete(place, "SOUL.md")
     (disk / "filling").unlink()
     files.write(SHARED, "notes.md", b"x" * 10_000)
-    with directories.moves.create("scribe") as creation, store.write() as tx:
-        creation.settle_as(tx, agent(tx, ada).agent_id)
+    directories.make(scribe)
+    files.write(place_of(scribe), "SOUL.md", b"z" * 40_000)
 
 
 def read_only(disk: Path, store: Store) -> None:
@@ -74,21 +73,16 @@ def read_only(disk: Path, store: Store) -> None:
     directories.start()
     files = directories.files
     files.write(SHARED, "notes.md", b"x" * 10_000)
-    scribe = created(store, directories)
+    with store.write() as tx:
+        scribe = agent(tx, user(tx))
+    directories.make(scribe)
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     refuses(FilesUnavailable, files)
-    try:
-        renamed(store, directories, scribe, "clerk")
-    except FilesUnavailable:
-        pass
-    else:
-        raise AssertionError("it was moved")
-    with store.read() as tx:
-        assert tx.agents.find(scribe.agent_id) == scribe
+    # Deleted all the same: the sweep puts its directory aside.
+    assert directories.put_aside(scribe) == ""
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
     files.write(SHARED, "notes.md", b"")
-    renamed(store, directories, scribe, "clerk")
-    assert (disk / "root" / "agents" / "clerk").is_dir()
+    assert directories.put_aside(scribe) == f"agents/.kept/{place_of(scribe).name}"
 
 
 def limited(disk: Path, store: Store) -> None:

@@ -2,26 +2,32 @@
 
 import multiprocessing
 import os
-import secrets
 import signal
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from accredit_storage.directory.homes import Homes
-from accredit_storage.directory.markers import Marker
-from accredit_storage.directory.places import AgentPlace
+from accredit_storage.directory.places import AGENTS, USERS, OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 
 #: Nothing here takes as long as this, in seconds; what would hang fails instead.
 PATIENCE = 50.0
 
 
-def home(tree: DirectoryTree, slug: str = "scribe", agent_id: int = 7) -> AgentPlace:
-    """An agent's directory, without a row."""
-    Homes(tree).make(slug, Marker(agent_id, secrets.token_hex(16)))
-    return AgentPlace(slug, agent_id)
+#: Agent 7's, of whom there is no row.
+SCRIBE = OwnPlace(AGENTS, 7, "abcdefghijklmnop")
+
+
+def home(tree: DirectoryTree, place: OwnPlace = SCRIBE) -> OwnPlace:
+    """The directory of a row that need not be there."""
+    tree.make(place)
+    return place
+
+
+def user_place(user_id: int) -> OwnPlace:
+    """The directory of a user."""
+    return OwnPlace(USERS, user_id, SCRIBE.key)
 
 
 def snapshot(folder: Path) -> dict[str, bytes | str]:
@@ -48,7 +54,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
 # A server that was started fresh and has imported what the tests import, from which a process is
 # forked in a few milliseconds. A fork of this process would inherit its threads' locks.
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.directory.crashing", "tests.directory.making"])
+_context.set_forkserver_preload(["tests.directory.making"])
 
 
 def started(target: Callable[..., object], *arguments: Any) -> BaseProcess:

@@ -13,7 +13,7 @@ import pytest
 
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.limits import FileLimits
-from accredit_storage.directory.places import AgentPlace
+from accredit_storage.directory.places import OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import (
     EtagMismatch,
@@ -23,7 +23,7 @@ from accredit_storage.errors import (
     StoreError,
     WriteInDoubt,
 )
-from tests.directory.making import files_in, snapshot
+from tests.directory.making import SCRIBE, files_in, snapshot
 
 CONTENTS = {
     "nothing": b"",
@@ -40,13 +40,13 @@ CONTENTS = {
 
 
 @pytest.fixture
-def folder(tree: DirectoryTree, place: AgentPlace) -> Path:
+def folder(tree: DirectoryTree, place: OwnPlace) -> Path:
     """Where the place is on disk."""
     return tree.root.joinpath(*place.names)
 
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
-def test_content_is_kept_to_the_byte(files: Files, place: AgentPlace, content: bytes) -> None:
+def test_content_is_kept_to_the_byte(files: Files, place: OwnPlace, content: bytes) -> None:
     written = files.write(place, "notes.bin", content)
     read = files.read(place, "notes.bin")
     assert read.content == content
@@ -56,7 +56,7 @@ def test_content_is_kept_to_the_byte(files: Files, place: AgentPlace, content: b
         assert b"".join(file.chunks(1000)) == content
 
 
-def test_an_entry_tells_size_etag_and_time(files: Files, place: AgentPlace) -> None:
+def test_an_entry_tells_size_etag_and_time(files: Files, place: OwnPlace) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     entry = files.write(place, "a/notes.md", b"tea")
     assert entry.path == "a/notes.md"
@@ -67,7 +67,7 @@ def test_an_entry_tells_size_etag_and_time(files: Files, place: AgentPlace) -> N
 
 
 def test_files_are_listed_by_path_in_the_order_of_code_points(
-    files: Files, place: AgentPlace
+    files: Files, place: OwnPlace
 ) -> None:
     names = [
         "Z.md",
@@ -86,7 +86,7 @@ def test_files_are_listed_by_path_in_the_order_of_code_points(
     assert files.paths(place) == sorted(names)
 
 
-def test_a_folder_can_be_listed_by_itself(files: Files, place: AgentPlace) -> None:
+def test_a_folder_can_be_listed_by_itself(files: Files, place: OwnPlace) -> None:
     for name in ("a/b/c.md", "a/d.md", "e.md"):
         files.write(place, name, b"")
     assert [entry.path for entry in files.list(place, "a")] == ["a/b/c.md", "a/d.md"]
@@ -99,7 +99,7 @@ def test_a_folder_can_be_listed_by_itself(files: Files, place: AgentPlace) -> No
 
 
 def test_what_is_not_the_callers_is_not_listed(
-    files: Files, place: AgentPlace, folder: Path, tmp_path: Path
+    files: Files, place: OwnPlace, folder: Path, tmp_path: Path
 ) -> None:
     files.write(place, "notes.md", b"")
     (folder / ".hidden").write_bytes(b"")
@@ -112,7 +112,7 @@ def test_what_is_not_the_callers_is_not_listed(
     assert [entry.path for entry in files.list(place)] == ["notes.md"]
 
 
-def test_what_is_not_there_is_missing(files: Files, place: AgentPlace) -> None:
+def test_what_is_not_there_is_missing(files: Files, place: OwnPlace) -> None:
     files.write(place, "a/notes.md", b"")
     for path in ("notes.md", "a/b.md", "b/notes.md"):
         with pytest.raises(FileMissing, match=path):
@@ -121,14 +121,14 @@ def test_what_is_not_there_is_missing(files: Files, place: AgentPlace) -> None:
             files.delete(place, path)
 
 
-def test_a_write_replaces_the_whole(files: Files, place: AgentPlace) -> None:
+def test_a_write_replaces_the_whole(files: Files, place: OwnPlace) -> None:
     files.write(place, "notes.md", b"a long first content")
     second = files.write(place, "notes.md", b"short")
     assert files.read(place, "notes.md").content == b"short"
     assert files.list(place) == [second]
 
 
-def test_whoever_reads_keeps_the_state_that_they_opened(files: Files, place: AgentPlace) -> None:
+def test_whoever_reads_keeps_the_state_that_they_opened(files: Files, place: OwnPlace) -> None:
     files.write(place, "notes.md", b"one" * 1000)
     with files.open(place, "notes.md") as file:
         files.write(place, "notes.md", b"two" * 1000)
@@ -140,9 +140,7 @@ def test_whoever_reads_keeps_the_state_that_they_opened(files: Files, place: Age
         assert b"".join(file.chunks()) == b"one" * 1000
 
 
-def test_an_append_adds_to_the_end_and_makes_what_is_missing(
-    files: Files, place: AgentPlace
-) -> None:
+def test_an_append_adds_to_the_end_and_makes_what_is_missing(files: Files, place: OwnPlace) -> None:
     first = files.append(place, "notes.md", b"one\n", opening=b"# Notes\n")
     assert first == files.read(place, "notes.md").entry
     files.append(place, "notes.md", b"two", opening=b"# Notes\n")
@@ -153,16 +151,14 @@ def test_an_append_adds_to_the_end_and_makes_what_is_missing(
 
 
 def test_an_opening_is_for_a_missing_file_and_not_for_an_empty_one(
-    files: Files, place: AgentPlace
+    files: Files, place: OwnPlace
 ) -> None:
     files.write(place, "notes.md", b"")
     files.append(place, "notes.md", b"one", opening=b"# Notes\n")
     assert files.read(place, "notes.md").content == b"one"
 
 
-def test_the_last_file_takes_its_folders_along(
-    files: Files, place: AgentPlace, folder: Path
-) -> None:
+def test_the_last_file_takes_its_folders_along(files: Files, place: OwnPlace, folder: Path) -> None:
     files.write(place, "a/b/one.md", b"")
     files.write(place, "a/two.md", b"")
     files.delete(place, "a/b/one.md")
@@ -176,7 +172,7 @@ def test_the_last_file_takes_its_folders_along(
 
 class TestAnEtag:
     def test_that_is_the_present_one_lets_a_write_through(
-        self, files: Files, place: AgentPlace
+        self, files: Files, place: OwnPlace
     ) -> None:
         first = files.write(place, "notes.md", b"one")
         second = files.write(place, "notes.md", b"two", etag=first.etag)
@@ -186,7 +182,7 @@ class TestAnEtag:
 
     @pytest.mark.parametrize("act", ["write", "append", "delete"])
     def test_that_is_an_older_one_does_not_and_is_told_the_present_one(
-        self, files: Files, place: AgentPlace, act: str
+        self, files: Files, place: OwnPlace, act: str
     ) -> None:
         old = files.write(place, "notes.md", b"one")
         new = files.write(place, "notes.md", b"two")
@@ -199,7 +195,7 @@ class TestAnEtag:
     @pytest.mark.parametrize("act", ["write", "append", "delete"])
     @pytest.mark.parametrize("etag", ["*", '"x"'])
     def test_does_not_match_what_is_not_there(
-        self, files: Files, place: AgentPlace, act: str, etag: str, folder: Path
+        self, files: Files, place: OwnPlace, act: str, etag: str, folder: Path
     ) -> None:
         with pytest.raises(EtagMismatch) as caught:
             act_on(files, place, act, etag, path="a/notes.md")
@@ -207,19 +203,19 @@ class TestAnEtag:
         assert not (folder / "a").exists()
 
     @pytest.mark.parametrize("act", ["write", "append", "delete"])
-    def test_of_a_star_stands_for_any(self, files: Files, place: AgentPlace, act: str) -> None:
+    def test_of_a_star_stands_for_any(self, files: Files, place: OwnPlace, act: str) -> None:
         files.write(place, "notes.md", b"one")
         act_on(files, place, act, "*")
 
     def test_is_that_of_the_content_and_comes_back_with_it(
-        self, files: Files, place: AgentPlace
+        self, files: Files, place: OwnPlace
     ) -> None:
         one = files.write(place, "notes.md", b"one").etag
         assert files.write(place, "notes.md", b"two").etag != one
         assert files.write(place, "notes.md", b"one").etag == one
 
 
-def act_on(files: Files, place: AgentPlace, act: str, etag: str, path: str = "notes.md") -> None:
+def act_on(files: Files, place: OwnPlace, act: str, etag: str, path: str = "notes.md") -> None:
     calls: dict[str, Callable[[], object]] = {
         "write": lambda: files.write(place, path, b"new", etag=etag),
         "append": lambda: files.append(place, path, b"new", etag=etag),
@@ -228,7 +224,7 @@ def act_on(files: Files, place: AgentPlace, act: str, etag: str, path: str = "no
     calls[act]()
 
 
-def test_only_if_absent_means_that_nothing_is_overwritten(files: Files, place: AgentPlace) -> None:
+def test_only_if_absent_means_that_nothing_is_overwritten(files: Files, place: OwnPlace) -> None:
     empty = files.write(place, "SOUL.md", b"", only_if_absent=True)
     with pytest.raises(EtagMismatch) as caught:
         files.write(place, "SOUL.md", b"another", only_if_absent=True)
@@ -236,7 +232,7 @@ def test_only_if_absent_means_that_nothing_is_overwritten(files: Files, place: A
     assert files.read(place, "SOUL.md").content == b""
 
 
-def test_a_folder_is_no_file_and_a_file_no_folder(files: Files, place: AgentPlace) -> None:
+def test_a_folder_is_no_file_and_a_file_no_folder(files: Files, place: OwnPlace) -> None:
     files.write(place, "a/notes.md", b"one")
     for act in (
         lambda: files.read(place, "a"),
@@ -253,7 +249,7 @@ def test_a_folder_is_no_file_and_a_file_no_folder(files: Files, place: AgentPlac
 
 
 def test_what_is_no_plain_file_is_refused_at_once(
-    files: Files, place: AgentPlace, folder: Path, tmp_path: Path
+    files: Files, place: OwnPlace, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     (folder / "link").symlink_to(tmp_path / "secret")
@@ -275,12 +271,12 @@ def test_what_is_no_plain_file_is_refused_at_once(
         with pytest.raises(PathInvalid):
             files.write(place, name, b"more")
     after = snapshot(tmp_path)
-    after.pop("root/agents/scribe/.lock")
+    after.pop("root/agents/.id/7.abcdefghijklmnop/.lock")
     assert after == before
 
 
 def test_a_write_over_a_hard_link_leaves_the_other_name_alone(
-    files: Files, place: AgentPlace, folder: Path, tmp_path: Path
+    files: Files, place: OwnPlace, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     os.link(tmp_path / "secret", folder / "hard")
@@ -290,7 +286,7 @@ def test_a_write_over_a_hard_link_leaves_the_other_name_alone(
 
 
 def test_a_lock_that_is_a_link_or_a_pipe_is_refused(
-    files: Files, place: AgentPlace, folder: Path, tmp_path: Path
+    files: Files, place: OwnPlace, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "outside").write_bytes(b"")
     lock = folder / ".lock"
@@ -305,7 +301,7 @@ def test_a_lock_that_is_a_link_or_a_pipe_is_refused(
 
 
 def test_a_file_over_the_bound_is_refused_before_anything_is_done(
-    tree: DirectoryTree, place: AgentPlace, folder: Path
+    tree: DirectoryTree, place: OwnPlace, folder: Path
 ) -> None:
     files = Files(tree, FileLimits(file_bytes=10))
     for act in (
@@ -324,7 +320,7 @@ def test_a_file_over_the_bound_is_refused_before_anything_is_done(
 
 
 def test_a_file_that_was_larger_before_the_bound_can_be_read_in_pieces(
-    tree: DirectoryTree, files: Files, place: AgentPlace
+    tree: DirectoryTree, files: Files, place: OwnPlace
 ) -> None:
     files.write(place, "a", b"x" * 1000)
     smaller = Files(tree, FileLimits(file_bytes=10))
@@ -335,16 +331,16 @@ def test_a_file_that_was_larger_before_the_bound_can_be_read_in_pieces(
 
 
 def test_no_message_leads_out_of_the_directory(
-    files: Files, place: AgentPlace, tree: DirectoryTree
+    files: Files, place: OwnPlace, tree: DirectoryTree
 ) -> None:
-    (tree.root / "agents" / "scribe" / "a").symlink_to("/etc")
+    (tree.root.joinpath(*SCRIBE.names) / "a").symlink_to("/etc")
     refusals = []
     for act in (
         lambda: files.read(place, "a/passwd"),
         lambda: files.read(place, "a"),
         lambda: files.read(place, "b"),
         lambda: files.write(place, "a/b", b""),
-        lambda: files.list(AgentPlace("nobody", 3)),
+        lambda: files.list(OwnPlace("agents", 3, place.key)),
     ):
         with pytest.raises(StoreError) as caught:
             act()
@@ -352,7 +348,7 @@ def test_no_message_leads_out_of_the_directory(
     assert not [text for text in refusals if str(tree.root) in text or "/etc" in text]
 
 
-def test_nothing_is_left_open(files: Files, place: AgentPlace) -> None:
+def test_nothing_is_left_open(files: Files, place: OwnPlace) -> None:
     files.write(place, "a/b/notes.md", b"one")
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
@@ -372,7 +368,7 @@ def test_nothing_is_left_open(files: Files, place: AgentPlace) -> None:
 
 
 def test_a_replaced_file_is_for_its_owner_alone(
-    files: Files, place: AgentPlace, folder: Path
+    files: Files, place: OwnPlace, folder: Path
 ) -> None:
     (folder / "notes.md").write_bytes(b"put here by hand")
     (folder / "notes.md").chmod(0o666)
@@ -381,7 +377,7 @@ def test_a_replaced_file_is_for_its_owner_alone(
 
 
 def test_a_delete_that_the_disk_does_not_confirm_is_in_doubt(
-    files: Files, place: AgentPlace, monkeypatch: pytest.MonkeyPatch
+    files: Files, place: OwnPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(descriptor: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))

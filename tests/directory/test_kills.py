@@ -12,12 +12,21 @@ import pytest
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.folders import Folder
 from accredit_storage.directory.locks import locked
-from accredit_storage.directory.places import SHARED, AgentPlace, UserPlace
-from accredit_storage.directory.sweeping import sweep_unfinished
+from accredit_storage.directory.places import SHARED, OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
-from tests.directory.making import PATIENCE, files_in, pipe, snapshot, started
+from accredit_storage.directory.unfinished import sweep_unfinished
+from tests.directory.making import (
+    PATIENCE,
+    SCRIBE,
+    files_in,
+    home,
+    pipe,
+    snapshot,
+    started,
+    user_place,
+)
 
-PLACE = AgentPlace("scribe", 7)
+PLACE = SCRIBE
 SIZES = (0, 1, 4096, 100_000, 1_000_000)
 
 
@@ -39,7 +48,7 @@ def write_forever(root: Path, began: Any) -> None:
 
 @pytest.mark.parametrize("kills", [12, pytest.param(1000, marks=pytest.mark.soak)])
 def test_a_killed_writer_tears_nothing(
-    tree: DirectoryTree, files: Files, place: AgentPlace, kills: int
+    tree: DirectoryTree, files: Files, place: OwnPlace, kills: int
 ) -> None:
     chance = random.Random(kills)
     written = torn = 0
@@ -55,7 +64,7 @@ def test_a_killed_writer_tears_nothing(
         assert not receiver.poll(chance.uniform(0, 0.02))
         writer.kill()
         writer.join(PATIENCE)
-        for path, found in files_in(tree.root / "agents" / "scribe").items():
+        for path, found in files_in(tree.root.joinpath(*SCRIBE.names)).items():
             first, _, rest = found.partition(b"\n")
             if path == "journal.md":
                 lines = found.decode().splitlines()
@@ -73,43 +82,43 @@ def test_a_killed_writer_tears_nothing(
 
 
 def test_a_sweep_removes_what_nobody_will_finish_and_nothing_else(
-    tree: DirectoryTree, files: Files, place: AgentPlace
+    tree: DirectoryTree, files: Files, place: OwnPlace
 ) -> None:
-    for each in (place, UserPlace(3), SHARED):
+    for each in (place, home(tree, user_place(3)), SHARED):
         files.write(each, "a/notes.md", b"kept")
         tree.root.joinpath(*each.names, "a", ".unfinished-1").write_bytes(b"half")
     tree.root.joinpath(*place.names, ".unfinished-2").write_bytes(b"half")
-    (tree.root / "agents" / "a file").write_bytes(b"")
-    (tree.root / "agents" / "a link").symlink_to(tree.root)
+    (tree.root / "agents" / ".id" / "a file").write_bytes(b"")
+    (tree.root / "agents" / ".id" / "a link").symlink_to(tree.root)
     assert sweep_unfinished(tree) == 4
     assert sweep_unfinished(tree) == 0
     assert set(files_in(tree.root)) == {
-        "agents/a file",
-        "agents/scribe/a/notes.md",
+        "agents/.id/a file",
+        "agents/.id/7.abcdefghijklmnop/a/notes.md",
         "shared/a/notes.md",
-        "users/3/a/notes.md",
+        "users/.id/3.abcdefghijklmnop/a/notes.md",
     }
 
 
 def test_a_sweep_leaves_the_file_that_somebody_is_writing(
-    tree: DirectoryTree, place: AgentPlace
+    tree: DirectoryTree, place: OwnPlace
 ) -> None:
-    home = tree.root.joinpath(*place.names)
-    (home / ".unfinished-1").write_bytes(b"half")
-    with Folder.at(home) as folder, locked(folder, ".lock"):
+    folder = tree.root.joinpath(*place.names)
+    (folder / ".unfinished-1").write_bytes(b"half")
+    with Folder.at(folder) as opened, locked(opened, ".lock"):
         assert sweep_unfinished(tree) == 0
-        assert (home / ".unfinished-1").exists()
+        assert (folder / ".unfinished-1").exists()
     assert sweep_unfinished(tree) == 1
 
 
 def test_a_sweep_goes_on_past_what_is_odd(
-    tree: DirectoryTree, files: Files, place: AgentPlace
+    tree: DirectoryTree, files: Files, place: OwnPlace
 ) -> None:
-    odd = tree.root / "agents" / "odd"
+    odd = tree.root / "agents" / ".id" / "odd"
     (odd / ".unfinished-folder").mkdir(parents=True)
     (odd / ".unfinished-link").symlink_to(tree.root)
-    (tree.root / "users" / "1" / ".lock").mkdir(parents=True)
-    (tree.root / "users" / "1" / ".unfinished-1").write_bytes(b"half")
+    (tree.root / "users" / ".id" / "1" / ".lock").mkdir(parents=True)
+    (tree.root / "users" / ".id" / "1" / ".unfinished-1").write_bytes(b"half")
     here = os.open(odd, os.O_RDONLY)
     for _ in range(1500):
         os.mkdir("d", dir_fd=here)
@@ -118,7 +127,7 @@ def test_a_sweep_goes_on_past_what_is_odd(
         here = below
     os.close(here)
     half = []
-    for each in (place, UserPlace(3), SHARED):
+    for each in (place, home(tree, user_place(3)), SHARED):
         files.write(each, "a/b/c/d/e/f/g/notes.md", b"kept")
         half.append(tree.root.joinpath(*each.names, *"abcdefg", ".unfinished-1"))
         half[-1].write_bytes(b"half")

@@ -8,10 +8,10 @@ import pytest
 
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.limits import FileLimits
-from accredit_storage.directory.places import SHARED, AgentPlace
+from accredit_storage.directory.places import SHARED, OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import QuotaExceeded
-from tests.directory.making import PATIENCE, home, started
+from tests.directory.making import PATIENCE, SCRIBE, home, started
 from tests.storage.making import all_at_once
 
 
@@ -21,7 +21,7 @@ def exceeds(act: Callable[[], object]) -> tuple[str, int]:
     return caught.value.counted, caught.value.limit
 
 
-def test_there_are_no_more_files_than_allowed(tree: DirectoryTree, place: AgentPlace) -> None:
+def test_there_are_no_more_files_than_allowed(tree: DirectoryTree, place: OwnPlace) -> None:
     files = Files(tree, FileLimits(files_per_agent=3))
     for path in ("a", "b/c", "d/e/f"):
         files.write(place, path, b"")
@@ -34,7 +34,7 @@ def test_there_are_no_more_files_than_allowed(tree: DirectoryTree, place: AgentP
     files.write(place, "g", b"")
 
 
-def test_there_are_no_more_bytes_than_allowed(tree: DirectoryTree, place: AgentPlace) -> None:
+def test_there_are_no_more_bytes_than_allowed(tree: DirectoryTree, place: OwnPlace) -> None:
     files = Files(tree, FileLimits(bytes_per_agent=10))
     files.write(place, "a", b"x" * 6)
     files.write(place, "b/c", b"x" * 4)
@@ -49,7 +49,7 @@ def test_there_are_no_more_bytes_than_allowed(tree: DirectoryTree, place: AgentP
 
 
 def test_a_full_directory_can_be_made_smaller_where_the_bound_was_lowered(
-    tree: DirectoryTree, files: Files, place: AgentPlace
+    tree: DirectoryTree, files: Files, place: OwnPlace
 ) -> None:
     files.write(place, "a", b"x" * 100)
     files.write(place, "b", b"x" * 100)
@@ -61,9 +61,9 @@ def test_a_full_directory_can_be_made_smaller_where_the_bound_was_lowered(
     lower.append(place, "a", b"x" * 10)
 
 
-def test_each_directory_has_its_own_room(tree: DirectoryTree, place: AgentPlace) -> None:
+def test_each_directory_has_its_own_room(tree: DirectoryTree, place: OwnPlace) -> None:
     files = Files(tree, FileLimits(files_per_agent=1))
-    other = home(tree, "other", 8)
+    other = home(tree, OwnPlace("agents", 8, SCRIBE.key))
     for each in (place, other, SHARED):
         files.write(each, "a", b"")
         assert exceeds(partial(files.write, each, "b", b"")) == ("files", 1)
@@ -73,7 +73,7 @@ def fill(root: Any, limits: FileLimits, writer: int) -> None:
     """Write until there is no room, in threads of this process."""
     tree = DirectoryTree(root)
     files = Files(tree, limits)
-    place = AgentPlace("scribe", 7)
+    place = SCRIBE
 
     def write(number: int) -> None:
         try:
@@ -92,7 +92,7 @@ def fill(root: Any, limits: FileLimits, writer: int) -> None:
     ids=["bytes", "files"],
 )
 def test_writers_of_several_processes_fill_it_exactly(
-    tree: DirectoryTree, place: AgentPlace, limits: FileLimits
+    tree: DirectoryTree, place: OwnPlace, limits: FileLimits
 ) -> None:
     writers = [started(fill, tree.root, limits, number) for number in range(3)]
     for writer in writers:

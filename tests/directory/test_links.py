@@ -12,10 +12,10 @@ import pytest
 
 from accredit_storage.directory.contents import etag_of
 from accredit_storage.directory.files import Files
-from accredit_storage.directory.places import AgentPlace
+from accredit_storage.directory.places import BY_KEY, OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import FileMissing, PathInvalid
-from tests.directory.making import PATIENCE, pipe, snapshot, started
+from tests.directory.making import PATIENCE, SCRIBE, pipe, snapshot, started
 
 SECRET = b"nobody may read this"
 SECRET_ETAG = etag_of(SECRET)
@@ -37,12 +37,12 @@ def swap_forever(pairs: list[tuple[str, str]], ready: Any) -> None:
 
 
 @pytest.fixture
-def outside(tmp_path: Path, tree: DirectoryTree, files: Files, place: AgentPlace) -> Path:
+def outside(tmp_path: Path, tree: DirectoryTree, files: Files, place: OwnPlace) -> Path:
     """A directory that looks just like the agent's, its marker included, but for the contents."""
     files.write(place, "a/b/notes.md", OURS)
     files.write(place, "notes.md", OURS)
     copy = tmp_path / "outside"
-    shutil.copytree(tree.root / "agents" / "scribe", copy)
+    shutil.copytree(tree.root.joinpath(*SCRIBE.names), copy)
     for path in (copy / "a" / "b" / "notes.md", copy / "notes.md"):
         path.write_bytes(SECRET)
     return copy
@@ -54,12 +54,12 @@ def swapped(agents: Path, outside: Path) -> list[tuple[str, str]]:
     for number, name in enumerate(("", "a", "a/b", "a/b/notes.md", "notes.md", ".lock")):
         link = agents / f".link-{number}"
         link.symlink_to(outside / name)
-        pairs.append((str(agents / "scribe" / name).rstrip("/"), str(link)))
+        pairs.append((str(agents / BY_KEY / SCRIBE.name / name).rstrip("/"), str(link)))
     # The directory itself comes last: the names below it have to be found by way of it.
     return [*pairs[1:], pairs[0]]
 
 
-def attack(files: Files, place: AgentPlace, outside: Path, agents: Path, until: float) -> None:
+def attack(files: Files, place: OwnPlace, outside: Path, agents: Path, until: float) -> None:
     before = snapshot(outside)
     pairs = swapped(agents, outside)
     # One after the other: together they would keep each other from being found.
@@ -83,7 +83,7 @@ def attack(files: Files, place: AgentPlace, outside: Path, agents: Path, until: 
         assert snapshot(outside) == before
 
 
-def harass(files: Files, place: AgentPlace, deadline: float) -> tuple[int, int]:
+def harass(files: Files, place: OwnPlace, deadline: float) -> tuple[int, int]:
     """Call everything, for a while and at least until it was refused and done: how often each."""
     refused = done = 0
     for turn in itertools.count():
@@ -109,6 +109,6 @@ def harass(files: Files, place: AgentPlace, deadline: float) -> tuple[int, int]:
 
 @pytest.mark.parametrize("seconds", [0.3, pytest.param(12.0, marks=pytest.mark.soak)])
 def test_a_process_that_swaps_names_for_links_gets_nothing_out(
-    files: Files, place: AgentPlace, tree: DirectoryTree, outside: Path, seconds: float
+    files: Files, place: OwnPlace, tree: DirectoryTree, outside: Path, seconds: float
 ) -> None:
     attack(files, place, outside, tree.root / "agents", seconds)

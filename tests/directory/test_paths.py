@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accredit_storage.directory import paths
-from accredit_storage.directory.places import AgentPlace, UserPlace
+from accredit_storage.directory.places import new_key, place_named
 from accredit_storage.errors import PathInvalid
+from tests.directory.making import SCRIBE, user_place
 
 
 @dataclass(frozen=True)
@@ -113,21 +114,28 @@ def test_whatever_is_taken_stays_below(text: str) -> None:
         assert not set(name) & set("/\\\0\n\r")
 
 
-@pytest.mark.parametrize("slug", ["scribe", "caf%c3%a9", "a_b", "_", "%e6%97%a5", "0", "a" * 200])
-def test_a_slug_is_taken_as_it_is(slug: str) -> None:
-    assert AgentPlace(slug, 1).names == ("agents", slug)
-
-
 @pytest.mark.parametrize(
-    "slug",
-    ["", ".", "..", ".new", "a/b", "A", "a b", "%", "%2", "%2E", "%zz", "a" * 201, "a\n", "é"],
+    "name",
+    [
+        "7",
+        "7.",
+        ".7",
+        "0.KEY",
+        "7.KEY.x",
+        "7.ABCDEFGHIJKLMNOP",
+        "7.abc",
+        "+7.KEY",
+        "7.KEY\n",
+        "x.KEY",
+    ],
 )
-def test_what_no_row_has_is_no_slug(slug: str) -> None:
-    with pytest.raises(PathInvalid):
-        AgentPlace(slug, 1)
+def test_what_no_row_has_is_no_directorys_name(name: str) -> None:
+    assert place_named("agents", name.replace("KEY", SCRIBE.key)) is None
 
 
-@pytest.mark.parametrize("user_id", [0, -1])
-def test_a_user_has_an_id(user_id: int) -> None:
-    with pytest.raises(PathInvalid):
-        UserPlace(user_id)
+def test_the_name_of_a_directory_is_read_back() -> None:
+    assert place_named("agents", SCRIBE.name) == SCRIBE
+    assert place_named("users", SCRIBE.name) == user_place(7)
+    keys = {new_key() for _ in range(100)}
+    assert len(keys) == 100
+    assert all(place_named("agents", f"1.{key}") for key in keys)

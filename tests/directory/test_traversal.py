@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from accredit_storage.directory.files import Files
-from accredit_storage.directory.places import AgentPlace
+from accredit_storage.directory.places import OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import EtagMismatch, FileMissing, PathInvalid
-from tests.directory.making import files_in, home, snapshot
+from tests.directory.making import SCRIBE, files_in, home, snapshot
 
 SECRET = b"root:x:0:0: nobody may read this"
 
@@ -115,9 +115,9 @@ def test_the_corpus_is_large_and_has_what_it_is_made_of() -> None:
 
 
 @pytest.fixture
-def outside(tmp_path: Path, tree: DirectoryTree, place: AgentPlace) -> Path:
+def outside(tmp_path: Path, tree: DirectoryTree, place: OwnPlace) -> Path:
     """A file to get at in every folder that a path might lead to from the agent's own."""
-    other = home(tree, "other", 8)
+    other = home(tree, OwnPlace("agents", 8, SCRIBE.key))
     for folder in (tmp_path, tree.root, tree.root / "agents", tree.root.joinpath(*other.names)):
         (folder / "secret.txt").write_bytes(SECRET)
     return tmp_path
@@ -127,15 +127,15 @@ def elsewhere(outside: Path) -> dict[str, bytes | str]:
     return {
         name: content
         for name, content in snapshot(outside).items()
-        if not name.startswith("root/agents/scribe/")
+        if not name.startswith("root/agents/.id/7.abcdefghijklmnop/")
     }
 
 
 def test_no_path_reads_or_changes_anything_outside(
-    files: Files, place: AgentPlace, tree: DirectoryTree, outside: Path
+    files: Files, place: OwnPlace, tree: DirectoryTree, outside: Path
 ) -> None:
     before = elsewhere(outside)
-    inside = tree.root / "agents" / "scribe"
+    inside = tree.root.joinpath(*SCRIBE.names)
     taken = 0
     for path in CORPUS:
         for act in (
@@ -164,9 +164,9 @@ def test_no_path_reads_or_changes_anything_outside(
 
 
 def test_no_path_that_is_refused_leaves_a_folder_behind(
-    files: Files, place: AgentPlace, tree: DirectoryTree
+    files: Files, place: OwnPlace, tree: DirectoryTree
 ) -> None:
     for path in CORPUS:
         with pytest.raises((PathInvalid, EtagMismatch)):
             files.write(place, f"a/{path}", b"", etag='"x"')
-    assert not (tree.root / "agents" / "scribe" / "a").exists()
+    assert not (tree.root.joinpath(*SCRIBE.names) / "a").exists()

@@ -1,6 +1,7 @@
 """The tree, and whether only its owner can get at it."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -9,23 +10,22 @@ from pathlib import Path
 import pytest
 
 from accredit_storage.directory.files import Files
-from accredit_storage.directory.places import LEGACY, NETWORK, SHARED, AgentPlace, Place, UserPlace
+from accredit_storage.directory.places import LEGACY, NETWORK, SHARED, OwnPlace, Place
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import DirectoryMissing, FilesUnavailable, PathInvalid
-from tests.directory.making import home
+from tests.directory.making import SCRIBE, home, user_place
 
 MAKE = """
 import os, sys
 from pathlib import Path
 from accredit_storage.directory.files import Files
-from accredit_storage.directory.places import UserPlace
 from accredit_storage.directory.tree import DirectoryTree
-from tests.directory.making import home
+from tests.directory.making import SCRIBE, home, user_place
 
 os.umask(int(sys.argv[2], 8))
 tree = DirectoryTree(Path(sys.argv[1]))
 tree.prepare()
-for place in (home(tree), UserPlace(3)):
+for place in (home(tree), home(tree, user_place(3))):
     Files(tree).write(place, "a/b/notes.md", b"private")
     Files(tree).append(place, "a/b/notes.md", b"!")
 """
@@ -37,7 +37,7 @@ def test_all_of_it_is_for_its_owner_alone_whatever_the_umask(root: Path, umask: 
     found = {path: stat.S_IMODE(path.lstat().st_mode) for path in (root, *root.rglob("*"))}
     assert {mode for path, mode in found.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in found.items() if path.is_file()} == {0o600}
-    assert (root / "agents" / "scribe" / "a" / "b" / "notes.md") in found
+    assert (root.joinpath(*SCRIBE.names) / "a" / "b" / "notes.md") in found
     assert DirectoryTree(root).check() == []
 
 
@@ -61,40 +61,32 @@ def test_folders_above_the_root_are_made_as_well(tmp_path: Path) -> None:
         (SHARED, "shared"),
         (NETWORK, "network"),
         (LEGACY, "agent"),
-        (UserPlace(14), "users/14"),
-        (AgentPlace("scribe", 7), "agents/scribe"),
-        (AgentPlace("caf%c3%a9_%2e", 7), "agents/caf%c3%a9_%2e"),
+        (user_place(14), "users/.id/14.abcdefghijklmnop"),
+        (SCRIBE, "agents/.id/7.abcdefghijklmnop"),
     ],
     ids=str,
 )
 def test_each_place_is_where_the_design_says(
     tree: DirectoryTree, files: Files, place: Place, path: str
 ) -> None:
-    if isinstance(place, AgentPlace):
-        home(tree, place.slug)
+    if isinstance(place, OwnPlace):
+        home(tree, place)
     files.write(place, "RULES.md", b"be kind")
     assert (tree.root / path / "RULES.md").read_bytes() == b"be kind"
 
 
-def test_a_users_directory_is_made_when_it_is_written_to(tree: DirectoryTree, files: Files) -> None:
+@pytest.mark.parametrize("place", [SCRIBE, user_place(3)])
+def test_a_rows_directory_is_made_by_no_write(
+    tree: DirectoryTree, files: Files, place: OwnPlace
+) -> None:
     with pytest.raises(DirectoryMissing):
-        files.read(UserPlace(3), "USER.md")
-    with pytest.raises(DirectoryMissing):
-        files.delete(UserPlace(3), "USER.md")
-    assert not (tree.root / "users" / "3").exists()
-    files.append(UserPlace(3), "USER.md", b"tea")
-    assert files.read(UserPlace(3), "USER.md").content == b"tea"
+        files.write(place, "SOUL.md", b"")
+    assert not tree.root.joinpath(*place.names).exists()
 
 
-def test_an_agents_directory_is_not(tree: DirectoryTree, files: Files) -> None:
-    with pytest.raises(DirectoryMissing):
-        files.write(AgentPlace("scribe", 7), "SOUL.md", b"")
-    assert not (tree.root / "agents" / "scribe").exists()
-
-
-def test_another_agents_directory_is_as_good_as_none(files: Files, place: AgentPlace) -> None:
+def test_who_gets_the_id_again_gets_no_file(files: Files, place: OwnPlace) -> None:
     files.write(place, "SOUL.md", b"mine")
-    other = AgentPlace(place.slug, 8)
+    other = OwnPlace(place.top, place.row_id, "qrstuvwxyz234567")
     for act in (
         lambda: files.read(other, "SOUL.md"),
         lambda: files.list(other),
@@ -107,24 +99,12 @@ def test_another_agents_directory_is_as_good_as_none(files: Files, place: AgentP
     assert files.read(place, "SOUL.md").content == b"mine"
 
 
-@pytest.mark.parametrize("marker", [None, b"", b"7", b"7 x\n", b"07 " + b"0" * 32, b"\xff" * 200])
-def test_a_directory_without_our_marker_is_no_agents(
-    tree: DirectoryTree, files: Files, place: AgentPlace, marker: bytes | None
-) -> None:
-    path = tree.root / "agents" / "scribe" / ".agent"
-    path.unlink()
-    if marker is not None:
-        path.write_bytes(marker)
-    with pytest.raises(DirectoryMissing):
-        files.list(place)
-
-
 @pytest.mark.parametrize("missing", [".", "agents", "users"])
 def test_a_tree_that_is_not_there_is_unavailable_and_not_made(
     tree: DirectoryTree, files: Files, missing: str, tmp_path: Path
 ) -> None:
     (tree.root / missing).rename(tmp_path / "unmounted")
-    place = UserPlace(3) if missing == "users" else AgentPlace("scribe", 7)
+    place = user_place(3) if missing == "users" else SCRIBE
     with pytest.raises(FilesUnavailable):
         files.list(place)
     with pytest.raises(FilesUnavailable):
@@ -165,7 +145,7 @@ def test_a_root_of_somebody_else_is_reported(tree: DirectoryTree) -> None:
 
 def test_what_is_missing_or_no_directory_is_reported(tree: DirectoryTree, tmp_path: Path) -> None:
     (tree.root / "network").rmdir()
-    (tree.root / "users").rmdir()
+    shutil.rmtree(tree.root / "users")
     (tree.root / "users").symlink_to(tmp_path)
     problems = tree.check()
     assert len(problems) == 2
@@ -184,7 +164,7 @@ def test_a_link_in_the_place_of_a_directory_is_not_followed(
     (tree.root / "users" / "3").symlink_to(outside)
     (tree.root / "shared").rmdir()
     (tree.root / "shared").symlink_to(outside)
-    for place in (UserPlace(3), SHARED):
+    for place in (user_place(3), SHARED):
         with pytest.raises((DirectoryMissing, FilesUnavailable, PathInvalid)):
             files.read(place, "SOUL.md")
         with pytest.raises((DirectoryMissing, FilesUnavailable, PathInvalid)):

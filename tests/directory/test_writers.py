@@ -11,13 +11,13 @@ import pytest
 from accredit_storage.directory import locks
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.folders import Folder
-from accredit_storage.directory.places import AgentPlace
+from accredit_storage.directory.places import OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import DirectoryMissing, EtagMismatch, StoreBusy
-from tests.directory.making import PATIENCE, pipe, started
+from tests.directory.making import PATIENCE, SCRIBE, pipe, started
 from tests.storage.making import all_at_once
 
-PLACE = AgentPlace("scribe", 7)
+PLACE = SCRIBE
 PROCESSES = 4
 THREADS = 8
 
@@ -42,7 +42,7 @@ def append_lines(root: Path, process: int, lines: int) -> None:
 
 @pytest.mark.parametrize("lines", [15, pytest.param(1000, marks=pytest.mark.soak)])
 def test_lines_of_thirty_two_writers_are_all_there_whole_and_in_order(
-    tree: DirectoryTree, files: Files, place: AgentPlace, lines: int
+    tree: DirectoryTree, files: Files, place: OwnPlace, lines: int
 ) -> None:
     writers = [started(append_lines, tree.root, each, lines) for each in range(PROCESSES)]
     for writer in writers:
@@ -80,7 +80,7 @@ def count_up(root: Path, times: int) -> None:
 
 
 def test_no_update_that_names_its_etag_is_lost(
-    tree: DirectoryTree, files: Files, place: AgentPlace
+    tree: DirectoryTree, files: Files, place: OwnPlace
 ) -> None:
     files.write(place, "counter", b"0")
     writers = [started(count_up, tree.root, 10) for _ in range(3)]
@@ -90,7 +90,7 @@ def test_no_update_that_names_its_etag_is_lost(
     assert files.read(place, "counter").content == b"90"
 
 
-def test_of_those_who_make_a_file_at_once_one_does(files: Files, place: AgentPlace) -> None:
+def test_of_those_who_make_a_file_at_once_one_does(files: Files, place: OwnPlace) -> None:
     def make(number: int) -> bool:
         try:
             files.write(place, "a/SOUL.md", f"{number}".encode(), only_if_absent=True)
@@ -103,7 +103,7 @@ def test_of_those_who_make_a_file_at_once_one_does(files: Files, place: AgentPla
     assert files.read(place, "a/SOUL.md").content == str(made.index(True)).encode()
 
 
-def test_whoever_reads_sees_whole_contents_only(files: Files, place: AgentPlace) -> None:
+def test_whoever_reads_sees_whole_contents_only(files: Files, place: OwnPlace) -> None:
     contents = {letter * 200_000 for letter in (b"a", b"b", b"c")}
     files.write(place, "notes.md", b"a" * 200_000)
     over = threading.Event()
@@ -127,7 +127,7 @@ def test_whoever_reads_sees_whole_contents_only(files: Files, place: AgentPlace)
     assert min(all_at_once(4, act)) > 0
 
 
-def test_folders_come_and_go_under_the_writers(files: Files, place: AgentPlace) -> None:
+def test_folders_come_and_go_under_the_writers(files: Files, place: OwnPlace) -> None:
     def act(number: int) -> None:
         for turn in range(30):
             path = f"a/b/c/{number}.md"
@@ -140,19 +140,19 @@ def test_folders_come_and_go_under_the_writers(files: Files, place: AgentPlace) 
 
 
 def keep_lock(root: Path, ready: Any) -> None:
-    with Folder.at(root / "agents" / "scribe") as folder, locks.locked(folder, ".lock"):
+    with Folder.at(root.joinpath(*SCRIBE.names)) as folder, locks.locked(folder, ".lock"):
         ready.send(None)
         threading.Event().wait()
 
 
 def test_a_lock_that_is_kept_is_waited_for_and_no_longer_than_that(
-    tree: DirectoryTree, files: Files, place: AgentPlace
+    tree: DirectoryTree, files: Files, place: OwnPlace
 ) -> None:
     files.write(place, "notes.md", b"one")
     receiver, sender = pipe()
     keeper = started(keep_lock, tree.root, sender)
     assert receiver.poll(PATIENCE)
-    with Folder.at(tree.root / "agents" / "scribe") as folder:
+    with Folder.at(tree.root.joinpath(*SCRIBE.names)) as folder:
         with pytest.raises(StoreBusy), locks.locked(folder, ".lock", wait=0.05):
             pass
         with locks.locked_if_free(folder, ".lock") as is_free:
@@ -198,9 +198,9 @@ def test_a_lock_that_is_not_there_is_free_and_is_not_made(tree: DirectoryTree) -
 
 
 def test_a_writer_whose_directory_goes_meanwhile_is_told(
-    tree: DirectoryTree, files: Files, place: AgentPlace
+    tree: DirectoryTree, files: Files, place: OwnPlace
 ) -> None:
-    home = tree.root / "agents" / "scribe"
+    home = tree.root.joinpath(*SCRIBE.names)
     refused: list[BaseException] = []
 
     def write() -> None:

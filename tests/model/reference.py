@@ -41,6 +41,8 @@ class Token:
     max_role: int
     as_owner: bool
     ends: datetime | None
+    #: Held to a role, and to no action: what its owner may as an administrator it may not.
+    held: bool = False
     revoked: bool = False
     #: Who rotated it although another minted it.
     vouchers: frozenset[int] = frozenset()
@@ -67,11 +69,12 @@ class Reference:
     #: Those that have not ended, but by their time.
     offers: dict[int, Offer] = field(default_factory=dict)
 
-    def role(self, user: int, agent: int, now: datetime) -> int:
-        """A user's role on an agent; 0 for none."""
+    def role(self, user: int, agent: int, now: datetime, *, managing: bool = True) -> int:
+        """A user's role on an agent, as an administrator too if they are one; 0 for none."""
         if not self.users[user].active:
             return 0
-        if self.users[user].administers or self.agents[agent].owner == user:
+        manages = managing and self.users[user].administers
+        if manages or self.agents[agent].owner == user:
             return ADMIN
         role, ends = self.grants.get((agent, user), (0, None))
         return role if ends is None or now < ends else 0
@@ -108,7 +111,8 @@ class Reference:
         if not self.users[owner].active:
             return 0
         if token.as_owner:
-            return min(self.role(owner, agent, now), token.max_role)
+            role = self.role(owner, agent, now, managing=not token.held)
+            return min(role, token.max_role)
         if agent != token.agent:
             return 0
         return min(self.role(token.minter, agent, now), token.max_role)

@@ -271,7 +271,9 @@ class AccessMachine(RuleBasedStateMachine):
             **rights,
         )
         if minted:
-            token = Token(agent, None, minter, ADMIN if full else role, as_owner, ends)
+            token = Token(
+                agent, None, minter, ADMIN if full else role, as_owner, ends, held=not full
+            )
             self.known.tokens[minted.token.token_id] = token
             self.secrets[minted.token.token_id] = minted.secret
 

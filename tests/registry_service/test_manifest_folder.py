@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from accredit_service.manifest_folder import ManifestFolder, Watch
-from tests.abilities.filing import root_away
+from tests.abilities.filing import get, paths, put, root_away
 from tests.registry import Registry
 from tests.registry_service.declaring import agent, agent_file, listed, outcomes, reconcile
 
@@ -182,20 +182,18 @@ def test_without_a_folder_the_watch_reconciles_once(registry: Registry) -> None:
     assert missing.what == "NOT_FOUND AGENT_NOT_FOUND"
 
 
-def test_what_the_disk_refuses_is_tried_again_after_a_while(
+def test_an_agent_is_created_whatever_the_disk_says_and_gets_its_files_later(
     registry: Registry, folder: Path
 ) -> None:
-    (folder / "one.yaml").write_text("slug: one\n")
+    (folder / "one.yaml").write_text("slug: one\nmemory_seeds: {SOUL.md: Be one.}\n")
     watch = Watch(registry.app, folder_of(registry, folder))
     with root_away(registry):
         watch.look()
-        for _ in range(40):
-            watch.look()
-    missing = registry.admin.refused("AgentService/GetAgent", agent={"agent_slug": "one"})
-    assert missing.what == "NOT_FOUND AGENT_NOT_FOUND"
-    for _ in range(40):
-        watch.look()
     assert agent(registry, "one")
+    home = {"agent": {"agent_slug": "one"}}
+    assert paths(registry.admin, home) == []
+    put(registry.admin, home, "notes.md", b"begun")
+    assert get(registry.admin, home, "SOUL.md") == b"Be one.\n"
 
 
 def test_a_package_that_ends_the_interpreter_costs_its_own_agent(

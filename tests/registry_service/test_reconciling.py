@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from accredit.v1 import change_pb2 as pb
+from accredit.v1 import directory_pb2
 from accredit_service.abilities.consistency import Consistency
 from accredit_service.abilities.errors import Unauthenticated
-from accredit_service.abilities.generators import ContentGenerator, ScaffoldContext
+from accredit_service.abilities.generators import ContentGenerator
 from accredit_service.abilities.reads import Ask
 from accredit_service.abilities.registry import reconciling
 from accredit_service.abilities.registry.planning import Outcome
-from accredit_storage.directory.places import AgentPlace
 from accredit_storage.records import ChangeKind
 from tests.abilities.asking import pages
 from tests.registry import Person, RefusedError, Registry
@@ -26,6 +26,7 @@ from tests.registry_service.declaring import (
     no_agent,
     outcome,
     outcomes,
+    reason,
     reconcile,
     register,
     revision,
@@ -63,9 +64,6 @@ def test_what_is_missing_is_created_with_all_that_it_takes(registry: Registry) -
     # Nobody has a seed for this one: the default.
     assert agent_file(registry, "wiki", "MEMORY.md").read_text()
     assert [file.path for file in result.files] == ["SOUL.md", "USER.md", "MEMORY.md"]
-    # The directory is the agent's, which only its marker makes it.
-    place = AgentPlace("wiki", made.agent_id)
-    assert registry.app.directories.files.read(place, "SOUL.md").content == b"Be a wiki.\n"
 
 
 def test_a_second_run_creates_nothing_and_writes_nothing(registry: Registry) -> None:
@@ -142,25 +140,6 @@ def test_a_config_that_is_too_large_with_its_description_is_skipped(registry: Re
     )
     assert outcome(answer.outcome) == "SKIPPED FIELD_INVALID"
     assert outcomes(reconcile(registry.admin)) == [("scribe", "SKIPPED FIELD_INVALID")]
-
-
-def test_a_stray_directory_is_left_alone_and_costs_its_own_agent_only(registry: Registry) -> None:
-    for slug in ("a", "stray", "z"):
-        register(registry, slug)
-    stray = agent_file(registry, "stray", "notes.md")
-    stray.parent.mkdir()
-    stray.write_text("somebody's")
-    foretold = registry.admin.call("RegistryService/ReconcileAgents", validate_only=True)
-    became = outcomes(reconcile(registry.admin))
-    assert became == [
-        ("a", "CREATED"),
-        ("stray", "SKIPPED AGENT_DIRECTORY_CONFLICT"),
-        ("z", "CREATED"),
-    ]
-    assert outcomes(foretold[0].results) == [
-        (slug, "PENDING" if what == "CREATED" else what) for slug, what in became
-    ]
-    assert [path.name for path in stray.parent.iterdir()] == ["notes.md"]
 
 
 def test_to_validate_tells_the_plan_and_changes_nothing(registry: Registry) -> None:
@@ -264,7 +243,7 @@ def test_the_server_reconciles_by_itself_with_nobody_as_actor(
 ) -> None:
     caplog.set_level(logging.INFO, "accredit_service")
     declare(registry, declared("scribe"), declared("bad", owner="nobody"))
-    counts, _ = reconciling.reconcile_as_server(registry.app)
+    counts = reconciling.reconcile_as_server(registry.app)
     assert counts == {Outcome.CREATED: 1, Outcome.EXISTING: 0, Outcome.SKIPPED: 1}
     (row,) = changes(registry, ChangeKind.DEFINITION_RECONCILED)
     assert (row.actor.user_id, row.actor.token_id) == (None, None)
@@ -319,25 +298,6 @@ def test_an_agent_that_somebody_makes_meanwhile_is_theirs(registry: Registry) ->
     assert agent(registry, "a").owner_id == other.user_id
 
 
-def test_a_stray_directory_that_comes_in_between_costs_its_own_agent_only(
-    registry: Registry,
-) -> None:
-    def intrude(context: ScaffoldContext, text: str) -> str:
-        assert context.agent is not None
-        if context.agent.agent_slug == "a":
-            agent_file(registry, "a", "theirs").mkdir(parents=True, exist_ok=True)
-        return text
-
-    intruder = ContentGenerator("intruder", 20, intrude)
-    object.__setattr__(registry.app, "generators", [*registry.app.generators, intruder])
-    declare(registry, declared("a"), declared("b"))
-    assert outcomes(reconcile(registry.admin)) == [
-        ("a", "SKIPPED AGENT_DIRECTORY_CONFLICT"),
-        ("b", "CREATED"),
-    ]
-    assert [one.name for one in agent_file(registry, "a", "").iterdir()] == ["theirs"]
-
-
 def test_the_definition_tells_what_reconciling_would_do(registry: Registry) -> None:
     made = registry.agent(registry.user(), "scribe")
     register(registry, "scribe", label="Scribe")
@@ -350,27 +310,23 @@ def test_the_definition_tells_what_reconciling_would_do(registry: Registry) -> N
     assert (outcome(result), result.agent_id) == ("SKIPPED DEFINITION_SUPPRESSED", made.agent_id)
 
 
-def test_a_full_disk_skips_what_it_cannot_hold(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "why"), [(errno.ENOSPC, "STORAGE_FULL"), (errno.EROFS, "FILES_UNAVAILABLE")]
+)
+def test_an_agent_is_there_whatever_the_disk_says_and_told_which_files_are_missing(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, number: int, why: str
 ) -> None:
-    declare(registry, declared("a"), declared("b"))
-    registry.agent(registry.user(), "b")
-    _fail_writes(monkeypatch, errno.ENOSPC)
-    assert outcomes(reconcile(registry.admin)) == [
-        ("a", "SKIPPED STORAGE_FULL"),
-        ("b", "EXISTING"),
-    ]
+    declare(registry, declared("a", memory_seeds={"SOUL.md": "Be a."}))
+    _fail_writes(monkeypatch, number)
+    (result,) = reconcile(registry.admin)
+    assert outcome(result) == "CREATED"
+    assert {(one.outcome, reason(one.error)) for one in result.files} == {
+        (directory_pb2.SCAFFOLD_OUTCOME_FAILED, why)
+    }
     monkeypatch.undo()
-    assert outcomes(reconcile(registry.admin))[0] == ("a", "CREATED")
-
-
-def test_a_disk_that_takes_no_writes_skips_them(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    declare(registry, declared("a"))
-    _fail_writes(monkeypatch, errno.EROFS)
-    assert outcomes(reconcile(registry.admin)) == [("a", "SKIPPED FILES_UNAVAILABLE")]
-    assert no_agent(registry, "a")
+    home = {"agent": {"agent_slug": "a"}}
+    registry.admin.call("DirectoryService/WriteFile", directory=home, path="x.md", content=b"x")
+    assert agent_file(registry, "a", "SOUL.md").read_text() == "Be a.\n"
 
 
 def _fail_writes(monkeypatch: pytest.MonkeyPatch, number: int) -> None:

@@ -1,7 +1,6 @@
 """How an agent comes to be: its owner, the limit, reserved slugs, provisioning."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,10 +20,11 @@ from .errors import (
     ResourceExhausted,
     invalid,
 )
-from .moving import NewDirectories, Rehearsed, mutate_and_move, staged
-from .mutations import Call, Effect, Mutation, Replayed, Written
+from .mutations import Call, Effect, Mutation, Replayed, Written, mutate
+from .new_directories import with_directories
 from .permissions import Action
 from .registry import definitions
+from .scaffolding import Scaffold, agent_scaffold
 from .subjects import creation_subjects
 from .user_refs import UserRef, is_caller, require_active
 
@@ -43,10 +43,15 @@ class NewAgent:
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """The user's own agent, and whether this call made it."""
+    """The user's own agent, and if this call made it, what it is to begin with."""
 
     agent: Agent
-    created: bool
+    scaffold: Scaffold | None
+
+    @property
+    def created(self) -> bool:
+        """Whether this call made it."""
+        return self.scaffold is not None
 
 
 def owner_of_new(mutation: Mutation, ref: UserRef | None) -> User:
@@ -60,18 +65,15 @@ def owner_of_new(mutation: Mutation, ref: UserRef | None) -> User:
     return require_active(mutation.tx, wanted, Reason.AGENT_OWNER_NOT_FOUND)
 
 
-def insert_agent(
-    mutation: Mutation, new: NewAgent, owner: User, directories: NewDirectories
-) -> Agent | None:
+def insert_agent(mutation: Mutation, new: NewAgent, owner: User) -> Agent | None:
     """Store an agent and its owner's grant; None if the slug is taken. Logs nothing itself.
 
-    Its directory is still to be settled. Raises before it writes anything if the limit, a
-    reservation or a stray directory stand against it.
+    Its directory is still to be made. Raises before it writes anything if the limit or a
+    reservation stand against it.
     """
     if not mutation.caller.manages_agents:
         require_room(mutation, owner)
     admit(mutation, new.agent_slug, owner.user_id, path="agent_slug")
-    directories.admit(new.agent_slug)
     return _store(mutation, new, owner.user_id)
 
 
@@ -106,8 +108,8 @@ def add_agent(
 def provision_agent(app: App, call: Call, ref: UserRef | None) -> Written[Provisioned] | Replayed:
     """The agent with the lowest id that a user owns, or a new one named after their login."""
 
-    def decide(mutation: Mutation, directories: NewDirectories) -> Effect[Provisioned]:
-        provisioned = _provision(mutation, ref, directories)
+    def decide(mutation: Mutation) -> Effect[Provisioned]:
+        provisioned = _provision(mutation, ref)
         if not provisioned.created:
             return Effect(value=provisioned)
         agent = provisioned.agent
@@ -118,19 +120,11 @@ def provision_agent(app: App, call: Call, ref: UserRef | None) -> Written[Provis
             after=snapshots.of_agent(agent),
         )
 
-    @contextmanager
-    def announce(
-        planned: Provisioned,
-    ) -> Generator[Callable[[Mutation], Effect[Provisioned]]]:
-        with staged(app, call, [planned.agent] if planned.created else []) as directories:
-            yield lambda mutation: decide(mutation, directories)
-
-    return mutate_and_move(
-        app,
-        call,
-        lambda mutation: decide(mutation, Rehearsed()),
-        announce,
-        takes_nothing=True,
+    written = mutate(app, call, decide, takes_nothing=True)
+    if isinstance(written, Replayed) or written.value.scaffold is None:
+        return written
+    return with_directories(
+        app, call, written, [written.value.scaffold], lambda provisioned, _files: provisioned
     )
 
 
@@ -203,11 +197,11 @@ def reserve(mutation: Mutation, agent: Agent) -> None:
     mutation.tx.reservations.put(agent.agent_slug, agent.owner_id, until)
 
 
-def _provision(mutation: Mutation, ref: UserRef | None, directories: NewDirectories) -> Provisioned:
+def _provision(mutation: Mutation, ref: UserRef | None) -> Provisioned:
     user = _provisioned_user(mutation, ref)
     found = mutation.tx.agents.first_owned(user.user_id)
     if found is not None:
-        return Provisioned(found, False)
+        return Provisioned(found, None)
     if not mutation.caller.manages_agents:
         require_room(mutation, user)
     for slug in _login_slugs(user.login):
@@ -221,11 +215,9 @@ def _provision(mutation: Mutation, ref: UserRef | None, directories: NewDirector
             config={},
             site_scope=0,
         )
-        directories.admit(slug)
         agent = _store(mutation, new, user.user_id)
         if agent is not None:
-            directories.settle(mutation.tx, agent)
-            return Provisioned(agent, True)
+            return Provisioned(agent, agent_scaffold(mutation.app, mutation.tx, agent))
     raise AlreadyExists(
         Reason.AGENT_SLUG_CONFLICT,
         "every slug near the login {login!r} is taken: create an agent by name",

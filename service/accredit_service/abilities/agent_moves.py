@@ -1,12 +1,9 @@
-"""An agent gets another slug, or goes: its directory moves along."""
+"""An agent gets another slug, or goes. Its directory stays where it is, or is put aside."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from accredit_storage.directory.moves import Move
-from accredit_storage.directory.places import AGENTS
-from accredit_storage.errors import SlugTaken
+from accredit_storage.errors import SlugTaken, StoreError
 from accredit_storage.records import Agent, ChangeKind, Role
 
 from . import snapshots
@@ -16,8 +13,7 @@ from .agents import require_owner, slug_conflict
 from .app import App
 from .directories import Directory
 from .errors import Reason, invalid
-from .moving import OutdatedError, moved, mutate_and_move, require_free
-from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag
+from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, keep_reply, mutate
 from .mutations import etag as etag_of
 from .subjects import (
     agent_subjects,
@@ -66,12 +62,12 @@ class Deleted:
 
 
 def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed] | Replayed:
-    """Give an agent and its directory another slug, and keep the old one for its owner."""
+    """Give an agent another slug, and keep the old one for its owner. No file is touched."""
 
-    def decide(mutation: Mutation, move: Move | None) -> Effect[Renamed]:
+    def decide(mutation: Mutation) -> Effect[Renamed]:
         before, after = _rename(mutation, command)
-        if move is not None:
-            _settle(move, mutation, before, after)
+        if not call.validate_only:
+            app.directories.remove_link(before)
         return Effect(
             value=Renamed(after, before.agent_slug),
             kind=ChangeKind.AGENT_RENAMED,
@@ -84,25 +80,19 @@ def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed]
             after=snapshots.of_agent(after),
         )
 
-    @contextmanager
-    def announce(planned: Renamed) -> Generator[Callable[[Mutation], Effect[Renamed]]]:
-        agent, old, new = planned.agent, planned.old_slug, planned.agent.agent_slug
-        if call.validate_only:
-            require_free(app, new)
-            yield lambda mutation: decide(mutation, None)
-            return
-        with moved(app.directories.moves.rename(agent.agent_id, old, new), new) as move:
-            yield lambda mutation: decide(mutation, move)
-
-    return mutate_and_move(
-        app, call, lambda mutation: decide(mutation, None), announce, takes_nothing=True
-    )
+    written = mutate(app, call, decide, takes_nothing=True)
+    if isinstance(written, Written) and not call.validate_only and written.value.agent.files_made:
+        app.directories.put_link(written.value.agent)
+    return written
 
 
 def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted] | Replayed:
-    """Remove an agent with its grants and tokens, and keep its slug for its owner."""
+    """Remove an agent with its grants and tokens, and keep its slug for its owner.
 
-    def decide(mutation: Mutation, move: Move | None, would: bool = False) -> Effect[Deleted]:
+    Its directory is put aside, or removed, after the commit.
+    """
+
+    def decide(mutation: Mutation) -> Effect[Deleted]:
         tx = mutation.tx
         agent = require_agent(
             tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
@@ -115,12 +105,10 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
         chosen_by = tx.users.forget_agent(agent.agent_id, mutation.now)
         tx.agents.delete(agent.agent_id)
         reserve(mutation, agent)
-        deleted = Deleted(agent, len(grants), len(tokens), files_deleted=would)
-        if move is not None and _settle(move, mutation, agent, None):
-            kept = "" if command.delete_files else f"{AGENTS}/{move.intent.target}"
-            deleted = replace(deleted, files_deleted=command.delete_files, kept_path=kept)
+        if not call.validate_only:
+            app.directories.remove_link(agent)
         return Effect(
-            value=deleted,
+            value=Deleted(agent, len(grants), len(tokens)),
             kind=ChangeKind.AGENT_DELETED,
             subjects=(
                 *agent_subjects(agent, agent.owner_id, *chosen_by),
@@ -132,20 +120,32 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
             before=snapshots.of_agent(agent),
         )
 
-    @contextmanager
-    def announce(planned: Deleted) -> Generator[Callable[[Mutation], Effect[Deleted]]]:
-        agent, moves = planned.agent, app.directories.moves
-        if call.validate_only:
-            would = Directory(agent=agent).state(app).exists
-            yield lambda mutation: decide(mutation, None, would and command.delete_files)
-            return
-        with moved(
-            moves.delete(agent.agent_id, agent.agent_slug, with_files=command.delete_files),
-            agent.agent_slug,
-        ) as move:
-            yield lambda mutation: decide(mutation, move)
+    written = mutate(app, call, decide)
+    if isinstance(written, Replayed):
+        return written
+    return _without_directory(app, call, command, written)
 
-    return mutate_and_move(app, call, lambda mutation: decide(mutation, None), announce)
+
+def _without_directory(
+    app: App, call: Call, command: DeleteAgent, written: Written[Deleted]
+) -> Written[Deleted]:
+    deleted = written.value
+    if call.validate_only:
+        # Nothing is deleted, so that it can still be looked at.
+        exists = Directory(agent=deleted.agent).state(app).exists
+        would = replace(deleted, files_deleted=exists and command.delete_files)
+        return replace(written, value=would)
+    path = app.directories.put_aside(deleted.agent, remove=command.delete_files)
+    if not path:
+        return written
+    if command.delete_files:
+        deleted = replace(deleted, files_deleted=True)
+    else:
+        deleted = replace(deleted, kept_path=path)
+    if call.request_id:
+        with suppress(StoreError), app.store.write() as tx:
+            keep_reply(tx, call, deleted, written.head)
+    return replace(written, value=deleted)
 
 
 def _rename(mutation: Mutation, command: RenameAgent) -> tuple[Agent, Agent]:
@@ -169,14 +169,3 @@ def _rename(mutation: Mutation, command: RenameAgent) -> tuple[Agent, Agent]:
     take(mutation, after)
     reserve(mutation, before)
     return before, after
-
-
-def _settle(move: Move, mutation: Mutation, before: Agent, after: Agent | None) -> bool:
-    """Move the directory; whether there was one. Raises OutdatedError if it is another's by now."""
-    intent = move.intent
-    if (intent.agent_id, intent.source) != (before.agent_id, before.agent_slug):
-        raise OutdatedError
-    if after is not None and intent.target != after.agent_slug:
-        raise OutdatedError
-    move.settle(mutation.tx)
-    return move.moved

@@ -3,9 +3,8 @@
 ``transfers`` has how it gets another owner.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from accredit_storage.records import (
@@ -28,16 +27,11 @@ from .errors import (
     Refusal,
     invalid,
 )
-from .moving import (
-    NewDirectories,
-    Rehearsed,
-    mutate_and_move,
-    staged,
-)
 from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
 from .mutations import etag as etag_of
+from .new_directories import FilesMade, with_directories
 from .rights import Principal
-from .scaffolding import ScaffoldedFile
+from .scaffolding import Scaffold, ScaffoldedFile, agent_scaffold
 from .subjects import agent_subjects, creation_subjects
 from .user_refs import UserRef
 
@@ -58,11 +52,16 @@ class CreateAgent:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """An agent, whether this call made it, and then its starter files."""
+    """An agent; if this call made it, its starter files: as planned, and what became of them."""
 
     agent: Agent
-    created: bool
+    scaffold: Scaffold | None
     files: tuple[ScaffoldedFile, ...] = ()
+
+    @property
+    def created(self) -> bool:
+        """Whether this call made it."""
+        return self.scaffold is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +97,8 @@ class StatusSet:
 def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created] | Replayed:
     """Add an agent with its directory, or find the one that is there if that will do."""
 
-    def decide(mutation: Mutation, directories: NewDirectories) -> Effect[Created]:
-        created = _create(mutation, command, directories)
+    def decide(mutation: Mutation) -> Effect[Created]:
+        created = _create(mutation, command)
         if not created.created:
             return Effect(value=created)
         return Effect(
@@ -109,18 +108,10 @@ def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created]
             after=snapshots.of_agent(created.agent),
         )
 
-    @contextmanager
-    def announce(planned: Created) -> Generator[Callable[[Mutation], Effect[Created]]]:
-        with staged(app, call, [planned.agent] if planned.created else []) as directories:
-            yield lambda mutation: decide(mutation, directories)
-
-    return mutate_and_move(
-        app,
-        call,
-        lambda mutation: decide(mutation, Rehearsed()),
-        announce,
-        takes_nothing=True,
-    )
+    written = mutate(app, call, decide, takes_nothing=True)
+    if isinstance(written, Replayed):
+        return written
+    return with_directories(app, call, written, _scaffolds([written.value]), _with_files)
 
 
 def batch_create_agents(
@@ -128,15 +119,15 @@ def batch_create_agents(
 ) -> Written[list[Created | Refusal]] | Replayed:
     """Create what can be created, each item with its own outcome, as one change."""
 
-    def decide(mutation: Mutation, directories: NewDirectories) -> Effect[list[Created | Refusal]]:
+    def decide(mutation: Mutation) -> Effect[list[Created | Refusal]]:
         outcomes: list[Created | Refusal] = []
         for command in commands:
             # Everything that refuses does so before it writes, so that an item leaves nothing.
             try:
-                outcomes.append(_create(mutation, command, directories))
+                outcomes.append(_create(mutation, command))
             except Refusal as refusal:
                 outcomes.append(refusal)
-        made = _made(outcomes)
+        made = [one.agent for one in outcomes if isinstance(one, Created) and one.created]
         return Effect(
             value=outcomes,
             kind=ChangeKind.BULK if made else None,
@@ -144,15 +135,19 @@ def batch_create_agents(
             after={"agents": [snapshots.of_agent(agent) for agent in made]},
         )
 
-    @contextmanager
-    def announce(
-        planned: list[Created | Refusal],
-    ) -> Generator[Callable[[Mutation], Effect[list[Created | Refusal]]]]:
-        with staged(app, call, _made(planned)) as directories:
-            yield lambda mutation: decide(mutation, directories)
-
     # Alone, as two batches could each have made an agent whose slug the other goes on to ask for.
-    return mutate_and_move(app, call, lambda mutation: decide(mutation, Rehearsed()), announce)
+    written = mutate(app, call, decide)
+    if isinstance(written, Replayed):
+        return written
+    return with_directories(
+        app,
+        call,
+        written,
+        _scaffolds(written.value),
+        lambda outcomes, files: [
+            _with_files(one, files) if isinstance(one, Created) else one for one in outcomes
+        ],
+    )
 
 
 def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] | Replayed:
@@ -212,11 +207,15 @@ def slug_conflict(slug: str) -> AlreadyExists:
     )
 
 
-def _made(outcomes: Sequence[Created | Refusal]) -> list[Agent]:
-    return [one.agent for one in outcomes if isinstance(one, Created) and one.created]
+def _scaffolds(outcomes: Sequence[Created | Refusal]) -> list[Scaffold]:
+    return [one.scaffold for one in outcomes if isinstance(one, Created) and one.scaffold]
 
 
-def _create(mutation: Mutation, command: CreateAgent, directories: NewDirectories) -> Created:
+def _with_files(created: Created, files: FilesMade) -> Created:
+    return replace(created, files=files.get(created.agent.agent_id, ()))
+
+
+def _create(mutation: Mutation, command: CreateAgent) -> Created:
     slug = clean_slug("agent_slug", command.agent_slug)
     name = texts.one_line("agent_name", command.agent_name) or slug
     config = configs.checked("config", command.config)
@@ -230,7 +229,7 @@ def _create(mutation: Mutation, command: CreateAgent, directories: NewDirectorie
         # A hidden one is as missing here; that the slug is taken is found out where it is given.
         found = reach(mutation.tx, mutation.caller, slug, mutation.now)
         if found is not None:
-            return Created(found[0], False)
+            return Created(found[0], None)
     agent = insert_agent(
         mutation,
         NewAgent(
@@ -240,15 +239,14 @@ def _create(mutation: Mutation, command: CreateAgent, directories: NewDirectorie
             site_scope=command.site_scope,
         ),
         owner,
-        directories,
     )
     if agent is not None:
-        return Created(agent, True, directories.settle(mutation.tx, agent))
+        return Created(agent, agent_scaffold(mutation.app, mutation.tx, agent))
     if command.create_if_missing:
         # Lost a race: on PostgreSQL the insert waited for the winner, whose row is there now.
         found = reach(mutation.tx, mutation.caller, slug, mutation.now)
         if found is not None:
-            return Created(found[0], False)
+            return Created(found[0], None)
     raise slug_conflict(slug)
 
 

@@ -116,10 +116,9 @@ def delete_day(
 
     def act(directory: Directory) -> Effect[None]:
         with refusing(directory, "date"):
-            directory.change(
+            directory.look(
                 app,
                 lambda place: app.directories.daily.delete(place, meant, etag=etag or None),
-                make=False,
             )
         return deleted(directory, path_of(meant))
 

@@ -9,15 +9,15 @@ from typing import TypeVar
 
 from accredit_storage.directory.directories import NOTHING_THERE, DirectoryState
 from accredit_storage.directory.places import (
+    AGENTS,
     LEGACY,
     NETWORK,
     SHARED,
-    AgentPlace,
+    USERS,
+    CommonPlace,
     Place,
-    UserPlace,
-    shown,
 )
-from accredit_storage.errors import DirectoryConflict, DirectoryMissing, StoreError
+from accredit_storage.errors import DirectoryMissing, OwnerMissing, StoreError
 from accredit_storage.records import Agent, MemoryLayer, Role, Subject, SubjectKind, User
 from accredit_storage.store import Transaction
 
@@ -25,7 +25,7 @@ from .agent_refs import AgentRef, require_agent
 from .app import App
 from .errors import PermissionDenied, Reason
 from .file_refusals import file_refusal
-from .moving import directory_conflict
+from .new_directories import make_first
 from .permissions import Action
 from .reads import Ask, reading
 from .rights import Principal
@@ -85,19 +85,13 @@ class Directory:
         return MemoryLayer.USER if self.agent is None else MemoryLayer.AGENT
 
     @property
-    def place(self) -> Place:
-        """Where it was when it was looked up; an agent's may have moved since, see ``change``."""
-        if self.agent is not None:
-            return AgentPlace(self.agent.agent_slug, self.agent.agent_id)
-        if self.user is not None:
-            return UserPlace(self.user.user_id)
-        assert self.common is not None  # noqa: S101 - one of the three is set
-        return _COMMON_PLACES[self.common]
-
-    @property
     def path(self) -> str:
-        """Where it is below the root: "agents/scribe"."""
-        return shown(self.place)
+        """What people call it: "agents/scribe", which is a link to where it is."""
+        if self.agent is not None:
+            return f"{AGENTS}/{self.agent.agent_slug}"
+        if self.user is not None:
+            return f"{USERS}/{self.user.user_id}"
+        return self._common_place.name
 
     @property
     def subject(self) -> Subject:
@@ -108,23 +102,29 @@ class Directory:
             return subject(SubjectKind.USER, self.user.user_id)
         return subject(SubjectKind.DIRECTORY, self.path)
 
-    def change(self, app: App, act: Callable[[Place], T], *, make: bool = True) -> T:
-        """What ``act`` answers for the place, wherever an agent's is by now, made if it is missing.
+    def change(self, app: App, act: Callable[[Place], T]) -> T:
+        """What ``act`` answers for the place, which is made if it was not made yet.
 
-        Not to be called within a transaction. Raises what ``act`` does, StoreErrors among it, and
-        DirectoryMissing where the directory is missing and not to be made.
+        Not to be called within a transaction. Raises what ``act`` does, StoreErrors among it,
+        OwnerMissing where whose it is has gone, FilesUnavailable where it was lost.
         """
-        if self.agent is not None:
-            return app.directories.reach(self.agent, act, make=make)
-        return act(self.place)
+        owner = self.agent or self.user
+        if owner is not None:
+            make_first(app, owner)
+        return self.look(app, act)
 
     def look(self, app: App, act: Callable[[Place], T], missing: T | None = None) -> T:
-        """The same for who changes nothing; ``missing`` where there is no such directory yet.
+        """The same for who makes nothing; ``missing`` where there is no such directory yet.
 
         Raises DirectoryMissing where that is None.
         """
+        owner = self.agent or self.user
+        if owner is None:
+            return act(self._common_place)
         try:
-            return self.change(app, act, make=False)
+            return app.directories.reach(owner, act)
+        except OwnerMissing:
+            raise
         except DirectoryMissing:
             if missing is None:
                 raise
@@ -133,6 +133,11 @@ class Directory:
     def state(self, app: App) -> DirectoryState:
         """Whether it is there, and whether there is a file in it."""
         return self.look(app, app.directories.look, NOTHING_THERE)
+
+    @property
+    def _common_place(self) -> CommonPlace:
+        assert self.common is not None  # noqa: S101 - one of the three is set
+        return _COMMON_PLACES[self.common]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +189,6 @@ def refusing(directory: Directory, field: str = "path") -> Generator[None]:
     """Raise what the store says of a file as refusals; ``field`` is where its path stands."""
     try:
         yield
-    except DirectoryConflict:
-        slug = "" if directory.agent is None else directory.agent.agent_slug
-        raise directory_conflict(slug) from None
     except StoreError as error:
         refusal = file_refusal(error, field, directory.path)
         if refusal is None:

@@ -4,6 +4,7 @@ from accredit_storage.errors import (
     EtagMismatch,
     FileMissing,
     FileTooLarge,
+    OwnerMissing,
     PathInvalid,
     QuotaExceeded,
     StoreError,
@@ -20,6 +21,10 @@ def file_refusal(error: StoreError, field: str, directory: str) -> Refusal | Non
     match error:
         case PathInvalid():
             return invalid(field, "{why}", Reason.PATH_INVALID, why=error)
+        case OwnerMissing():
+            of_agent = directory.startswith("agents/")
+            reason = Reason.AGENT_NOT_FOUND if of_agent else Reason.USER_NOT_FOUND
+            return NotFound(reason, "{directory} is not there any more", directory=directory)
         case FileMissing():
             return NotFound(
                 Reason.FILE_NOT_FOUND, "there is no such file in {directory}", directory=directory

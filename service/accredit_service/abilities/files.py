@@ -26,7 +26,7 @@ from .scaffolding import (
     ScaffoldOutcome,
     agent_scaffold,
     filenames_of,
-    make_what_can_be,
+    make_missing,
     starter_files,
 )
 
@@ -121,12 +121,11 @@ def delete_file(app: App, call: Call, command: DeleteFile) -> Written[None] | Re
 
     def act(directory: Directory) -> Effect[None]:
         with refusing(directory):
-            directory.change(
+            directory.look(
                 app,
                 lambda place: app.directories.files.delete(
                     place, command.path, etag=command.etag or None
                 ),
-                make=False,
             )
         return deleted(directory, command.path)
 
@@ -156,7 +155,7 @@ def scaffold_files(
     def act(directory: Directory) -> Effect[tuple[ScaffoldedFile, ...]]:
         starters = starter_files(app, scaffolds[0])
         with refusing(directory, "filename"):
-            files = directory.change(app, lambda place: make_what_can_be(app, place, starters))
+            files = directory.change(app, lambda place: make_missing(app, place, starters))
         made = [one.path for one in files if one.outcome is ScaffoldOutcome.CREATED]
         if not made:
             return Effect(value=files)

@@ -100,12 +100,8 @@ def mutate(
     decide: Callable[[Mutation], Effect[T]],
     *,
     takes_nothing: bool = False,
-    rehearsal: bool = False,
 ) -> Written[T] | Replayed:
     """Make one change. ``decide`` may run several times and touches nothing but its transaction.
-
-    A ``rehearsal`` undoes it all in the end; unlike a call that is to be validated only, it answers
-    one that was carried out before with what that led to.
 
     It runs alone, unless it ``takes_nothing`` away that any credential rests on: then with its
     like. So no caller loses a right between the judgement and the commit, and whoever ends all of
@@ -120,7 +116,7 @@ def mutate(
     call = replace(call, request_id=canonical(call.request_id))
     for _ in range(_ATTEMPTS):
         try:
-            return _attempt(app, call, decide, takes_nothing, rehearsal)
+            return _attempt(app, call, decide, takes_nothing)
         except Conflict:
             continue
         except _ValidatedError as validated:
@@ -153,7 +149,6 @@ def _attempt(
     call: Call,
     decide: Callable[[Mutation], Effect[T]],
     takes_nothing: bool,
-    rehearsal: bool,
 ) -> Written[T] | Replayed:
     with app.store.write() as tx:
         if takes_nothing:
@@ -169,7 +164,7 @@ def _attempt(
             if replayed is not None:
                 return replayed
         effect = decide(Mutation(app=app, tx=tx, caller=caller, call=call, now=now))
-        if call.validate_only or rehearsal:
+        if call.validate_only:
             raise _ValidatedError(effect.value)
         return Written(value=effect.value, head=conclude(tx, call, caller, effect, now))
 
@@ -219,6 +214,14 @@ def conclude(
         result = _result(call, effect)
         tx.requests.finish(call.token_id, call.method, call.request_id, result, head.revision)
     return head
+
+
+def keep_reply(tx: WriteTransaction, call: Call, value: Any, head: Head | None) -> None:
+    """Keep another reply under the request id, of a call that did more after its commit."""
+    if call.request_id and head is not None:
+        result = {"reply": call.encode(value).hex()}
+        request_id = canonical(call.request_id)
+        tx.requests.finish(call.token_id, call.method, request_id, result, head.revision)
 
 
 def canonical(request_id: str) -> str:

@@ -4,7 +4,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from accredit_storage.directory.places import Place, shown
+from accredit_storage.directory.places import Place
 from accredit_storage.errors import (
     EtagMismatch,
     FilesUnavailable,
@@ -102,14 +102,10 @@ def starter_files(app: App, scaffold: Scaffold) -> Sequence[StarterFile]:
 def make_missing(
     app: App, place: Place, starters: Sequence[StarterFile]
 ) -> tuple[ScaffoldedFile, ...]:
-    """Make those files that are not there. Raises what the disk refuses, as StoreErrors."""
-    return tuple(_make(app, place, starter) for starter in starters)
+    """Make those files that are not there. Where the disk refuses, the rest have FAILED.
 
-
-def make_what_can_be(
-    app: App, place: Place, starters: Sequence[StarterFile]
-) -> tuple[ScaffoldedFile, ...]:
-    """The same, but where the disk refuses after some were made, the rest have FAILED."""
+    Raises what it refuses, as StoreErrors, if it has taken none.
+    """
     files: list[ScaffoldedFile] = []
     for number, starter in enumerate(starters):
         try:
@@ -120,6 +116,11 @@ def make_what_can_be(
             files += [_failed(one.filename, error) for one in starters[number:]]
             break
     return tuple(files)
+
+
+def all_failed(starters: Sequence[StarterFile], error: StoreError) -> tuple[ScaffoldedFile, ...]:
+    """What became of them where the disk has taken none."""
+    return tuple(_failed(starter.filename, error) for starter in starters)
 
 
 def foreseen(starters: Sequence[StarterFile]) -> tuple[ScaffoldedFile, ...]:
@@ -143,7 +144,7 @@ def _make(app: App, place: Place, starter: StarterFile) -> ScaffoldedFile:
     except EtagMismatch:
         return ScaffoldedFile(path, ScaffoldOutcome.EXISTING)
     except (PathInvalid, FileTooLarge, QuotaExceeded) as error:
-        return _failed(path, file_refusal(error, "path", shown(place)) or error)
+        return _failed(path, file_refusal(error, "path", "") or error)
     return ScaffoldedFile(path, ScaffoldOutcome.CREATED)
 
 

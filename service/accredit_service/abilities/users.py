@@ -221,7 +221,11 @@ def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Delete
             before=snapshots.of_user(user),
         )
 
-    return mutate(app, call, decide)
+    written = mutate(app, call, decide)
+    if isinstance(written, Written) and not call.validate_only:
+        app.directories.remove_link(written.value.user)
+        app.directories.put_aside(written.value.user)
+    return written
 
 
 def _values(command: UpdateUser) -> dict[str, Any]:

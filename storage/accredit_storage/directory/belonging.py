@@ -10,6 +10,7 @@ import secrets
 from contextlib import suppress
 
 from accredit_storage.directory.folders import Folder
+from accredit_storage.directory.layout import renew
 from accredit_storage.directory.refusals import translated
 from accredit_storage.directory.replacing import replace_content
 from accredit_storage.directory.tree import DirectoryTree
@@ -23,9 +24,10 @@ _LENGTH = 32
 def begin(store: Store, tree: DirectoryTree) -> None:
     """Make what is missing of the database's tree; a new one only where there never was any.
 
+    Until this has returned once, the tree is refused to everybody.
+
     Raises FilesUnavailable where what is there is not the database's.
     """
-    tree.refused = "it was not looked at yet"
     with store.read(one_statement=True) as tx:
         known = tx.files_id()
     if known is None:
@@ -39,6 +41,7 @@ def begin(store: Store, tree: DirectoryTree) -> None:
         tree.refused = "the folder with the files is not this database's: is its volume mounted?"
         raise FilesUnavailable(tree.refused)
     tree.prepare()
+    renew(store, tree)
     tree.refused = ""
 
 

@@ -1,8 +1,9 @@
 """Everything about directories in one value, as the abilities hold it."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,21 +11,29 @@ from accredit_storage.directory.belonging import begin
 from accredit_storage.directory.daily import DailyMemory
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.limits import FileLimits
-from accredit_storage.directory.moves import Moves
-from accredit_storage.directory.places import AgentPlace, Place
-from accredit_storage.directory.recovery import Recovered
+from accredit_storage.directory.links import Links
+from accredit_storage.directory.places import (
+    KEPT,
+    TRASH,
+    OwnPlace,
+    Place,
+    link_name,
+    place_of,
+)
 from accredit_storage.directory.refusals import translated
-from accredit_storage.directory.sweeping import sweep_unfinished
+from accredit_storage.directory.sweeping import Sweeper
 from accredit_storage.directory.tree import DirectoryTree
+from accredit_storage.directory.unfinished import sweep_unfinished
 from accredit_storage.directory.walking import walk
-from accredit_storage.errors import Conflict, DirectoryMissing
-from accredit_storage.records import Agent
+from accredit_storage.errors import DirectoryMissing, FilesUnavailable, OwnerMissing, StoreError
+from accredit_storage.records import Agent, User
 from accredit_storage.store import Store
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_ATTEMPTS = 8
-_MANY = 10_000
+Owner = Agent | User
 
 
 def _utc_now() -> datetime:
@@ -44,7 +53,7 @@ NOTHING_THERE = DirectoryState(exists=False, has_files=False)
 
 
 class Directories:
-    """The tree below one root, its files, the journals in it, and how agents' directories move."""
+    """The tree below one root, its files, the journals in it, and whose each directory is."""
 
     def __init__(
         self,
@@ -52,77 +61,98 @@ class Directories:
         root: Path,
         *,
         limits: FileLimits | None = None,
+        kept_for: timedelta | None = None,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
+        """``kept_for``: how long the directories of deleted rows are kept; None for ever."""
         self._store = store
+        self._now = now
         self.tree = DirectoryTree(root)
+        self.tree.refused = "it was not looked at yet"
         self.files = Files(self.tree, limits)
         self.daily = DailyMemory(self.files)
-        self.moves = Moves(store, self.tree, now=now)
+        self.links = Links(self.tree)
+        self._sweeper = Sweeper(store, self.tree, self.links, kept_for)
 
-    def start(self) -> Recovered:
-        """Make what is missing of the tree and undo the moves that were broken off.
+    def start(self) -> None:
+        """Make what is missing of the tree, and put it in order. Files are refused until then.
 
         Raises FilesUnavailable where the tree that is there is not the database's.
         """
         begin(self._store, self.tree)
-        return self.moves.recovery.run()
+        self._sweeper.run(self._now())
 
     def sweep(self) -> int:
-        """Remove what writers that died have left half-written, and what moves have left."""
-        unfinished = sweep_unfinished(self.tree)
-        self.moves.recovery.sweep()
-        return unfinished
+        """Put the tree in order; how many half-written files of dead writers were removed."""
+        self._sweeper.run(self._now())
+        return sweep_unfinished(self.tree)
 
-    def reach(self, agent: Agent, act: Callable[[AgentPlace], T], *, make: bool = True) -> T:
-        """What ``act`` answers for the agent's directory, wherever it is by now.
+    def reach(self, owner: Owner, act: Callable[[Place], T]) -> T:
+        """What ``act`` answers for the directory of a row.
 
-        ``act`` is called again where the directory was moved since the agent was read. A directory
-        that is missing is made on request, and then raises DirectoryConflict if a stray one has its
-        place. Raises DirectoryMissing if the agent has gone or, not to be made, its directory;
-        StoreBusy, and what ``act`` raises. Not to be called within a transaction that writes.
+        ``act`` is called again where the directory had been put aside. Raises OwnerMissing if the
+        row has gone, DirectoryMissing if its directory was not made yet, FilesUnavailable if it was
+        and is not there: it is never made anew. And what ``act`` raises. Not to be called within a
+        transaction.
         """
-        place = AgentPlace(agent.agent_slug, agent.agent_id)
-        for _ in range(_ATTEMPTS):
-            try:
-                return act(place)
-            except DirectoryMissing:
-                place = self._find(place, make=make)
+        place = place_of(owner)
+        try:
+            return act(place)
+        except DirectoryMissing:
+            present = self._row(owner)
+        if present is None or place_of(present) != place:
+            raise OwnerMissing("there is no such agent or user")
+        if not present.files_made:
+            raise DirectoryMissing("the directory was not made yet")
+        self._find(place)
         return act(place)
+
+    def make(self, owner: Owner) -> None:
+        """Make the directory of a row that has none yet, and the link to it. Raises StoreErrors."""
+        self.tree.make(place_of(owner))
+        self.put_link(owner)
 
     def look(self, place: Place) -> DirectoryState:
         """Whether there is a file in the directory of a place. Raises DirectoryMissing."""
         with translated(), self.tree.opened(place) as home:
             return DirectoryState(exists=True, has_files=any(True for _ in walk(home)))
 
-    def strays(self) -> Sequence[str]:
-        """The names below ``agents/`` that no agent has, or that another's directory has: sorted.
+    def put_aside(self, owner: Owner, *, remove: bool = False) -> str:
+        """Put aside the directory of a row that is gone, or ``remove`` it.
 
-        For the operator: each keeps an agent from getting that slug. A move that is under way may
-        show for a moment.
+        Its path below the root, "" if there was none. Where the disk refuses, the sweep does it.
         """
-        found = self.moves.homes.all()
-        slugs = sorted(found)
-        ids: dict[str, int] = {}
-        with self._store.read() as tx:
-            for start in range(0, len(slugs), _MANY):
-                agents = tx.agents.find_many_by_slug(slugs[start : start + _MANY])
-                ids |= {agent.agent_slug: agent.agent_id for agent in agents}
-        return [slug for slug in slugs if found[slug] is None or found[slug] != ids.get(slug)]
+        place, shelf = place_of(owner), TRASH if remove else KEPT
+        try:
+            if not self.tree.put_aside(place, shelf=shelf):
+                return ""
+        except StoreError as error:
+            fields = {"directory": place.name, "why": str(error)}
+            log.warning("directory not put aside yet", extra={"fields": fields})
+            return ""
+        if remove:
+            self.tree.remove(place, shelf=TRASH)
+        return f"{place.top}/{shelf}/{place.name}"
 
-    def _find(self, missed: AgentPlace, *, make: bool) -> AgentPlace:
-        """Where the directory is that was not there."""
-        self.moves.recovery.wait(missed.agent_id)
+    def put_link(self, owner: Owner) -> None:
+        """Make the link to a row's directory, for people."""
+        self.links.put(link_name(owner), place_of(owner))
+
+    def remove_link(self, owner: Owner) -> None:
+        """Remove it, before somebody else gets the name."""
+        self.links.remove(link_name(owner), place_of(owner))
+
+    def _row(self, owner: Owner) -> Owner | None:
         with self._store.read(one_statement=True) as tx:
-            agent = tx.agents.find(missed.agent_id)
-        if agent is None:
-            raise DirectoryMissing("there is no such agent")
-        if agent.agent_slug == missed.slug:
-            if not make:
-                raise DirectoryMissing("the agent has no directory yet")
-            try:
-                self.moves.ensure(agent.agent_id, agent.agent_slug)
-            except Conflict:
-                # Renamed at the same time: the next look tells.
-                return missed
-        return AgentPlace(agent.agent_slug, agent.agent_id)
+            if isinstance(owner, Agent):
+                return tx.agents.find(owner.agent_id)
+            return tx.users.find(owner.user_id)
+
+    def _find(self, place: OwnPlace) -> None:
+        """Bring back a directory that was put aside although its row is there."""
+        if self.tree.give_back(place):
+            log.warning("directory given back to its row", extra={"fields": {"name": place.name}})
+            return
+        lost = "/".join(place.names)
+        log.error("directory lost", extra={"fields": {"directory": lost}})
+        raise FilesUnavailable("the directory is missing, and is not made anew: ask an operator")

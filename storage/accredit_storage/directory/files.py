@@ -114,7 +114,7 @@ class Files:
         """
         names = parse(path)
         self._require_size(len(content))
-        with self._writing(place, make=True) as home:
+        with self._writing(place) as home:
             size = _size(home, names)
             if only_if_absent and size is not None:
                 raise EtagMismatch(etag_of(_content(home, names)))
@@ -137,7 +137,7 @@ class Files:
         """
         names = parse(path)
         self._require_size(len(content))
-        with self._writing(place, make=True) as home:
+        with self._writing(place) as home:
             size = _size(home, names)
             _require_match(home, names, size, etag)
             whole = len(content) + (len(opening) if size is None else size)
@@ -152,7 +152,7 @@ class Files:
         Raises FileMissing, or EtagMismatch if ``etag`` is given.
         """
         names = parse(path)
-        with self._writing(place, make=False) as home, _missing(path):
+        with self._writing(place) as home, _missing(path):
             size = _size(home, names)
             if size is None and etag is None:
                 raise FileNotFoundError
@@ -172,11 +172,11 @@ class Files:
             yield from walk(folder, "".join(f"{name}/" for name in names))
 
     @contextmanager
-    def _writing(self, place: Place, *, make: bool) -> Generator[Folder]:
+    def _writing(self, place: Place) -> Generator[Folder]:
         """The directory of a place while nobody else writes in it."""
         with translated():
             try:
-                with self._tree.opened(place, make=make) as home, locked(home, WRITERS):
+                with self._tree.opened(place) as home, locked(home, WRITERS):
                     yield home
             except FileNotFoundError as error:
                 raise DirectoryMissing("the directory was removed meanwhile") from error

@@ -27,6 +27,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # What a link says to _READ, and a socket.
 _NOT_PLAIN = (errno.ELOOP, errno.ENXIO)
+# What is no link, and what is not there.
+_NO_LINK = (errno.EINVAL, errno.ENOENT)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -142,6 +144,19 @@ class Folder:
         """Move a file or a directory. FileExistsError if there is anything by the new name."""
         rename_new(name, self.descriptor, new_name, folder.descriptor)
 
+    def link(self, target: str, name: str) -> None:
+        """Make a symbolic link. FileExistsError if the name is taken."""
+        os.symlink(target, name, dir_fd=self.descriptor)
+
+    def read_link(self, name: str) -> str:
+        """What a symbolic link says, "" for what is none."""
+        try:
+            return os.readlink(name, dir_fd=self.descriptor)
+        except OSError as error:
+            if error.errno in _NO_LINK:
+                return ""
+            raise
+
     def remove(self, name: str) -> None:
         """Remove a file or a link."""
         os.unlink(name, dir_fd=self.descriptor)
@@ -151,9 +166,13 @@ class Folder:
         os.rmdir(name, dir_fd=self.descriptor)
 
     def remove_tree(self, name: str) -> None:
-        """Remove a directory with all that is in it, as far as there is one."""
+        """Remove a directory with all that is in it, if there is one; of a link, the link alone."""
         with suppress(FileNotFoundError):
-            shutil.rmtree(name, dir_fd=self.descriptor)
+            found = self.stat(name)
+            if found is not None and not stat.S_ISDIR(found.st_mode):
+                self.remove(name)
+            else:
+                shutil.rmtree(name, dir_fd=self.descriptor)
 
     def sync(self) -> None:
         """Wait until the names in it are on disk."""

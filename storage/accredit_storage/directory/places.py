@@ -1,57 +1,45 @@
 """Places: which directory of the tree is meant."""
 
 import re
+import secrets
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from accredit_storage.errors import PathInvalid
+from accredit_storage.records import Agent, User
 
-#: The folder that holds a directory for each agent, and the shelves of ``homes``.
-AGENTS = "agents"
-#: The folder that holds a directory for each user.
-USERS = "users"
-#: Below AGENTS: where agents' directories are made ready, where they are kept when their agent is
-#: deleted without its files, and where they wait to be removed.
-NEW, KEPT, TRASH = ".new", ".kept", ".trash"
+#: The folders that hold a directory for each agent, and for each user.
+AGENTS, USERS = "agents", "users"
+#: In each of the two: where the directories are; where those are put aside whose row is gone; where
+#: those wait that are to be removed. No slug and no user's id begins with a dot.
+BY_KEY, KEPT, TRASH = ".id", ".kept", ".trash"
+SHELVES = (BY_KEY, KEPT, TRASH)
 
-# Up to 200 characters in all; ``%xx`` stays as it is.
-_SLUG = re.compile(r"(?=.{1,200}\Z)(?:[a-z0-9_-]|%[0-9a-f]{2})+", re.ASCII)
+_KEY_CHARACTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_KEY_LENGTH = 16
+_NAME = re.compile(rf"([1-9][0-9]{{0,18}})\.([{_KEY_CHARACTERS}]{{{_KEY_LENGTH}}})")
 
 
 @dataclass(frozen=True, slots=True)
-class AgentPlace:
-    """``agents/{slug}``, as long as it is this agent's.
+class OwnPlace:
+    """The directory of one row, an agent's or a user's: it is named by the row's id and key.
 
-    Whoever has read a slug may find that it was given to another agent by the time they use it;
-    the id keeps them from writing into that one's files.
+    So it never moves, and nobody who gets the id a second time, as from an older database, gets the
+    files.
     """
 
-    slug: str
-    agent_id: int
+    top: str
+    row_id: int
+    key: str
 
-    def __post_init__(self) -> None:
-        require_slug(self.slug)
+    @property
+    def name(self) -> str:
+        """What it is called among its like."""
+        return f"{self.row_id}.{self.key}"
 
     @property
     def names(self) -> tuple[str, ...]:
         """The way to it from the root."""
-        return AGENTS, self.slug
-
-
-@dataclass(frozen=True, slots=True)
-class UserPlace:
-    """``users/{user_id}``: a user who has no agent. It is made when first written to."""
-
-    user_id: int
-
-    def __post_init__(self) -> None:
-        if self.user_id < 1:
-            raise PathInvalid("the id of a user")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The way to it from the root."""
-        return USERS, str(self.user_id)
+        return self.top, BY_KEY, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +54,7 @@ class CommonPlace:
         return (self.name,)
 
 
-@dataclass(frozen=True, slots=True)
-class StagedPlace:
-    """Where the directory of an agent that is being made can be filled; see moves."""
-
-    intent_id: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The way to it from the root."""
-        return AGENTS, NEW, self.intent_id
-
-
-Place: TypeAlias = AgentPlace | UserPlace | CommonPlace | StagedPlace
+Place: TypeAlias = OwnPlace | CommonPlace
 
 #: What everybody shares: SITE.md, RULES.md.
 SHARED: Final = CommonPlace("shared")
@@ -88,12 +64,24 @@ NETWORK: Final = CommonPlace("network")
 LEGACY: Final = CommonPlace("agent")
 
 
-def shown(place: Place) -> str:
-    """The place in words, relative to the root: ``agents/scribe``."""
-    return "/".join(place.names)
+def place_of(owner: Agent | User) -> OwnPlace:
+    """The directory of a row."""
+    if isinstance(owner, Agent):
+        return OwnPlace(AGENTS, owner.agent_id, owner.directory_key)
+    return OwnPlace(USERS, owner.user_id, owner.directory_key)
 
 
-def require_slug(slug: str) -> None:
-    """Raise PathInvalid for what is no agent's slug; the slugs of rows are."""
-    if not _SLUG.fullmatch(slug):
-        raise PathInvalid("an agent's slug: up to 200 of a-z, 0-9, _, - and %xx")
+def link_name(owner: Agent | User) -> str:
+    """What the link to a row's directory is called, beside the directories."""
+    return owner.agent_slug if isinstance(owner, Agent) else str(owner.user_id)
+
+
+def place_named(top: str, name: str) -> OwnPlace | None:
+    """The place of a directory of that name below ``agents/`` or ``users/``; None for no such."""
+    found = _NAME.fullmatch(name)
+    return None if found is None else OwnPlace(top, int(found[1]), found[2])
+
+
+def new_key() -> str:
+    """A key for the directory of a new row: 80 random bits."""
+    return "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(_KEY_LENGTH))

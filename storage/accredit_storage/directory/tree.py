@@ -4,34 +4,30 @@ import fcntl
 import os
 import stat
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from accredit_storage.directory.folders import FOLDER_MODE, Folder
-from accredit_storage.directory.markers import read_marker
 from accredit_storage.directory.places import (
     AGENTS,
+    BY_KEY,
     KEPT,
     LEGACY,
     NETWORK,
-    NEW,
     SHARED,
+    SHELVES,
     TRASH,
     USERS,
-    AgentPlace,
+    CommonPlace,
+    OwnPlace,
     Place,
-    StagedPlace,
-    shown,
 )
 from accredit_storage.directory.refusals import translated
-from accredit_storage.errors import DirectoryMissing, FilesUnavailable
-
-#: Where the lock files of moves are, directly below the root; see ``move_locks``.
-MOVE_LOCKS = ".locks"
+from accredit_storage.errors import DirectoryMissing, FilesUnavailable, StoreError
 
 # Made beforehand, so that deleting on a full disk needs no new folder.
-_SHELVES = {AGENTS: (NEW, KEPT, TRASH)}
-_TOP = (SHARED.name, AGENTS, USERS, NETWORK.name, LEGACY.name, MOVE_LOCKS)
+_SHELVES = {AGENTS: SHELVES, USERS: SHELVES}
+_TOP = (SHARED.name, AGENTS, USERS, NETWORK.name, LEGACY.name)
 
 
 class DirectoryTree:
@@ -94,23 +90,65 @@ class DirectoryTree:
             yield folder
 
     @contextmanager
-    def opened(self, place: Place, *, make: bool = False) -> Generator[Folder]:
-        """The directory of a place, with ``make`` made if it is missing, but never an agent's.
-
-        Raises DirectoryMissing.
-        """
-        top, *below = place.names
-        make = make and not isinstance(place, AgentPlace | StagedPlace)
-        with self.top(top) as folder, ExitStack() as stack:
+    def shelf(self, top: str, shelf: str) -> Generator[Folder]:
+        """One of SHELVES. Raises FilesUnavailable if it is not there."""
+        with self.top(top) as folder:
             try:
-                home = stack.enter_context(folder.descend(below, make=make))
+                below = folder.enter(shelf)
             except (FileNotFoundError, NotADirectoryError) as error:
-                raise DirectoryMissing(f"there is no directory {shown(place)}") from error
-            if isinstance(place, AgentPlace):
-                marker = read_marker(home)
-                if marker is None or marker.agent_id != place.agent_id:
-                    raise DirectoryMissing(f"{shown(place)} is not this agent's directory")
+                raise FilesUnavailable("a shelf of the tree is not there") from error
+        with below:
+            yield below
+
+    @contextmanager
+    def opened(self, place: Place) -> Generator[Folder]:
+        """The directory of a place. Raises DirectoryMissing where a row's is not there."""
+        if isinstance(place, CommonPlace):
+            with self.top(place.name) as home:
+                yield home
+            return
+        with self.shelf(place.top, BY_KEY) as shelf:
+            try:
+                home = shelf.enter(place.name)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise DirectoryMissing("the directory is not there") from error
+        with home:
             yield home
+
+    def make(self, place: OwnPlace) -> None:
+        """Make the directory of a row, on disk when this returns. StoreErrors for the disk."""
+        with translated(), self.shelf(place.top, BY_KEY) as shelf:
+            os.close(shelf.make(place.name).descriptor)
+
+    def put_aside(self, place: OwnPlace, *, shelf: str) -> bool:
+        """Move the directory of a row that is gone to KEPT or TRASH; whether there was one."""
+        return self._move(place, BY_KEY, shelf)
+
+    def give_back(self, place: OwnPlace) -> bool:
+        """Move the directory of a row from where it was put aside; whether it lay there."""
+        return self._move(place, KEPT, BY_KEY) or self._move(place, TRASH, BY_KEY)
+
+    def remove(self, place: OwnPlace, *, shelf: str) -> None:
+        """Remove what was put aside, as far as that goes; the next sweep tries again."""
+        # Twice, as somebody who was writing may have put another file there.
+        for _ in range(2):
+            with suppress(OSError, StoreError), self.shelf(place.top, shelf) as folder:
+                folder.remove_tree(place.name)
+
+    def _move(self, place: OwnPlace, source: str, target: str) -> bool:
+        """Raises StoreErrors for the disk. What has the name at the target stays."""
+        with (
+            translated(),
+            self.shelf(place.top, source) as old,
+            self.shelf(place.top, target) as new,
+        ):
+            try:
+                old.move(place.name, new, place.name)
+            except (FileNotFoundError, FileExistsError):
+                return False
+            new.sync()
+            old.sync()
+            return True
 
     def _has_locks(self) -> bool:
         """Whether a lock keeps others out here; some network file systems only say so."""

@@ -1035,7 +1035,8 @@ class DeleteAgentResponse(_message.Message):
     """Whether there was a directory and it was removed."""
     kept_path: _builtins.str
     """Where the directory was put aside, below the server's root, for an operator to read. Empty: it was
-    removed, or there was none, or the call was to be validated only.
+    removed, or there was none, or the call was to be validated only, or the disk did not let it: then
+    the server puts it aside later.
     """
     @_builtins.property
     def agent(self) -> Global___Agent:

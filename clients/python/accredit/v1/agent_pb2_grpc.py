@@ -130,8 +130,8 @@ class AgentServiceServicer(object):
     """
 
     def CreateAgent(self, request, context):
-        """CreateAgent adds an agent, grants its owner ADMIN and makes its directory with the starter files.
-        Fails with ALREADY_EXISTS, AGENT_DIRECTORY_CONFLICT if a stray directory has the slug's place.
+        """CreateAgent adds an agent and grants its owner ADMIN; then it makes its directory with the starter
+        files. The agent is there whatever the disk says: a file that it refused is FAILED in the reply.
 
         Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
         taken, unless create_if_missing is set: then any number of racing callers get the one agent.
@@ -206,7 +206,7 @@ class AgentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAgent(self, request, context):
-        """DeleteAgent removes an agent with its grants and tokens, in one transaction. Its files are put
+        """DeleteAgent removes an agent with its grants and tokens, in one transaction. Then its files are put
         aside, or removed on request; another agent of this slug never gets them. Only the owner
         or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
         """

@@ -39,8 +39,8 @@ class AgentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AgentServiceAsyncStub: ...
     CreateAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.CreateAgentRequest, _agent_pb2.CreateAgentResponse]
-    """CreateAgent adds an agent, grants its owner ADMIN and makes its directory with the starter files.
-    Fails with ALREADY_EXISTS, AGENT_DIRECTORY_CONFLICT if a stray directory has the slug's place.
+    """CreateAgent adds an agent and grants its owner ADMIN; then it makes its directory with the starter
+    files. The agent is there whatever the disk says: a file that it refused is FAILED in the reply.
 
     Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
     taken, unless create_if_missing is set: then any number of racing callers get the one agent.
@@ -82,7 +82,7 @@ class AgentServiceStub:
     30 days. Needs ADMIN on the agent and a user's token, or one that acts as the owner.
     """
     DeleteAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.DeleteAgentRequest, _agent_pb2.DeleteAgentResponse]
-    """DeleteAgent removes an agent with its grants and tokens, in one transaction. Its files are put
+    """DeleteAgent removes an agent with its grants and tokens, in one transaction. Then its files are put
     aside, or removed on request; another agent of this slug never gets them. Only the owner
     or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
     """
@@ -157,8 +157,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.CreateAgentRequest, _agent_pb2.CreateAgentResponse]  # type: ignore[assignment]
-    """CreateAgent adds an agent, grants its owner ADMIN and makes its directory with the starter files.
-    Fails with ALREADY_EXISTS, AGENT_DIRECTORY_CONFLICT if a stray directory has the slug's place.
+    """CreateAgent adds an agent and grants its owner ADMIN; then it makes its directory with the starter
+    files. The agent is there whatever the disk says: a file that it refused is FAILED in the reply.
 
     Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
     taken, unless create_if_missing is set: then any number of racing callers get the one agent.
@@ -200,7 +200,7 @@ class AgentServiceAsyncStub(AgentServiceStub):
     30 days. Needs ADMIN on the agent and a user's token, or one that acts as the owner.
     """
     DeleteAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.DeleteAgentRequest, _agent_pb2.DeleteAgentResponse]  # type: ignore[assignment]
-    """DeleteAgent removes an agent with its grants and tokens, in one transaction. Its files are put
+    """DeleteAgent removes an agent with its grants and tokens, in one transaction. Then its files are put
     aside, or removed on request; another agent of this slug never gets them. Only the owner
     or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
     """
@@ -278,8 +278,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.CreateAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.CreateAgentResponse, _abc.Awaitable[_agent_pb2.CreateAgentResponse]]:
-        """CreateAgent adds an agent, grants its owner ADMIN and makes its directory with the starter files.
-        Fails with ALREADY_EXISTS, AGENT_DIRECTORY_CONFLICT if a stray directory has the slug's place.
+        """CreateAgent adds an agent and grants its owner ADMIN; then it makes its directory with the starter
+        files. The agent is there whatever the disk says: a file that it refused is FAILED in the reply.
 
         Needs the action manage_agents or create_own_agent. Fails with ALREADY_EXISTS if the slug is
         taken, unless create_if_missing is set: then any number of racing callers get the one agent.
@@ -369,7 +369,7 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.DeleteAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.DeleteAgentResponse, _abc.Awaitable[_agent_pb2.DeleteAgentResponse]]:
-        """DeleteAgent removes an agent with its grants and tokens, in one transaction. Its files are put
+        """DeleteAgent removes an agent with its grants and tokens, in one transaction. Then its files are put
         aside, or removed on request; another agent of this slug never gets them. Only the owner
         or a caller with manage_agents may. The slug stays reserved to the owner for 30 days.
         """

@@ -121,9 +121,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SITE_SLUG_CONFLICT: _ErrorReason.ValueType  # 72
     """ALREADY_EXISTS: the site's slug is taken."""
     ERROR_REASON_AGENT_DIRECTORY_CONFLICT: _ErrorReason.ValueType  # 73
-    """ALREADY_EXISTS: a directory that is nobody's has the place of the agent's. An operator has to look
-    at it.
-    """
+    """Not sent. Directories do not go by slug, so that nothing can be in their way."""
     ERROR_REASON_SLUG_RESERVED: _ErrorReason.ValueType  # 80
     """FAILED_PRECONDITION: the slug was released and is kept for its former owner, or is declared for
     another owner.
@@ -187,8 +185,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 140
     """UNAVAILABLE: the database does not answer. Nothing is known to have been written."""
     ERROR_REASON_FILES_UNAVAILABLE: _ErrorReason.ValueType  # 141
-    """UNAVAILABLE: the disk with the files does not answer or takes no writes. Tokens and agents are
-    not touched by that.
+    """UNAVAILABLE: the disk with the files does not answer or takes no writes, or a directory that was
+    made is missing. Tokens and agents are not touched by that.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 150
     """INTERNAL: a bug. The server's log has it under the request id."""
@@ -301,9 +299,7 @@ ERROR_REASON_LOGIN_CONFLICT: ErrorReason.ValueType  # 71
 ERROR_REASON_SITE_SLUG_CONFLICT: ErrorReason.ValueType  # 72
 """ALREADY_EXISTS: the site's slug is taken."""
 ERROR_REASON_AGENT_DIRECTORY_CONFLICT: ErrorReason.ValueType  # 73
-"""ALREADY_EXISTS: a directory that is nobody's has the place of the agent's. An operator has to look
-at it.
-"""
+"""Not sent. Directories do not go by slug, so that nothing can be in their way."""
 ERROR_REASON_SLUG_RESERVED: ErrorReason.ValueType  # 80
 """FAILED_PRECONDITION: the slug was released and is kept for its former owner, or is declared for
 another owner.
@@ -367,8 +363,8 @@ ERROR_REASON_DEADLINE_TOO_SHORT: ErrorReason.ValueType  # 125
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 140
 """UNAVAILABLE: the database does not answer. Nothing is known to have been written."""
 ERROR_REASON_FILES_UNAVAILABLE: ErrorReason.ValueType  # 141
-"""UNAVAILABLE: the disk with the files does not answer or takes no writes. Tokens and agents are
-not touched by that.
+"""UNAVAILABLE: the disk with the files does not answer or takes no writes, or a directory that was
+made is missing. Tokens and agents are not touched by that.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 150
 """INTERNAL: a bug. The server's log has it under the request id."""

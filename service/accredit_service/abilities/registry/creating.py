@@ -1,22 +1,14 @@
-"""Creating declared agents, many at a time: rows, owners' grants and directories together."""
+"""Creating declared agents, many at a time: rows and owners' grants in one change, then files."""
 
 import logging
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple, TypeAlias, TypeGuard
 
-from accredit_storage.directory.moves import Creation
-from accredit_storage.errors import (
-    Conflict,
-    DirectoryConflict,
-    FilesUnavailable,
-    SlugTaken,
-    StoreFull,
-)
+from accredit_storage.errors import Conflict, SlugTaken
 from accredit_storage.records import (
     Agent,
-    AgentStatus,
     ChangeKind,
     Head,
     SubjectKind,
@@ -27,9 +19,9 @@ from .. import snapshots
 from ..agent_creation import NewAgent, add_agent
 from ..app import App
 from ..errors import Aborted, Reason
-from ..moving import directory_conflict
 from ..mutations import Effect, Written
-from ..scaffolding import ScaffoldedFile, agent_scaffold, make_missing, starter_files
+from ..new_directories import make_agent_directory, note_made
+from ..scaffolding import agent_scaffold
 from ..subjects import creation_subjects, subject
 from . import definitions
 from .declarations import Definition
@@ -66,19 +58,11 @@ Write: TypeAlias = Callable[[Callable[[Making], Effect[Results]]], Written[Resul
 
 
 class _Wanted(NamedTuple):
-    """An agent that is to be made, without its id, and its definition."""
+    """An agent that is to be made, whose it will be, and its definition."""
 
     definition: Definition
-    agent: Agent
-
-
-class _Staged(NamedTuple):
-    """The same, with its directory and the starter files in it."""
-
-    definition: Definition
-    agent: Agent
-    creation: Creation
-    files: Sequence[ScaffoldedFile]
+    agent: NewAgent
+    owner_id: int
 
 
 def create_declared(
@@ -93,98 +77,46 @@ def create_declared(
     results: dict[str, Result] = {}
     wanted = []
     for definition in missing:
-        agent = _agent_to_be(app, definition)
-        if isinstance(agent, Result):
-            results[definition.slug] = agent
+        one = _wanted(app, definition)
+        if isinstance(one, Result):
+            results[definition.slug] = one
         else:
-            wanted.append(_Wanted(definition, agent))
+            wanted.append(one)
     if not wanted:
         return results, None
     for _ in range(_ATTEMPTS):
         try:
-            made, head = _create_staged(app, write, wanted)
-            return {**results, **made}, head
-        except (Conflict, DirectoryConflict, SlugTaken):
+            written = write(lambda making: _make(app, wanted, making))
+        except (Conflict, SlugTaken):
             # Somebody came in between after it was looked for: the next attempt tells where.
             continue
-        except (StoreFull, FilesUnavailable) as error:
-            return results | {slug: skipped(slug, error) for slug in _slugs(wanted)}, None
+        return {**results, **_with_files(app, wanted, written.value)}, written.head
     raise Aborted(Reason.CONTENTION, "others kept coming in between: try again")
 
 
-def foreseen_strays(app: App, missing: Sequence[Definition]) -> Results:
-    """Which of these agents could not be created, for a stray directory has their place."""
-    found = {}
-    for slug in (definition.slug for definition in missing):
-        try:
-            app.directories.moves.homes.require_free(slug)
-        except DirectoryConflict:
-            found[slug] = skipped(slug, directory_conflict(slug))
-        except FilesUnavailable:
-            # What it looks like there will be seen when the disk answers.
-            break
-    return found
-
-
-def _create_staged(
-    app: App, write: Write, wanted: Sequence[_Wanted]
-) -> tuple[Results, Head | None]:
-    with _directories(app, wanted) as (staged, refused):
-        written = write(lambda making: _make(app, staged, making))
-    for result in written.value.values():
-        if result.outcome is Outcome.CREATED:
-            fields = {"agent_slug": result.agent_slug, "agent_id": result.agent_id}
-            log.info("declared agent created", extra={"fields": fields})
-    return {**refused, **written.value}, written.head
-
-
-@contextmanager
-def _directories(
-    app: App, wanted: Sequence[_Wanted]
-) -> Generator[tuple[list[_Staged], dict[str, Result]]]:
-    """Directories with starter files, ready for their agents; and why not, where not."""
-    staged = []
-    refused = {}
-    with app.directories.moves.create_many(_slugs(wanted)) as creations:
-        for definition, agent in wanted:
-            slug = definition.slug
-            creation = creations[slug]
-            if isinstance(creation, Creation):
-                # One after the other, since all the seeds of a chunk may be a lot.
-                with app.store.read() as tx:
-                    # Its owner is the one that the definition means, resolved just now.
-                    seeds = definitions.texts_of(tx, definition)
-                    scaffold = agent_scaffold(app, tx, agent, seeds)
-                files = make_missing(app, creation.place, starter_files(app, scaffold))
-                staged.append(_Staged(definition, agent, creation, files))
-            elif isinstance(creation, SlugTaken):
-                refused[slug] = _taken(app, definition)
-            else:
-                refused[slug] = skipped(slug, directory_conflict(slug))
-        yield staged, refused
-
-
-def _make(app: App, staged: Sequence[_Staged], making: Making) -> Effect[Results]:
-    """The rows of the agents, their owners' grants, and their directories in their places."""
+def _make(app: App, wanted: Sequence[_Wanted], making: Making) -> Effect[Results]:
+    """The rows of the agents and their owners' grants."""
     tx, now, granted_by = making
     results: dict[str, Result] = {}
     made = []
-    for definition, wanted, creation, files in staged:
+    for definition, new, owner_id in wanted:
         slug = definition.slug
-        owner = tx.users.find(wanted.owner_id, share=True)
-        if owner is None or not owner.active:
-            results[slug] = without_owner(app, slug, wanted.owner_id)
+        present = tx.agents.find_by_slug(slug)
+        if present is not None:
+            # Somebody has made the agent meanwhile, most likely another server.
+            results[slug] = existing(tx, definition, present)
             continue
-        agent = add_agent(tx, _new(wanted), wanted.owner_id, now, granted_by)
+        owner = tx.users.find(owner_id, share=True)
+        if owner is None or not owner.active:
+            results[slug] = without_owner(app, slug, owner_id)
+            continue
+        agent = add_agent(tx, new, owner_id, now, granted_by)
         if agent is None:
             raise SlugTaken(f"another agent has the slug {slug!r}")
         # Whoever declares an agent means this slug, also where it was kept for somebody.
         tx.reservations.drop(slug)
-        creation.settle_as(tx, agent.agent_id)
         made.append((agent, definition))
-        results[slug] = Result(
-            agent_slug=slug, outcome=Outcome.CREATED, agent_id=agent.agent_id, files=files
-        )
+        results[slug] = Result(agent_slug=slug, outcome=Outcome.CREATED, agent_id=agent.agent_id)
     return Effect(
         value=results,
         kind=ChangeKind.DEFINITION_RECONCILED if made else None,
@@ -200,13 +132,39 @@ def _make(app: App, staged: Sequence[_Staged], making: Making) -> Effect[Results
     )
 
 
+def _with_files(app: App, wanted: Sequence[_Wanted], results: Results) -> Results:
+    """Make the directories of the agents that were created; the results that tell of their files.
+
+    One after the other, since all the seeds of a chunk may be a lot.
+    """
+    done = dict(results)
+    files = {}
+    for definition, *_ in wanted:
+        result = results[definition.slug]
+        if result.outcome is not Outcome.CREATED or result.agent_id is None:
+            continue
+        with app.store.read() as tx:
+            agent = tx.agents.find(result.agent_id)
+            if agent is None:
+                continue
+            # Its owner is the one that the definition means, resolved just now.
+            scaffold = agent_scaffold(app, tx, agent, definitions.texts_of(tx, definition))
+        files[agent.agent_id] = make_agent_directory(app, scaffold)
+        done[definition.slug] = replace(result, files=files[agent.agent_id])
+        fields = {"agent_slug": agent.agent_slug, "agent_id": agent.agent_id}
+        log.info("declared agent created", extra={"fields": fields})
+    if files:
+        note_made(app, files)
+    return done
+
+
 def _reconciled(agent: Agent, definition: Definition) -> snapshots.Snapshot:
     """An agent that was made, and which definition of its slug made it."""
     by = {"source": definition.source, "priority": definition.priority}
     return {**snapshots.of_agent(agent), "definition": by}
 
 
-def _agent_to_be(app: App, definition: Definition) -> Agent | Result:
+def _wanted(app: App, definition: Definition) -> _Wanted | Result:
     """The agent as it is to become, or why it cannot."""
     slug = definition.slug
     wanted = definition.owner
@@ -223,19 +181,13 @@ def _agent_to_be(app: App, definition: Definition) -> Agent | Result:
         owner = find_owner(app, tx, wanted)
     if owner is None:
         return without_owner(app, slug, wanted)
-    now = app.now()
-    return Agent(
-        agent_id=0,
+    new = NewAgent(
         agent_slug=slug,
         agent_name=definition.label,
-        owner_id=owner.user_id,
         config=initial_config(definition),
-        status=AgentStatus.ACTIVE,
-        site_scope=None,
-        version=1,
-        created_at=now,
-        updated_at=now,
+        site_scope=0,
     )
+    return _Wanted(definition, new, owner.user_id)
 
 
 def _is_id(answer: object) -> TypeGuard[int]:
@@ -247,25 +199,3 @@ def _resolve(app: App, definition: Definition) -> object:
     if definition.resolve_owner is not None:
         return definition.resolve_owner()
     return app.declarations.owner_resolvers[definition.owner_resolver](definition.slug)
-
-
-def _taken(app: App, definition: Definition) -> Result:
-    """Somebody has made the agent meanwhile, most likely another server."""
-    with app.store.read() as tx:
-        agent = tx.agents.find_by_slug(definition.slug)
-        if agent is not None:
-            return existing(tx, definition, agent)
-    return Result(agent_slug=definition.slug, outcome=Outcome.EXISTING)
-
-
-def _new(agent: Agent) -> NewAgent:
-    return NewAgent(
-        agent_slug=agent.agent_slug,
-        agent_name=agent.agent_name,
-        config=agent.config,
-        site_scope=0,
-    )
-
-
-def _slugs(wanted: Sequence[_Wanted]) -> list[str]:
-    return [one.definition.slug for one in wanted]

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from accredit_storage.errors import FilesUnavailable, StoreError, StoreFull
+from accredit_storage.errors import StoreError
 from accredit_storage.records import Actor, Draft, Head
 from accredit_storage.store import Transaction
 
@@ -21,7 +21,7 @@ from ..errors import Reason, Refusal
 from ..mutations import Call, Effect, Written, mutate
 from ..reads import Ask, reading
 from ..subjects import logged
-from .creating import Making, Results, create_declared, foreseen_strays
+from .creating import Making, Results, create_declared
 from .definitions import Standing, all_standings, not_declared
 from .planning import Outcome, Result, described, plan, skipped
 
@@ -63,22 +63,17 @@ def reconcile_agents(app: App, ask: Ask, command: ReconcileAgents) -> Iterator[C
     return _chunks(app, _AsCaller(app, ask), slugs, validate_only=command.validate_only)
 
 
-def reconcile_as_server(app: App) -> tuple[Mapping[Outcome, int], bool]:
-    """Create what is missing, as the server itself: how many definitions came to which outcome.
-
-    And whether the disk has refused some, which may be created when it does no longer.
-    """
+def reconcile_as_server(app: App) -> Mapping[Outcome, int]:
+    """Create what is missing, as the server itself: how many definitions came to which outcome."""
     counts = dict.fromkeys(_OUTCOMES, 0)
-    is_refused = False
     for chunk in _chunks(app, _AsServer(app), [], validate_only=False):
         for result in chunk.results:
             counts[result.outcome] += 1
             error = result.error
-            is_refused = is_refused or isinstance(error, StoreFull | FilesUnavailable)
             if error is not None and not _is_suppressed(error):
                 fields = {"agent_slug": result.agent_slug, "why": str(error)}
                 log.warning("declared agent skipped", extra={"fields": fields})
-    return counts, is_refused
+    return counts
 
 
 def _is_suppressed(error: Refusal | StoreError) -> bool:
@@ -204,9 +199,7 @@ def _reconcile(
         for one in standings
         if results[one.definition.slug].outcome is Outcome.PENDING
     ]
-    if validate_only:
-        results |= foreseen_strays(app, missing)
-    elif missing:
+    if missing and not validate_only:
         created, after = create_declared(app, speaker.write, missing)
         results |= created
         head = after or head

@@ -1,0 +1,230 @@
+"""Giving directories that were named by slug, or by a user's id, the names that they have today.
+
+Until schema 8 an agent's directory had the agent's slug for a name, and moved when that changed. A
+marker in it says whose it is; so it is found wherever a crash broke a move off. Users' directories
+had the user's id for a name.
+
+Each directory is renamed once, into a name that nobody else uses, and never over anything. So this
+may end at any moment: whoever begins again finds what is left. A file in the root says when all is
+done. A tree from before that is put back, as from a backup, comes without it, and is looked at
+again.
+"""
+
+import logging
+import re
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import NamedTuple
+
+from accredit_storage.directory.folders import Folder
+from accredit_storage.directory.locks import locked
+from accredit_storage.directory.places import (
+    AGENTS,
+    BY_KEY,
+    KEPT,
+    TRASH,
+    USERS,
+    place_named,
+    place_of,
+)
+from accredit_storage.directory.refusals import translated
+from accredit_storage.directory.replacing import replace_content
+from accredit_storage.directory.tree import DirectoryTree
+from accredit_storage.errors import PathInvalid, StoreBusy
+from accredit_storage.records import Agent, User
+from accredit_storage.statements import chunks
+from accredit_storage.store import Store
+
+log = logging.getLogger(__name__)
+
+_VERSION_FILE, _VERSION = ".layout", b"2\n"
+_LOCK = ".layout-lock"
+_MARKER = ".agent"
+_MARKER_CONTENT = re.compile(rb"([0-9]{1,19}) [0-9a-f]{32}\n")
+# Where directories were made ready that no agent had yet.
+_NEW = ".new"
+# Where locks of moves were, directly below the root.
+_MOVE_LOCKS = ".locks"
+_USER = re.compile(r"[1-9][0-9]{0,18}")
+
+
+class _Found(NamedTuple):
+    """A directory with an agent's marker: on which shelf, "" for none, and by which name."""
+
+    shelf: str
+    name: str
+    agent_id: int
+
+
+def renew(store: Store, tree: DirectoryTree) -> None:
+    """Give every directory of an old tree its new name, unless that was done.
+
+    Waits for another server that is at it. Raises FilesUnavailable or StoreFull.
+    """
+    with translated(), Folder.at(tree.root) as root, _alone(root):
+        if _is_done(root):
+            return
+        with root.enter(AGENTS) as agents:
+            _renew_agents(store, agents)
+        with root.enter(USERS) as users:
+            _renew_users(store, users)
+        _note_made(store, root)
+        _clear_locks(root)
+        replace_content(root, _VERSION_FILE, _VERSION)
+
+
+@contextmanager
+def _alone(root: Folder) -> Generator[None]:
+    with ExitStack() as stack:
+        while True:
+            with suppress(StoreBusy):
+                stack.enter_context(locked(root, _LOCK))
+                break
+        yield
+
+
+def _is_done(root: Folder) -> bool:
+    with suppress(FileNotFoundError), root.open_file(_VERSION_FILE, only_name=False) as file:
+        return file.read(len(_VERSION)) == _VERSION
+    return False
+
+
+def _renew_agents(store: Store, agents: Folder) -> None:
+    with store.read() as tx:
+        last, _ = tx.last_old_ids()
+    found = _marked(agents)
+    renamed = 0
+    for chunk in chunks(sorted({one.agent_id for one in found})):
+        with store.read() as tx:
+            rows = {agent.agent_id: agent for agent in tx.agents.find_many(chunk)}
+        for agent in rows.values():
+            if agent.agent_id <= last:
+                theirs = [one for one in found if one.agent_id == agent.agent_id]
+                renamed += _renew_agent(agents, agent, theirs)
+    _put_away(store, agents)
+    if renamed:
+        log.info("directories renamed", extra={"fields": {"agents": renamed}})
+
+
+def _marked(agents: Folder) -> Sequence[_Found]:
+    """All directories with an agent's marker that do not have their new name."""
+    found = []
+    # In this order: the first one that names an agent is theirs, should there be several.
+    for shelf in ("", TRASH, KEPT, _NEW):
+        with suppress(FileNotFoundError), agents.descend([shelf] if shelf else []) as folder:
+            for entry in folder.entries():
+                is_ours = not shelf and entry.name.startswith(".")
+                if is_ours or not entry.is_dir(follow_symlinks=False):
+                    continue
+                if place_named(AGENTS, entry.name) is None and (
+                    agent_id := _marker(folder, entry.name)
+                ):
+                    found.append(_Found(shelf, entry.name, agent_id))
+    return found
+
+
+def _marker(folder: Folder, name: str) -> int:
+    """Whose directory it is, 0 for nobody's."""
+    # What we may not enter we did not make.
+    with (
+        suppress(FileNotFoundError, NotADirectoryError, PermissionError, PathInvalid),
+        folder.enter(name) as home,
+        # A backup may have given it a second name.
+        home.open_file(_MARKER, only_name=False) as file,
+    ):
+        content = _MARKER_CONTENT.fullmatch(file.read(100) or b"")
+        return 0 if content is None else int(content[1])
+    return 0
+
+
+def _renew_agent(agents: Folder, agent: Agent, theirs: Sequence[_Found]) -> bool:
+    """Rename an agent's directory; whether there was one to rename."""
+    # That of its slug, where an agent that never came to be had the same id before.
+    ordered = sorted(theirs, key=lambda one: (one.shelf, one.name) != ("", agent.agent_slug))
+    return any(_rename(agents, one.shelf, one.name, place_of(agent).name) for one in ordered[:1])
+
+
+def _rename(folder: Folder, shelf: str, name: str, new_name: str) -> bool:
+    """Rename to the shelf of today, unless there is something by that name already."""
+    with folder.descend([shelf] if shelf else []) as source, folder.enter(BY_KEY) as target:
+        try:
+            source.move(name, target, new_name)
+        except FileExistsError:
+            log.warning(
+                "directory left",
+                extra={"fields": {"name": f"{shelf}/{name}", "why": "there is another one"}},
+            )
+            return False
+        target.sync()
+        source.sync()
+    return True
+
+
+def _put_away(store: Store, agents: Folder) -> None:
+    """What is left on the shelf of unfinished directories, and what is a living agent's in trash.
+
+    That is kept, the rest goes to the trash: an agent that was never made, whose id may be
+    another's by now.
+    """
+    left = _marked(agents)
+    with store.read() as tx:
+        living = {
+            agent.agent_id
+            for chunk in chunks(sorted({one.agent_id for one in left}))
+            for agent in tx.agents.find_many(chunk)
+        }
+    is_living = {(one.shelf, one.name) for one in left if one.agent_id in living}
+    for shelf in (_NEW, TRASH):
+        with suppress(FileNotFoundError), agents.enter(shelf) as source:
+            for entry in source.entries():
+                target = KEPT if (shelf, entry.name) in is_living else TRASH
+                if target == shelf or place_named(AGENTS, entry.name) is not None:
+                    continue
+                with agents.enter(target) as aside, suppress(FileExistsError):
+                    source.move(entry.name, aside, entry.name)
+                    aside.sync()
+    with suppress(OSError):
+        agents.remove_folder(_NEW)
+
+
+def _renew_users(store: Store, users: Folder) -> None:
+    with store.read() as tx:
+        _, last = tx.last_old_ids()
+    names = [
+        entry.name
+        for entry in users.entries()
+        if _USER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+    ]
+    for chunk in chunks(sorted(map(int, names))):
+        with store.read() as tx:
+            found = tx.users.find_many(chunk)
+        for user in found:
+            if user.user_id <= last:
+                _rename(users, "", str(user.user_id), place_of(user).name)
+
+
+def _note_made(store: Store, root: Folder) -> None:
+    """Note of every row whose directory is there that it was made."""
+    for top in (AGENTS, USERS):
+        with root.descend([top, BY_KEY]) as shelf:
+            places = [place_named(top, entry.name) for entry in shelf.entries()]
+        names = {place.row_id: place for place in places if place is not None}
+        for chunk in chunks(sorted(names)):
+            with store.write() as tx:
+                rows: Iterable[Agent | User]
+                rows = tx.agents.find_many(chunk) if top == AGENTS else tx.users.find_many(chunk)
+                made = [place_of(row) for row in rows if not row.files_made]
+                ids = [place.row_id for place in made if names[place.row_id] == place]
+                if ids and top == AGENTS:
+                    tx.agents.set_files_made(ids)
+                elif ids:
+                    tx.users.set_files_made(ids)
+
+
+def _clear_locks(root: Folder) -> None:
+    """Remove the locks of moves, which a server from before may not be holding any more."""
+    with suppress(OSError):
+        with root.enter(_MOVE_LOCKS) as locks:
+            for entry in locks.entries():
+                locks.remove(entry.name)
+        root.remove_folder(_MOVE_LOCKS)

@@ -28,6 +28,8 @@ USER = User(
     default_agent_id=None,
     created_at=NOW,
     updated_at=NOW,
+    directory_key="",
+    files_made=False,
     version=1,
 )
 LIVE = Credential(

@@ -8,6 +8,7 @@ import random
 import secrets
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def assert_renamed(store: Store, directories: Directories) -> None:
     for row in [*every_row(store, "agents"), *every_row(store, "users")]:
         name = "daily/1.md" if isinstance(row, Agent) else "USER.md"
         wanted = row.agent_slug if isinstance(row, Agent) else row.login
-        found = directories.reach(row, lambda at, name=name: directories.files.read(at, name))
+        found = directories.reach(row, partial(directories.files.read, path=name))
         assert found.content.decode() == wanted
         assert row.files_made
     assert_agree(store, directories)

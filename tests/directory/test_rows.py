@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from accredit_storage.directory.directories import Directories
 from accredit_storage.directory.examining import lost, strays
-from accredit_storage.directory.places import place_of
+from accredit_storage.directory.places import Place, place_of
 from accredit_storage.errors import DirectoryMissing, FilesUnavailable, OwnerMissing
 from accredit_storage.records import Agent
 from accredit_storage.store import Store
@@ -38,9 +39,14 @@ def name_of(directories: Directories, row: Agent) -> bytes:
     return directories.reach(row, lambda place: directories.files.read(place, "name").content)
 
 
-def sweep(store: Store, directories: Directories, at: datetime = LATER, **kept: timedelta) -> None:
+def sweep(
+    store: Store,
+    directories: Directories,
+    at: datetime = LATER,
+    kept_for: timedelta | None = None,
+) -> None:
     """Put the tree in order as of a moment."""
-    later = Directories(store, directories.tree.root, now=lambda: at, **kept)
+    later = Directories(store, directories.tree.root, now=lambda: at, kept_for=kept_for)
     later.start()
 
 
@@ -245,12 +251,11 @@ def test_sweeps_of_two_servers_and_writers_come_in_each_others_way_nowhere(
 
     def write(row: Agent) -> None:
         for number in range(30):
-            directories.reach(
-                row,
-                lambda place, line=f"{number}\n": directories.files.append(
-                    place, "lines", line.encode()
-                ),
-            )
+            line = f"{number}\n".encode()
+            directories.reach(row, partial(append, line=line))
+
+    def append(place: Place, line: bytes) -> None:
+        directories.files.append(place, "lines", line)
 
     with ThreadPoolExecutor(6) as threads:
         sweepers = [threads.submit(sweep_on) for _ in range(2)]

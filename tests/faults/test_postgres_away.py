@@ -17,7 +17,6 @@ import pytest
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from accredit_storage import migrate
-from accredit_storage.directory.move_locks import AT_A_TIME
 from tests.faults.racing import race, reasons, refusals, shared_out, spread
 from tests.faults.writers import Writer, check_all, logged_revisions
 from tests.postgres import PostgresServer, running_postgres
@@ -281,10 +280,9 @@ def test_while_it_hangs_every_call_ends_by_its_deadline(
         grpc.StatusCode.UNAVAILABLE,
     }
     assert reasons(again) == []
-    # Nothing stays behind: the pool's eight, the one that readiness asks over, and those of moves,
-    # four at a time, which the database takes a moment to end.
+    # Nothing stays behind: the pool's eight, and the one that readiness asks over.
     with connected(doomed) as connection:
         (count,) = connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'accredit'"
         ).fetchone() or (0,)
-    assert count <= 9 + AT_A_TIME
+    assert count <= 9

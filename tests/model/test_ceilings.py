@@ -50,6 +50,8 @@ def users(draw: st.DrawFn, user_id: int) -> User:
         version=1,
         created_at=NOW,
         updated_at=NOW,
+        directory_key="",
+        files_made=False,
     )
 
 
@@ -71,6 +73,8 @@ def credentials(draw: st.DrawFn) -> Credential:
             version=1,
             created_at=NOW,
             updated_at=NOW,
+            directory_key="",
+            files_made=False,
         )
     grant = Grant(
         agent_id=7,

@@ -139,8 +139,10 @@ CALLS: dict[str, Call] = {
     "request finished": lambda tx: tx.requests.finish("c", "m", "r", {}, 1),
     "request released": lambda tx: tx.requests.release("c", "m", "r"),
     "requests swept": lambda tx: tx.requests.sweep(NOW),
-    "intents of a holder": lambda tx: tx.intents.of_holder("h", lock=True),
-    "intent removed": lambda tx: tx.intents.remove("i"),
+    "files of agents made": lambda tx: tx.agents.set_files_made([1, 2]),
+    "files of users made": lambda tx: tx.users.set_files_made([1, 2]),
+    "agents after": lambda tx: tx.agents.all_after(1, 10),
+    "last old ids": lambda tx: tx.last_old_ids(),
     "definition": lambda tx: tx.definitions.find("x", "s", lock=True),
     "definition added": lambda tx: put_definition(tx, label="new"),
     "definition replaced": lambda tx: (

@@ -81,8 +81,12 @@ def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed]
         )
 
     written = mutate(app, call, decide, takes_nothing=True)
-    if isinstance(written, Written) and not call.validate_only and written.value.agent.files_made:
-        app.directories.put_link(written.value.agent)
+    if isinstance(written, Written) and not call.validate_only:
+        renamed = written.value
+        # Again, for a sweep that has put it back before the commit.
+        app.directories.remove_link(replace(renamed.agent, agent_slug=renamed.old_slug))
+        if renamed.agent.files_made:
+            app.directories.put_link(renamed.agent)
     return written
 
 
@@ -105,10 +109,14 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
         chosen_by = tx.users.forget_agent(agent.agent_id, mutation.now)
         tx.agents.delete(agent.agent_id)
         reserve(mutation, agent)
+        kept = ""
         if not call.validate_only:
             app.directories.remove_link(agent)
+            if agent.files_made and not command.delete_files:
+                # Also where this is all that comes to be: then the sweep puts it there.
+                kept = app.directories.kept_path(agent)
         return Effect(
-            value=Deleted(agent, len(grants), len(tokens)),
+            value=Deleted(agent, len(grants), len(tokens), kept_path=kept),
             kind=ChangeKind.AGENT_DELETED,
             subjects=(
                 *agent_subjects(agent, agent.owner_id, *chosen_by),
@@ -135,14 +143,14 @@ def _without_directory(
         exists = Directory(agent=deleted.agent).state(app).exists
         would = replace(deleted, files_deleted=exists and command.delete_files)
         return replace(written, value=would)
+    # Again, for a sweep that has put it back before the commit.
+    app.directories.remove_link(deleted.agent)
     path = app.directories.put_aside(deleted.agent, remove=command.delete_files)
-    if not path:
-        return written
     if command.delete_files:
-        deleted = replace(deleted, files_deleted=True)
+        deleted = replace(deleted, files_deleted=bool(path))
     else:
         deleted = replace(deleted, kept_path=path)
-    if call.request_id:
+    if call.request_id and deleted != written.value:
         with suppress(StoreError), app.store.write() as tx:
             keep_reply(tx, call, deleted, written.head)
     return replace(written, value=deleted)

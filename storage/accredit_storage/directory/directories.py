@@ -134,6 +134,11 @@ class Directories:
             self.tree.remove(place, shelf=TRASH)
         return f"{place.top}/{shelf}/{place.name}"
 
+    def kept_path(self, owner: Owner) -> str:
+        """Where the directory of a row is put aside, below the root."""
+        place = place_of(owner)
+        return f"{place.top}/{KEPT}/{place.name}"
+
     def put_link(self, owner: Owner) -> None:
         """Make the link to a row's directory, for people."""
         self.links.put(link_name(owner), place_of(owner))

@@ -89,8 +89,14 @@ class Sweeper:
 
     def _put_missing_links(self, top: str, named: Collection[str]) -> None:
         for row in every_row(self._store, top):
-            if row.files_made and link_name(row) not in named:
-                self._links.put(link_name(row), place_of(row))
+            name, place = link_name(row), place_of(row)
+            if not row.files_made or name in named:
+                continue
+            self._links.put(name, place)
+            # Unless it was renamed or deleted since: then nobody else would remove the link.
+            again = self._rows([place]).get(place)
+            if again is None or link_name(again) != name:
+                self._links.remove(name, place)
 
     def _empty(self, top: str, now: datetime) -> None:
         if self._kept_for is not None:

@@ -31,3 +31,19 @@ def statements(registry: Registry) -> Generator[list[str]]:
     event.listen(engine, "before_cursor_execute", note)
     yield seen
     event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def transactions(registry: Registry) -> Generator[list[str]]:
+    """The transactions that the calls of the block begin, by the threads that do."""
+    begun: list[str] = []
+
+    def note(_connection: Any) -> None:
+        name = threading.current_thread().name
+        if name.startswith(THREADS):
+            begun.append(name)
+
+    engine = registry.app.store.engine
+    event.listen(engine, "begin", note)
+    yield begun
+    event.remove(engine, "begin", note)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from accredit_service import logs, server
 from accredit_service.abilities import bootstrap
-from accredit_service.abilities.app import App
+from accredit_service.abilities.calls.app import App
 from accredit_service.servicers import services
 from accredit_service.settings import Address, Settings
 from accredit_storage import migrate

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from accredit_service.abilities import bearer
+from accredit_service.abilities.credentials import bearer
 from accredit_storage.records import TokenKey
 from accredit_storage.store import Store
 

@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from accredit_service.abilities.app import App
+from accredit_service.abilities.calls.app import App
 from accredit_service.health import READINESS
 from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store

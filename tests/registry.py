@@ -32,7 +32,7 @@ from accredit.v1 import (
 )
 from accredit_service import server
 from accredit_service.abilities import bootstrap
-from accredit_service.abilities.app import App, Limits
+from accredit_service.abilities.calls.app import App, Limits
 from accredit_service.servicers import services
 from accredit_service.settings import Address, Settings
 from accredit_storage.directory.directories import Directories

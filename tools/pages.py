@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from accredit_service.abilities.permissions import (
+from accredit_service.abilities.policy.permissions import (
     AGENT_ACTIONS,
     PERMISSIONS,
     ROLE_ACTIONS,

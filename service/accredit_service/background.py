@@ -9,7 +9,7 @@ from datetime import datetime
 from accredit_storage.errors import StoreError
 
 from . import logs
-from .abilities.app import App
+from .abilities.calls.app import App
 
 log = logging.getLogger(__name__)
 

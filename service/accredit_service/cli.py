@@ -15,8 +15,8 @@ from . import logs
 from .settings import FILE_VARIABLE, KNOBS, Knob, Settings, SettingsError, load
 
 if TYPE_CHECKING:
-    from .abilities.app import App
     from .abilities.bootstrap import Bootstrapped
+    from .abilities.calls.app import App
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -212,13 +212,13 @@ def redact(revisions: tuple[int, ...], yes: bool, config: Path | None, **flags: 
     stand in the changes before and after these, which are redacted apart.
     """
     settings = _settings(config, flags)
-    from .abilities import redaction
+    from .abilities import changes
 
     named = ", ".join(map(str, sorted(set(revisions))))
     question = f"Take the payloads out of {named}? There is no way back."
     _confirm(question, yes, "nothing was redacted")
     with _opened(settings) as app:
-        found = redaction.redact(app, revisions)
+        found = changes.redact(app, revisions)
     if found.taken:
         click.echo(f"redacted: {', '.join(map(str, found.taken))}")
     if found.without:
@@ -235,7 +235,7 @@ def token_keys() -> None:
 def list_token_keys(config: Path | None, **flags: object) -> None:
     """Show the keys' ids, which of them mints, and how many live tokens each has minted."""
     with _opened(_settings(config, flags)) as app, app.store.read() as tx:
-        from .abilities import token_keys as ability
+        from .abilities.tokens import keys as ability
 
         for key in ability.list_keys(tx, app.now()):
             made = key.created_at.isoformat(timespec="seconds")
@@ -251,7 +251,7 @@ def rotate_token_keys(config: Path | None, **flags: object) -> None:
     The keys before it go on proving the tokens that they have minted, until they are retired.
     """
     with _opened(_settings(config, flags)) as app, app.store.write() as tx:
-        from .abilities import token_keys as ability
+        from .abilities.tokens import keys as ability
 
         key = ability.rotate(tx, app.now())
     click.echo(f"{key.key_id} mints in {ability.MINTS_AFTER.seconds} seconds")
@@ -267,7 +267,7 @@ def retire_token_key(key_id: str, yes: bool, config: Path | None, **flags: objec
     question = f"End every token that was minted under {key_id}? There is no way back."
     _confirm(question, yes, "nothing was retired")
     with _opened(settings) as app, app.store.write() as tx:
-        from .abilities import token_keys as ability
+        from .abilities.tokens import keys as ability
 
         retired = ability.retire(tx, key_id, app.now())
     click.echo(f"retired {key_id}; tokens revoked: {retired.tokens_revoked}")

@@ -10,11 +10,11 @@ from accredit.manifests import read_folder
 from accredit.manifests.folder import MAX_DEPTH, MAX_ENTRIES
 
 from . import logs
-from .abilities.app import App
+from .abilities.calls.app import App
+from .abilities.declared.reconciling import reconcile_as_server
+from .abilities.definitions.declaring import define
 from .abilities.errors import InvalidArgument
-from .abilities.registry.declarations import Declarations, Definition, Origin
-from .abilities.registry.declaring import define
-from .abilities.registry.reconciling import reconcile_as_server
+from .abilities.extensions.declarations import Declarations, Definition, Origin
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from . import logs
+from .abilities.definitions.declaring import MAX_SEED_BYTES, define
 from .abilities.errors import InvalidArgument
-from .abilities.generators import OVERRIDES, ContentGenerator
-from .abilities.registry.declarations import DEFAULT_PRIORITY, Definition, Origin, OwnerResolver
-from .abilities.registry.declaring import MAX_SEED_BYTES, define
+from .abilities.extensions.declarations import (
+    DEFAULT_PRIORITY,
+    Definition,
+    Origin,
+    OwnerResolver,
+)
+from .abilities.extensions.generators import OVERRIDES, ContentGenerator
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from accredit_storage.store import Store
 
 from . import channelz, logs, reflection
-from .abilities import auth
-from .abilities.app import App
-from .abilities.permissions import PERMISSIONS, Action, Permission
+from .abilities.calls import introspection
+from .abilities.calls.app import App
+from .abilities.policy.permissions import PERMISSIONS, Action, Permission
 from .background import Housekeeping, Ticker, attempt_within, stop_all
 from .health import READINESS, SERVICE, Health, Readiness
 from .interceptors.access import check_access, check_decided
@@ -304,7 +304,7 @@ class _Steps:
             answer_failures,
             limit_metadata,
             deadlines.limit,
-            authenticate(partial(auth.identify, app), is_open=is_open.__contains__),
+            authenticate(partial(introspection.identify, app), is_open=is_open.__contains__),
             check_access({**permissions, **_COMPANION_PERMISSIONS}),
         )
         return cls(
@@ -317,7 +317,7 @@ class _Steps:
                 share_among_sources(WATCHERS_OF_ONE, settings.trusted_proxies),
             ),
             open=is_open,
-            screen=screen(partial(auth.screen, app)),
+            screen=screen(partial(introspection.screen, app)),
         )
 
 

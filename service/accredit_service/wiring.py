@@ -10,8 +10,8 @@ from accredit_storage.errors import StoreUnavailable
 from accredit_storage.store import Store
 
 from . import plugins
-from .abilities.app import App, Limits
-from .abilities.registry.declarations import Declarations
+from .abilities.calls.app import App, Limits
+from .abilities.extensions.declarations import Declarations
 from .background import Beginning
 from .manifest_folder import ManifestFolder, Watch
 from .settings import Settings, SettingsError

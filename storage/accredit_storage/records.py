@@ -234,6 +234,10 @@ class Token:
     last_used_at: datetime | None
     version: int
 
+    def has_ended(self, at: datetime) -> bool:
+        """Whether it was revoked or has expired, which is for good: no call brings it back."""
+        return self.revoked_at is not None or (self.expire_at is not None and at >= self.expire_at)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenKey:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from accredit_service.abilities.app import Limits
+from accredit_service.abilities.calls.app import Limits
 from tests.postgres import PostgresServer
 from tests.registry import Registry, running_registry
 

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from accredit.v1 import types_pb2
-from accredit_service.abilities.subjects import MAX_SUBJECTS, STORE, logged, subject
+from accredit_service.abilities.policy.subjects import (
+    MAX_SUBJECTS,
+    STORE,
+    logged,
+    subject,
+)
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.records import SubjectKind
 from tests.abilities.asking import outcome

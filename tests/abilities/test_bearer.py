@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accredit_service.abilities import bearer
-from accredit_service.abilities.keyring import Keyring
+from accredit_service.abilities.credentials import bearer
+from accredit_service.abilities.credentials.keyring import Keyring
 from accredit_storage.records import TokenKey
 
 KEYS = {

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from accredit.v1 import change_pb2, types_pb2
-from accredit_service.abilities import subjects
+from accredit_service.abilities.policy import subjects
 from tests.abilities.asking import changes_of, pages
 from tests.abilities.scene import METHODS, REQUESTS, Scene, contents, mutates
 from tests.registry import Person, Registry

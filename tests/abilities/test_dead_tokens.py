@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from accredit_service.abilities import bearer
-from accredit_service.abilities.dead_tokens import MISSING_FOR, DeadTokens
-from accredit_service.abilities.keyring import Keyring
-from accredit_service.abilities.token_keys import MINTS_AFTER, minting_key
+from accredit_service.abilities.credentials import bearer
+from accredit_service.abilities.credentials.dead_tokens import MISSING_FOR, DeadTokens
+from accredit_service.abilities.credentials.keyring import Keyring
+from accredit_service.abilities.tokens.keys import MINTS_AFTER, minting_key
 from accredit_storage.records import Credential, Token, TokenKey, User, UserKind, UserRole
 from tests.minting import FOREIGN_KEY, foreign, key_of
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from accredit_service.abilities.transfers import MAX_OFFERS
+from accredit_service.abilities.agents.transfers import MAX_OFFERS
 from tests.abilities.asking import authenticate, check, held, newest_change, newest_revision, pages
 from tests.registry import Person, Registry
 

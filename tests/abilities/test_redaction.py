@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from accredit.v1 import change_pb2
-from accredit_service.abilities import redaction
+from accredit_service.abilities.changes import redact
 from accredit_service.abilities.errors import InvalidArgument
 from accredit_service.background import Housekeeping
 from tests.registry import Registry
@@ -21,7 +21,7 @@ def test_payloads_are_taken_out_and_that_is_logged(own_registry: Registry) -> No
     registry.user(email="secret@example.org")
     written = _list(registry)
 
-    found = redaction.redact(registry.app, [3, 2, 2])
+    found = redact(registry.app, [3, 2, 2])
 
     assert (found.taken, found.without) == ((2, 3), ())
     *changes, logged = _list(registry)
@@ -43,13 +43,13 @@ def test_payloads_are_taken_out_and_that_is_logged(own_registry: Registry) -> No
 def test_doing_it_again_does_nothing(own_registry: Registry) -> None:
     registry = own_registry
     registry.site()
-    redaction.redact(registry.app, [2])
+    redact(registry.app, [2])
     written = _list(registry)
-    again = redaction.redact(registry.app, [2])
+    again = redact(registry.app, [2])
     assert (again.taken, again.without) == ((), (2,))
     assert _list(registry) == written
     # Of several, those that had a payload are logged.
-    assert redaction.redact(registry.app, [1, 2]).taken == (1,)
+    assert redact(registry.app, [1, 2]).taken == (1,)
     assert MessageToDict(_list(registry)[-1].after) == {"revisions": [1.0]}
 
 
@@ -65,10 +65,10 @@ def test_what_is_not_in_the_log_is_an_error_and_nothing_is_done(
     written = _list(registry)
     assert [one.revision for one in written] == [2]
     with pytest.raises(InvalidArgument, match="not in the log"):
-        redaction.redact(registry.app, revisions)
+        redact(registry.app, revisions)
     assert _list(registry) == written
 
 
 def test_there_is_a_bound(own_registry: Registry) -> None:
     with pytest.raises(InvalidArgument, match="at most 1000"):
-        redaction.redact(own_registry.app, range(1, 1002))
+        redact(own_registry.app, range(1, 1002))

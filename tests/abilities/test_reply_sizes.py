@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from accredit_service.abilities import bearer
+from accredit_service.abilities.credentials import bearer
 from accredit_storage.records import Ceiling, Role, Token, UserKind, UserRole
 from accredit_storage.store import WriteTransaction
 from tests.registry import Person, Registry

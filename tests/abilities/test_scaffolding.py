@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accredit.v1 import directory_pb2
-from accredit_service.abilities.generators import DEFAULT_GENERATORS, ContentGenerator
+from accredit_service.abilities.extensions.generators import DEFAULT_GENERATORS, ContentGenerator
 from accredit_storage.directory.limits import FileLimits
 from tests.abilities.filing import (
     LEGACY,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from accredit_service.abilities import slugs
+from accredit_service.abilities.input import slugs
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accredit_service.abilities.permissions import ROLE_ACTIONS, Action
+from accredit_service.abilities.policy.permissions import ROLE_ACTIONS, Action
 from accredit_storage.records import UserRole
 from tests.registry import Person, RefusedError, Registry
 

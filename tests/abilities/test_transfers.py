@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from accredit_service.abilities.app import Limits
+from accredit_service.abilities.calls.app import Limits
 from tests.abilities.asking import authenticate, check
 from tests.registry import Person, Registry, running_registry
 

@@ -3,8 +3,8 @@
 import uuid
 from typing import Any
 
-from accredit_service.abilities import bearer
-from accredit_service.abilities.tokens import MintedToken
+from accredit_service.abilities.credentials import bearer
+from accredit_service.abilities.tokens.minting import MintedToken
 from tests.minting import FOREIGN_KEY
 from tests.registry import Registry
 

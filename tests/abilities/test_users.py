@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from accredit_service.abilities.permissions import ROLE_ACTIONS
+from accredit_service.abilities.policy.permissions import ROLE_ACTIONS
 from tests.abilities.asking import authenticate, check, pages, works
 from tests.registry import Person, Registry
 

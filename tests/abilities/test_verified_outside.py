@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accredit_service.abilities import redaction
+from accredit_service.abilities.changes import redact
 from accredit_service.background import Housekeeping
 from tests.registry import Person, Registry
 from tests.verifying import as_grpcurl, as_list, as_values, verified
@@ -42,7 +42,7 @@ def history(own_registry: Registry) -> Registry:
     itself = registry.agent_token(owner, made.agent_id, ceiling={"max_role": "ROLE_ADMIN"})
     itself.call("AgentService/UpdateAgent", **agent, update={"agent_name": "\U0001f916"})
     owner.call("AgentService/DeleteAgent", **agent)
-    redaction.redact(registry.app, [5])
+    redact(registry.app, [5])
     return registry
 
 

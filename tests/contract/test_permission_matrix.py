@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from accredit_service.abilities.permissions import PERMISSIONS
+from accredit_service.abilities.policy.permissions import PERMISSIONS
 from tests.abilities.scene import METHODS, REQUESTS, Scene, mutates
 from tests.contract.conftest import World
 from tests.registry import Person, RefusedError

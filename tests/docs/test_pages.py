@@ -17,7 +17,7 @@ from accredit.cli.root import accredit as command_line
 from accredit.v1 import errors_pb2, types_pb2
 from accredit_service import cli, server
 from accredit_service.abilities.errors import Reason
-from accredit_service.abilities.permissions import PERMISSIONS, Action
+from accredit_service.abilities.policy.permissions import PERMISSIONS, Action
 from accredit_service.interceptors.errors import CODES
 from accredit_service.interceptors.limits import LEAST_TIME, MESSAGE_LIMIT, METADATA_LIMIT
 from accredit_service.settings import CLIENT_VARIABLES, KNOBS, load

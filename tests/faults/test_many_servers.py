@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from accredit_service.abilities import bearer
+from accredit_service.abilities.credentials import bearer
 from tests.faults.racing import answers, race, reasons, refusals, shared_out, spread
 from tests.processes import ServerProcess, launched
 from tests.registry import Person, RefusedError, Registry

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from accredit.v1.types_pb2 import Role
-from accredit_service.abilities.app import Limits
+from accredit_service.abilities.calls.app import Limits
 from tests.faults.racing import answers, race, reasons, refusals, shared_out, spread
 from tests.registry import Person, RefusedError, Registry, running_registry
 

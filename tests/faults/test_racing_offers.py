@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from accredit_service.abilities.app import Limits
+from accredit_service.abilities.calls.app import Limits
 from tests.faults.racing import answers, race, reasons, spread
 from tests.registry import Person, Registry, running_registry
 

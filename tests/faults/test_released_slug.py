@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from accredit_service.abilities.app import App
+from accredit_service.abilities.calls.app import App
 from tests.registry import RefusedError, Registry
 
 _WAITS = text(

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from accredit_service.abilities import bearer
-from accredit_service.abilities.keyring import Keyring
+from accredit_service.abilities.credentials import bearer
+from accredit_service.abilities.credentials.keyring import Keyring
 from tests.faults.racing import race, reasons, shared_out, spread
 from tests.hostile.scenes import BASELINES
 from tests.hostile.wire import Outcome, Wire, faults_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from accredit_service.abilities.permissions import PERMISSIONS
+from accredit_service.abilities.policy.permissions import PERMISSIONS
 from tests.hostile.scenes import BASELINES, Scene, is_reading
 from tests.hostile.spoiling import Spoilt, spoils
 from tests.hostile.wire import Outcome, Wire, faults_of

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from accredit.v1 import types_pb2
-from accredit_service.abilities.subjects import STORE
+from accredit_service.abilities.policy.subjects import STORE
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.records import Change, Subject, SubjectKind
 from tests.registry import Person, RefusedError, Registry

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from accredit_service.abilities.subjects import STORE, login_subject
+from accredit_service.abilities.policy.subjects import STORE, login_subject
 from accredit_storage.records import Change, ChangeKind, Subject, SubjectKind
 from accredit_storage.store import Transaction
 

@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accredit_service.abilities.permissions import ROLE_ACTIONS, Action
-from accredit_service.abilities.rights import Decision, Principal, held_by, held_by_user, judge
+from accredit_service.abilities.policy.permissions import ROLE_ACTIONS, Action
+from accredit_service.abilities.policy.rights import (
+    Decision,
+    Principal,
+    held_by,
+    held_by_user,
+    judge,
+)
 from accredit_storage.records import (
     Agent,
     AgentStatus,

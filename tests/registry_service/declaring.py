@@ -7,8 +7,8 @@ from typing import Any
 from google.rpc.error_details_pb2 import ErrorInfo
 
 from accredit.v1 import registry_pb2 as pb
-from accredit_service.abilities.registry.declarations import Definition, Origin
-from accredit_service.abilities.registry.declaring import define
+from accredit_service.abilities.definitions.declaring import define
+from accredit_service.abilities.extensions.declarations import Definition, Origin
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.records import Change, ChangeKind
 from tests.registry import Person, Registry

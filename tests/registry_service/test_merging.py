@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from accredit_service.abilities.registry.declarations import Declarations, Definition, Origin
-from accredit_service.abilities.registry.definitions import Standing, merged
+from accredit_service.abilities.definitions.definitions import Standing, merged
+from accredit_service.abilities.extensions.declarations import Declarations, Definition, Origin
 
 
 def one(

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from accredit_service.abilities.registry import reconciling
-from accredit_service.abilities.registry.declarations import Origin
-from accredit_service.abilities.registry.planning import Outcome
+from accredit_service.abilities.declared import reconciling
+from accredit_service.abilities.declared.planning import Outcome
+from accredit_service.abilities.extensions.declarations import Origin
 from tests.registry import Registry
 from tests.registry_service.declaring import (
     agent,

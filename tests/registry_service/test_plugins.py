@@ -9,8 +9,8 @@ from textwrap import dedent
 import pytest
 
 from accredit_service import plugins
-from accredit_service.abilities.generators import ScaffoldContext, content
-from accredit_service.abilities.registry.declarations import Declarations, Origin
+from accredit_service.abilities.extensions.declarations import Declarations, Origin
+from accredit_service.abilities.extensions.generators import ScaffoldContext, content
 from accredit_storage.records import MemoryLayer
 from tests.registry import Registry
 from tests.registry_service.declaring import agent, agent_file, listed, outcomes, reconcile

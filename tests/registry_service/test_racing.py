@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from accredit_service.abilities import bootstrap
-from accredit_service.abilities.app import App
-from accredit_service.abilities.registry.declarations import Declarations
-from accredit_service.abilities.registry.planning import Outcome
-from accredit_service.abilities.registry.reconciling import reconcile_as_server
+from accredit_service.abilities.calls.app import App
+from accredit_service.abilities.declared.planning import Outcome
+from accredit_service.abilities.declared.reconciling import reconcile_as_server
+from accredit_service.abilities.extensions.declarations import Declarations
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.directory.directories import Directories
 from accredit_storage.records import ChangeKind

@@ -8,12 +8,12 @@ import pytest
 
 from accredit.v1 import change_pb2 as pb
 from accredit.v1 import directory_pb2
-from accredit_service.abilities.consistency import Consistency
+from accredit_service.abilities.calls.consistency import Consistency
+from accredit_service.abilities.calls.reads import Ask
+from accredit_service.abilities.declared import reconciling
+from accredit_service.abilities.declared.planning import Outcome
 from accredit_service.abilities.errors import Unauthenticated
-from accredit_service.abilities.generators import ContentGenerator
-from accredit_service.abilities.reads import Ask
-from accredit_service.abilities.registry import reconciling
-from accredit_service.abilities.registry.planning import Outcome
+from accredit_service.abilities.extensions.generators import ContentGenerator
 from accredit_storage.records import ChangeKind
 from tests.abilities.asking import pages
 from tests.registry import Person, RefusedError, Registry

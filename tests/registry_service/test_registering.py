@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from accredit_service.abilities.registry.declarations import Origin
+from accredit_service.abilities.extensions.declarations import Origin
 from accredit_storage.records import ChangeKind
 from tests.abilities.asking import pages
 from tests.registry import Registry

@@ -18,9 +18,9 @@ from grpc_status import rpc_status
 
 from accredit.v1 import auth_pb2, auth_pb2_grpc
 from accredit_service import logs
-from accredit_service.abilities.app import App
 from accredit_service.abilities.bootstrap import bootstrap
-from accredit_service.abilities.permissions import PERMISSIONS, Permission
+from accredit_service.abilities.calls.app import App
+from accredit_service.abilities.policy.permissions import PERMISSIONS, Permission
 from accredit_service.server import Server, build
 from accredit_service.servicers import Service
 from accredit_service.settings import Address, LogLevel, Settings

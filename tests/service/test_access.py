@@ -6,9 +6,14 @@ import pytest
 from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health_pb2
 
-from accredit_service.abilities import bearer
-from accredit_service.abilities.app import App
-from accredit_service.abilities.permissions import PERMISSIONS, Action, Permission, Speaker
+from accredit_service.abilities.calls.app import App
+from accredit_service.abilities.credentials import bearer
+from accredit_service.abilities.policy.permissions import (
+    PERMISSIONS,
+    Action,
+    Permission,
+    Speaker,
+)
 from accredit_service.interceptors.access import check_access, check_decided
 from accredit_service.interceptors.calls import Call
 from accredit_service.servicers import services

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from accredit.v1 import auth_pb2
-from accredit_service.abilities import bearer
+from accredit_service.abilities.credentials import bearer
 from accredit_service.abilities.errors import Reason, Unauthenticated
 from accredit_service.interceptors.authentication import credential
 from accredit_storage.schema import tokens

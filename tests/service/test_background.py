@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from accredit_service.abilities.app import App, Limits
 from accredit_service.abilities.bootstrap import bootstrap
+from accredit_service.abilities.calls.app import App, Limits
 from accredit_service.background import Housekeeping, Ticker
 from accredit_storage.directory.directories import Directories
 from accredit_storage.errors import StoreUnavailable

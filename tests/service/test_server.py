@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from accredit.v1 import auth_pb2
-from accredit_service.abilities.app import App
+from accredit_service.abilities.calls.app import App
 from accredit_service.server import StartError, build
 from accredit_service.servicers import services
 from accredit_service.settings import Address

@@ -10,8 +10,9 @@ import grpc
 import grpc_testing
 
 from accredit.v1 import site_pb2, types_pb2
-from accredit_service.abilities import auth, bootstrap
-from accredit_service.abilities.app import App
+from accredit_service.abilities import bootstrap
+from accredit_service.abilities.calls import introspection
+from accredit_service.abilities.calls.app import App
 from accredit_service.interceptors.calls import Call, enter
 from accredit_service.servicers.sites import SiteServicer
 from accredit_storage.directory.directories import Directories
@@ -27,7 +28,7 @@ class IdentifiedSiteServicer(SiteServicer):
         super().__init__(app)
         made = bootstrap.bootstrap(app, lambda _: None)
         assert made is not None
-        self._caller = auth.identify(app, made.secret)
+        self._caller = introspection.identify(app, made.secret)
 
     def GetSite(
         self, request: site_pb2.GetSiteRequest, context: grpc.ServicerContext

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from accredit.v1 import change_pb2, types_pb2
-from accredit_service.abilities.token_keys import MAX_KEYS, MINTS_AFTER
+from accredit_service.abilities.tokens.keys import MAX_KEYS, MINTS_AFTER
 from accredit_service.cli import main
 from accredit_service.server import _probe
 from tests.minting import key_of

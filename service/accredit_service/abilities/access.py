@@ -18,8 +18,32 @@ from accredit_storage.records import (
 )
 from accredit_storage.store import Transaction
 
-from . import snapshots
-from .agent_refs import (
+from .agents.default_agents import forget_without_grant
+from .calls import snapshots
+from .calls.app import App
+from .calls.callers import require_full_reach
+from .calls.consistency import Basis
+from .calls.mutations import (
+    Call,
+    Effect,
+    Mutation,
+    Replayed,
+    Written,
+    check_etag,
+    mutate,
+)
+from .calls.mutations import etag as etag_of
+from .calls.paging import Cursor, Page, PageRequest
+from .calls.reads import Ask, reading
+from .errors import (
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    Reason,
+    action_missing,
+    invalid,
+)
+from .input.agent_refs import (
     AgentRef,
     find_agent,
     held_on,
@@ -28,18 +52,10 @@ from .agent_refs import (
     shown_holders,
     viewer_of,
 )
-from .app import App
-from .callers import require_full_reach
-from .consistency import Basis
-from .default_agents import forget_without_grant
-from .errors import FailedPrecondition, NotFound, PermissionDenied, Reason, invalid
-from .facts import AgentFacts
-from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
-from .mutations import etag as etag_of
-from .paging import Cursor, Page, PageRequest
-from .permissions import Action
-from .reads import Ask, reading
-from .rights import (
+from .input.facts import AgentFacts
+from .input.user_refs import UserRef, is_caller, require_user
+from .policy.permissions import Action
+from .policy.rights import (
     Decision,
     Demand,
     Held,
@@ -50,8 +66,12 @@ from .rights import (
     held_by,
     user_principal,
 )
-from .subjects import grant_subject, login_subject, subject, token_subjects
-from .user_refs import UserRef, is_caller, require_user
+from .policy.subjects import (
+    grant_subject,
+    login_subject,
+    subject,
+    token_subjects,
+)
 
 MAX_BATCH = 1000
 
@@ -251,7 +271,7 @@ def list_user_access(
         user = caller.user
         if wanted is not None and not is_caller(caller, wanted):
             if not caller.manages_agents:
-                raise _missing(Action.MANAGE_AGENTS, "another user's grants")
+                raise action_missing(Action.MANAGE_AGENTS, "to list another user's grants")
             user = require_user(tx, wanted)
         cursor = Cursor(page, caller, head.epoch, about=user.user_id)
         after = cursor.after(int)
@@ -410,12 +430,6 @@ def _own_agent(mutation: Mutation, ref: AgentRef) -> Agent:
     # Locked only now, so that a stranger keeps nobody's agent from changing.
     agent = None if found is None or grant is None else tx.agents.find(found.agent_id, lock=True)
     return agent or require_agent(tx, caller, ref, Role.VIEWER, mutation.now)
-
-
-def _missing(action: Action, what: str) -> PermissionDenied:
-    return PermissionDenied(
-        Reason.ACTION_MISSING, "{what} needs the action {actions}", actions=action.value, what=what
-    )
 
 
 def _require_within(held: Held | None, expire_at: datetime | None) -> None:

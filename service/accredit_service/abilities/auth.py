@@ -1,48 +1,31 @@
 """Whose token is this, and may its bearer do that?
 
-``identify`` is for the caller's own credential and refuses; the others are about somebody else's
-and answer with a decision, which is a value.
+They are about somebody else's token, and answer with a decision, which is a value. For the
+caller's own credential see ``calls.introspection``.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from accredit_storage.records import Agent, Token, TokenKey, User
+from accredit_storage.records import Agent, Token, User
 from accredit_storage.store import Transaction
 
-from .agent_refs import AgentRef
-from .app import App
-from .callers import accept
-from .consistency import Basis
-from .default_agents import Meant, meant
-from .errors import Reason, Unauthenticated
-from .facts import AgentFacts
-from .reads import Ask, reading
-from .rights import (
+from .agents.default_agents import Meant, meant
+from .calls.app import App
+from .calls.consistency import Basis
+from .calls.introspection import Introspection, introspect, presented
+from .calls.reads import Ask, reading
+from .input.agent_refs import AgentRef
+from .input.facts import AgentFacts
+from .policy.rights import (
     Decision,
     Demand,
     Held,
     Principal,
     decide,
     held_by,
-    judge,
-    rests_on,
 )
-
-_FOREIGN = (
-    "the credential is malformed, this store did not mint it: it was mistyped, cut short, or is "
-    "another store's: send the metadata `authorization: Bearer <token>`"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Introspection:
-    """Whose token it is: a principal, or None and why."""
-
-    decision: Decision
-    principal: Principal | None
-    basis: Basis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,44 +64,6 @@ class Self:
     user: User
     agent: Agent | None
     token: Token
-
-
-def screen(app: App, text: str) -> None:
-    """Raise what ``identify`` would, as far as that takes neither a query nor a wait."""
-    if app.keyring.decides(text):
-        _worth_a_look_up(app, text)
-
-
-def identify(app: App, text: str) -> Principal:
-    """The caller whose credential this is. Raises Unauthenticated, or PermissionDenied.
-
-    A text that the store did not mint, or that is known to be dead, costs no query.
-    """
-    digest = _worth_a_look_up(app, text)
-    with app.store.read(one_statement=True) as tx:
-        return accept(app, app.dead_tokens.find(digest, tx.credentials.find_by_digest, app.now()))
-
-
-def _worth_a_look_up(app: App, text: str) -> bytes:
-    digest = presented(app, text)
-    if digest is None:
-        raise Unauthenticated(Reason.TOKEN_MALFORMED, _FOREIGN)
-    if app.dead_tokens.holds(digest, app.now()):
-        accept(app, None)
-    return digest
-
-
-def presented(app: App, text: str) -> bytes | None:
-    """What to find a token by; None for a text that the store did not mint.
-
-    To be called outside of a transaction: it may read the keys, in one of its own.
-    """
-
-    def read() -> Sequence[TokenKey]:
-        with app.store.read(one_statement=True) as tx:
-            return tx.token_keys()
-
-    return app.keyring.digest(text, read)
 
 
 def authenticate(app: App, ask: Ask, text: str) -> Introspection:
@@ -176,33 +121,6 @@ def who_am_i(app: App, ask: Ask) -> Self:
     if caller.token is None:
         raise RuntimeError("a caller without a token")
     return Self(principal=caller, user=caller.user, agent=agent, token=caller.token)
-
-
-def introspect(app: App, tx: Transaction, digest: bytes | None, basis: Basis) -> Introspection:
-    """Whom somebody else's token speaks for, as of the basis's moment; its use is noted.
-
-    ``digest`` is what ``presented`` made of its text.
-
-    A text that is no live token tells nothing, and such an answer is not to be kept: a basis that
-    named the token would tell one that was revoked from one that never was.
-    """
-    credential = None
-    if digest is not None:
-        look_up = tx.credentials.find_by_digest
-        credential = app.dead_tokens.find(digest, look_up, basis.judged_at)
-    judged = Decision.TOKEN_INVALID if credential is None else judge(credential, basis.judged_at)
-    if credential is None or judged is Decision.TOKEN_INVALID:
-        return Introspection(
-            decision=Decision.TOKEN_INVALID, principal=None, basis=basis.not_kept()
-        )
-    if isinstance(judged, Decision):
-        # Of the expiries only the token's own could make it another denial.
-        basis = basis.on(*rests_on(credential)).until(credential.token.expire_at)
-        return Introspection(decision=judged, principal=None, basis=basis)
-    app.usage.note(credential.token.token_id, basis.judged_at)
-    return Introspection(
-        decision=Decision.ALLOWED, principal=judged, basis=basis.on_principal(judged)
-    )
 
 
 class _Facts:

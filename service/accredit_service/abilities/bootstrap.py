@@ -15,12 +15,14 @@ from accredit_storage.records import (
 )
 from accredit_storage.store import WriteTransaction
 
-from . import bearer, snapshots, texts
-from .app import App
+from .calls import snapshots
+from .calls.app import App
+from .calls.mutations import RIGHTS
+from .credentials import bearer
 from .errors import NotFound, Reason
-from .mutations import RIGHTS
-from .subjects import login_subject, subject
-from .token_keys import minting_key
+from .input import texts
+from .policy.subjects import login_subject, subject
+from .tokens.keys import minting_key
 
 DEFAULT_LOGIN = "admin"
 # Held by whoever makes the first administrator, or a token for one.

@@ -1,28 +1,31 @@
-"""The audit trail, read and verified."""
+"""The audit trail: read and verified by calls, redacted by operators."""
 
 import enum
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from accredit_storage.chain import Verification
-from accredit_storage.changes import ChangeQuery
-from accredit_storage.records import Change, ChangeKind, Role, Subject, SubjectKind
+from accredit_storage.changes import ChangeQuery, Redacted
+from accredit_storage.records import Actor, Change, ChangeKind, Draft, Role, Subject, SubjectKind
 from accredit_storage.store import Transaction
 
-from .agent_refs import require_agent
-from .app import App
+from .calls.app import App
+from .calls.paging import Cursor, Page, PageRequest
+from .calls.reads import Ask, reading
 from .errors import PermissionDenied, Reason, invalid
-from .paging import Cursor, Page, PageRequest
-from .permissions import Action
-from .reads import Ask, reading
-from .rights import Principal
-from .user_refs import UserRef, require_user
+from .input.agent_refs import require_agent
+from .input.user_refs import UserRef, require_user
+from .policy.permissions import Action
+from .policy.rights import Principal
 
 MAX_KINDS = 50
 #: How many subjects a filter names at most, and how long the id of one may be, in characters.
 MAX_SUBJECTS = 100
 MAX_SUBJECT_ID = 1000
+#: How many changes are redacted at a time.
+MAX_REVISIONS = 1000
 _VERIFIED_AT_ONCE = 20_000
 _HASH_LENGTH = 32
 _PAGE_CHARACTERS = 1_000_000
@@ -147,6 +150,38 @@ def verify_changes(app: App, ask: Ask, anchor: Anchor | None, page: PageRequest)
         goes_on = found.first_broken is None and found.reached[0] < found.head.revision
         reached = (found.reached[0], found.reached[1].hex())
         return Verified(found, cursor.continuing(reached) if goes_on else "")
+
+
+def redact(app: App, revisions: Collection[int]) -> Redacted:
+    """Take what was before and after out of these changes, and log that.
+
+    Where none of them has a payload any more, nothing is logged. Raises InvalidArgument if one is
+    not in the log, or for too many; then nothing is done.
+    """
+    asked = set(revisions)
+    if len(asked) > MAX_REVISIONS:
+        raise invalid("revisions", "at most {limit} at a time", limit=MAX_REVISIONS)
+    with app.store.write() as tx:
+        redacted = tx.changes.redact(asked)
+        if redacted.missing:
+            missing = ", ".join(map(str, redacted.missing))
+            raise invalid(
+                "revisions", "not in the log: {missing}; unknown, or pruned", missing=missing
+            )
+        if redacted.taken:
+            tx.record(
+                Draft(
+                    kind=ChangeKind.CHANGE_REDACTED,
+                    actor=Actor(),
+                    request_id="",
+                    # No answer rests on the log.
+                    subjects=(),
+                    before=None,
+                    after={"revisions": list(redacted.taken)},
+                    at=app.now(),
+                )
+            )
+    return redacted
 
 
 def _page(tx: Transaction, query: ChangeQuery, cursor: Cursor, after: int | None) -> Page[Change]:

@@ -181,3 +181,10 @@ def invalid(
     """The refusal of one field: its path in the request, and the rule as a template of parts."""
     said = FieldError(path, rule.format_map(parts))
     return InvalidArgument(reason, "{field}: " + rule, fields=(said,), field=path, **parts)
+
+
+def action_missing(action: str, what: str) -> PermissionDenied:
+    """The refusal of a caller without an action; ``what`` it takes, such as "to list all users"."""
+    return PermissionDenied(
+        Reason.ACTION_MISSING, what + " takes the action {actions}", actions=str(action)
+    )

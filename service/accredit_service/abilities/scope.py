@@ -13,16 +13,29 @@ from accredit_storage.agents import AgentQuery
 from accredit_storage.records import Agent, AgentStatus, Role, SubjectKind
 from accredit_storage.store import Transaction
 
-from .agent_refs import AgentRef, find_agent, held_on, knows_every_agent, reach
-from .app import App
-from .auth import Introspection, introspect, presented
-from .consistency import Basis
-from .errors import FailedPrecondition, PermissionDenied, Reason
-from .permissions import Action
-from .reads import Ask, reading
-from .rights import Decision, Demand, Held, Principal, PrincipalKind, decide
-from .subjects import login_subject, subject
-from .user_refs import UserRef, is_caller, require_user
+from .calls.app import App
+from .calls.consistency import Basis
+from .calls.introspection import Introspection, introspect, presented
+from .calls.reads import Ask, reading
+from .errors import FailedPrecondition, Reason, action_missing
+from .input.agent_refs import (
+    AgentRef,
+    find_agent,
+    held_on,
+    knows_every_agent,
+    reach,
+)
+from .input.user_refs import UserRef, is_caller, require_user
+from .policy.permissions import Action
+from .policy.rights import (
+    Decision,
+    Demand,
+    Held,
+    Principal,
+    PrincipalKind,
+    decide,
+)
+from .policy.subjects import login_subject, subject
 
 MAX_AGENTS = 1000
 
@@ -165,11 +178,7 @@ def _introspect(
             decision=Decision.ALLOWED, principal=caller, basis=basis.on_principal(caller)
         )
     if Action.AUTHENTICATE not in caller.actions:
-        raise PermissionDenied(
-            Reason.ACTION_MISSING,
-            "another token's scope needs the action authenticate",
-            actions=Action.AUTHENTICATE.value,
-        )
+        raise action_missing(Action.AUTHENTICATE, "to ask for another token")
     return introspect(app, tx, digest, basis)
 
 

@@ -5,15 +5,24 @@ from dataclasses import dataclass
 from accredit_storage.records import ChangeKind, Site, SubjectKind
 from accredit_storage.store import Transaction
 
-from . import snapshots, texts
-from .agent_refs import clean_slug
-from .app import App
+from .calls import snapshots
+from .calls.app import App
+from .calls.mutations import (
+    Call,
+    Effect,
+    Mutation,
+    Replayed,
+    Written,
+    check_etag,
+    mutate,
+)
+from .calls.mutations import etag as etag_of
+from .calls.paging import Cursor, Page, PageRequest
+from .calls.reads import Ask, reading
 from .errors import AlreadyExists, FailedPrecondition, NotFound, Reason
-from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
-from .mutations import etag as etag_of
-from .paging import Cursor, Page, PageRequest
-from .reads import Ask, reading
-from .subjects import subject
+from .input import texts
+from .input.agent_refs import clean_slug
+from .policy.subjects import subject
 
 # An id, or a clean slug.
 SiteRef = int | str

@@ -15,24 +15,39 @@ from accredit_storage.records import (
 )
 from accredit_storage.store import Transaction, WriteTransaction
 
-from . import snapshots, texts
-from .app import App
-from .callers import require_actions_of, require_full_reach
+from .calls import snapshots
+from .calls.app import App
+from .calls.callers import require_actions_of, require_full_reach
+from .calls.mutations import (
+    Call,
+    Effect,
+    Mutation,
+    Replayed,
+    Written,
+    check_etag,
+    mutate,
+)
+from .calls.mutations import etag as etag_of
+from .calls.paging import Cursor, Page, PageRequest
+from .calls.reads import Ask, reading
 from .errors import (
     AlreadyExists,
     FailedPrecondition,
-    PermissionDenied,
     Reason,
+    action_missing,
     invalid,
 )
-from .mutations import Call, Effect, Mutation, Replayed, Written, check_etag, mutate
-from .mutations import etag as etag_of
-from .paging import Cursor, Page, PageRequest
-from .permissions import Action
-from .reads import Ask, reading
-from .rights import Principal
-from .subjects import grant_subjects, login_subject, offer_subjects, subject, token_subjects
-from .user_refs import UserRef, is_caller, require_user
+from .input import texts
+from .input.user_refs import UserRef, is_caller, require_user
+from .policy.permissions import Action
+from .policy.rights import Principal
+from .policy.subjects import (
+    grant_subjects,
+    login_subject,
+    offer_subjects,
+    subject,
+    token_subjects,
+)
 
 _OWN_FIELDS = frozenset({"display_name", "email"})
 
@@ -144,7 +159,7 @@ def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Re
         tx, caller = mutation.tx, mutation.caller
         manages = Action.MANAGE_USERS in caller.actions
         if not manages and (beyond := sorted(set(values) - _OWN_FIELDS)):
-            raise _needs_manage_users(", ".join(beyond))
+            raise action_missing(Action.MANAGE_USERS, "to set " + ", ".join(beyond))
         before = _require_user(tx, caller, command.user, lock=True)
         if not manages:
             require_full_reach(caller)
@@ -247,17 +262,8 @@ def _values(command: UpdateUser) -> dict[str, Any]:
 
 def _require_user(tx: Transaction, caller: Principal, ref: UserRef, *, lock: bool = False) -> User:
     if Action.MANAGE_USERS not in caller.actions and not is_caller(caller, ref):
-        raise _needs_manage_users("another user")
+        raise action_missing(Action.MANAGE_USERS, "to deal with another user")
     return require_user(tx, ref, lock=lock)
-
-
-def _needs_manage_users(what: str) -> PermissionDenied:
-    return PermissionDenied(
-        Reason.ACTION_MISSING,
-        "{what} needs the action manage_users",
-        actions=Action.MANAGE_USERS.value,
-        what=what,
-    )
 
 
 def _stays_administrator(values: dict[str, Any]) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 
-from ..abilities.callers import permit
-from ..abilities.permissions import Permission
+from ..abilities.calls.callers import permit
+from ..abilities.policy.permissions import Permission
 from .calls import Call, Step
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..abilities.errors import Reason, Unauthenticated
-from ..abilities.rights import Principal
+from ..abilities.policy.rights import Principal
 from .calls import Call, Metadata, Screen, Step, values
 
 #: As the contract says of tokens in requests; ours are much shorter.

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from ..abilities.errors import Refusal
-from ..abilities.rights import Principal
+from ..abilities.policy.rights import Principal
 
 _OUR_PACKAGE = "/accredit.v1."
 # Long enough for any method there is; what strangers make up is cut before it is logged.

@@ -30,7 +30,7 @@ from accredit.v1 import (
     user_pb2_grpc,
 )
 
-from ..abilities.app import App
+from ..abilities.calls.app import App
 from .access import AccessServicer
 from .agents import AgentServicer
 from .auth import AuthServicer

@@ -7,10 +7,10 @@ from accredit.v1 import types_pb2
 from accredit.v1.access_pb2_grpc import AccessServiceServicer
 
 from ..abilities import access
-from ..abilities.app import App
+from ..abilities.calls.app import App
 from ..abilities.errors import invalid
-from ..abilities.rights import Decision, Demand
-from ..abilities.user_refs import UserRef
+from ..abilities.input.user_refs import UserRef
+from ..abilities.policy.rights import Decision, Demand
 from . import fields, messages
 from .calls import ask, mutation, page_of
 from .pages import packed

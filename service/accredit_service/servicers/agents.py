@@ -7,15 +7,21 @@ from accredit.v1.agent_pb2_grpc import AgentServiceServicer
 from accredit_storage.directory.places import AGENTS
 from accredit_storage.records import AgentStatus
 
-from ..abilities import (
-    agent_creation,
-    agent_moves,
-    agent_queries,
+from ..abilities.agents import (
     agents,
     default_agents,
     transfers,
 )
-from ..abilities.app import App
+from ..abilities.agents import (
+    creation as agent_creation,
+)
+from ..abilities.agents import (
+    queries as agent_queries,
+)
+from ..abilities.agents import (
+    renaming as agent_moves,
+)
+from ..abilities.calls.app import App
 from ..abilities.errors import Reason, Refusal, invalid
 from . import fields, file_messages, messages
 from .calls import ask, mutation, page_of

@@ -8,9 +8,9 @@ from accredit.v1.auth_pb2_grpc import AuthServiceServicer
 from accredit_storage.records import User
 
 from ..abilities import auth
-from ..abilities.app import App
+from ..abilities.calls.app import App
 from ..abilities.errors import invalid
-from ..abilities.rights import Demand, Principal, PrincipalKind
+from ..abilities.policy.rights import Demand, Principal, PrincipalKind
 from . import fields, messages
 from .calls import ask
 

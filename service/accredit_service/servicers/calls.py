@@ -8,10 +8,10 @@ from google.protobuf.message import Message
 
 from accredit.v1 import types_pb2
 
-from ..abilities.consistency import Consistency, token_of
-from ..abilities.mutations import Call, Replayed, Written
-from ..abilities.paging import PageRequest
-from ..abilities.reads import Ask
+from ..abilities.calls.consistency import Consistency, token_of
+from ..abilities.calls.mutations import Call, Replayed, Written
+from ..abilities.calls.paging import PageRequest
+from ..abilities.calls.reads import Ask
 from ..interceptors.calls import current
 from . import fields
 

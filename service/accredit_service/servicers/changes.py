@@ -8,7 +8,7 @@ from accredit.v1.change_pb2_grpc import ChangeServiceServicer
 from accredit_storage.records import ChangeKind, Subject, SubjectKind
 
 from ..abilities import changes
-from ..abilities.app import App
+from ..abilities.calls.app import App
 from ..abilities.errors import invalid
 from . import fields, messages
 from .calls import ask, page_of

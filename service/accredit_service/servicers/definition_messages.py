@@ -6,11 +6,11 @@ from accredit.v1 import registry_pb2 as pb
 from accredit.v1 import types_pb2
 from accredit_storage.records import MemoryFileType
 
+from ..abilities.declared.planning import Drift, Result
+from ..abilities.definitions.declaring import MAX_SEEDS
+from ..abilities.definitions.definitions import Standing
 from ..abilities.errors import invalid
-from ..abilities.memory_files import type_etag
-from ..abilities.registry.declaring import MAX_SEEDS
-from ..abilities.registry.definitions import Standing
-from ..abilities.registry.planning import Drift, Result
+from ..abilities.files.memory_file_types import type_etag
 from . import fields, file_messages, messages
 
 _SEED_CHUNK = 64 * 1024

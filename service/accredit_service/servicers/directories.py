@@ -8,9 +8,9 @@ import grpc
 from accredit.v1 import directory_pb2 as pb
 from accredit.v1.directory_pb2_grpc import DirectoryServiceServicer
 
-from ..abilities import daily_memory, directories, files
-from ..abilities.app import App
+from ..abilities.calls.app import App
 from ..abilities.errors import invalid
+from ..abilities.files import daily_memory, directories, files
 from . import fields, file_messages
 from .calls import ask, mutation, page_of
 from .pages import packed

@@ -15,11 +15,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from accredit.v1 import types_pb2
 from accredit_storage.records import Ceiling, Role
 
-from ..abilities import texts
-from ..abilities.agent_refs import clean_slug
-from ..abilities.consistency import Consistency
+from ..abilities.calls.consistency import Consistency
 from ..abilities.errors import Reason, invalid
-from ..abilities.user_refs import UserRef
+from ..abilities.input import texts
+from ..abilities.input.agent_refs import clean_slug
+from ..abilities.input.user_refs import UserRef
 from ..interceptors.calls import current
 
 E = TypeVar("E", bound=enum.Enum)

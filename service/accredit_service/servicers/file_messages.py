@@ -7,16 +7,16 @@ from accredit_storage.directory.contents import FileEntry
 from accredit_storage.directory.daily import DailyMatch
 from accredit_storage.directory.directories import DirectoryState
 
-from ..abilities.daily_memory import Month
-from ..abilities.directories import (
+from ..abilities.errors import invalid
+from ..abilities.files.daily_memory import Month
+from ..abilities.files.directories import (
     AgentDirectory,
     Common,
     Directory,
     DirectoryRef,
     UserDirectory,
 )
-from ..abilities.errors import invalid
-from ..abilities.scaffolding import ScaffoldedFile
+from ..abilities.files.scaffolding import ScaffoldedFile
 from . import fields, messages
 
 

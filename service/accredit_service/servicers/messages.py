@@ -21,15 +21,20 @@ from accredit_storage.agents import ListedAgent
 from accredit_storage.errors import StoreError
 from accredit_storage.records import Agent, Grant, Role, Site, Subject, Token, User
 
-from ..abilities import configs
 from ..abilities.access import grant_etag
+from ..abilities.agents.transfers import OfferView
+from ..abilities.calls.consistency import (
+    HASH_PREFIX,
+    Basis,
+    epoch_of,
+    token_of,
+)
+from ..abilities.calls.mutations import etag
 from ..abilities.changes import Shown
-from ..abilities.consistency import HASH_PREFIX, Basis, epoch_of, token_of
 from ..abilities.errors import Refusal
-from ..abilities.mutations import etag
-from ..abilities.permissions import ROLE_ACTIONS
-from ..abilities.rights import Decision, Principal
-from ..abilities.transfers import OfferView
+from ..abilities.input import configs
+from ..abilities.policy.permissions import ROLE_ACTIONS
+from ..abilities.policy.rights import Decision, Principal
 from ..interceptors.errors import failure_of, status_of
 
 _WHY = {

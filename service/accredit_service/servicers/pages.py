@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from ..abilities.paging import Page
+from ..abilities.calls.paging import Page
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)

@@ -8,10 +8,10 @@ from accredit.v1 import registry_pb2 as pb
 from accredit.v1.registry_pb2_grpc import RegistryServiceServicer
 from accredit_storage.records import MemoryLayer
 
-from ..abilities import memory_files
-from ..abilities.app import App
-from ..abilities.consistency import token_of
-from ..abilities.registry import reconciling, registering
+from ..abilities.calls.app import App
+from ..abilities.calls.consistency import token_of
+from ..abilities.declared import reconciling, registering
+from ..abilities.files import memory_file_types as memory_files
 from . import definition_messages, fields
 from .calls import ask, mutation, page_of
 from .pages import in_replies, packed

@@ -6,9 +6,9 @@ from accredit.v1 import scope_pb2 as pb
 from accredit.v1.scope_pb2_grpc import ScopeServiceServicer
 
 from ..abilities import scope
-from ..abilities.app import App
+from ..abilities.calls.app import App
 from ..abilities.errors import invalid
-from ..abilities.rights import Decision, Demand
+from ..abilities.policy.rights import Decision, Demand
 from . import fields, messages
 from .calls import ask
 

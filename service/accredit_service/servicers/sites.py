@@ -7,7 +7,7 @@ from accredit.v1.site_pb2_grpc import SiteServiceServicer
 from accredit_storage.records import Site
 
 from ..abilities import sites
-from ..abilities.app import App
+from ..abilities.calls.app import App
 from . import fields, messages
 from .calls import ask, mutation, page_of
 from .pages import packed

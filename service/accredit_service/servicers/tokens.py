@@ -6,11 +6,11 @@ from accredit.v1 import token_pb2 as pb
 from accredit.v1.token_pb2_grpc import TokenServiceServicer
 from accredit_storage.records import Ceiling
 
-from ..abilities import tokens
-from ..abilities.agent_refs import AgentRef
-from ..abilities.app import App
+from ..abilities.calls.app import App
 from ..abilities.errors import invalid
-from ..abilities.user_refs import UserRef
+from ..abilities.input.agent_refs import AgentRef
+from ..abilities.input.user_refs import UserRef
+from ..abilities.tokens import minting, tokens
 from . import fields, messages
 from .calls import ask, mutation, page_of
 from .pages import packed
@@ -29,7 +29,7 @@ class TokenServicer(TokenServiceServicer):
         agent, user = _holder(request)
         if agent is None and user is None:
             raise invalid("holder", "say whom it shall speak for: agent or user")
-        command = tokens.CreateToken(
+        command = minting.CreateToken(
             agent=agent,
             user=user,
             label=request.label,
@@ -40,7 +40,7 @@ class TokenServicer(TokenServiceServicer):
         return mutation(
             request,
             pb.CreateTokenResponse,
-            lambda call: tokens.create_token(self._app, call, command),
+            lambda call: minting.create_token(self._app, call, command),
             lambda minted: pb.CreateTokenResponse(
                 token=messages.token(minted.token), secret=minted.secret
             ),
@@ -71,10 +71,10 @@ class TokenServicer(TokenServiceServicer):
         self, request: pb.RotateTokenRequest, context: grpc.ServicerContext
     ) -> pb.RotateTokenResponse:
         """See the proto."""
-        overlap = tokens.DEFAULT_OVERLAP
+        overlap = minting.DEFAULT_OVERLAP
         if request.HasField("overlap"):
             overlap = fields.span("overlap", request.overlap)
-        command = tokens.RotateToken(
+        command = minting.RotateToken(
             token_id=request.token_id,
             overlap=overlap,
             expiry=_expiry(request),
@@ -83,7 +83,7 @@ class TokenServicer(TokenServiceServicer):
         return mutation(
             request,
             pb.RotateTokenResponse,
-            lambda call: tokens.rotate_token(self._app, call, command),
+            lambda call: minting.rotate_token(self._app, call, command),
             lambda rotated: pb.RotateTokenResponse(
                 token=messages.token(rotated.minted.token),
                 secret=rotated.minted.secret,
@@ -151,10 +151,10 @@ def _ceiling(request: pb.CreateTokenRequest) -> Ceiling | None:
     return None
 
 
-def _expiry(request: pb.CreateTokenRequest | pb.RotateTokenRequest) -> tokens.Expiry | None:
+def _expiry(request: pb.CreateTokenRequest | pb.RotateTokenRequest) -> minting.Expiry | None:
     which = request.WhichOneof("expiration")
     if which == "expire_time":
-        return tokens.Expiry(at=fields.moment("expire_time", request.expire_time))
+        return minting.Expiry(at=fields.moment("expire_time", request.expire_time))
     if which == "ttl":
-        return tokens.Expiry(after=fields.span("ttl", request.ttl))
+        return minting.Expiry(after=fields.span("ttl", request.ttl))
     return None

@@ -7,7 +7,7 @@ from accredit.v1.user_pb2_grpc import UserServiceServicer
 from accredit_storage.records import User, UserKind, UserRole
 
 from ..abilities import users
-from ..abilities.app import App
+from ..abilities.calls.app import App
 from . import fields, messages
 from .calls import ask, mutation, page_of
 from .pages import packed

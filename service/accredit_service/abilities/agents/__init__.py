@@ -1,0 +1,1 @@
+"""The life of an agent: created, changed, renamed, given away, deleted; and which one is meant."""

@@ -1,0 +1,302 @@
+"""The life of an agent: created and changed. See ``agent_moves`` for its slug's.
+
+``transfers`` has how it gets another owner.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from accredit_storage.records import (
+    UNSET,
+    Agent,
+    AgentStatus,
+    ChangeKind,
+    Role,
+    Unset,
+)
+
+from ..calls import snapshots
+from ..calls.app import App
+from ..calls.mutations import (
+    Call,
+    Effect,
+    Mutation,
+    Replayed,
+    Written,
+    check_etag,
+    mutate,
+)
+from ..calls.mutations import etag as etag_of
+from ..errors import (
+    AlreadyExists,
+    PermissionDenied,
+    Reason,
+    Refusal,
+    invalid,
+)
+from ..files.new_directories import FilesMade, with_directories
+from ..files.scaffolding import Scaffold, ScaffoldedFile, agent_scaffold
+from ..input import configs, texts
+from ..input.agent_refs import (
+    AgentRef,
+    clean_slug,
+    reach,
+    require_agent,
+)
+from ..input.user_refs import UserRef
+from ..policy.rights import Principal
+from ..policy.subjects import agent_subjects, creation_subjects
+from .creation import (
+    NewAgent,
+    hold_place,
+    insert_agent,
+    owner_of_new,
+    require_site,
+)
+
+MAX_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateAgent:
+    """A wish for an agent. ``owner`` None and ``site_scope`` 0: not stated."""
+
+    agent_slug: str
+    agent_name: str
+    owner: UserRef | None
+    config: Mapping[str, Any]
+    site_scope: int
+    create_if_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An agent; if this call made it, its starter files: as planned, and what became of them."""
+
+    agent: Agent
+    scaffold: Scaffold | None
+    files: tuple[ScaffoldedFile, ...] = ()
+
+    @property
+    def created(self) -> bool:
+        """Whether this call made it."""
+        return self.scaffold is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateAgent:
+    """What to set; UNSET leaves it. ``site_scope`` None: network-wide."""
+
+    agent: AgentRef
+    etag: str
+    agent_name: str | Unset = UNSET
+    config: Mapping[str, Any] | Unset = UNSET
+    status: AgentStatus | Unset = UNSET
+    site_scope: int | Unset | None = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAgentStatus:
+    """A status for an agent, and why; an empty ``why`` says nothing."""
+
+    agent: AgentRef
+    status: AgentStatus
+    why: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSet:
+    """The agent as it now stands, and whether that was new."""
+
+    agent: Agent
+    changed: bool
+
+
+def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created] | Replayed:
+    """Add an agent with its directory, or find the one that is there if that will do."""
+
+    def decide(mutation: Mutation) -> Effect[Created]:
+        created = _create(mutation, command)
+        if not created.created:
+            return Effect(value=created)
+        return Effect(
+            value=created,
+            kind=ChangeKind.AGENT_CREATED,
+            subjects=creation_subjects(created.agent),
+            after=snapshots.of_agent(created.agent),
+        )
+
+    written = mutate(app, call, decide, takes_nothing=True)
+    if isinstance(written, Replayed):
+        return written
+    return with_directories(app, call, written, _scaffolds([written.value]), _with_files)
+
+
+def batch_create_agents(
+    app: App, call: Call, commands: Sequence[CreateAgent]
+) -> Written[list[Created | Refusal]] | Replayed:
+    """Create what can be created, each item with its own outcome, as one change."""
+
+    def decide(mutation: Mutation) -> Effect[list[Created | Refusal]]:
+        outcomes: list[Created | Refusal] = []
+        for command in commands:
+            # Everything that refuses does so before it writes, so that an item leaves nothing.
+            try:
+                outcomes.append(_create(mutation, command))
+            except Refusal as refusal:
+                outcomes.append(refusal)
+        made = [one.agent for one in outcomes if isinstance(one, Created) and one.created]
+        return Effect(
+            value=outcomes,
+            kind=ChangeKind.BULK if made else None,
+            subjects=tuple(each for agent in made for each in creation_subjects(agent)),
+            after={"agents": [snapshots.of_agent(agent) for agent in made]},
+        )
+
+    # Alone, as two batches could each have made an agent whose slug the other goes on to ask for.
+    written = mutate(app, call, decide)
+    if isinstance(written, Replayed):
+        return written
+    return with_directories(
+        app,
+        call,
+        written,
+        _scaffolds(written.value),
+        lambda outcomes, files: [
+            _with_files(one, files) if isinstance(one, Created) else one for one in outcomes
+        ],
+    )
+
+
+def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] | Replayed:
+    """Set what is given. An update that says nothing is refused."""
+
+    def decide(mutation: Mutation) -> Effect[Agent]:
+        tx = mutation.tx
+        before = require_agent(
+            tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
+        )
+        check_etag(command.etag, etag_of(before.version))
+        values = _update_values(mutation, command)
+        after = tx.agents.update(before.agent_id, at=mutation.now, **values)
+        assert after is not None  # noqa: S101 - the row is locked
+        return Effect(
+            value=after,
+            kind=ChangeKind.AGENT_UPDATED,
+            subjects=agent_subjects(after, after.owner_id),
+            before=snapshots.of_agent(before),
+            after=snapshots.of_agent(after),
+        )
+
+    return mutate(app, call, decide, takes_nothing=isinstance(command.status, Unset))
+
+
+def set_agent_status(
+    app: App, call: Call, command: SetAgentStatus
+) -> Written[StatusSet] | Replayed:
+    """Make an agent active, inactive or archived. A status that it has already changes nothing."""
+    why = texts.one_line("reason", command.why)
+
+    def decide(mutation: Mutation) -> Effect[StatusSet]:
+        tx, now = mutation.tx, mutation.now
+        before = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
+        check_etag(command.etag, etag_of(before.version))
+        if before.status is command.status:
+            return Effect(value=StatusSet(before, False))
+        after = tx.agents.update(before.agent_id, at=now, status=command.status)
+        assert after is not None  # noqa: S101 - the row is locked
+        return Effect(
+            value=StatusSet(after, True),
+            kind=ChangeKind.AGENT_UPDATED,
+            subjects=agent_subjects(after, after.owner_id),
+            before=snapshots.of_agent(before),
+            after={**snapshots.of_agent(after), "status_reason": why},
+        )
+
+    return mutate(app, call, decide)
+
+
+def slug_conflict(slug: str) -> AlreadyExists:
+    """The refusal of a slug that is taken."""
+    return AlreadyExists(
+        Reason.AGENT_SLUG_CONFLICT,
+        "an agent {agent_slug!r} already exists: choose another slug",
+        agent_slug=slug,
+    )
+
+
+def _scaffolds(outcomes: Sequence[Created | Refusal]) -> list[Scaffold]:
+    return [one.scaffold for one in outcomes if isinstance(one, Created) and one.scaffold]
+
+
+def _with_files(created: Created, files: FilesMade) -> Created:
+    return replace(created, files=files.get(created.agent.agent_id, ()))
+
+
+def _create(mutation: Mutation, command: CreateAgent) -> Created:
+    slug = clean_slug("agent_slug", command.agent_slug)
+    name = texts.one_line("agent_name", command.agent_name) or slug
+    config = configs.checked("config", command.config)
+    if not mutation.caller.manages_agents:
+        # Before looking, so that whoever waited for a racing call of theirs sees what it made.
+        hold_place(mutation, mutation.caller.user.user_id)
+    owner = owner_of_new(mutation, command.owner)
+    if command.site_scope:
+        require_site(mutation, command.site_scope)
+    if command.create_if_missing:
+        # A hidden one is as missing here; that the slug is taken is found out where it is given.
+        found = reach(mutation.tx, mutation.caller, slug, mutation.now)
+        if found is not None:
+            return Created(found[0], None)
+    agent = insert_agent(
+        mutation,
+        NewAgent(
+            agent_slug=slug,
+            agent_name=name,
+            config=config,
+            site_scope=command.site_scope,
+        ),
+        owner,
+    )
+    if agent is not None:
+        return Created(agent, agent_scaffold(mutation.app, mutation.tx, agent))
+    if command.create_if_missing:
+        # Lost a race: on PostgreSQL the insert waited for the winner, whose row is there now.
+        found = reach(mutation.tx, mutation.caller, slug, mutation.now)
+        if found is not None:
+            return Created(found[0], None)
+    raise slug_conflict(slug)
+
+
+def _update_values(mutation: Mutation, command: UpdateAgent) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if not isinstance(command.agent_name, Unset):
+        values["agent_name"] = texts.name(
+            "update.agent_name", command.agent_name, Reason.INVALID_AGENT_NAME
+        )
+    if not isinstance(command.config, Unset):
+        values["config"] = configs.checked("update.config", command.config)
+    if not isinstance(command.status, Unset):
+        values["status"] = command.status
+    if not isinstance(command.site_scope, Unset):
+        require_site(mutation, command.site_scope or 0)
+        values["site_scope"] = command.site_scope
+    if not values:
+        raise invalid(
+            "update",
+            "at least one of agent_name, config, status, site_scope",
+            Reason.INVALID_AGENT_UPDATE,
+        )
+    return values
+
+
+def require_owner(caller: Principal, agent: Agent) -> None:
+    """Raise PermissionDenied unless the caller owns the agent, or manages agents."""
+    if not caller.manages_agents and agent.owner_id != caller.user.user_id:
+        raise PermissionDenied(
+            Reason.OWNER_REQUIRED,
+            "only the owner of {agent_slug!r} may do this",
+            agent_slug=agent.agent_slug,
+        )

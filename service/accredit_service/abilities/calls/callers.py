@@ -1,0 +1,93 @@
+"""The caller's own credential: believed or refused, and held against what a call demands."""
+
+from accredit_storage.records import Credential, Role, UserRole
+
+from ..errors import PermissionDenied, Reason, Unauthenticated
+from ..policy.permissions import ROLE_ACTIONS, Permission, Speaker
+from ..policy.rights import (
+    Decision,
+    Principal,
+    PrincipalKind,
+    judge,
+)
+from .app import App
+
+_REFUSALS = {
+    Decision.TOKEN_INVALID: Unauthenticated(
+        Reason.TOKEN_INVALID, "the token is unknown, expired or revoked: present a live one"
+    ),
+    Decision.USER_INACTIVE: Unauthenticated(
+        Reason.USER_INACTIVE, "the token's user is deactivated: ask an administrator"
+    ),
+    Decision.MINTER_WITHOUT_RIGHTS: Unauthenticated(
+        Reason.MINTER_WITHOUT_RIGHTS,
+        "whoever minted the token has no right left to pass on: mint a new one",
+    ),
+    Decision.AGENT_INACTIVE: PermissionDenied(
+        Reason.AGENT_INACTIVE, "the token's agent is not active: its owner can make it so"
+    ),
+}
+
+
+def accept(app: App, credential: Credential | None) -> Principal:
+    """Who presents the credential, noted as having used it.
+
+    Raises Unauthenticated, or PermissionDenied if only the agent is at fault. None: there is no
+    such token.
+    """
+    now = app.now()
+    judged = Decision.TOKEN_INVALID if credential is None else judge(credential, now)
+    if isinstance(judged, Decision):
+        refusal = _REFUSALS[judged]
+        # A new one each time: an exception that is raised twice collects tracebacks.
+        raise type(refusal)(refusal.reason, refusal.message)
+    if judged.token is not None:
+        app.usage.note(judged.token.token_id, now)
+    return judged
+
+
+def permit(caller: Principal, permission: Permission) -> None:
+    """Raise PermissionDenied unless the caller has an action, and a kind of token, that will do."""
+    if not caller.may_speak(permission.speaker):
+        needed = permission.speaker.value
+        if permission.speaker is Speaker.USER and caller.kind is PrincipalKind.AGENT_AS_OWNER:
+            needed = "a user's token: acting as the owner is not enough"
+        raise PermissionDenied(
+            Reason.USER_TOKEN_REQUIRED, "this call needs {needed}", needed=needed
+        )
+    if permission.any_action and not permission.any_action & caller.actions:
+        names = sorted(permission.any_action)
+        message = "this call needs the action {actions}"
+        if len(names) > 1:
+            message = "this call needs one of the actions {actions}"
+        raise PermissionDenied(Reason.ACTION_MISSING, message, actions=", ".join(names))
+
+
+def require_full_reach(caller: Principal) -> None:
+    """Raise PermissionDenied for a token that is held to little.
+
+    With such a token nobody changes themselves, nor takes or gives up what is theirs.
+    """
+    if caller.max_role < Role.ADMIN:
+        raise PermissionDenied(
+            Reason.ROLE_INSUFFICIENT,
+            "this needs a token that reaches ADMIN, yours reaches {role}",
+            required_role=Role.ADMIN.name,
+            role=caller.max_role.name,
+        )
+
+
+def require_actions_of(caller: Principal, role: UserRole) -> None:
+    """Raise PermissionDenied where the role can do more than the caller's own credential.
+
+    Nobody gives such a role away, and nobody acts on a user who has it: changes them, stops them,
+    or ends their tokens.
+    """
+    missing = sorted(ROLE_ACTIONS[role] - caller.actions)
+    if missing:
+        raise PermissionDenied(
+            Reason.ACTION_MISSING,
+            "the role {role} has actions that your credential lacks: {actions}",
+            actions=", ".join(missing),
+            role=role.name,
+        )

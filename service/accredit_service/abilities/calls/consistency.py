@@ -1,0 +1,118 @@
+"""Which state of the store an answer was judged at, what it rests on, and how fresh it must be.
+
+A consistency token is a digest of the store's epoch, a revision and the beginning of the hash at
+it. Every answer comes from the database of one primary, so that it is never older than any token
+of that history. What remains to be refused is a token of another store, of a future that a restore
+has undone, or of changes that a failover has lost.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from accredit_storage.records import Agent, Head, Subject, SubjectKind
+from accredit_storage.store import Transaction
+
+from ..errors import Reason, invalid
+from ..policy.rights import Held, Principal, earliest
+from ..policy.subjects import grant_subject, slug_subject, subject
+from . import opaque
+
+_STORE_LENGTH = 16
+_REVISION_LENGTH = 8
+#: How many bytes of a change's hash tell its history from another one.
+HASH_PREFIX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """How fresh an answer must be; ``at_least`` is a consistency token, empty for none."""
+
+    at_least: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What an answer rests on and how long it may be kept."""
+
+    head: Head
+    judged_at: datetime
+    cacheable: bool = True
+    valid_until: datetime | None = None
+    subjects: frozenset[Subject] = frozenset()
+
+    def on(self, *subjects: Subject) -> "Basis":
+        """And on these."""
+        return replace(self, subjects=self.subjects | frozenset(subjects))
+
+    def until(self, moment: datetime | None) -> "Basis":
+        """And good no longer than to a moment."""
+        return replace(self, valid_until=earliest((self.valid_until, moment)))
+
+    def not_kept(self) -> "Basis":
+        """And not to be kept at all."""
+        return replace(self, cacheable=False)
+
+    def on_principal(self, principal: Principal) -> "Basis":
+        """And on who speaks."""
+        return self.on(*principal.rests_on).until(principal.valid_until)
+
+    def on_agent(
+        self, ref: int | str, principal: Principal, agent: Agent | None, held: Held | None
+    ) -> "Basis":
+        """And on the agent that ``ref`` means, and the principal's role on it.
+
+        ``agent`` None: there is none, or none that the asker may know of. Then the
+        name stands for it, together with the principal: a change that gives somebody a role lists
+        them, and a change that gives an agent a name lists the name.
+        """
+        named = slug_subject(ref) if isinstance(ref, str) else subject(SubjectKind.AGENT, ref)
+        basis = self.on(named).until(None if held is None else held.until)
+        if agent is None:
+            return basis
+        return basis.on(
+            subject(SubjectKind.AGENT, agent.agent_id),
+            grant_subject(agent.agent_id, principal.user.user_id),
+        )
+
+
+def token_of(head: Head) -> str:
+    """The consistency token of a state; opaque, URL-safe."""
+    raw = _store_of(head) + head.revision.to_bytes(_REVISION_LENGTH, "big")
+    return opaque.text_of(raw + head.hash[:HASH_PREFIX])
+
+
+def epoch_of(head: Head) -> str:
+    """What callers know a store's history by: 32 hexadecimal digits."""
+    return _store_of(head).hex()
+
+
+def _store_of(head: Head) -> bytes:
+    """What tells one store from another. Not the epoch itself, which is the key to page tokens."""
+    return hashlib.sha256(f"store {head.epoch}".encode()).digest()[:_STORE_LENGTH]
+
+
+def require(tx: Transaction, consistency: Consistency, head: Head) -> None:
+    """Raise InvalidArgument if the answer would be of another history than the one asked for."""
+    token = consistency.at_least
+    if token and not _is_known(tx, token, head):
+        raise invalid(
+            "consistency.at_least_as_fresh",
+            "a consistency_token that this store has given",
+            Reason.CONSISTENCY_TOKEN_INVALID,
+        )
+
+
+def _is_known(tx: Transaction, token: str, head: Head) -> bool:
+    try:
+        raw = opaque.bytes_of(token)
+    except ValueError:
+        return False
+    store, rest = raw[:_STORE_LENGTH], raw[_STORE_LENGTH:]
+    revision = int.from_bytes(rest[:_REVISION_LENGTH], "big")
+    given = rest[_REVISION_LENGTH:]
+    if len(given) != HASH_PREFIX or store != _store_of(head) or revision > head.revision:
+        return False
+    found = head.hash if revision == head.revision else tx.changes.hash_at(revision)
+    # What was pruned cannot be compared any more.
+    return found is None or found[:HASH_PREFIX] == given

@@ -1,0 +1,1 @@
+"""Declared agents: registered by calls, planned, and created where they are missing."""

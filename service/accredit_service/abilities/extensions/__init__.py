@@ -1,0 +1,1 @@
+"""What stands beside the store: agents that packages and manifests declare, and generators."""

@@ -1,0 +1,1 @@
+"""Directories and what is in them: files, journals, starter files, the types of memory files."""

@@ -1,0 +1,1 @@
+"""Who may do what: one row for each method, and the rules of rights as pure functions."""

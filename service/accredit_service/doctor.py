@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from accredit_storage import migrate
-from accredit_storage.directory.examining import lost, strays
+from accredit_storage.directory.sweeping import lost, strays
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.engine import sqlite_path
 from accredit_storage.errors import StoreError

@@ -13,8 +13,8 @@ from accredit_storage.directory.files import Files
 from accredit_storage.directory.folders import Folder
 from accredit_storage.directory.locks import locked
 from accredit_storage.directory.places import SHARED, OwnPlace
+from accredit_storage.directory.sweeping import sweep_unfinished
 from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.directory.unfinished import sweep_unfinished
 from tests.directory.making import (
     PATIENCE,
     SCRIBE,

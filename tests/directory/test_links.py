@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from accredit_storage.directory.contents import etag_of
-from accredit_storage.directory.files import Files
+from accredit_storage.directory.files import Files, etag_of
 from accredit_storage.directory.places import BY_KEY, OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import FileMissing, PathInvalid

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from accredit_storage.directory.folders import Folder
-from accredit_storage.directory.refusals import translated
-from accredit_storage.directory.renames import look_and_rename, rename_new
+from accredit_storage.directory.folders import Folder, look_and_rename, rename_new, translated
 from accredit_storage.errors import (
     FilesUnavailable,
     PathInvalid,

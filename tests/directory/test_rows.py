@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from accredit_storage.directory.directories import Directories
-from accredit_storage.directory.examining import lost, strays
 from accredit_storage.directory.places import Place, place_of
+from accredit_storage.directory.sweeping import lost, strays
 from accredit_storage.errors import DirectoryMissing, FilesUnavailable, OwnerMissing
 from accredit_storage.records import Agent
 from accredit_storage.store import Store

@@ -335,7 +335,7 @@ def _fail_writes(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def refused(*_arguments: Any, **_named: Any) -> int:
         raise OSError(number, "refused")
 
-    monkeypatch.setattr("accredit_storage.directory.replacing.os.write", refused)
+    monkeypatch.setattr("accredit_storage.directory.folders.os.write", refused)
 
 
 def test_a_generator_of_a_package_has_the_last_word(registry: Registry) -> None:

@@ -3,9 +3,9 @@
 from datetime import date
 
 from accredit.v1 import directory_pb2, types_pb2
-from accredit_storage.directory.contents import FileEntry
 from accredit_storage.directory.daily import DailyMatch
 from accredit_storage.directory.directories import DirectoryState
+from accredit_storage.directory.files import FileEntry
 
 from ..abilities.errors import invalid
 from ..abilities.files.daily_memory import Month

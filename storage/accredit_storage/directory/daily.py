@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from accredit_storage.directory.contents import FileContent, FileEntry, OpenFile
-from accredit_storage.directory.files import Files
+from accredit_storage.directory.files import FileContent, FileEntry, Files, OpenFile
 from accredit_storage.directory.places import Place
 from accredit_storage.errors import FileMissing, FileTooLarge
 

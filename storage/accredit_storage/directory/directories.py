@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from accredit_storage.directory.belonging import begin
 from accredit_storage.directory.daily import DailyMemory
 from accredit_storage.directory.files import Files
-from accredit_storage.directory.limits import FileLimits
-from accredit_storage.directory.links import Links
+from accredit_storage.directory.folders import translated
+from accredit_storage.directory.identity import begin
+from accredit_storage.directory.limits import FileLimits, walk
 from accredit_storage.directory.places import (
     KEPT,
     TRASH,
@@ -20,11 +20,8 @@ from accredit_storage.directory.places import (
     link_name,
     place_of,
 )
-from accredit_storage.directory.refusals import translated
-from accredit_storage.directory.sweeping import Sweeper
-from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.directory.unfinished import sweep_unfinished
-from accredit_storage.directory.walking import walk
+from accredit_storage.directory.sweeping import Sweeper, sweep_unfinished
+from accredit_storage.directory.tree import DirectoryTree, Links
 from accredit_storage.errors import DirectoryMissing, FilesUnavailable, OwnerMissing, StoreError
 from accredit_storage.records import Agent, User
 from accredit_storage.store import Store

@@ -5,27 +5,23 @@ one state, a crash tears nothing, and an etag stands for a content that somebody
 one directory take turns, whatever process they are of.
 """
 
+import hashlib
+import os
 import stat
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import FileIO
+from types import TracebackType
+from typing import Self
 
-from accredit_storage.directory.contents import (
-    FileContent,
-    FileEntry,
-    OpenFile,
-    entry_of,
-    etag_of,
-    moment,
-)
-from accredit_storage.directory.folders import Folder
-from accredit_storage.directory.limits import FileLimits, require_room
+from accredit_storage.directory.folders import Folder, replace_content, translated
+from accredit_storage.directory.limits import FileLimits, Found, require_room, walk
 from accredit_storage.directory.locks import locked
 from accredit_storage.directory.paths import Names, parse
 from accredit_storage.directory.places import Place
-from accredit_storage.directory.refusals import translated
-from accredit_storage.directory.replacing import replace_content
 from accredit_storage.directory.tree import DirectoryTree
-from accredit_storage.directory.walking import Found, walk
 from accredit_storage.errors import (
     DirectoryMissing,
     EtagMismatch,
@@ -34,6 +30,82 @@ from accredit_storage.errors import (
     PathInvalid,
     WriteInDoubt,
 )
+
+#: How much is read at a time.
+CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """A file without its content. ``etag``: a quoted digest of the content."""
+
+    path: str
+    size: int
+    etag: str
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileContent:
+    """A file as it was at one moment."""
+
+    entry: FileEntry
+    content: bytes
+
+
+class OpenFile:
+    """A file that can be read in pieces, all of them of one state. To be closed."""
+
+    def __init__(self, path: str, file: FileIO) -> None:
+        self.entry = entry_of(path, file)
+        self._file = file
+
+    def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
+        """The content from its beginning, in pieces of up to ``size`` bytes."""
+        with translated():
+            self._file.seek(0)
+            while chunk := self._file.read(size):
+                yield chunk
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def entry_of(path: str, file: FileIO) -> FileEntry:
+    """The entry of a file that was opened at its beginning; reads it to its end."""
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    found = os.fstat(file.fileno())
+    return FileEntry(
+        path=path, size=found.st_size, etag=quoted(digest), modified_at=moment(found.st_mtime_ns)
+    )
+
+
+def etag_of(content: bytes) -> str:
+    """The etag of a content: equal where the content is."""
+    return quoted(hashlib.sha256(content).hexdigest())
+
+
+def quoted(digest: str) -> str:
+    """An etag as HTTP writes it."""
+    return f'"{digest}"'
+
+
+def moment(nanoseconds: int) -> datetime:
+    """A time of the file system."""
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+
 
 #: The lock that the writers in one directory take, a file in it.
 WRITERS = ".lock"
@@ -254,3 +326,6 @@ def _missing(path: str) -> Generator[None]:
         yield
     except FileNotFoundError as error:
         raise FileMissing(f"there is no file {path!a}") from error
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -5,19 +5,27 @@ link: whoever swaps a directory for a link meanwhile makes the access fail, and 
 elsewhere.
 """
 
+import ctypes
 import errno
 import os
+import secrets
 import shutil
 import stat
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from accredit_storage.directory.renames import rename_new
-from accredit_storage.errors import PathInvalid
+from accredit_storage.errors import (
+    FilesUnavailable,
+    PathInvalid,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    WriteInDoubt,
+)
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -177,3 +185,136 @@ class Folder:
     def sync(self) -> None:
         """Wait until the names in it are on disk."""
         os.fsync(self.descriptor)
+
+
+_NOREPLACE = 1
+# The file system, or the kernel, does not know how.
+_UNKNOWN = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP))
+
+
+def rename_new(source: str, source_fd: int, target: str, target_fd: int) -> None:
+    """Rename, each name inside the directory of its descriptor. FileExistsError: taken."""
+    if _renameat2 is None:
+        look_and_rename(source, source_fd, target, target_fd)
+        return
+    old, new = os.fsencode(source), os.fsencode(target)
+    if _renameat2(source_fd, old, target_fd, new, _NOREPLACE) == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in _UNKNOWN:
+        raise OSError(code, os.strerror(code))
+    look_and_rename(source, source_fd, target, target_fd)
+
+
+def look_and_rename(source: str, source_fd: int, target: str, target_fd: int) -> None:
+    """The same, where the system cannot do it in one step.
+
+    Only somebody who writes into the tree by hand could come in between: our own moves to one
+    target exclude each other, and so do our writes in one directory.
+    """
+    try:
+        os.stat(target, dir_fd=target_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(source, target, src_dir_fd=source_fd, dst_dir_fd=target_fd)
+    else:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def _find_renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
+    """The function of the C library, None where there is none."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if function is None:
+        return None
+    function.argtypes = (
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.c_uint,
+    )
+    function.restype = ctypes.c_int
+
+    def call(source_fd: int, source: bytes, target_fd: int, target: bytes, flags: int) -> int:
+        return int(function(source_fd, source, target_fd, target, flags))
+
+    return call
+
+
+_renameat2 = _find_renameat2()
+
+
+#: How the names of files begin that are still being written. A reader cannot ask for such a name.
+UNFINISHED = ".unfinished-"
+
+
+def replace_content(
+    folder: Folder, name: str, content: bytes, *, only_if_absent: bool = False
+) -> int:
+    """Put ``content`` under the name, on disk when this returns: when it was, in nanoseconds.
+
+    Whoever reads meanwhile, or after a crash, finds the old content or the new. Where this raises,
+    the old one is there; only WriteInDoubt leaves that open. FileExistsError where it was to be
+    ``only_if_absent`` and is not.
+    """
+    unfinished = UNFINISHED + secrets.token_hex(8)
+    try:
+        with folder.create_file(unfinished) as file:
+            _write_all(file.fileno(), content)
+            os.fsync(file.fileno())
+            written_at = os.fstat(file.fileno()).st_mtime_ns
+        if only_if_absent:
+            folder.move(unfinished, folder, name)
+        else:
+            folder.replace(unfinished, name)
+    except BaseException:
+        with suppress(OSError):
+            folder.remove(unfinished)
+        raise
+    try:
+        folder.sync()
+    except OSError as error:
+        raise WriteInDoubt("the disk failed in the last step of a write") from error
+    return written_at
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    # The system may take a part and refuse the rest in the next call, when the disk is full.
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+_BY_ERRNO: dict[int, type[StoreError]] = {
+    errno.EDQUOT: StoreFull,
+    errno.EFBIG: StoreFull,  # Over what a process may write.
+    errno.ENOSPC: StoreFull,
+    errno.EAGAIN: StoreBusy,
+    errno.EMFILE: StoreBusy,
+    errno.ENFILE: StoreBusy,
+    errno.ENOMEM: StoreBusy,
+    errno.EISDIR: PathInvalid,
+    errno.ELOOP: PathInvalid,
+    errno.ENAMETOOLONG: PathInvalid,
+    errno.ENOTDIR: PathInvalid,
+}
+
+_WORDS: dict[type[StoreError], str] = {
+    PathInvalid: "what is there is not a plain file, or not below plain directories",
+    StoreBusy: "the system has no resources left for another file",
+    StoreFull: "the disk has no room to write",
+    FilesUnavailable: "the disk does not answer or does not accept writes",
+}
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Raise what the system refuses within as StoreErrors.
+
+    Words of our own: the system's name the path. What has no row, such as EIO, EROFS and EACCES,
+    is the disk's.
+    """
+    try:
+        yield
+    except OSError as error:
+        kind = _BY_ERRNO.get(error.errno or 0, FilesUnavailable)
+        raise kind(_WORDS[kind]) from error

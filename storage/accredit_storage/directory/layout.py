@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
-from accredit_storage.directory.folders import Folder
+from accredit_storage.directory.folders import Folder, replace_content, translated
 from accredit_storage.directory.locks import locked
 from accredit_storage.directory.places import (
     AGENTS,
@@ -27,8 +27,6 @@ from accredit_storage.directory.places import (
     place_named,
     place_of,
 )
-from accredit_storage.directory.refusals import translated
-from accredit_storage.directory.replacing import replace_content
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import PathInvalid, StoreBusy
 from accredit_storage.records import Agent, User

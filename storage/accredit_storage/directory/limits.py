@@ -1,9 +1,11 @@
 """How large a file may be, and how many files and how much a directory may hold."""
 
+import os
+from collections.abc import Generator
 from dataclasses import dataclass
 
+from accredit_storage.directory import paths
 from accredit_storage.directory.folders import Folder
-from accredit_storage.directory.walking import walk
 from accredit_storage.errors import QuotaExceeded
 
 
@@ -34,3 +36,31 @@ def require_room(folder: Folder, limits: FileLimits, old: int | None, new: int) 
         raise QuotaExceeded("files", limits.files_per_agent)
     if used + new - (old or 0) > limits.bytes_per_agent:
         raise QuotaExceeded("bytes", limits.bytes_per_agent)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file on the way: its path, the open folder that it is in, and what that says of it."""
+
+    path: str
+    folder: Folder
+    entry: "os.DirEntry[str]"
+
+
+def walk(folder: Folder, prefix: str = "", depth: int = 1) -> Generator[Found]:
+    """Every plain file in it and below that a path can name, in no order.
+
+    What comes and goes meanwhile may be there or not. Links and the like are passed over.
+    """
+    for entry in folder.entries():
+        if not paths.is_name(entry.name):
+            continue
+        if entry.is_file(follow_symlinks=False):
+            yield Found(prefix + entry.name, folder, entry)
+        elif entry.is_dir(follow_symlinks=False) and depth < paths.MAX_DEPTH:
+            try:
+                below = folder.enter(entry.name)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            with below:
+                yield from walk(below, f"{prefix}{entry.name}/", depth + 1)

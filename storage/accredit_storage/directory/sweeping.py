@@ -11,12 +11,17 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from accredit_storage.directory.folders import Folder
-from accredit_storage.directory.links import Links
+from accredit_storage.directory.files import WRITERS
+from accredit_storage.directory.folders import UNFINISHED, Folder, translated
+from accredit_storage.directory.locks import locked
+from accredit_storage.directory.paths import MAX_DEPTH
 from accredit_storage.directory.places import (
     AGENTS,
     BY_KEY,
     KEPT,
+    LEGACY,
+    NETWORK,
+    SHARED,
     TRASH,
     USERS,
     OwnPlace,
@@ -24,8 +29,8 @@ from accredit_storage.directory.places import (
     place_named,
     place_of,
 )
-from accredit_storage.directory.refusals import translated
-from accredit_storage.directory.tree import DirectoryTree
+from accredit_storage.directory.tree import DirectoryTree, Links
+from accredit_storage.errors import PathInvalid, StoreBusy
 from accredit_storage.records import Agent, User
 from accredit_storage.statements import chunks
 from accredit_storage.store import Store
@@ -161,3 +166,80 @@ def every_row(store: Store, top: str) -> Generator[Agent | User]:
 
 def _fields(place: OwnPlace) -> dict[str, dict[str, str]]:
     return {"fields": {"directory": "/".join(place.names)}}
+
+
+# Gone meanwhile, or nothing that we have made.
+_ODD = (FileNotFoundError, NotADirectoryError, PermissionError)
+
+
+def sweep_unfinished(tree: DirectoryTree) -> int:
+    """Remove the unfinished files of every place where nobody is writing: how many there were.
+
+    What is odd in one place keeps no other from being swept. Raises StoreErrors for the disk. It
+    reads the whole tree, so it is for the background.
+    """
+    removed = 0
+    with translated():
+        for place in (SHARED, NETWORK, LEGACY):
+            with tree.top(place.name) as home:
+                removed += _sweep_place(home)
+        for name in (AGENTS, USERS):
+            with tree.shelf(name, BY_KEY) as homes:
+                for entry in homes.entries():
+                    with suppress(*_ODD), homes.enter(entry.name) as home:
+                        removed += _sweep_place(home)
+    return removed
+
+
+def _sweep_place(home: Folder) -> int:
+    # PathInvalid: the lock is no plain file.
+    with suppress(StoreBusy, PathInvalid), translated(), suppress(*_ODD):
+        # Whoever writes has the lock, so that what is unfinished now will never be finished.
+        if _unfinished(home, remove=False):
+            with locked(home, WRITERS, wait=0):
+                return _unfinished(home, remove=True)
+    return 0
+
+
+def _unfinished(folder: Folder, *, remove: bool, depth: int = 1) -> int:
+    found = 0
+    for entry in folder.entries():
+        if entry.is_dir(follow_symlinks=False):
+            # One deeper than where files are, for what somebody else has put there.
+            if depth > MAX_DEPTH:
+                continue
+            with suppress(*_ODD), folder.enter(entry.name) as below:
+                found += _unfinished(below, remove=remove, depth=depth + 1)
+        elif entry.name.startswith(UNFINISHED) and entry.is_file(follow_symlinks=False):
+            if remove:
+                folder.remove(entry.name)
+            found += 1
+    return found
+
+
+def strays(tree: DirectoryTree) -> Sequence[str]:
+    """What stands beside the directories of rows and is not ours, such as "agents/old": sorted.
+
+    It keeps people from finding a directory by that name.
+    """
+    links = Links(tree)
+    return sorted(
+        f"{top}/{name}"
+        for top in (AGENTS, USERS)
+        for name, place in links.all(top).items()
+        if place is None
+    )
+
+
+def lost(store: Store, tree: DirectoryTree) -> Sequence[str]:
+    """The rows whose directories were made and are not there, such as "agents/scribe": sorted."""
+    missing = []
+    for top in (AGENTS, USERS):
+        with tree.shelf(top, BY_KEY) as shelf:
+            names = {entry.name for entry in shelf.entries()}
+        missing += [
+            f"{top}/{link_name(row)} ({place_of(row).name})"
+            for row in every_row(store, top)
+            if row.files_made and place_of(row).name not in names
+        ]
+    return sorted(missing)

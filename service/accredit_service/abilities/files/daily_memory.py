@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from accredit_storage.directory.contents import FileEntry, OpenFile
 from accredit_storage.directory.daily import DailySearch, path_of
+from accredit_storage.directory.files import FileEntry, OpenFile
 from accredit_storage.directory.places import Place
 from accredit_storage.records import Role
 from accredit_storage.store import Transaction

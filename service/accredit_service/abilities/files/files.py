@@ -5,8 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from accredit_storage.directory.contents import FileEntry, OpenFile
-from accredit_storage.directory.files import Files
+from accredit_storage.directory.files import FileEntry, Files, OpenFile
 from accredit_storage.directory.places import Place
 from accredit_storage.errors import FileMissing, PathInvalid
 from accredit_storage.records import ChangeKind, MemoryFileType, Role

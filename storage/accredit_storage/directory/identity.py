@@ -9,10 +9,8 @@ other from their first start together.
 import secrets
 from contextlib import suppress
 
-from accredit_storage.directory.folders import Folder
+from accredit_storage.directory.folders import Folder, replace_content, translated
 from accredit_storage.directory.layout import renew
-from accredit_storage.directory.refusals import translated
-from accredit_storage.directory.replacing import replace_content
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import FilesUnavailable, PathInvalid
 from accredit_storage.store import Store

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from accredit.cli.choices import CHANGE_KINDS
+from accredit.cli.options import CHANGE_KINDS
 from tests.cli.conftest import Cli
 from tests.registry import Person
 from tests.verifying import verified

@@ -4,7 +4,7 @@ import sys
 import click
 import pytest
 
-from accredit.cli import choices
+from accredit.cli import options as choices
 from accredit.cli.root import accredit
 from accredit.v1 import agent_pb2, change_pb2, registry_pb2, types_pb2, user_pb2
 from accredit_service.settings import CLIENT_VARIABLES

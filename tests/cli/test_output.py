@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from accredit.cli import output
-from accredit.cli.cells import cell_at, column, columns
 from accredit.cli.documents import struct
-from accredit.cli.escapes import is_unsafe, printable, safe_json
-from accredit.cli.json_form import json_form
+from accredit.cli.output import cell_at, column, columns, is_unsafe, json_form, printable, safe_json
 from accredit.cli.session import Session
 from accredit.v1 import agent_pb2, auth_pb2, site_pb2, token_pb2, types_pb2
 

@@ -3,7 +3,13 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from accredit.cli.times import MOMENT, MOMENT_OR_SPAN, SPAN, expiration, moment_of
+from accredit.cli.times import (
+    MOMENT,
+    MOMENT_OR_SPAN,
+    SPAN,
+    expiration,
+    moment_of,
+)
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,21 @@ from typing import Any
 
 import click
 
-from accredit.cli.cells import column, columns
-from accredit.cli.choices import AGENT_STATUSES, LIST_SCOPES, STATUS_FILTERS, choice, member
-from accredit.cli.confirmation import is_confirmed, with_yes
 from accredit.cli.documents import DOCUMENT, struct
-from accredit.cli.failures import ExitCode, note
-from accredit.cli.listing import listed, paged
-from accredit.cli.options import Group, dry_run, etag
-from accredit.cli.output import show, show_list
+from accredit.cli.failures import ExitCode, listed, note, paged
+from accredit.cli.options import (
+    AGENT_STATUSES,
+    LIST_SCOPES,
+    STATUS_FILTERS,
+    Group,
+    choice,
+    dry_run,
+    etag,
+    is_confirmed,
+    member,
+    with_yes,
+)
+from accredit.cli.output import column, columns, show, show_list
 from accredit.cli.references import (
     agent_ref,
     optional_user_ref,

@@ -7,13 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from accredit.cli.cells import Column, cell_at, column, columns
-from accredit.cli.choices import CHANGE_KINDS, SUBJECT_KINDS, choice, member
-from accredit.cli.failures import ExitCode
-from accredit.cli.listing import listed, paged
-from accredit.cli.options import Group
-from accredit.cli.output import show, show_list
-from accredit.cli.references import TOKEN_ID, agent_id_of, user_id_of, user_ref
+from accredit.cli.failures import ExitCode, listed, paged
+from accredit.cli.options import (
+    CHANGE_KINDS,
+    SUBJECT_KINDS,
+    Group,
+    choice,
+    member,
+)
+from accredit.cli.output import (
+    Column,
+    cell_at,
+    column,
+    columns,
+    show,
+    show_list,
+)
+from accredit.cli.references import (
+    TOKEN_ID,
+    agent_id_of,
+    user_id_of,
+    user_ref,
+)
 from accredit.cli.session import Session, pass_session
 from accredit.cli.times import MOMENT, timestamp
 

@@ -5,18 +5,18 @@ from typing import IO, Any
 
 import click
 
-from accredit.cli.cells import Column, columns
-from accredit.cli.confirmation import is_confirmed, with_yes
-from accredit.cli.content import only_if_absent, read_all, with_file, write_content
-from accredit.cli.directories import directory_text, with_directory
-from accredit.cli.editing import edited
-from accredit.cli.failures import ExitCode, note
-from accredit.cli.json_form import json_form
-from accredit.cli.listing import listed, paged
-from accredit.cli.options import Group, etag
-from accredit.cli.output import show, show_list
+from accredit.cli.content import (
+    only_if_absent,
+    read_all,
+    with_file,
+    write_content,
+)
+from accredit.cli.documents import edited
+from accredit.cli.failures import ExitCode, listed, note, paged
+from accredit.cli.options import Group, etag, is_confirmed, status_text, with_yes
+from accredit.cli.output import Column, columns, json_form, show, show_list
+from accredit.cli.references import directory_text, with_directory
 from accredit.cli.session import Session
-from accredit.cli.statuses import status_text
 
 _FIELDS = ("path", "size", "update_time", "etag")
 _LISTED = columns(*_FIELDS)

@@ -7,8 +7,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from accredit.cli.cells import columns
-from accredit.cli.confirmation import is_confirmed, with_yes
 from accredit.cli.content import (
     only_if_absent,
     read_all,
@@ -16,11 +14,9 @@ from accredit.cli.content import (
     with_file,
     write_content,
 )
-from accredit.cli.escapes import printable
-from accredit.cli.failures import ExitCode, note, warn
-from accredit.cli.listing import listed, paged
-from accredit.cli.options import Group, etag
-from accredit.cli.output import show, show_list, write
+from accredit.cli.failures import ExitCode, listed, note, paged, warn
+from accredit.cli.options import Group, etag, is_confirmed, with_yes
+from accredit.cli.output import columns, printable, show, show_list, write
 from accredit.cli.references import resolved_agent
 from accredit.cli.session import Session, pass_session
 

@@ -4,13 +4,102 @@ They may stand before the command or after it: `accredit --format json agents li
 `accredit agents list --format json` are the same. After it they win.
 """
 
+import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import get_completion_class
 
-from accredit.cli.output import FORMATS
+from accredit.cli.output import FORMATS, printable, write
 from accredit.cli.session import Session
+
+ROLES = ("viewer", "operator", "admin")
+AGENT_STATUSES = ("active", "inactive", "archived")
+STATUS_FILTERS = (*AGENT_STATUSES, "any")
+LIST_SCOPES = ("mine", "all")
+USER_KINDS = ("human", "service")
+SUBJECT_KINDS = (
+    "agent",
+    "user",
+    "token",
+    "site",
+    "grant",
+    "directory",
+    "definition",
+    "memory_file_type",
+    "agent_slug",
+    "login",
+    "store",
+    "transfer_offer",
+)
+MEMORY_LAYERS = ("shared", "agent", "user", "network")
+USER_ROLES = ("administrator", "service", "member", "guest")
+CHANGE_KINDS = (
+    "bootstrapped",
+    "user_created",
+    "user_updated",
+    "user_deactivated",
+    "user_deleted",
+    "site_created",
+    "site_deleted",
+    "agent_created",
+    "agent_updated",
+    "agent_renamed",
+    "agent_transferred",
+    "agent_deleted",
+    "grant_changed",
+    "grant_revoked",
+    "token_created",
+    "token_rotated",
+    "token_revoked",
+    "bulk",
+    "file_written",
+    "file_deleted",
+    "files_scaffolded",
+    "definition_registered",
+    "definition_unregistered",
+    "definition_suppressed",
+    "definition_reconciled",
+    "memory_file_type_changed",
+    "change_redacted",
+    "transfer_offered",
+    "transfer_declined",
+    "default_agent_set",
+    "token_key_rotated",
+    "token_key_retired",
+)
+
+
+def choice(words: tuple[str, ...]) -> click.Choice:
+    """One of these words, in any case."""
+    return click.Choice(words, case_sensitive=False)
+
+
+def member(prefix: str, word: str | None) -> str | None:
+    """The name of the enum's member, such as ROLE_VIEWER."""
+    return None if word is None else f"{prefix}_{word.upper()}"
+
+
+if TYPE_CHECKING:
+    from google.rpc.status_pb2 import Status
+
+
+def reason_of(status: "Status") -> str:
+    """The reason in the status, such as "DEFINITION_SUPPRESSED"; empty where it has none."""
+    from google.rpc.error_details_pb2 import ErrorInfo
+
+    info = ErrorInfo()
+    for detail in status.details:
+        if detail.Unpack(info):
+            return str(info.reason)
+    return ""
+
+
+def status_text(status: "Status") -> str:
+    """Reason and message; empty for a status that is not set."""
+    return ": ".join(filter(None, (reason_of(status), status.message)))
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -135,3 +224,33 @@ def dry_run(command: F) -> F:
 def etag(command: F) -> F:
     """Give a command --etag."""
     return click.option("--etag", help="Only if it still has this etag.")(command)
+
+
+def with_yes(command: F) -> F:
+    """Give a command --yes."""
+    return click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
+
+
+def is_confirmed(question: Callable[[], str], *, yes: bool) -> bool:
+    """Whether to go on. Asks on a terminal; raises click.UsageError where nobody can answer."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody is there to ask: say --yes")
+    return click.confirm(printable(question()), err=True)
+
+
+_SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion", cls=Command)
+@click.argument("shell", type=click.Choice(_SHELLS))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print a shell's completion script: `eval "$(accredit completion bash)"`."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"there is no completion for {shell}")
+    root = ctx.find_root()
+    name = "accredit"
+    write(kind(root.command, {}, name, f"_{name.upper()}_COMPLETE").source())

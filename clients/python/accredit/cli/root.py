@@ -9,10 +9,7 @@ import click
 
 from accredit.cli import (
     access,
-    authentication,
     changes,
-    check,
-    completion,
     files,
     memory,
     registry,
@@ -21,13 +18,24 @@ from accredit.cli import (
     tokens,
     transfers,
     users,
-    whoami,
 )
-from accredit.cli.expiry import look_after_own_token
+from accredit.cli import (
+    access as check,
+)
+from accredit.cli import (
+    auth as authentication,
+)
+from accredit.cli import (
+    auth as whoami,
+)
+from accredit.cli import (
+    options as completion,
+)
 from accredit.cli.failures import ExitCode, report
 from accredit.cli.options import Group, global_options
 from accredit.cli.output import discard
 from accredit.cli.session import Session
+from accredit.cli.times import look_after_own_token
 
 _EPILOG = """
 \b

@@ -4,11 +4,9 @@ from typing import Any
 
 import click
 
-from accredit.cli.cells import Column, columns
-from accredit.cli.choices import ROLES, choice, member
 from accredit.cli.failures import ExitCode
-from accredit.cli.options import Command
-from accredit.cli.output import show
+from accredit.cli.options import ROLES, Command, choice, member
+from accredit.cli.output import Column, columns, show
 from accredit.cli.references import agent_ref, optional_user_ref, site_id_of
 from accredit.cli.session import Session, pass_session
 

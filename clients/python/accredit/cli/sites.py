@@ -2,12 +2,9 @@
 
 import click
 
-from accredit.cli.cells import columns
-from accredit.cli.confirmation import is_confirmed, with_yes
-from accredit.cli.failures import ExitCode, note
-from accredit.cli.listing import listed, paged
-from accredit.cli.options import Group, dry_run, etag
-from accredit.cli.output import show, show_list
+from accredit.cli.failures import ExitCode, listed, note, paged
+from accredit.cli.options import Group, dry_run, etag, is_confirmed, with_yes
+from accredit.cli.output import columns, show, show_list
 from accredit.cli.references import site_ref
 from accredit.cli.session import Session, pass_session
 

@@ -8,17 +8,34 @@ from typing import Any, TypeVar
 
 import click
 
-from accredit.cli.cells import Column, cell_at, columns
-from accredit.cli.choices import ROLES, choice, member
-from accredit.cli.expiry import NOTICE, state
-from accredit.cli.failures import ExitCode, Failure, warn
-from accredit.cli.listing import listed, paged
-from accredit.cli.options import Group, etag
-from accredit.cli.output import discard, show, show_list, write
-from accredit.cli.references import TOKEN_ID, agent_ref, own_ref, user_ref
-from accredit.cli.secret_file import SecretFile
+from accredit.cli.content import SecretFile
+from accredit.cli.failures import ExitCode, Failure, listed, paged, warn
+from accredit.cli.options import ROLES, Group, choice, etag, member
+from accredit.cli.output import (
+    Column,
+    cell_at,
+    columns,
+    discard,
+    show,
+    show_list,
+    write,
+)
+from accredit.cli.references import (
+    TOKEN_ID,
+    agent_ref,
+    own_ref,
+    user_ref,
+)
 from accredit.cli.session import Session, pass_session
-from accredit.cli.times import MOMENT_OR_SPAN, SPAN, MomentOrSpan, duration, expiration
+from accredit.cli.times import (
+    MOMENT_OR_SPAN,
+    NOTICE,
+    SPAN,
+    MomentOrSpan,
+    duration,
+    expiration,
+    state,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -5,11 +5,16 @@ from typing import Any
 import click
 
 from accredit.cli.agents import SHOWN, agents
-from accredit.cli.cells import Column, cell_at, columns, moment_text
-from accredit.cli.failures import note
-from accredit.cli.listing import listed, paged
+from accredit.cli.failures import listed, note, paged
 from accredit.cli.options import dry_run, etag
-from accredit.cli.output import show, show_list
+from accredit.cli.output import (
+    Column,
+    cell_at,
+    columns,
+    moment_text,
+    show,
+    show_list,
+)
 from accredit.cli.references import agent_ref, user_ref
 from accredit.cli.session import Session, pass_session
 

@@ -2,13 +2,19 @@
 
 import click
 
-from accredit.cli.cells import columns
-from accredit.cli.choices import USER_KINDS, USER_ROLES, choice, member
-from accredit.cli.confirmation import is_confirmed, with_yes
-from accredit.cli.failures import ExitCode, note
-from accredit.cli.listing import listed, paged
-from accredit.cli.options import Group, dry_run, etag
-from accredit.cli.output import show, show_list
+from accredit.cli.failures import ExitCode, listed, note, paged
+from accredit.cli.options import (
+    USER_KINDS,
+    USER_ROLES,
+    Group,
+    choice,
+    dry_run,
+    etag,
+    is_confirmed,
+    member,
+    with_yes,
+)
+from accredit.cli.output import columns, show, show_list
 from accredit.cli.references import user_ref
 from accredit.cli.session import Session, pass_session
 

@@ -1,16 +1,16 @@
-"""`accredit authenticate`: whose token is this?"""
+"""`accredit authenticate` and `accredit whoami`: whose token is this?"""
 
 import sys
 from pathlib import Path
 
 import click
 
-from accredit.cli.cells import column, columns
-from accredit.cli.check import OUTCOME
+from accredit.cli.access import OUTCOME
 from accredit.cli.failures import ExitCode
 from accredit.cli.options import Command
-from accredit.cli.output import show
+from accredit.cli.output import Column, column, columns, show
 from accredit.cli.session import Session, pass_session
+from accredit.cli.times import state, warn_of_own
 
 _COLUMNS = (
     *OUTCOME,
@@ -67,3 +67,20 @@ def _subject(path: str | None) -> str:
     if not token:
         raise click.UsageError("there is no token on standard input or in the file")
     return token
+
+
+@click.command("whoami", cls=Command)
+@pass_session
+def whoami(session: Session) -> None:
+    """Say who you are to the server, and what your token is good for."""
+    answer = session.client.auth.who_am_i()
+    shown = (
+        *columns("user_id", "login", "role", "display_name", within="user"),
+        *columns("kind", within="principal"),
+        *columns("agent_id", "agent_slug", within="agent"),
+        *columns("max_role", "full_rights", "capabilities", within="principal"),
+        *columns("token_id", "label", "expire_time", within="token"),
+        Column("token_state", lambda message: state(message.token, session.now())),
+    )
+    show(session, answer, shown)
+    warn_of_own(session, answer.token)

@@ -9,7 +9,7 @@ import pytest
 from accredit_storage import migrate
 from accredit_storage.store import Store
 from tests.postgres import PostgresServer, running_postgres
-from tests.registry import Registry, running_registry
+from tests.server import Server, running_server
 
 ROOT = Path(__file__).parents[1]
 ENGINES = ("sqlite", "postgresql")
@@ -27,8 +27,8 @@ def grpcurl() -> str:
 @pytest.fixture(scope="session")
 def postgres() -> Generator[PostgresServer]:
     """A PostgreSQL server for this process, started when it is first asked for."""
-    with running_postgres() as server:
-        yield server
+    with running_postgres() as database_server:
+        yield database_server
 
 
 @pytest.fixture(scope="session")
@@ -62,10 +62,10 @@ def empty_database_url(
     if engine_name == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
         return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    name = server.create_database()
-    yield server.url(name)
-    server.drop_database(name)
+    database_server: PostgresServer = request.getfixturevalue("postgres")
+    name = database_server.create_database()
+    yield database_server.url(name)
+    database_server.drop_database(name)
 
 
 @pytest.fixture
@@ -78,10 +78,10 @@ def database_url(
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    name = server.create_database(template=request.getfixturevalue("postgres_template"))
-    yield server.url(name)
-    server.drop_database(name)
+    database_server: PostgresServer = request.getfixturevalue("postgres")
+    name = database_server.create_database(template=request.getfixturevalue("postgres_template"))
+    yield database_server.url(name)
+    database_server.drop_database(name)
 
 
 @pytest.fixture
@@ -93,9 +93,9 @@ def store(database_url: str) -> Generator[Store]:
 
 
 @pytest.fixture
-def registry(database_url: str, tmp_path: Path) -> Generator[Registry]:
+def server(database_url: str, tmp_path: Path) -> Generator[Server]:
     """A server with an administrator, on each engine; users may own a hundred agents."""
-    with running_registry(database_url, tmp_path) as running:
+    with running_server(database_url, tmp_path) as running:
         yield running
 
 

@@ -19,7 +19,7 @@ from accredit_service.abilities.calls.app import App
 from accredit_service.health import READINESS
 from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
-from tests.registry import Clock, Registry
+from tests.server import Clock, Server
 
 #: Nothing here takes as long as this, in seconds; what would hang fails instead.
 PATIENCE = 50.0
@@ -73,7 +73,7 @@ class ServerProcess:
         raise StartFailed(self.log_text())
 
     @cached_property
-    def registry(self) -> Registry:
+    def server(self) -> Server:
         """A caller of it, as the administrator whose token is in the data folder.
 
         Its ``app`` is one of ours on the same database; its clock moves nothing in the process.
@@ -82,10 +82,10 @@ class ServerProcess:
         store = Store.open(self.database_url, pool_size=2)
         app = App(store=store, directories=Directories(store, self.data_dir / "files"), now=clock)
         secret = (self.data_dir / "administrator.token").read_text().strip()
-        registry = Registry(self.address, app, clock, secret, 0)
-        user_id = registry.admin.call("AuthService/WhoAmI").user.user_id
-        registry.close()
-        return Registry(self.address, app, clock, secret, user_id)
+        server = Server(self.address, app, clock, secret, 0)
+        user_id = server.admin.call("AuthService/WhoAmI").user.user_id
+        server.close()
+        return Server(self.address, app, clock, secret, user_id)
 
     def ready(self) -> "ServerProcess":
         """Wait until its health says that it serves. Raises StartFailed."""
@@ -112,9 +112,9 @@ class ServerProcess:
 
     def close(self) -> None:
         """Kill it if it runs, and close what hangs on it."""
-        if "registry" in self.__dict__:
-            self.registry.close()
-            self.registry.app.store.close()
+        if "server" in self.__dict__:
+            self.server.close()
+            self.server.app.store.close()
         self.kill()
         assert self.popen.stdout is not None
         self.popen.stdout.close()

@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy import event
 
-from tests.registry import Registry
+from tests.server import Server
 
 #: The names of the threads that work on calls begin with these, by the lanes that they are of.
 THREADS = ("calls", "files", "downloads", "streams")
 
 
 @contextmanager
-def statements(registry: Registry) -> Generator[list[str]]:
+def statements(server: Server) -> Generator[list[str]]:
     """What the calls of the block send to the database.
 
     Not what the server does by itself meanwhile, nor the pragmas: whether a connection is told to
@@ -27,14 +27,14 @@ def statements(registry: Registry) -> Generator[list[str]]:
         if of_a_call and not statement.startswith("PRAGMA"):
             seen.append(statement)
 
-    engine = registry.app.store.engine
+    engine = server.app.store.engine
     event.listen(engine, "before_cursor_execute", note)
     yield seen
     event.remove(engine, "before_cursor_execute", note)
 
 
 @contextmanager
-def transactions(registry: Registry) -> Generator[list[str]]:
+def transactions(server: Server) -> Generator[list[str]]:
     """The transactions that the calls of the block begin, by the threads that do."""
     begun: list[str] = []
 
@@ -43,7 +43,7 @@ def transactions(registry: Registry) -> Generator[list[str]]:
         if name.startswith(THREADS):
             begun.append(name)
 
-    engine = registry.app.store.engine
+    engine = server.app.store.engine
     event.listen(engine, "begin", note)
     yield begun
     event.remove(engine, "begin", note)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from accredit.cli.root import accredit
-from tests.registry import Person, Registry, running_registry
+from tests.server import Person, Server, running_server
 
 
 @dataclass(frozen=True)
@@ -96,21 +96,21 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def registry(sqlite_template: Path, tmp_path: Path) -> Generator[Registry]:
+def server(sqlite_template: Path, tmp_path: Path) -> Generator[Server]:
     """A server of the test's own."""
     database = tmp_path / "accredit.db"
     shutil.copyfile(sqlite_template, database)
-    with running_registry(f"sqlite:///{database}", tmp_path / "data") as running:
+    with running_server(f"sqlite:///{database}", tmp_path / "data") as running:
         yield running
 
 
 @pytest.fixture
-def cli(registry: Registry) -> Cli:
+def cli(server: Server) -> Cli:
     """The command, run by the administrator."""
-    return Cli(registry.address, registry.admin)
+    return Cli(server.address, server.admin)
 
 
 @pytest.fixture
-def ada(registry: Registry) -> Person:
+def ada(server: Server) -> Person:
     """A member."""
-    return registry.user(login="ada", email="ada@example.org", display_name="Ada")
+    return server.user(login="ada", email="ada@example.org", display_name="Ada")

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 GRANT = ["access", "billing", "grant", "ada"]
 
@@ -36,10 +36,10 @@ def test_a_grant_without_a_role_leaves_one_that_is_there_alone(cli: Cli, ada: Pe
 
 
 def test_a_grant_without_a_role_takes_the_place_of_one_that_has_ended(
-    cli: Cli, registry: Registry, ada: Person
+    cli: Cli, server: Server, ada: Person
 ) -> None:
     cli.done(*GRANT, "--role", "operator", "--expires", "1h")
-    registry.clock.advance(hours=2)
+    server.clock.advance(hours=2)
     again = cli.done(*GRANT)
     assert (again.record["role"], again.err) == ("viewer", "")
 
@@ -56,10 +56,10 @@ def test_an_etag_takes_a_role(cli: Cli, ada: Person) -> None:
 
 
 def test_an_owner_who_is_no_administrator_shares_an_agent_by_login(
-    cli: Cli, registry: Registry, ada: Person
+    cli: Cli, server: Server, ada: Person
 ) -> None:
-    bob = registry.user(login="bob", display_name="Bob", email="bob@example.org")
-    registry.agent(ada, "hers")
+    bob = server.user(login="bob", display_name="Bob", email="bob@example.org")
+    server.agent(ada, "hers")
     owner = cli.acting_as(ada)
     owner.done("access", "hers", "grant", "bob", "--role", "operator")
     header, *rows = owner.done("access", "hers", "list", "--format", "csv").out.splitlines()

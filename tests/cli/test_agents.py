@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.cli.conftest import Cli
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 
 def test_an_agent_is_created_with_its_slug_cleaned_and_its_caller_as_owner(cli: Cli) -> None:
@@ -111,11 +111,11 @@ def test_one_agent_is_the_same_in_every_format(cli: Cli) -> None:
     assert YAML(typ="safe").load(cli.done("agents", "get", "1", "--format", "yaml").out) == as_json
 
 
-def test_lists_are_filtered(cli: Cli, registry: Registry, ada: Person) -> None:
-    site = registry.admin.call("SiteService/CreateSite", site_slug="north").site
-    registry.agent(ada, "hers")
-    registry.agent(registry.admin, "asleep")
-    registry.agent(registry.admin, "northern", site_scope=site.site_id)
+def test_lists_are_filtered(cli: Cli, server: Server, ada: Person) -> None:
+    site = server.admin.call("SiteService/CreateSite", site_slug="north").site
+    server.agent(ada, "hers")
+    server.agent(server.admin, "asleep")
+    server.agent(server.admin, "northern", site_scope=site.site_id)
     cli.done("agents", "update", "asleep", "--status", "inactive")
     cli.done("sites", "create", "south")
 
@@ -136,18 +136,18 @@ def test_all_agents_are_nobodys_in_particular(cli: Cli) -> None:
     cli.fails(2, "USAGE", "agents", "list", "--scope", "ALL", "--user", "admin")
 
 
-def test_roles_are_listed_on_request(cli: Cli, registry: Registry, ada: Person) -> None:
-    agent = registry.agent(registry.admin, "shared")
-    registry.grant(agent.agent_id, ada, "OPERATOR")
+def test_roles_are_listed_on_request(cli: Cli, server: Server, ada: Person) -> None:
+    agent = server.agent(server.admin, "shared")
+    server.grant(agent.agent_id, ada, "OPERATOR")
     assert "USER_ROLE" not in cli.acting_as(ada).done("agents", "list").rows[0]
     header, row = cli.acting_as(ada).done("agents", "list", "--include-role").rows
     assert "USER_ROLE" in header
     assert "operator" in row
 
 
-def test_all_pages_are_listed_unless_a_limit_says_less(cli: Cli, registry: Registry) -> None:
+def test_all_pages_are_listed_unless_a_limit_says_less(cli: Cli, server: Server) -> None:
     for number in range(7):
-        registry.agent(registry.admin, f"agent-{number}")
+        server.agent(server.admin, f"agent-{number}")
     assert len(cli.json("agents", "list")) == 7
     assert len(cli.json("agents", "list", "--limit", "7")) == 7
     some = cli.done("agents", "list", "--limit", "3", "--format", "json")
@@ -180,15 +180,15 @@ def test_an_update_can_be_guarded_by_an_etag(cli: Cli) -> None:
     cli.fails(5, "ETAG_MISMATCH", "agents", "update", "one", "--name", "b", "--etag", etag)
 
 
-def test_an_agent_is_stopped_and_goes_on(cli: Cli, registry: Registry, ada: Person) -> None:
-    agent = registry.agent(ada, "runaway")
-    token = registry.agent_token(ada, agent.agent_id)
+def test_an_agent_is_stopped_and_goes_on(cli: Cli, server: Server, ada: Person) -> None:
+    agent = server.agent(ada, "runaway")
+    token = server.agent_token(ada, agent.agent_id)
     status = ["agents", "status", "runaway"]
     owner = cli.acting_as(ada)
     stopped = owner.done(*status, "inactive", "--reason", "It sends too much.").record
     assert (stopped["status"], stopped["changed"]) == ("inactive", "true")
     cli.acting_as(token).fails(3, "AGENT_INACTIVE", "whoami")
-    [*_, change] = registry.admin.call("ChangeService/ListChanges").changes
+    [*_, change] = server.admin.call("ChangeService/ListChanges").changes
     assert change.after["status_reason"] == "It sends too much."
     assert owner.done(*status, "inactive").record["changed"] == "false"
     assert owner.json(*status, "archived", "--etag", stopped["etag"])["changed"] is True

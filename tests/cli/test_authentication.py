@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from tests.cli.conftest import Cli
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 
 def test_a_token_on_standard_input_is_told_apart(cli: Cli, ada: Person) -> None:
@@ -13,12 +13,12 @@ def test_a_token_on_standard_input_is_told_apart(cli: Cli, ada: Person) -> None:
 
 
 def test_a_token_in_a_file_is_the_subject_and_not_the_caller(
-    cli: Cli, registry: Registry, tmp_path: Path
+    cli: Cli, server: Server, tmp_path: Path
 ) -> None:
-    agent = registry.agent(registry.admin, "billing")
+    agent = server.agent(server.admin, "billing")
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
-    mine.write_text(registry.admin.token)
-    theirs.write_text(registry.agent_token(registry.admin, agent.agent_id).token)
+    mine.write_text(server.admin.token)
+    theirs.write_text(server.agent_token(server.admin, agent.agent_id).token)
     ran = cli.acting_as(None).done(
         "--token-file", str(mine), "authenticate", "--token-file", str(theirs)
     )

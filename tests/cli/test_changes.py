@@ -9,7 +9,7 @@ import pytest
 
 from accredit.cli.options import CHANGE_KINDS
 from tests.cli.conftest import Cli
-from tests.registry import Person
+from tests.server import Person
 from tests.verifying import verified
 
 

@@ -1,13 +1,13 @@
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 
 @pytest.fixture
-def agent_id(registry: Registry, ada: Person) -> int:
-    agent = registry.agent(registry.admin, "billing")
-    registry.grant(agent.agent_id, ada, "OPERATOR")
+def agent_id(server: Server, ada: Person) -> int:
+    agent = server.agent(server.admin, "billing")
+    server.grant(agent.agent_id, ada, "OPERATOR")
     return int(agent.agent_id)
 
 
@@ -46,8 +46,8 @@ def test_an_answer_is_shown_in_every_format(cli: Cli, agent_id: int) -> None:
     assert "reason: DECISION_ROLE_INSUFFICIENT" in cli.run(*denied, "yaml").out
 
 
-def test_the_default_agent_is_the_subjects(cli: Cli, registry: Registry, ada: Person) -> None:
-    registry.agent(ada, "hers")
+def test_the_default_agent_is_the_subjects(cli: Cli, server: Server, ada: Person) -> None:
+    server.agent(ada, "hers")
     assert cli.run("check", "--user", "ada", "--role", "admin").code == 0
     assert cli.acting_as(ada).run("check").code == 0
 

@@ -20,7 +20,7 @@ from accredit.cli.failures import ExitCode
 from tests.cli.conftest import Cli
 from tests.cli.processes import PATIENCE, run, start
 from tests.client.peer import Fail, Peer, because, until_gone
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 CODES = {
     grpc.StatusCode.CANCELLED: 7,
@@ -264,17 +264,17 @@ def test_an_interruption_is_quiet(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["completion", "bash"], ["sites", "list"]])
-def test_a_reader_that_left_is_no_reason_to_complain(registry: Registry, words: list[str]) -> None:
+def test_a_reader_that_left_is_no_reason_to_complain(server: Server, words: list[str]) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
-    variables = {"ACCREDIT_ADDRESS": registry.address, "ACCREDIT_TOKEN": registry.admin.token}
+    variables = {"ACCREDIT_ADDRESS": server.address, "ACCREDIT_TOKEN": server.admin.token}
     ran = run(words, variables, stdout=theirs, stderr=subprocess.PIPE, capture_output=False)
     os.close(theirs)
     assert (ran.returncode, ran.stderr) == (141, "")
 
 
-def test_output_that_cannot_be_written_is_a_failure(registry: Registry) -> None:
-    variables = {"ACCREDIT_ADDRESS": registry.address, "ACCREDIT_TOKEN": registry.admin.token}
+def test_output_that_cannot_be_written_is_a_failure(server: Server) -> None:
+    variables = {"ACCREDIT_ADDRESS": server.address, "ACCREDIT_TOKEN": server.admin.token}
     with Path("/dev/full").open("w") as full:
         ran = run(
             ["sites", "list"], variables, stdout=full, stderr=subprocess.PIPE, capture_output=False
@@ -286,9 +286,9 @@ def test_output_that_cannot_be_written_is_a_failure(registry: Registry) -> None:
 @pytest.mark.parametrize("only", [[], ["--secret-only"]], ids=["shown", "secret-only"])
 @pytest.mark.parametrize("has_left", [True, False], ids=["reader left", "disk full"])
 def test_a_secret_that_cannot_be_shown_is_told_to_be_lost(
-    registry: Registry, only: list[str], has_left: bool
+    server: Server, only: list[str], has_left: bool
 ) -> None:
-    variables = {"ACCREDIT_ADDRESS": registry.address, "ACCREDIT_TOKEN": registry.admin.token}
+    variables = {"ACCREDIT_ADDRESS": server.address, "ACCREDIT_TOKEN": server.admin.token}
     ours, theirs = os.pipe()
     os.close(ours)
     with Path("/dev/full").open("w") as full:
@@ -305,13 +305,13 @@ def test_a_secret_that_cannot_be_shown_is_told_to_be_lost(
     assert ran.stderr.count("\n") == 1
 
 
-def test_what_the_output_cannot_hold_is_told(registry: Registry, cli: Cli) -> None:
+def test_what_the_output_cannot_hold_is_told(server: Server, cli: Cli) -> None:
     cli.done("sites", "create", "north", "--name", "N\u00f6rd")
     ran = run(
         ["sites", "list"],
         {
-            "ACCREDIT_ADDRESS": registry.address,
-            "ACCREDIT_TOKEN": registry.admin.token,
+            "ACCREDIT_ADDRESS": server.address,
+            "ACCREDIT_TOKEN": server.admin.token,
             "PYTHONIOENCODING": "ascii",
         },
     )

@@ -10,12 +10,12 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.processes import COMMAND, PATIENCE, environment, on_terminal, start
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 
 @pytest.fixture
-def variables(registry: Registry) -> dict[str, str]:
-    return {"ACCREDIT_ADDRESS": registry.address, "ACCREDIT_TOKEN": registry.admin.token}
+def variables(server: Server) -> dict[str, str]:
+    return {"ACCREDIT_ADDRESS": server.address, "ACCREDIT_TOKEN": server.admin.token}
 
 
 @pytest.fixture
@@ -274,15 +274,15 @@ def test_an_edit_of_nothing_writes_nothing(scribe: Cli, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("was_there", [True, False])
 def test_an_edit_that_somebody_else_was_faster_than_is_kept(
     scribe: Cli,
-    registry: Registry,
+    server: Server,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     was_there: bool,
 ) -> None:
     if was_there:
         scribe.done("files", "put", "a.md", input="mine")
-    other = environment({"ACCREDIT_ADDRESS": registry.address})
-    other["ACCREDIT_TOKEN"] = registry.admin.token
+    other = environment({"ACCREDIT_ADDRESS": server.address})
+    other["ACCREDIT_TOKEN"] = server.admin.token
     editor = written(
         tmp_path,
         "editor",

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.processes import on_terminal
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 
 @pytest.fixture
@@ -57,9 +57,9 @@ def test_a_day_is_written_read_and_removed(scribe: Cli) -> None:
     scribe.fails(4, "FILE_NOT_FOUND", "memory", "read", "2026-02-28")
 
 
-def test_removing_a_day_asks(journal: Cli, registry: Registry) -> None:
+def test_removing_a_day_asks(journal: Cli, server: Server) -> None:
     journal.fails(2, "USAGE", "memory", "rm", "2026-02-28")
-    variables = {"ACCREDIT_ADDRESS": registry.address, "ACCREDIT_TOKEN": registry.admin.token}
+    variables = {"ACCREDIT_ADDRESS": server.address, "ACCREDIT_TOKEN": server.admin.token}
     words = ["memory", "rm", "2026-02-28"]
     code, seen = on_terminal(words, variables, asked="[y/N]", typed="n\n")
     assert (code, "Delete the journal of 2026-02-28? [y/N]" in seen) == (1, True)
@@ -130,9 +130,9 @@ def test_a_search_that_finds_too_much_says_so(scribe: Cli) -> None:
     assert found.err.startswith("warning: these are 50 of at least 60 lines")
 
 
-def test_what_a_journal_holds_cannot_drive_the_terminal(scribe: Cli, registry: Registry) -> None:
+def test_what_a_journal_holds_cannot_drive_the_terminal(scribe: Cli, server: Server) -> None:
     scribe.done("memory", "write", "2026-02-28", input="\x1b[2Jgone\u202e\n")
-    variables = {"ACCREDIT_ADDRESS": registry.address, "ACCREDIT_TOKEN": registry.admin.token}
+    variables = {"ACCREDIT_ADDRESS": server.address, "ACCREDIT_TOKEN": server.admin.token}
     for words in (["read", "2026-02-28"], ["search", "gone"]):
         code, seen = on_terminal(["memory", *words], variables)
         assert (code, "\\x1b[2Jgone\\u202e\n" in seen, "\x1b" in seen) == (0, True, False)

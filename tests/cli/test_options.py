@@ -10,7 +10,7 @@ from accredit.v1 import agent_pb2, change_pb2, registry_pb2, types_pb2, user_pb2
 from accredit_service.settings import CLIENT_VARIABLES
 from tests.cli.conftest import Cli
 from tests.cli.processes import environment, run
-from tests.registry import Person
+from tests.server import Person
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -80,7 +80,7 @@ def test_an_address_and_a_token_file_can_be_given_anywhere(
 ) -> None:
     file = tmp_path_factory.mktemp("tokens") / "token"
     file.write_text(ada.token)
-    address = ["--address", ada.registry.address]
+    address = ["--address", ada.server.address]
     nobody = {"ACCREDIT_ADDRESS": "127.0.0.1:1"}
     for words in (
         [*address, "--token-file", str(file), "whoami"],

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from accredit_storage.directory.limits import FileLimits
 from tests.cli.conftest import Cli
 from tests.cli.processes import on_terminal
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 ROLE = """---
 name: {name}
@@ -233,9 +233,9 @@ def test_a_manifest_that_the_server_refuses_replaces_no_other(cli: Cli, tmp_path
 
 
 def test_an_agent_without_one_of_its_files_is_no_success(
-    cli: Cli, registry: Registry, tmp_path: Path
+    cli: Cli, server: Server, tmp_path: Path
 ) -> None:
-    registry.app.directories.files.limits = FileLimits(file_bytes=1000)
+    server.app.directories.files.limits = FileLimits(file_bytes=1000)
     file = tmp_path / "one.md"
     file.write_text(ROLE.format(name="one") + "x" * 1000)
     applied = cli.run("registry", "apply", str(file))
@@ -305,9 +305,9 @@ def test_who_may_not_declare_is_told_once(cli: Cli, ada: Person, roles: Path) ->
 
 
 def test_a_terminal_shows_how_far_it_has_come(
-    cli: Cli, registry: Registry, ada: Person, roles: Path
+    cli: Cli, server: Server, ada: Person, roles: Path
 ) -> None:
-    variables = {"ACCREDIT_ADDRESS": registry.address, "ACCREDIT_TOKEN": registry.admin.token}
+    variables = {"ACCREDIT_ADDRESS": server.address, "ACCREDIT_TOKEN": server.admin.token}
     code, seen = on_terminal(["registry", "apply", str(roles)], variables)
     assert code == 0
     assert "declaring" in seen

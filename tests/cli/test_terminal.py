@@ -4,12 +4,12 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.processes import on_terminal
-from tests.registry import Registry
+from tests.server import Server
 
 
 @pytest.fixture
-def variables(registry: Registry) -> dict[str, str]:
-    return {"ACCREDIT_ADDRESS": registry.address, "ACCREDIT_TOKEN": registry.admin.token}
+def variables(server: Server) -> dict[str, str]:
+    return {"ACCREDIT_ADDRESS": server.address, "ACCREDIT_TOKEN": server.admin.token}
 
 
 def without_styles(text: str) -> str:
@@ -73,10 +73,8 @@ def test_an_end_of_input_is_an_interruption(cli: Cli, variables: dict[str, str])
     assert "Traceback" not in seen
 
 
-def test_a_token_is_asked_for_without_showing_it(
-    registry: Registry, variables: dict[str, str]
-) -> None:
-    token = registry.admin.token
+def test_a_token_is_asked_for_without_showing_it(server: Server, variables: dict[str, str]) -> None:
+    token = server.admin.token
     code, seen = on_terminal(["authenticate"], variables, asked="Token: ", typed=f"{token}\n")
     assert code == 0
     assert "allowed" in seen

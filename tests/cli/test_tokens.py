@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 
 def test_a_secret_is_shown_once_with_a_warning(cli: Cli) -> None:
@@ -187,16 +187,16 @@ def test_a_whole_token_given_for_its_id_is_refused_and_not_repeated(cli: Cli) ->
         assert secret not in refused.err
 
 
-def test_who_may_not_see_a_token_is_told_nothing(cli: Cli, registry: Registry, ada: Person) -> None:
-    other = registry.user()
+def test_who_may_not_see_a_token_is_told_nothing(cli: Cli, server: Server, ada: Person) -> None:
+    other = server.user()
     asking = cli.acting_as(ada)
     refused = asking.fails(3, "TOKEN_ACCESS_DENIED", "tokens", "get", other.token_id)
     unknown = asking.fails(3, "TOKEN_ACCESS_DENIED", "tokens", "get", "x" * 16)
     assert refused.err.replace(other.token_id, "x" * 16) == unknown.err
 
 
-def test_an_agents_token_mints_nothing(cli: Cli, registry: Registry) -> None:
-    agent = registry.agent(registry.admin)
-    bound = registry.agent_token(registry.admin, agent.agent_id)
+def test_an_agents_token_mints_nothing(cli: Cli, server: Server) -> None:
+    agent = server.agent(server.admin)
+    bound = server.agent_token(server.admin, agent.agent_id)
     words = ["tokens", "create", "--full-rights", "--agent", str(agent.agent_id)]
     cli.acting_as(bound).fails(3, "USER_TOKEN_REQUIRED", *words)

@@ -3,18 +3,18 @@
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 
 @pytest.fixture
-def bob(registry: Registry) -> Person:
-    return registry.user(login="bob")
+def bob(server: Server) -> Person:
+    return server.user(login="bob")
 
 
 @pytest.fixture
-def scribe(registry: Registry, ada: Person) -> int:
+def scribe(server: Server, ada: Person) -> int:
     """Ada's agent."""
-    agent_id: int = registry.agent(ada, "scribe").agent_id
+    agent_id: int = server.agent(ada, "scribe").agent_id
     return agent_id
 
 
@@ -76,10 +76,10 @@ def test_keeping_access_is_not_the_givers_to_say(cli: Cli, ada: Person, scribe: 
 
 @pytest.mark.usefixtures("scribe")
 def test_a_default_agent_is_chosen_shown_and_chosen_no_more(
-    cli: Cli, registry: Registry, ada: Person
+    cli: Cli, server: Server, ada: Person
 ) -> None:
     mine = cli.acting_as(ada)
-    registry.agent(ada, "other")
+    server.agent(ada, "other")
     mine.fails(5, "AGENT_AMBIGUOUS", "agents", "resolve")
     assert mine.done("agents", "default").record["default_agent_id"] == ""
     assert mine.done("agents", "default", "scribe").record["agent_slug"] == "scribe"
@@ -91,9 +91,9 @@ def test_a_default_agent_is_chosen_shown_and_chosen_no_more(
 
 
 def test_a_grant_of_ones_own_is_given_up(
-    cli: Cli, registry: Registry, scribe: int, bob: Person
+    cli: Cli, server: Server, scribe: int, bob: Person
 ) -> None:
-    registry.grant(scribe, bob)
+    server.grant(scribe, bob)
     his = cli.acting_as(bob)
     given_up = his.done("access", "scribe", "give-up").record
     assert (given_up["role"], given_up["user_id"]) == ("viewer", str(bob.user_id))

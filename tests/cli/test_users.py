@@ -1,5 +1,5 @@
 from tests.cli.conftest import Cli
-from tests.registry import Person
+from tests.server import Person
 
 
 def test_a_user_is_created_and_shown_in_every_format(cli: Cli) -> None:

@@ -1,5 +1,5 @@
 from tests.cli.conftest import Cli
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 
 def test_a_caller_is_shown_in_every_format(cli: Cli, ada: Person) -> None:
@@ -12,9 +12,9 @@ def test_a_caller_is_shown_in_every_format(cli: Cli, ada: Person) -> None:
     assert asking.done("whoami", "--format", "csv").out.startswith("user_id,login,role,")
 
 
-def test_an_agent_is_shown_with_its_owner(cli: Cli, registry: Registry, ada: Person) -> None:
-    agent = registry.agent(ada, "hers")
-    bound = registry.agent_token(registry.admin, agent.agent_id)
+def test_an_agent_is_shown_with_its_owner(cli: Cli, server: Server, ada: Person) -> None:
+    agent = server.agent(ada, "hers")
+    bound = server.agent_token(server.admin, agent.agent_id)
     record = cli.acting_as(bound).done("whoami").record
     assert (record["kind"], record["agent_slug"], record["login"]) == ("agent", "hers", "ada")
 

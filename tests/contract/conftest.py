@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.abilities.scene import Scene
-from tests.registry import Registry, running_registry
+from tests.api.scene import Scene
+from tests.server import Server, running_server
 
 
 @dataclass(frozen=True)
 class World:
     """A scene on a server of its own, and a copy of the database as it was then."""
 
-    registry: Registry
+    server: Server
     scene: Scene
     database: Path
     copy: Path
@@ -42,7 +42,7 @@ def world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ge
     folder = tmp_path_factory.mktemp("contract")
     database = folder / "accredit.db"
     shutil.copyfile(sqlite_template, database)
-    with running_registry(f"sqlite:///{database}", folder) as registry:
-        made = World(registry, Scene.make(registry), database, folder / "copy.db")
+    with running_server(f"sqlite:///{database}", folder) as server:
+        made = World(server, Scene.make(server), database, folder / "copy.db")
         made.keep()
         yield made

@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest
 
-from tests.abilities.asking import decision, outcome
-from tests.abilities.scene import METHODS, REQUESTS
+from tests.api.asking import decision, outcome
+from tests.api.scene import METHODS, REQUESTS
 from tests.contract.conftest import World
 from tests.contract.demanded import (
     COMMENTS,
@@ -22,7 +22,7 @@ from tests.contract.demanded import (
     path_of,
     ways,
 )
-from tests.registry import RefusedError
+from tests.server import RefusedError
 
 #: What has to be stated in a request however the annotations are written.
 DECIDES = {
@@ -41,18 +41,18 @@ DECIDES = {
 
 
 def _request(world: World, method: str) -> Message:
-    fields = REQUESTS[method](world.scene, world.registry.admin)
-    request: Message = world.registry.request_of(method)(**fields)
+    fields = REQUESTS[method](world.scene, world.server.admin)
+    request: Message = world.server.request_of(method)(**fields)
     return request
 
 
 def _revision(world: World) -> int:
-    with world.registry.app.store.read() as tx:
+    with world.server.app.store.read() as tx:
         return tx.head().revision
 
 
 def _answer(world: World, method: str, request: Message) -> Any:
-    return world.registry.call(method, world.registry.admin.token, request=request)
+    return world.server.call(method, world.server.admin.token, request=request)
 
 
 def _fault(world: World, method: str, path: str, request: Message) -> str:
@@ -157,5 +157,5 @@ def test_there_is_much_to_leave_out(world: World) -> None:
         if is_required(field)
     }
     assert len(required) > 70
-    request_of = world.registry.request_of
+    request_of = world.server.request_of
     assert sum(len(list(_enums(request_of(one)()))) for one in METHODS) > 20

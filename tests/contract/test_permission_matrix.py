@@ -5,28 +5,28 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from accredit_service.abilities.policy.permissions import PERMISSIONS
-from tests.abilities.scene import METHODS, REQUESTS, Scene, mutates
+from tests.api.scene import METHODS, REQUESTS, Scene, mutates
 from tests.contract.conftest import World
-from tests.registry import Person, RefusedError
+from tests.server import Person, RefusedError
 
 
 def _held(scene: Scene, minter: Person, role: str) -> Person:
     ceiling = {"max_role": f"ROLE_{role}", "capabilities": ["chat"]}
-    return scene.registry.user_token(minter, ceiling=ceiling)
+    return scene.server.user_token(minter, ceiling=ceiling)
 
 
 def _of_agent(scene: Scene, role: str) -> Person:
     ceiling = {"max_role": f"ROLE_{role}", "capabilities": ["chat", "create_own_agent"]}
-    return scene.registry.agent_token(scene.owner, scene.agent_id, ceiling=ceiling)
+    return scene.server.agent_token(scene.owner, scene.agent_id, ceiling=ceiling)
 
 
 def _as_owner(scene: Scene) -> Person:
-    return scene.registry.agent_token(scene.owner, scene.agent_id, act_as_owner=True)
+    return scene.server.agent_token(scene.owner, scene.agent_id, act_as_owner=True)
 
 
 #: The columns of the table.
 CALLERS: Mapping[str, Callable[[Scene], Person]] = {
-    "st": lambda scene: Person(scene.registry, "", token_id="0" * 16),  # a stranger, without token
+    "st": lambda scene: Person(scene.server, "", token_id="0" * 16),  # a stranger, without token
     "ad": lambda scene: scene.administrator,
     "se": lambda scene: scene.service,
     "me": lambda scene: scene.member,  # with nothing to do with the agent
@@ -219,7 +219,7 @@ def test_the_table_says_who_may(world: World, callers: Mapping[str, Person], row
 
 def _outcome(caller: Person, method: str, fields: dict[str, object]) -> str:
     try:
-        caller.registry.call(method, caller.token or None, (), **fields)
+        caller.server.call(method, caller.token or None, (), **fields)
     except RefusedError as refusal:
         return next((cell for cell, why in REASONS.items() if why == refusal.reason), str(refusal))
     return "ok"

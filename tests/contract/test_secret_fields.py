@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from tests.abilities.scene import METHODS
+from tests.api.scene import METHODS
 
 #: What holds the whole text of a token.
 NAMES = {"token", "secret"}

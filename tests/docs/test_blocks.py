@@ -15,7 +15,7 @@ import accredit
 from tests.docs.conftest import environment, python, shell, trying
 from tests.docs.pages import DOCS, ROOT, Block, blocks
 from tests.postgres import PostgresServer
-from tests.registry import Registry, running_registry
+from tests.server import Server, running_server
 from tools.seed import seed
 
 OPERATIONS = DOCS / "operations.md"
@@ -24,15 +24,15 @@ EXAMPLE = ROOT / "examples" / "guarded_service"
 pytestmark = pytest.mark.timeout(180)
 
 
-def under(registry: Registry, folder: Path) -> dict[str, str]:
+def under(server: Server, folder: Path) -> dict[str, str]:
     """What somebody has set who reads the pages."""
     token = folder / "administrator.token"
-    token.write_text(registry.admin.token)
+    token.write_text(server.admin.token)
     return {
         **environment(),
         "PATH": f"{ROOT}/.venv/bin:{ROOT}/build/bin:{os.environ['PATH']}",
         "PYTHONPATH": str(EXAMPLE),
-        "ACCREDIT_ADDRESS": registry.address,
+        "ACCREDIT_ADDRESS": server.address,
         "ACCREDIT_TOKEN_FILE": str(token),
     }
 
@@ -40,10 +40,10 @@ def under(registry: Registry, folder: Path) -> dict[str, str]:
 @pytest.mark.usefixtures("grpcurl")
 def test_the_page_on_clients_and_the_health_check(database_url: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
-        registry = stack.enter_context(running_registry(database_url, tmp_path))
-        client = stack.enter_context(accredit.Client(registry.address, token=registry.admin.token))
+        server = stack.enter_context(running_server(database_url, tmp_path))
+        client = stack.enter_context(accredit.Client(server.address, token=server.admin.token))
         seed(client, tmp_path)
-        env = under(registry, tmp_path)
+        env = under(server, tmp_path)
         bash = stack.enter_context(shell(tmp_path, env))
         interpreter = stack.enter_context(python(tmp_path, env))
         interpreter.run("import notes.v1.notes_pb2")
@@ -62,12 +62,12 @@ def test_the_example_as_its_page_shows_it(sqlite_template: Path, tmp_path: Path)
     run, example, text = blocks(EXAMPLE / "README.md")
     assert run == Block("console", "$ make example\n")
     with ExitStack() as stack:
-        server = stack.enter_context(trying(tmp_path / "data"))
+        tried = stack.enter_context(trying(tmp_path / "data"))
         env = {
             **environment(),
             "PYTHONPATH": str(EXAMPLE),
-            "ACCREDIT_ADDRESS": server.address,
-            "ACCREDIT_TOKEN_FILE": str(server.folder / "notes.token"),
+            "ACCREDIT_ADDRESS": tried.address,
+            "ACCREDIT_TOKEN_FILE": str(tried.folder / "notes.token"),
         }
         notes = stack.enter_context(
             subprocess.Popen(
@@ -81,7 +81,7 @@ def test_the_example_as_its_page_shows_it(sqlite_template: Path, tmp_path: Path)
         assert notes.stdout is not None
         address = notes.stdout.readline().split()[-1]
         bash = stack.enter_context(shell(tmp_path, environment()))
-        block = example.text.replace("accredit-data", str(server.folder))
+        block = example.text.replace("accredit-data", str(tried.folder))
         said = bash.run(block.replace("127.0.0.1:50061", address)).splitlines()
         assert all(line in said for line in text.text.splitlines())
 
@@ -101,21 +101,21 @@ def test_a_restored_store_with_a_new_epoch_refuses_the_future(
     live.write_bytes(sqlite_template.read_bytes())
     (backup,) = (block.text for block in blocks(OPERATIONS, "Backups") if block.language == "sh")
     statement = re.findall(r'"(VACUUM INTO .*)"', backup)[0]
-    with running_registry(f"sqlite:///{live}", tmp_path) as registry:
-        owner = registry.user()
+    with running_server(f"sqlite:///{live}", tmp_path) as server:
+        owner = server.user()
         with closing(sqlite3.connect(live)) as connection:
             connection.execute(statement.replace("accredit-backup.sqlite3", str(restored)))
-        token = registry.admin.call("SiteService/CreateSite", site_slug="s").consistency_token
+        token = server.admin.call("SiteService/CreateSite", site_slug="s").consistency_token
     with closing(sqlite3.connect(restored)) as connection:
         connection.executescript(sql("SQLite"))
-    with running_registry(f"sqlite:///{restored}", tmp_path) as registry:
-        found = registry.admin.call("UserService/GetUser", user={"user_id": owner.user_id})
+    with running_server(f"sqlite:///{restored}", tmp_path) as server:
+        found = server.admin.call("UserService/GetUser", user={"user_id": owner.user_id})
         assert found.user.login == owner.login
-        refused = registry.admin.refused(
+        refused = server.admin.refused(
             "SiteService/ListSites", consistency={"at_least_as_fresh": token}
         )
         assert refused.reason == "CONSISTENCY_TOKEN_INVALID"
-        assert registry.admin.call("ChangeService/VerifyChanges").intact
+        assert server.admin.call("ChangeService/VerifyChanges").intact
 
 
 def test_the_epoch_is_renewed_on_postgresql_too(

@@ -23,7 +23,7 @@ from accredit_service.interceptors.limits import LEAST_TIME, MESSAGE_LIMIT, META
 from accredit_service.settings import CLIENT_VARIABLES, KNOBS, load
 from accredit_storage import engine
 from tests.docs.pages import DOCS, README, ROOT, anchors, links, pages, rows
-from tests.registry import MODULES
+from tests.server import MODULES
 from tools import pages as made
 
 ERRORS = DOCS / "errors.md"

@@ -11,7 +11,7 @@ import pytest
 
 import accredit
 from tests.docs.conftest import ROOT, Trying, environment, trying
-from tests.registry import running_registry
+from tests.server import running_server
 from tools.seed import seed
 
 pytestmark = pytest.mark.timeout(180)
@@ -100,8 +100,8 @@ def test_the_examples_are_made_once_and_a_dead_token_is_replaced(
     database = tmp_path / "accredit.db"
     shutil.copyfile(sqlite_template, database)
     with (
-        running_registry(f"sqlite:///{database}", tmp_path) as registry,
-        accredit.Client(registry.address, token=registry.admin.token) as client,
+        running_server(f"sqlite:///{database}", tmp_path) as server,
+        accredit.Client(server.address, token=server.admin.token) as client,
     ):
         seed(client, tmp_path)
         made = list(client.changes.iterate_changes())

@@ -13,27 +13,25 @@ import accredit
 from notes.service import make_server
 from notes.store import Notes
 from notes.v1 import notes_pb2_grpc
-from tests.registry import Registry, running_registry
+from tests.server import Server, running_server
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "guarded_service"
 Serve: TypeAlias = Callable[..., AbstractContextManager[notes_pb2_grpc.NoteServiceStub]]
 
 
 @pytest.fixture
-def running(
-    sqlite_template: Path, tmp_path: Path
-) -> Callable[[], AbstractContextManager[Registry]]:
-    """``with running() as registry``: a real Accredit until the block ends."""
+def running(sqlite_template: Path, tmp_path: Path) -> Callable[[], AbstractContextManager[Server]]:
+    """``with running() as server``: a real Accredit until the block ends."""
     path = tmp_path / "accredit.db"
     shutil.copyfile(sqlite_template, path)
-    return lambda: running_registry(f"sqlite:///{path}", tmp_path)
+    return lambda: running_server(f"sqlite:///{path}", tmp_path)
 
 
 @pytest.fixture
-def accredited(running: Callable[[], AbstractContextManager[Registry]]) -> Generator[Registry]:
+def accredited(running: Callable[[], AbstractContextManager[Server]]) -> Generator[Server]:
     """A real Accredit."""
-    with running() as registry:
-        yield registry
+    with running() as server:
+        yield server
 
 
 @pytest.fixture
@@ -44,19 +42,19 @@ def serve() -> Serve:
     def serving(address: str, token: str) -> Generator[notes_pb2_grpc.NoteServiceStub]:
         notes = Notes()
         with accredit.Client(address, token=token) as client:
-            server = make_server(client, notes)
-            port = server.add_insecure_port("127.0.0.1:0")
-            server.start()
+            notes_server = make_server(client, notes)
+            port = notes_server.add_insecure_port("127.0.0.1:0")
+            notes_server.start()
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                 yield notes_pb2_grpc.NoteServiceStub(channel)
-            server.stop(None).wait()
+            notes_server.stop(None).wait()
         notes.close()
 
     return serving
 
 
 @pytest.fixture
-def notes(accredited: Registry, serve: Serve) -> Generator[notes_pb2_grpc.NoteServiceStub]:
+def notes(accredited: Server, serve: Serve) -> Generator[notes_pb2_grpc.NoteServiceStub]:
     """The notes, guarded by ``accredited``."""
     service = accredited.user("SERVICE", login="notes")
     with serve(accredited.address, service.token) as stub:

@@ -19,7 +19,7 @@ from notes.v1 import notes_pb2 as pb
 from notes.v1.notes_pb2_grpc import NoteServiceStub
 from tests.client.peer import Fail, Peer
 from tests.examples.conftest import EXAMPLE, Serve
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 PATIENCE = 20.0
 
@@ -54,17 +54,17 @@ def code(call: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[str, str]
 
 
 @pytest.fixture
-def owner(accredited: Registry) -> Person:
+def owner(accredited: Server) -> Person:
     return accredited.user(login="olga")
 
 
 @pytest.fixture
-def agent(accredited: Registry, owner: Person) -> Any:
+def agent(accredited: Server, owner: Person) -> Any:
     return accredited.agent(owner, "billing")
 
 
 def test_a_viewer_reads_and_does_not_write(
-    accredited: Registry, notes: NoteServiceStub, owner: Person, agent: Any
+    accredited: Server, notes: NoteServiceStub, owner: Person, agent: Any
 ) -> None:
     viewer = accredited.user()
     accredited.grant(agent.agent_id, viewer, "VIEWER")
@@ -77,7 +77,7 @@ def test_a_viewer_reads_and_does_not_write(
 
 
 def test_an_operator_writes_and_does_not_delete(
-    accredited: Registry, notes: NoteServiceStub, agent: Any
+    accredited: Server, notes: NoteServiceStub, agent: Any
 ) -> None:
     operator = accredited.user()
     accredited.grant(agent.agent_id, operator, "OPERATOR")
@@ -89,7 +89,7 @@ def test_an_operator_writes_and_does_not_delete(
 
 
 def test_an_admin_deletes(
-    accredited: Registry, notes: NoteServiceStub, owner: Person, agent: Any
+    accredited: Server, notes: NoteServiceStub, owner: Person, agent: Any
 ) -> None:
     admin = accredited.user()
     accredited.grant(agent.agent_id, admin, "ADMIN")
@@ -99,7 +99,7 @@ def test_an_admin_deletes(
 
 
 def test_a_revoked_token_is_refused_on_the_very_next_call(
-    accredited: Registry, notes: NoteServiceStub, owner: Person, agent: Any
+    accredited: Server, notes: NoteServiceStub, owner: Person, agent: Any
 ) -> None:
     worker = accredited.agent_token(owner, agent.agent_id)
     write(notes, worker, "billing")
@@ -109,7 +109,7 @@ def test_a_revoked_token_is_refused_on_the_very_next_call(
 
 
 def test_a_revoked_grant_ends_reading_on_the_very_next_call(
-    accredited: Registry, notes: NoteServiceStub, owner: Person, agent: Any
+    accredited: Server, notes: NoteServiceStub, owner: Person, agent: Any
 ) -> None:
     viewer = accredited.user()
     accredited.grant(agent.agent_id, viewer)
@@ -124,7 +124,7 @@ def test_a_revoked_grant_ends_reading_on_the_very_next_call(
 
 
 def test_an_agents_token_works_on_its_own_agent_only(
-    accredited: Registry, notes: NoteServiceStub, owner: Person, agent: Any
+    accredited: Server, notes: NoteServiceStub, owner: Person, agent: Any
 ) -> None:
     accredited.agent(owner, "other")
     worker = accredited.agent_token(owner, agent.agent_id)
@@ -138,7 +138,7 @@ def test_an_agents_token_works_on_its_own_agent_only(
 
 
 def test_an_agent_of_one_site_is_refused_at_another(
-    accredited: Registry, notes: NoteServiceStub, owner: Person
+    accredited: Server, notes: NoteServiceStub, owner: Person
 ) -> None:
     here, there = (
         accredited.admin.call("SiteService/CreateSite", site_slug=slug).site.site_id
@@ -156,7 +156,7 @@ def test_an_agent_of_one_site_is_refused_at_another(
 
 
 def test_a_stranger_sees_nothing_and_learns_nothing(
-    accredited: Registry, notes: NoteServiceStub, owner: Person, agent: Any
+    accredited: Server, notes: NoteServiceStub, owner: Person, agent: Any
 ) -> None:
     note = write(notes, owner, "billing")
     stranger = accredited.user()
@@ -168,7 +168,7 @@ def test_a_stranger_sees_nothing_and_learns_nothing(
 
 
 def test_an_administrator_sees_everybodys(
-    accredited: Registry, notes: NoteServiceStub, owner: Person, agent: Any
+    accredited: Server, notes: NoteServiceStub, owner: Person, agent: Any
 ) -> None:
     write(notes, owner, "billing")
     assert texts(notes, accredited.admin) == ["hello"]
@@ -190,14 +190,14 @@ def test_a_note_without_an_agent_or_a_text_is_refused(
 
 
 def test_without_accredit_nothing_is_answered_and_nothing_leaks(
-    running: Callable[[], AbstractContextManager[Registry]], serve: Serve
+    running: Callable[[], AbstractContextManager[Server]], serve: Serve
 ) -> None:
     with ExitStack() as up:
-        registry = up.enter_context(running())
-        service = registry.user("SERVICE", login="notes")
-        owner = registry.user(login="olga")
-        registry.agent(owner, "billing")
-        with serve(registry.address, service.token) as notes:
+        server = up.enter_context(running())
+        service = server.user("SERVICE", login="notes")
+        owner = server.user(login="olga")
+        server.agent(owner, "billing")
+        with serve(server.address, service.token) as notes:
             note = write(notes, owner, "billing", "a secret of billing's")
             up.close()
             # At once, because each of them waits for Accredit as long as the guard does.
@@ -209,7 +209,7 @@ def test_without_accredit_nothing_is_answered_and_nothing_leaks(
                 ]
     for name, message in (call.result() for call in calls):
         assert name == "UNAVAILABLE"
-        for secret in (owner.token, service.token, registry.address, "billing", "olga"):
+        for secret in (owner.token, service.token, server.address, "billing", "olga"):
             assert secret not in message
 
 
@@ -243,7 +243,7 @@ def test_only_what_is_said_in_so_many_words_means_everything(
     assert (found if found is None else list(found)) == agents
 
 
-def test_the_program_serves_and_stops_when_told_to(accredited: Registry) -> None:
+def test_the_program_serves_and_stops_when_told_to(accredited: Server) -> None:
     service = accredited.user("SERVICE", login="notes")
     owner = accredited.user(login="olga")
     environment = {

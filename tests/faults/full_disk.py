@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from accredit.v1 import directory_pb2
-from tests.abilities.filing import Fields, get, of_agent, on_disk, paths, put
+from tests.api.filing import Fields, get, of_agent, on_disk, paths, put
 from tests.directory.making import snapshot
-from tests.registry import Person, Registry, running_registry
+from tests.server import Person, Server, running_server
 
 KEPT = b"x" * 10_000
 #: More than there is room for.
@@ -61,19 +61,19 @@ def refused(person: Person, method: str, expected: str, **fields: Any) -> None:
     assert refusal.what == expected, refusal
 
 
-def works_meanwhile(registry: Registry, owner: Person, spare: Person) -> None:
+def works_meanwhile(server: Server, owner: Person, spare: Person) -> None:
     """What needs no file: who calls is still known, and a token can be taken away."""
     who = owner.call("AuthService/WhoAmI")
     assert who.user.user_id == owner.user_id
-    answer = registry.admin.call("AuthService/Authenticate", token=spare.token)
+    answer = server.admin.call("AuthService/Authenticate", token=spare.token)
     assert answer.WhichOneof("outcome") != "denial"
-    registry.admin.call("TokenService/RevokeToken", token_id=spare.token_id)
-    answer = registry.admin.call("AuthService/Authenticate", token=spare.token)
+    server.admin.call("TokenService/RevokeToken", token_id=spare.token_id)
+    answer = server.admin.call("AuthService/Authenticate", token=spare.token)
     assert answer.WhichOneof("outcome") == "denial"
 
 
 def run(
-    registry: Registry,
+    server: Server,
     disk: Path,
     failing: Callable[[Path], Any],
     expected: str,
@@ -81,15 +81,15 @@ def run(
     takes_small_writes: bool,
 ) -> None:
     """Let the disk fail under the server, and recover."""
-    owner = registry.user()
-    spare = registry.user()
-    agent = registry.agent(owner, "scribe")
+    owner = server.user()
+    spare = server.user()
+    agent = server.agent(owner, "scribe")
     home = of_agent(agent)
     ref: Fields = {"agent": {"agent_id": agent.agent_id}}
     put(owner, home, "notes.md", KEPT)
     file = {"directory": home, "path": "notes.md", "content": LARGE}
     request_id = str(uuid.uuid4())
-    agents = on_disk(registry, "agents")
+    agents = on_disk(server, "agents")
     before = snapshot(agents)
     with failing(disk):
         for method in ("WriteFile", "AppendFile"):
@@ -100,7 +100,7 @@ def run(
         refused(owner, "DirectoryService/WriteDailyMemory", expected, **day)
         assert get(owner, home, "notes.md") == KEPT
         assert snapshot(agents) == before
-        works_meanwhile(registry, owner, spare)
+        works_meanwhile(server, owner, spare)
         if failing is read_only:
             refused(owner, "DirectoryService/DeleteFile", expected, directory=home, path="SOUL.md")
             shown = owner.call("AgentService/GetAgent", **ref)
@@ -108,7 +108,7 @@ def run(
             assert shown.directory.has_files
         if not takes_small_writes:
             # Agents come all the same, and are told which files are missing.
-            made = registry.admin.call(
+            made = server.admin.call(
                 "AgentService/CreateAgent", agent_slug="clerk", owner={"user_id": owner.user_id}
             )
             outcomes = {one.outcome for one in made.files}
@@ -116,7 +116,7 @@ def run(
     # Nothing was restarted, and an id whose request was refused is free.
     put(owner, home, "notes.md", b"small", request_id=request_id)
     if takes_small_writes:
-        registry.agent(owner, "clerk")
+        server.agent(owner, "clerk")
     put(owner, of_agent("clerk"), "notes.md", b"mine")
     assert len(paths(owner, of_agent("clerk"))) == 4
     owner.call("AgentService/RenameAgent", **ref, new_slug="writer")
@@ -134,8 +134,8 @@ def main(what: str, database_url: str, folder: Path) -> None:
     expected = "RESOURCE_EXHAUSTED STORAGE_FULL"
     if what == "read_only":
         expected = "UNAVAILABLE FILES_UNAVAILABLE"
-    with running_registry(database_url, folder / "data") as registry:
-        run(registry, disk, failing, expected, takes_small_writes=what == "limited")
+    with running_server(database_url, folder / "data") as server:
+        run(server, disk, failing, expected, takes_small_writes=what == "limited")
     sys.stdout.write("done")
 
 

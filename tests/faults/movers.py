@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.abilities.filing import get, of_agent, paths, put
-from tests.registry import Person, RefusedError
+from tests.api.filing import get, of_agent, paths, put
+from tests.server import Person, RefusedError
 
 LOG = "a/log.md"
 STARTERS = ["MEMORY.md", "SOUL.md", "USER.md"]

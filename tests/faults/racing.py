@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import cycle, islice
 from typing import Any, TypeVar
 
-from tests.registry import Person, RefusedError, Registry
+from tests.server import Person, RefusedError, Server
 
 T = TypeVar("T")
 
@@ -43,9 +43,9 @@ def reasons(outcomes: Iterable[Any]) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def spread(person: Person, *registries: Registry, connections: int) -> Generator[list[Person]]:
+def spread(person: Person, *servers: Server, connections: int) -> Generator[list[Person]]:
     """The same person over so many connections, to their registry or to these in turn."""
-    opened = [each.again() for each in islice(cycle(registries or (person.registry,)), connections)]
+    opened = [each.again() for each in islice(cycle(servers or (person.server,)), connections)]
     try:
         yield [
             Person(

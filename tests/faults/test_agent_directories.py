@@ -12,13 +12,13 @@ import grpc
 import pytest
 
 from accredit_storage.directory.directories import Directories
-from tests.abilities.filing import get, of_agent, put
+from tests.api.filing import get, of_agent, put
 from tests.directory.agreeing import assert_agree
 from tests.faults.conftest import Launch
 from tests.faults.movers import LOG, Mover, check_lines
 from tests.faults.racing import spread
 from tests.processes import PATIENCE, ServerProcess
-from tests.registry import Person
+from tests.server import Person
 
 MOVERS = 4
 
@@ -35,16 +35,16 @@ def test_row_and_directory_agree_after_every_kill(
     launch: Launch, kills: int, record_property: Any
 ) -> None:
     process = launch().ready()
-    owner = process.registry.user()
+    owner = process.server.user()
     movers = [Mover(number, owner.user_id) for number in range(MOVERS)]
     for _ in range(kills):
         move_until_killed(process, movers, after=random.randint(3, 25))
         process.close()
         process = launch().ready()
         # The start has put in order what there was; nobody has called yet.
-        app = process.registry.app
+        app = process.server.app
         assert_agree(app.store, app.directories, crashed=True)
-    admin = process.registry.admin
+    admin = process.server.admin
     for mover in movers:
         mover.settle(admin)
         mover.check(admin)
@@ -64,7 +64,7 @@ def move_until_killed(process: ServerProcess, movers: Sequence[Mover], *, after:
     """Let them call, and kill the server once so many calls were answered."""
     acknowledged = threading.Semaphore(0)
     with (
-        spread(process.registry.admin, connections=len(movers)) as admins,
+        spread(process.server.admin, connections=len(movers)) as admins,
         ThreadPoolExecutor(len(movers)) as threads,
     ):
         moving = [
@@ -81,9 +81,9 @@ def move_until_killed(process: ServerProcess, movers: Sequence[Mover], *, after:
 @pytest.mark.timeout(120)
 def test_a_server_that_comes_and_goes_undoes_nothing_of_another(launch: Launch) -> None:
     first = launch().ready()
-    owner = first.registry.user()
+    owner = first.server.user()
     # So many that whoever starts meanwhile comes upon moves that are under way.
-    agents = [first.registry.agent(owner) for _ in range(2 * MOVERS)]
+    agents = [first.server.agent(owner) for _ in range(2 * MOVERS)]
     for agent in agents:
         put(owner, of_agent(agent), "notes.md", b"mine")
     ended = threading.Event()
@@ -100,7 +100,7 @@ def test_a_server_that_comes_and_goes_undoes_nothing_of_another(launch: Launch) 
         raise AssertionError
 
     with (
-        spread(first.registry.admin, connections=len(agents)) as admins,
+        spread(first.server.admin, connections=len(agents)) as admins,
         ThreadPoolExecutor(len(agents)) as threads,
     ):
         renaming = [
@@ -116,16 +116,16 @@ def test_a_server_that_comes_and_goes_undoes_nothing_of_another(launch: Launch) 
         slugs = [one.result(PATIENCE) for one in renaming]
     for agent, slug in zip(agents, slugs, strict=True):
         ref = {"agent_id": agent.agent_id}
-        shown = first.registry.admin.call("AgentService/GetAgent", agent=ref)
+        shown = first.server.admin.call("AgentService/GetAgent", agent=ref)
         assert (shown.agent.agent_slug, shown.directory.path) == (slug, f"agents/{slug}")
         assert get(owner, of_agent(slug), "notes.md") == b"mine"
-    assert_agree(first.registry.app.store, first.registry.app.directories)
+    assert_agree(first.server.app.store, first.server.app.directories)
 
 
 def test_what_one_server_moves_another_finds_at_once(
     two: tuple[ServerProcess, ServerProcess],
 ) -> None:
-    first, second = (server.registry for server in two)
+    first, second = (each.server for each in two)
     owner = first.user()
     agent = first.agent(owner)
     there = Person(second, owner.token, user_id=owner.user_id)
@@ -143,7 +143,7 @@ def test_what_one_server_moves_another_finds_at_once(
 def test_writers_never_notice_that_their_agent_is_renamed_a_hundred_times(
     two: tuple[ServerProcess, ServerProcess],
 ) -> None:
-    first, second = (server.registry for server in two)
+    first, second = (each.server for each in two)
     owner = first.user()
     agent, other = first.agent(owner, "busy"), first.agent(owner, "quiet")
     put(owner, of_agent(other), "whose.md", b"quiet")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.faults.racing import race, reasons, spread
-from tests.registry import Person, RefusedError, Registry
+from tests.server import Person, RefusedError, Server
 
 CALLERS = 14
 # Generous: with the protection it takes hundredths of a second, without it half a minute.
@@ -30,48 +30,48 @@ class Abused:
     refusals: frozenset[str]
 
 
-def member(registry: Registry, stop: Callable[[Person], tuple[str, dict[str, Any]]]) -> Abused:
-    caller = registry.user()
-    agent = registry.agent(caller)
+def member(server: Server, stop: Callable[[Person], tuple[str, dict[str, Any]]]) -> Abused:
+    caller = server.user()
+    agent = server.agent(caller)
     grant = {
         "agent": {"agent_id": agent.agent_id},
-        "principal": {"user_id": registry.admin.user_id},
+        "principal": {"user_id": server.admin.user_id},
         "role": "ROLE_VIEWER",
     }
     ended = frozenset({"TOKEN_INVALID", "USER_INACTIVE"})
     return Abused(caller, ("AccessService/GrantAccess", grant), stop(caller), ended)
 
 
-def stolen_token(registry: Registry) -> Abused:
+def stolen_token(server: Server) -> Abused:
     return member(
-        registry, lambda caller: ("TokenService/RevokeToken", {"token_id": caller.token_id})
+        server, lambda caller: ("TokenService/RevokeToken", {"token_id": caller.token_id})
     )
 
 
-def all_tokens(registry: Registry) -> Abused:
+def all_tokens(server: Server) -> Abused:
     return member(
-        registry,
+        server,
         lambda caller: ("TokenService/RevokeUserTokens", {"user": {"user_id": caller.user_id}}),
     )
 
 
-def user(registry: Registry) -> Abused:
+def user(server: Server) -> Abused:
     return member(
-        registry,
+        server,
         lambda caller: ("UserService/DeactivateUser", {"user": {"user_id": caller.user_id}}),
     )
 
 
-def minting_user(registry: Registry) -> Abused:
-    abused = user(registry)
+def minting_user(server: Server) -> Abused:
+    abused = user(server)
     mint = ("TokenService/CreateToken", {**abused.caller.ref, "full_rights": True})
     return Abused(abused.caller, mint, abused.stop, abused.refusals)
 
 
-def agent(registry: Registry) -> Abused:
-    owner = registry.user()
-    made = registry.agent(owner)
-    caller = registry.agent_token(owner, made.agent_id)
+def agent(server: Server) -> Abused:
+    owner = server.user()
+    made = server.agent(owner)
+    caller = server.agent_token(owner, made.agent_id)
     named = {"agent": {"agent_id": made.agent_id}}
     return Abused(
         caller,
@@ -83,9 +83,9 @@ def agent(registry: Registry) -> Abused:
 
 @pytest.mark.parametrize("abuse", [stolen_token, all_tokens, user, minting_user, agent])
 def test_a_flood_of_calls_does_not_keep_its_own_end_waiting(
-    registry: Registry, abuse: Callable[[Registry], Abused]
+    server: Server, abuse: Callable[[Server], Abused]
 ) -> None:
-    abused = abuse(registry)
+    abused = abuse(server)
     method, fields = abused.call
     seen: Counter[str] = Counter()
     flowing = threading.Barrier(CALLERS + 1)
@@ -105,7 +105,7 @@ def test_a_flood_of_calls_does_not_keep_its_own_end_waiting(
         flowing.wait()
         began = time.monotonic()
         stop, how = abused.stop
-        registry.admin.call(stop, **how)
+        server.admin.call(stop, **how)
         took = time.monotonic() - began
         done, running = wait(calls, timeout=SOON)
     assert took < SOON
@@ -114,9 +114,9 @@ def test_a_flood_of_calls_does_not_keep_its_own_end_waiting(
     assert set(seen) - {"ok"} <= abused.refusals
 
 
-def own_by_itself(registry: Registry) -> tuple[Person, str, tuple[str, dict[str, Any]]]:
+def own_by_itself(server: Server) -> tuple[Person, str, tuple[str, dict[str, Any]]]:
     """A user's token in the hands of a thief, who rotates it as its user ends all of theirs."""
-    owner = registry.user()
+    owner = server.user()
     return (
         owner,
         owner.token_id,
@@ -124,10 +124,10 @@ def own_by_itself(registry: Registry) -> tuple[Person, str, tuple[str, dict[str,
     )
 
 
-def minted_by_the_grantee(registry: Registry) -> tuple[Person, str, tuple[str, dict[str, Any]]]:
-    made, grantee = registry.agent(registry.user()), registry.user()
-    registry.grant(made.agent_id, grantee, "ADMIN")
-    minted = registry.agent_token(grantee, made.agent_id)
+def minted_by_the_grantee(server: Server) -> tuple[Person, str, tuple[str, dict[str, Any]]]:
+    made, grantee = server.agent(server.user()), server.user()
+    server.grant(made.agent_id, grantee, "ADMIN")
+    minted = server.agent_token(grantee, made.agent_id)
     pair = {
         "agent": {"agent_id": made.agent_id},
         "principal": {"user_id": grantee.user_id},
@@ -135,10 +135,10 @@ def minted_by_the_grantee(registry: Registry) -> tuple[Person, str, tuple[str, d
     return grantee, minted.token_id, ("AccessService/RevokeAccess", pair)
 
 
-def of_an_agent_that_goes(registry: Registry) -> tuple[Person, str, tuple[str, dict[str, Any]]]:
-    owner, next_owner = registry.user(), registry.user()
-    made = registry.agent(owner)
-    minted = registry.agent_token(owner, made.agent_id)
+def of_an_agent_that_goes(server: Server) -> tuple[Person, str, tuple[str, dict[str, Any]]]:
+    owner, next_owner = server.user(), server.user()
+    made = server.agent(owner)
+    minted = server.agent_token(owner, made.agent_id)
     transfer = {
         "agent": {"agent_id": made.agent_id},
         "new_owner": {"user_id": next_owner.user_id},
@@ -148,11 +148,11 @@ def of_an_agent_that_goes(registry: Registry) -> tuple[Person, str, tuple[str, d
 
 
 def of_an_agent_whose_tokens_end(
-    registry: Registry,
+    server: Server,
 ) -> tuple[Person, str, tuple[str, dict[str, Any]]]:
-    owner = registry.user()
-    made = registry.agent(owner)
-    minted = registry.agent_token(owner, made.agent_id)
+    owner = server.user()
+    made = server.agent(owner)
+    minted = server.agent_token(owner, made.agent_id)
     named = {"agent": {"agent_id": made.agent_id}}
     return owner, minted.token_id, ("TokenService/RevokeAgentTokens", named)
 
@@ -162,11 +162,11 @@ def of_an_agent_whose_tokens_end(
     [own_by_itself, minted_by_the_grantee, of_an_agent_that_goes, of_an_agent_whose_tokens_end],
 )
 def test_no_successor_outlives_the_end_of_all_tokens(
-    registry: Registry,
-    case: Callable[[Registry], tuple[Person, str, tuple[str, dict[str, Any]]]],
+    server: Server,
+    case: Callable[[Server], tuple[Person, str, tuple[str, dict[str, Any]]]],
 ) -> None:
     for _ in range(8):
-        rotator, token_id, (end, how) = case(registry)
+        rotator, token_id, (end, how) = case(server)
         with spread(rotator, connections=4) as rotators:
             outcomes = race(
                 [
@@ -174,16 +174,16 @@ def test_no_successor_outlives_the_end_of_all_tokens(
                         partial(caller.call, "TokenService/RotateToken", token_id=token_id)
                         for caller in rotators
                     ),
-                    partial(registry.admin.call, end, **how),
+                    partial(server.admin.call, end, **how),
                 ]
             )
         assert not isinstance(outcomes[-1], RefusedError)
-        assert not live_family(registry, token_id), reasons(outcomes)
+        assert not live_family(server, token_id), reasons(outcomes)
 
 
-def live_family(registry: Registry, token_id: str) -> list[str]:
+def live_family(server: Server, token_id: str) -> list[str]:
     """Which of a token and its successors work."""
-    with registry.app.store.read() as tx:
+    with server.app.store.read() as tx:
         everything = tx.tokens.page(
             agent_id=None,
             user_id=None,

@@ -17,7 +17,7 @@ from tests.faults.racing import spread
 from tests.faults.writers import Writer, check_all, logged_revisions
 from tests.postgres import PostgresServer
 from tests.processes import PATIENCE, ServerProcess, launched
-from tests.registry import RefusedError
+from tests.server import RefusedError
 
 
 @pytest.fixture
@@ -35,16 +35,16 @@ def test_it_holds_up_the_others_for_a_bounded_time(
     two_on_postgres: tuple[ServerProcess, ServerProcess], record_property: Any
 ) -> None:
     hung, other = two_on_postgres
-    member = other.registry.user()
-    before = len(logged_revisions(other.registry))
+    member = other.server.user()
+    before = len(logged_revisions(other.server))
     writers = [Writer(number, member.user_id) for number in range(6)]
     acknowledged = threading.Semaphore(0)
     with (
-        spread(hung.registry.admin, connections=len(writers)) as admins,
+        spread(hung.server.admin, connections=len(writers)) as admins,
         ThreadPoolExecutor(len(writers)) as threads,
     ):
         for admin in admins:
-            admin.registry.timeout = 5.0
+            admin.server.timeout = 5.0
         writing = [
             threads.submit(writer.write, admin, acknowledged.release)
             for writer, admin in zip(writers, admins, strict=True)
@@ -56,7 +56,7 @@ def test_it_holds_up_the_others_for_a_bounded_time(
             began = time.monotonic()
             refusals: Counter[str] = Counter()
             # Reading and checking do not wait for anybody.
-            assert other.registry.admin.call("AuthService/Authenticate", token=member.token)
+            assert other.server.admin.call("AuthService/Authenticate", token=member.token)
             while not revoked(other, member.token_id, refusals):
                 assert time.monotonic() - began < IDLE_TIME + 2 * LOCK_WAIT + 10
             record_property("measured: held up for, s", round(time.monotonic() - began, 1))
@@ -66,12 +66,12 @@ def test_it_holds_up_the_others_for_a_bounded_time(
             one.result(PATIENCE)
     assert set(refusals) <= {"RESOURCE_EXHAUSTED OVERLOADED"}
     assert member.refused("AuthService/WhoAmI").reason == "TOKEN_INVALID"
-    check_all(other.registry, writers, changes_before=before + 1)
+    check_all(other.server, writers, changes_before=before + 1)
 
 
-def revoked(server: ServerProcess, token_id: str, refusals: Counter[str]) -> bool:
+def revoked(process: ServerProcess, token_id: str, refusals: Counter[str]) -> bool:
     try:
-        server.registry.admin.call("TokenService/RevokeToken", token_id=token_id)
+        process.server.admin.call("TokenService/RevokeToken", token_id=token_id)
     except RefusedError as refusal:
         refusals[refusal.what] += 1
         return False

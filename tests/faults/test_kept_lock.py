@@ -13,18 +13,18 @@ from accredit_storage.directory.files import WRITERS
 from accredit_storage.directory.locks import locked
 from accredit_storage.directory.places import SHARED
 from accredit_storage.schema import requests
-from tests.registry import RefusedError, Registry, running_registry
+from tests.server import RefusedError, Server, running_server
 
 WAITING = 30
 THREADS = 2
 
 
-def begun(registry: Registry) -> int:
+def begun(server: Server) -> int:
     """How many appends have been judged and not carried out."""
     statement = select(func.count()).where(
         requests.c.method == "DirectoryService/AppendFile", requests.c.result.is_(None)
     )
-    with registry.app.store.read() as tx:
+    with server.app.store.read() as tx:
         return tx.connection.execute(statement).scalar_one()
 
 
@@ -32,9 +32,9 @@ def begun(registry: Registry) -> int:
 def test_writers_that_wait_keep_no_token_from_being_judged(
     database_url: str, tmp_path: Path
 ) -> None:
-    with running_registry(database_url, tmp_path, threads=THREADS) as registry:
-        admin, directories = registry.admin, registry.app.directories
-        guest = registry.user("GUEST")
+    with running_server(database_url, tmp_path, threads=THREADS) as server:
+        admin, directories = server.admin, server.app.directories
+        guest = server.user("GUEST")
         write: dict[str, Any] = {
             "directory": {"common": "COMMON_DIRECTORY_SHARED"},
             "path": "NOTES.md",
@@ -56,7 +56,7 @@ def test_writers_that_wait_keep_no_token_from_being_judged(
             with directories.tree.opened(SHARED) as shared, locked(shared, WRITERS):
                 waiting = [pool.submit(append, number) for number in range(WAITING)]
                 # As many as there are threads wait for the lock, the others for a thread.
-                while begun(registry) < THREADS:
+                while begun(server) < THREADS:
                     pass
                 assert admin.call("AuthService/Authenticate", token=guest.token).principal.user_id
                 admin.call("TokenService/RevokeToken", token_id=guest.token_id)

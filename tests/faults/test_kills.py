@@ -46,14 +46,14 @@ def test_what_was_acknowledged_outlives_every_kill(
         return process
 
     process = started()
-    guest = process.registry.user()
-    changes_before = len(logged_revisions(process.registry))
+    guest = process.server.user()
+    changes_before = len(logged_revisions(process.server))
     writers = [Writer(number, guest.user_id) for number in range(WRITERS)]
     for _ in range(kills):
         write_until_killed(process, writers, after=random.randint(30, 150))
         process.close()
         process = started()
-    check_all(process.registry, writers, changes_before=changes_before)
+    check_all(process.server, writers, changes_before=changes_before)
     if engine_name == "sqlite":
         assert file_is_sound(database_url)
     record_property("measured: longest start, s", round(max(starts), 2))
@@ -65,7 +65,7 @@ def write_until_killed(process: ServerProcess, writers: Sequence[Writer], *, aft
     """Let them write, and kill the server once so many writes were acknowledged."""
     acknowledged = threading.Semaphore(0)
     with (
-        spread(process.registry.admin, connections=len(writers)) as admins,
+        spread(process.server.admin, connections=len(writers)) as admins,
         ThreadPoolExecutor(len(writers)) as threads,
     ):
         writing = [
@@ -98,6 +98,6 @@ def test_a_kill_during_the_first_start_leaves_a_way_in(
             pass
         process.kill()
     with launched(empty_database_url, folder, "--migrate") as process:
-        registry = process.ready().registry
-        users = registry.admin.call("UserService/ListUsers").users
+        server = process.ready().server
+        users = server.admin.call("UserService/ListUsers").users
         assert [user.login for user in users] == ["admin"]

@@ -12,7 +12,7 @@ import pytest
 from accredit_service.abilities.credentials import bearer
 from tests.faults.racing import answers, race, reasons, refusals, shared_out, spread
 from tests.processes import ServerProcess, launched
-from tests.registry import Person, RefusedError, Registry
+from tests.server import Person, RefusedError, Server
 
 pytestmark = pytest.mark.timeout(120)
 Pair = tuple[ServerProcess, ServerProcess]
@@ -36,21 +36,21 @@ def test_those_that_start_together_make_one_administrator(
         secret = files[0].read_text().strip()
         assert bearer.key_id(secret)
         (winner,) = {process.data_dir for process in processes} & {files[0].parent}
-        (registry, *_) = (one.registry for one in processes if one.data_dir == winner)
+        (server, *_) = (one.server for one in processes if one.data_dir == winner)
         for process in processes:
-            other = Registry(process.address, registry.app, registry.clock, secret, 0)
+            other = Server(process.address, server.app, server.clock, secret, 0)
             users = other.admin.call("UserService/ListUsers").users
             other.close()
             assert [(user.login, user.active) for user in users] == [("admin", True)]
         # And one agent of the administrator's, which each of them declares.
-        agents = registry.admin.call("AgentService/ListAgents", scope="LIST_SCOPE_ALL").agents
+        agents = server.admin.call("AgentService/ListAgents", scope="LIST_SCOPE_ALL").agents
         assert [agent.agent_slug for agent in agents] == ["admin"]
-        changes = registry.admin.call("ChangeService/ListChanges").changes
+        changes = server.admin.call("ChangeService/ListChanges").changes
         assert [change.revision for change in changes] == [1, 2]
 
 
 def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(pair: Pair) -> None:
-    first, second = (server.registry for server in pair)
+    first, second = (each.server for each in pair)
     with spread(first.admin, first, second, connections=8) as admins:
         outcomes = race(
             [
@@ -70,7 +70,7 @@ def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(pair: 
 
 
 def test_of_fifty_rotations_one_makes_the_successor(pair: Pair) -> None:
-    first, second = (server.registry for server in pair)
+    first, second = (each.server for each in pair)
     member = first.user()
     with spread(member, first, second, connections=8) as rotators:
         outcomes = race(
@@ -81,13 +81,13 @@ def test_of_fifty_rotations_one_makes_the_successor(pair: Pair) -> None:
         )
     (rotated,) = answers(outcomes)
     assert Counter(reasons(outcomes)) == {("ABORTED", "TOKEN_ALREADY_ROTATED"): 49}
-    for registry in (first, second):
-        who = registry.call("AuthService/WhoAmI", rotated.secret)
+    for server in (first, second):
+        who = server.call("AuthService/WhoAmI", rotated.secret)
         assert who.token.token_id == rotated.token.token_id
 
 
 def test_a_token_revoked_on_one_does_nothing_more_on_the_other(pair: Pair) -> None:
-    first, second = (server.registry for server in pair)
+    first, second = (each.server for each in pair)
     for _ in range(10):
         thief = first.user()
         elsewhere = Person(second, thief.token)
@@ -103,7 +103,7 @@ def test_a_token_revoked_on_one_does_nothing_more_on_the_other(pair: Pair) -> No
 
 
 def test_nothing_is_minted_by_a_token_after_its_revocation_in_the_log(pair: Pair) -> None:
-    first, second = (server.registry for server in pair)
+    first, second = (each.server for each in pair)
     for _ in range(5):
         thief = first.user()
         with spread(thief, first, second, connections=6) as callers:
@@ -131,7 +131,7 @@ def test_nothing_is_minted_by_a_token_after_its_revocation_in_the_log(pair: Pair
 
 
 def test_of_the_last_two_administrators_one_stays(two: Pair) -> None:
-    first, second = (server.registry for server in two)
+    first, second = (each.server for each in two)
     made = first.admin.call(
         "UserService/CreateUser", login="second", role="USER_ROLE_ADMINISTRATOR"
     )
@@ -158,7 +158,7 @@ def test_of_the_last_two_administrators_one_stays(two: Pair) -> None:
 
 
 def test_a_request_is_carried_out_once_on_whichever_it_is_repeated(pair: Pair) -> None:
-    first, second = (server.registry for server in pair)
+    first, second = (each.server for each in pair)
     wish: dict[str, Any] = {
         "agent_slug": "requested",
         "owner": {"user_id": first.admin.user_id},
@@ -179,7 +179,7 @@ def test_a_request_is_carried_out_once_on_whichever_it_is_repeated(pair: Pair) -
 
 
 def test_a_request_is_carried_out_once_even_after_a_crash(two: Pair) -> None:
-    first, second = (server.registry for server in two)
+    first, second = (each.server for each in two)
     wish: dict[str, Any] = {
         "agent_slug": "once",
         "owner": {"user_id": first.admin.user_id},

@@ -21,7 +21,7 @@ from tests.faults.racing import race, reasons, refusals, shared_out, spread
 from tests.faults.writers import Writer, check_all, logged_revisions
 from tests.postgres import PostgresServer, running_postgres
 from tests.processes import PATIENCE, await_health, health_of
-from tests.registry import Person, RefusedError, Registry, running_registry
+from tests.server import Person, RefusedError, Server, running_server
 
 pytestmark = pytest.mark.timeout(180)
 WRITERS = 6
@@ -30,8 +30,8 @@ WRITERS = 6
 @pytest.fixture(scope="module")
 def doomed() -> Generator[PostgresServer]:
     """A PostgreSQL that keeps what it has acknowledged, for nobody but these tests."""
-    with running_postgres(durable=True) as server:
-        yield server
+    with running_postgres(durable=True) as database_server:
+        yield database_server
 
 
 @pytest.fixture
@@ -43,17 +43,17 @@ def doomed_url(doomed: PostgresServer) -> str:
 
 
 @pytest.fixture
-def on_postgres(doomed_url: str, tmp_path: Path) -> Generator[Registry]:
+def on_postgres(doomed_url: str, tmp_path: Path) -> Generator[Server]:
     """A server on it."""
-    with running_registry(doomed_url, tmp_path) as registry:
-        yield registry
+    with running_server(doomed_url, tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
-def impatient(doomed_url: str, tmp_path: Path) -> Generator[Registry]:
+def impatient(doomed_url: str, tmp_path: Path) -> Generator[Server]:
     """The same; a call gets five seconds at most."""
-    with running_registry(doomed_url, tmp_path, default_deadline=5.0) as registry:
-        yield registry
+    with running_server(doomed_url, tmp_path, default_deadline=5.0) as server:
+        yield server
 
 
 class EnoughError(Exception):
@@ -63,16 +63,16 @@ class EnoughError(Exception):
 class Writing:
     """Writers in threads of their own, who go on after each failure once they are told to."""
 
-    def __init__(self, registry: Registry, stack: ExitStack) -> None:
-        guest = registry.user()
-        self.changes_before = len(logged_revisions(registry))
+    def __init__(self, server: Server, stack: ExitStack) -> None:
+        guest = server.user()
+        self.changes_before = len(logged_revisions(server))
         self.writers = [Writer(number, guest.user_id) for number in range(WRITERS)]
         self.failures: list[RefusedError] = []
         self._acknowledged = threading.Semaphore(0)
         self._stopped = threading.Event()
         self._going = threading.Event()
         self._going.set()
-        admins = stack.enter_context(spread(registry.admin, connections=WRITERS))
+        admins = stack.enter_context(spread(server.admin, connections=WRITERS))
         pool = stack.enter_context(ThreadPoolExecutor(WRITERS))
         stack.callback(self._stop)
         self._threads = [
@@ -147,9 +147,9 @@ def await_end(pids: Sequence[int]) -> None:
             os.close(descriptor)
 
 
-def kill_all(server: PostgresServer) -> None:
+def kill_all(database_server: PostgresServer) -> None:
     """Kill the first process, and wait until the others have noticed and ended."""
-    pid = server.pid
+    pid = database_server.pid
     # Held, so that it makes no more of them.
     os.kill(pid, signal.SIGSTOP)
     children = children_of(pid)
@@ -157,19 +157,19 @@ def kill_all(server: PostgresServer) -> None:
     await_end([pid, *children])
     # They name a process, which is still there as a zombie where nobody takes in orphans; the next
     # start would believe that it runs.
-    (server.socket_folder / "data" / "postmaster.pid").unlink()
-    (server.socket_folder / ".s.PGSQL.5432.lock").unlink()
+    (database_server.socket_folder / "data" / "postmaster.pid").unlink()
+    (database_server.socket_folder / ".s.PGSQL.5432.lock").unlink()
 
 
-def crash_everything(server: PostgresServer) -> None:
+def crash_everything(database_server: PostgresServer) -> None:
     """Kill the whole server, and start it again."""
-    kill_all(server)
-    server.start()
+    kill_all(database_server)
+    database_server.start()
 
 
-def crash_one_connection(server: PostgresServer) -> None:
+def crash_one_connection(database_server: PostgresServer) -> None:
     """Kill the process of one connection: PostgreSQL throws out all, and recovers by itself."""
-    with connected(server) as connection:
+    with connected(database_server) as connection:
         (pid,) = connection.execute(
             "SELECT pid FROM pg_stat_activity WHERE application_name = 'accredit' LIMIT 1"
         ).fetchone() or (0,)
@@ -177,15 +177,15 @@ def crash_one_connection(server: PostgresServer) -> None:
         await_end([pid, connection.info.backend_pid])
     while True:
         try:
-            connected(server).close()
+            connected(database_server).close()
         except psycopg.OperationalError:
             continue
         return
 
 
-def cut_connections(server: PostgresServer) -> None:
+def cut_connections(database_server: PostgresServer) -> None:
     """Throw our server out of the database, over and over."""
-    with connected(server) as connection:
+    with connected(database_server) as connection:
         for _ in range(20):
             connection.execute(
                 "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
@@ -193,15 +193,15 @@ def cut_connections(server: PostgresServer) -> None:
             )
 
 
-def connected(server: PostgresServer) -> psycopg.Connection:
+def connected(database_server: PostgresServer) -> psycopg.Connection:
     return psycopg.connect(
-        host=str(server.socket_folder), user="postgres", dbname="postgres", autocommit=True
+        host=str(database_server.socket_folder), user="postgres", dbname="postgres", autocommit=True
     )
 
 
 @pytest.mark.parametrize("fault", [crash_everything, crash_one_connection, cut_connections])
 def test_nothing_acknowledged_is_lost_and_all_goes_on(
-    doomed: PostgresServer, on_postgres: Registry, fault: Callable[[PostgresServer], None]
+    doomed: PostgresServer, on_postgres: Server, fault: Callable[[PostgresServer], None]
 ) -> None:
     with ExitStack() as stack:
         writing = Writing(on_postgres, stack)
@@ -220,7 +220,7 @@ def test_nothing_acknowledged_is_lost_and_all_goes_on(
 
 
 def test_while_it_is_down_the_server_lives_and_is_not_ready(
-    doomed: PostgresServer, on_postgres: Registry
+    doomed: PostgresServer, on_postgres: Server
 ) -> None:
     kill_all(doomed)
     try:
@@ -236,7 +236,7 @@ def test_while_it_is_down_the_server_lives_and_is_not_ready(
 
 
 def test_while_it_hangs_every_call_ends_by_its_deadline(
-    doomed: PostgresServer, impatient: Registry
+    doomed: PostgresServer, impatient: Server
 ) -> None:
     wish: dict[str, Any] = {
         "agent_slug": "hung",
@@ -252,11 +252,11 @@ def test_while_it_hangs_every_call_ends_by_its_deadline(
             ),
         ]
         for admin in admins:
-            admin.registry.timeout = 30.0
+            admin.server.timeout = 30.0
         assert reasons(race(asked)) == []
         for place, admin in enumerate(admins):
             # Some name no deadline of their own.
-            admin.registry.timeout = 1.0 if place % 3 else None
+            admin.server.timeout = 1.0 if place % 3 else None
         stopped = [doomed.pid, *children_of(doomed.pid)]
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
@@ -270,7 +270,7 @@ def test_while_it_hangs_every_call_ends_by_its_deadline(
         await_health(impatient.address, serving=True)
         # What hung is worked off first, by the same threads and connections.
         for admin in admins:
-            admin.registry.timeout = 30.0
+            admin.server.timeout = 30.0
         again = race(asked)
     assert len(refusals(hung)) == len(asked)
     assert {one.code for one in refusals(hung)} <= {

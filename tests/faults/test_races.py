@@ -11,16 +11,16 @@ import pytest
 from accredit.v1.types_pb2 import Role
 from accredit_service.abilities.calls.app import Limits
 from tests.faults.racing import answers, race, reasons, refusals, shared_out, spread
-from tests.registry import Person, RefusedError, Registry, running_registry
+from tests.server import Person, RefusedError, Server, running_server
 
 CONNECTIONS = 8
 
 
 def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(
-    registry: Registry,
+    server: Server,
 ) -> None:
-    owner = registry.user()
-    with spread(registry.admin, connections=CONNECTIONS) as admins:
+    owner = server.user()
+    with spread(server.admin, connections=CONNECTIONS) as admins:
         outcomes = race(
             [
                 partial(
@@ -36,13 +36,13 @@ def test_two_hundred_who_create_the_same_agent_if_missing_all_get_the_one(
     assert reasons(outcomes) == []
     assert len({answer.agent.agent_id for answer in answers(outcomes)}) == 1
     assert [answer.created for answer in answers(outcomes)].count(True) == 1
-    listed = registry.admin.call("AgentService/ListAgents", scope="LIST_SCOPE_ALL")
+    listed = server.admin.call("AgentService/ListAgents", scope="LIST_SCOPE_ALL")
     assert [agent.agent_slug for agent in listed.agents] == ["the-one"]
 
 
 def test_so_do_those_who_may_own_no_second_one(database_url: str, tmp_path: Path) -> None:
-    with running_registry(database_url, tmp_path, limits=Limits(agents_per_user=1)) as registry:
-        member = registry.user()
+    with running_server(database_url, tmp_path, limits=Limits(agents_per_user=1)) as server:
+        member = server.user()
         with spread(member, connections=CONNECTIONS) as members:
             outcomes = race(
                 [
@@ -60,8 +60,8 @@ def test_so_do_those_who_may_own_no_second_one(database_url: str, tmp_path: Path
 
 
 def test_racing_creations_stop_at_the_limit(database_url: str, tmp_path: Path) -> None:
-    with running_registry(database_url, tmp_path, limits=Limits(agents_per_user=3)) as registry:
-        member = registry.user()
+    with running_server(database_url, tmp_path, limits=Limits(agents_per_user=3)) as server:
+        member = server.user()
         with spread(member, connections=CONNECTIONS) as members:
             outcomes = race(
                 [
@@ -73,8 +73,8 @@ def test_racing_creations_stop_at_the_limit(database_url: str, tmp_path: Path) -
     assert set(reasons(outcomes)) == {("RESOURCE_EXHAUSTED", "AGENT_LIMIT_REACHED")}
 
 
-def test_racing_provisions_make_one_agent(registry: Registry) -> None:
-    member = registry.user()
+def test_racing_provisions_make_one_agent(server: Server) -> None:
+    member = server.user()
     with spread(member, connections=CONNECTIONS) as members:
         outcomes = race(
             [
@@ -87,13 +87,13 @@ def test_racing_provisions_make_one_agent(registry: Registry) -> None:
     assert [answer.created for answer in answers(outcomes)].count(True) == 1
 
 
-def administrators_token(registry: Registry) -> tuple[Person, str]:
-    minted = registry.user()
-    return registry.admin, minted.token_id
+def administrators_token(server: Server) -> tuple[Person, str]:
+    minted = server.user()
+    return server.admin, minted.token_id
 
 
-def own_token(registry: Registry) -> tuple[Person, str]:
-    member = registry.user()
+def own_token(server: Server) -> tuple[Person, str]:
+    member = server.user()
     return member, member.token_id
 
 
@@ -105,9 +105,9 @@ def own_token(registry: Registry) -> tuple[Person, str]:
     ],
 )
 def test_of_fifty_rotations_one_makes_the_successor(
-    registry: Registry, whose: Callable[[Registry], tuple[Person, str]]
+    server: Server, whose: Callable[[Server], tuple[Person, str]]
 ) -> None:
-    rotator, token_id = whose(registry)
+    rotator, token_id = whose(server)
     with spread(rotator, connections=CONNECTIONS) as rotators:
         outcomes = race(
             [
@@ -120,11 +120,11 @@ def test_of_fifty_rotations_one_makes_the_successor(
     assert {refusal.metadata["token_id"] for refusal in refusals(outcomes)} == {
         rotated.token.token_id
     }
-    listed = registry.admin.call(
+    listed = server.admin.call(
         "TokenService/ListTokens", user={"user_id": rotated.token.user_id}, show_inactive=True
     )
     assert [token.rotated_from for token in listed.tokens].count(token_id) == 1
-    assert registry.call("AuthService/WhoAmI", rotated.secret).token.token_id == (
+    assert server.call("AuthService/WhoAmI", rotated.secret).token.token_id == (
         rotated.token.token_id
     )
 
@@ -177,11 +177,11 @@ def removed(by: Person, victim: int, how: Callable[[int], tuple[str, dict[str, A
 @pytest.mark.parametrize("how", REMOVALS)
 @pytest.mark.parametrize("whom", ["each-other", "themselves"])
 def test_of_the_last_two_administrators_one_stays(
-    registry: Registry, how: Callable[[int], tuple[str, dict[str, Any]]], whom: str
+    server: Server, how: Callable[[int], tuple[str, dict[str, Any]]], whom: str
 ) -> None:
-    survivor = registry.admin
+    survivor = server.admin
     for _ in range(3):
-        other = own_administrator(registry, survivor)
+        other = own_administrator(server, survivor)
         pairs = (
             [(survivor, other), (other, survivor)]
             if whom == "each-other"
@@ -197,40 +197,40 @@ def test_of_the_last_two_administrators_one_stays(
                 ]
             )
         assert reasons(outcomes) == []
-        active = [one for one in (survivor, other) if is_administrator(registry, one)]
+        active = [one for one in (survivor, other) if is_administrator(server, one)]
         assert len(active) == 1
         (survivor,) = active
         assert outcomes.count(True) >= 1
 
 
-def own_administrator(registry: Registry, maker: Person) -> Person:
+def own_administrator(server: Server, maker: Person) -> Person:
     """A second administrator whose token does not rest on the first."""
     made = maker.call(
-        "UserService/CreateUser", login=f"a{next_number(registry)}", role="USER_ROLE_ADMINISTRATOR"
+        "UserService/CreateUser", login=f"a{next_number(server)}", role="USER_ROLE_ADMINISTRATOR"
     )
     minted = maker.call(
         "TokenService/CreateToken", user={"user_id": made.user.user_id}, full_rights=True
     )
-    return registry.user_token(Person(registry, minted.secret, user_id=made.user.user_id))
+    return server.user_token(Person(server, minted.secret, user_id=made.user.user_id))
 
 
-def next_number(registry: Registry) -> int:
+def next_number(server: Server) -> int:
     """One that no login here has: what the log holds grows with each user."""
-    with registry.app.store.read() as tx:
+    with server.app.store.read() as tx:
         return tx.head().revision
 
 
-def is_administrator(registry: Registry, person: Person) -> bool:
-    with registry.app.store.read() as tx:
+def is_administrator(server: Server, person: Person) -> bool:
+    with server.app.store.read() as tx:
         user = tx.users.find(person.user_id)
     return user is not None and user.active and user.role.name == "ADMINISTRATOR"
 
 
 def test_sixty_four_grants_and_revocations_of_one_pair_leave_one_history(
-    registry: Registry,
+    server: Server,
 ) -> None:
-    agent = registry.agent(registry.user())
-    holder = registry.user()
+    agent = server.agent(server.user())
+    holder = server.user()
     pair: dict[str, Any] = {
         "agent": {"agent_id": agent.agent_id},
         "principal": {"user_id": holder.user_id},
@@ -243,17 +243,15 @@ def test_sixty_four_grants_and_revocations_of_one_pair_leave_one_history(
         role = f"ROLE_{roles[place // 2 % 3]}"
         return admin.call("AccessService/GrantAccess", role=role, **pair)
 
-    with spread(registry.admin, connections=CONNECTIONS) as admins:
+    with spread(server.admin, connections=CONNECTIONS) as admins:
         outcomes = race(
             [partial(change, admin, place) for place, admin in enumerate(shared_out(admins, 64))]
         )
     assert set(reasons(outcomes)) <= {("NOT_FOUND", "REVOKE_FAILED")}
-    listed = registry.admin.call(
-        "AccessService/ListAgentAccess", agent={"agent_id": agent.agent_id}
-    )
+    listed = server.admin.call("AccessService/ListAgentAccess", agent={"agent_id": agent.agent_id})
     grants = [one for one in listed.grants if one.principal.user_id == holder.user_id]
     assert len(grants) <= 1
-    history = history_of(registry, holder.user_id, "GRANT_CHANGED", "GRANT_REVOKED")
+    history = history_of(server, holder.user_id, "GRANT_CHANGED", "GRANT_REVOKED")
     assert len(history) == len(answers(outcomes))
     # Each change found what the one before it left.
     standing: dict[str, Any] | None = None
@@ -265,10 +263,10 @@ def test_sixty_four_grants_and_revocations_of_one_pair_leave_one_history(
 
 
 def history_of(
-    registry: Registry, user_id: int, *kinds: str
+    server: Server, user_id: int, *kinds: str
 ) -> Sequence[tuple[dict[str, Any] | None, dict[str, Any] | None]]:
     """What changed about a user, before and after, oldest first."""
-    listed = registry.admin.call(
+    listed = server.admin.call(
         "ChangeService/ListChanges",
         filter={
             "subjects": [{"kind": "SUBJECT_KIND_USER", "subject_id": str(user_id)}],

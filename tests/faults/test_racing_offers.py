@@ -6,7 +6,7 @@ from typing import Any
 
 from accredit_service.abilities.calls.app import Limits
 from tests.faults.racing import answers, race, reasons, spread
-from tests.registry import Person, Registry, running_registry
+from tests.server import Person, Server, running_server
 
 GONE = ("NOT_FOUND", "TRANSFER_OFFER_NOT_FOUND")
 
@@ -20,15 +20,15 @@ def offer(giver: Person, agent_id: int, to: Person) -> int:
     return int(made.offer.offer_id)
 
 
-def owner_of(registry: Registry, agent_id: int) -> int:
-    found: Any = registry.admin.call("AgentService/GetAgent", agent={"agent_id": agent_id})
+def owner_of(server: Server, agent_id: int) -> int:
+    found: Any = server.admin.call("AgentService/GetAgent", agent={"agent_id": agent_id})
     return int(found.agent.owner_id)
 
 
-def test_an_offer_is_accepted_or_withdrawn_and_never_both(registry: Registry) -> None:
+def test_an_offer_is_accepted_or_withdrawn_and_never_both(server: Server) -> None:
     for _ in range(8):
-        giver, heir = registry.user(), registry.user()
-        agent_id = registry.agent(giver).agent_id
+        giver, heir = server.user(), server.user()
+        agent_id = server.agent(giver).agent_id
         offer_id = offer(giver, agent_id, heir)
         with spread(heir, connections=3) as heirs:
             outcomes = race(
@@ -43,17 +43,17 @@ def test_an_offer_is_accepted_or_withdrawn_and_never_both(registry: Registry) ->
         assert len(answers(outcomes)) == 1
         assert set(reasons(outcomes)) == {GONE}
         withdrawn = answers(outcomes[-1:]) != []
-        assert owner_of(registry, agent_id) == (giver if withdrawn else heir).user_id
+        assert owner_of(server, agent_id) == (giver if withdrawn else heir).user_id
 
 
 def test_who_may_own_one_agent_accepts_or_creates_one_only(
     database_url: str, tmp_path: Path
 ) -> None:
-    with running_registry(database_url, tmp_path, limits=Limits(agents_per_user=1)) as registry:
+    with running_server(database_url, tmp_path, limits=Limits(agents_per_user=1)) as server:
         for _ in range(4):
-            heir = registry.user()
-            givers = [registry.user() for _ in range(2)]
-            offers = [offer(one, registry.agent(one).agent_id, heir) for one in givers]
+            heir = server.user()
+            givers = [server.user() for _ in range(2)]
+            offers = [offer(one, server.agent(one).agent_id, heir) for one in givers]
             with spread(heir, connections=3) as heirs:
                 outcomes = race(
                     [
@@ -64,21 +64,21 @@ def test_who_may_own_one_agent_accepts_or_creates_one_only(
                         partial(
                             heirs[-1].call,
                             "AgentService/CreateAgent",
-                            agent_slug=registry.name("mine"),
+                            agent_slug=server.name("mine"),
                         ),
                     ]
                 )
             assert len(answers(outcomes)) == 1
             assert set(reasons(outcomes)) == {("RESOURCE_EXHAUSTED", "AGENT_LIMIT_REACHED")}
-            with registry.app.store.read() as tx:
+            with server.app.store.read() as tx:
                 assert tx.agents.count_owned(heir.user_id) == 1
 
 
-def test_a_choice_never_outlives_the_grant_that_it_was_made_under(registry: Registry) -> None:
+def test_a_choice_never_outlives_the_grant_that_it_was_made_under(server: Server) -> None:
     for _ in range(8):
-        owner, user = registry.user(), registry.user()
-        agent = {"agent_id": registry.agent(owner).agent_id}
-        registry.grant(agent["agent_id"], user)
+        owner, user = server.user(), server.user()
+        agent = {"agent_id": server.agent(owner).agent_id}
+        server.grant(agent["agent_id"], user)
         outcomes = race(
             [
                 partial(user.call, "AgentService/SetDefaultAgent", agent=agent),
@@ -92,5 +92,5 @@ def test_a_choice_never_outlives_the_grant_that_it_was_made_under(registry: Regi
         )
         assert answers(outcomes[1:])
         assert set(reasons(outcomes)) <= {("PERMISSION_DENIED", "AGENT_ACCESS_DENIED")}
-        found = registry.admin.call("UserService/GetUser", user={"user_id": user.user_id})
+        found = server.admin.call("UserService/GetUser", user={"user_id": user.user_id})
         assert found.user.default_agent_id == 0

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from accredit_service.abilities.calls.app import App
-from tests.registry import RefusedError, Registry
+from tests.server import RefusedError, Server
 
 _WAITS = text(
     "SELECT count(*) FROM pg_stat_activity"
@@ -29,11 +29,11 @@ def wait_for_a_waiter(app: App) -> None:
 # On SQLite whoever gives a slug sees all that was done before.
 @pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("call", ["CreateAgent", "RenameAgent", "ProvisionAgent"])
-def test_who_waited_for_the_slug_does_not_get_it(registry: Registry, call: str) -> None:
-    owner = registry.user()
-    stranger = registry.user(login=registry.name("stranger"))
-    freed = registry.agent(owner, stranger.login)
-    other = registry.agent(stranger) if call == "RenameAgent" else None
+def test_who_waited_for_the_slug_does_not_get_it(server: Server, call: str) -> None:
+    owner = server.user()
+    stranger = server.user(login=server.name("stranger"))
+    freed = server.agent(owner, stranger.login)
+    other = server.agent(stranger) if call == "RenameAgent" else None
     asked = {
         "CreateAgent": {"agent_slug": freed.agent_slug},
         "RenameAgent": {
@@ -44,12 +44,12 @@ def test_who_waited_for_the_slug_does_not_get_it(registry: Registry, call: str) 
     }[call]
     with ThreadPoolExecutor(1) as pool:
         # What DeleteAgent writes, by hand: it is committed when somebody waits for the row.
-        with registry.app.store.write() as tx:
+        with server.app.store.write() as tx:
             tx.agents.delete(freed.agent_id)
-            until = registry.clock() + timedelta(days=1)
+            until = server.clock() + timedelta(days=1)
             tx.reservations.put(freed.agent_slug, owner.user_id, until)
             answer = pool.submit(stranger.call, f"AgentService/{call}", **asked)
-            wait_for_a_waiter(registry.app)
+            wait_for_a_waiter(server.app)
         if call == "ProvisionAgent":
             assert answer.result().agent.agent_slug == f"{freed.agent_slug}-2"
             return

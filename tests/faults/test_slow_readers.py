@@ -11,7 +11,7 @@ from accredit.v1 import directory_pb2
 from accredit_service.server import DOWNLOADS_OF_ONE
 from accredit_storage.directory.limits import FileLimits
 from accredit_storage.directory.places import SHARED
-from tests.registry import RefusedError, running_registry
+from tests.server import RefusedError, running_server
 
 # More than a connection takes ahead of its reader.
 LARGE = b"x" * 32 * 2**20
@@ -21,15 +21,15 @@ LARGE = b"x" * 32 * 2**20
 def test_one_user_can_hold_so_many_files_open_and_others_read_theirs(
     database_url: str, tmp_path: Path
 ) -> None:
-    with running_registry(database_url, tmp_path) as registry:
-        registry.app.directories.files.limits = FileLimits(file_bytes=len(LARGE))
-        registry.app.directories.files.write(SHARED, "LARGE.md", LARGE)
-        slow, other = registry.user("GUEST"), registry.user("GUEST")
+    with running_server(database_url, tmp_path) as server:
+        server.app.directories.files.limits = FileLimits(file_bytes=len(LARGE))
+        server.app.directories.files.write(SHARED, "LARGE.md", LARGE)
+        slow, other = server.user("GUEST"), server.user("GUEST")
         file: dict[str, Any] = {
             "directory": {"common": "COMMON_DIRECTORY_SHARED"},
             "path": "LARGE.md",
         }
-        read: Any = registry.channel.unary_stream(
+        read: Any = server.channel.unary_stream(
             "/accredit.v1.DirectoryService/ReadFile",
             request_serializer=directory_pb2.ReadFileRequest.SerializeToString,
             response_deserializer=directory_pb2.ReadFileResponse.FromString,

@@ -15,7 +15,7 @@ from sqlalchemy import event
 from tests.faults.racing import spread
 from tests.faults.writers import is_intact
 from tests.processes import StartFailed, launched
-from tests.registry import Person, RefusedError, Registry, running_registry
+from tests.server import Person, RefusedError, Server, running_server
 
 READERS = 32
 
@@ -23,20 +23,20 @@ READERS = 32
 @pytest.fixture
 def on_sqlite(
     sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Generator[Registry]:
+) -> Generator[Server]:
     """A server on a file, whose callers wait for a connection however slow the machine is."""
     monkeypatch.setattr("accredit_storage.engine.POOL_WAIT", 60.0)
     path = tmp_path / "accredit.db"
     shutil.copyfile(sqlite_template, path)
-    with running_registry(f"sqlite:///{path}", tmp_path) as registry:
-        yield registry
+    with running_server(f"sqlite:///{path}", tmp_path) as server:
+        yield server
 
 
 @pytest.mark.parametrize(
     "writes", [60, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
 )
 def test_no_reader_beside_a_writer_is_told_that_the_file_is_locked(
-    on_sqlite: Registry, writes: int
+    on_sqlite: Server, writes: int
 ) -> None:
     agent = on_sqlite.agent(on_sqlite.admin)
     ref = {"agent_id": agent.agent_id}
@@ -89,7 +89,7 @@ def small_disk(folder: Path, size: str = "4m") -> Generator[Path]:
 
 
 @contextmanager
-def full_disk(registry: Registry, folder: Path) -> Iterator[None]:
+def full_disk(server: Server, folder: Path) -> Iterator[None]:
     """Whatever room is left on the disk of ``folder`` is taken until the block ends."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
@@ -103,9 +103,9 @@ def full_disk(registry: Registry, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def full_file(registry: Registry, folder: Path) -> Iterator[None]:
+def full_file(server: Server, folder: Path) -> Iterator[None]:
     """The database file may not grow until the block ends."""
-    engine = registry.app.store.engine
+    engine = server.app.store.engine
 
     def limit(connection: Any, _record: Any) -> None:
         # Never below what the file has already.
@@ -119,18 +119,18 @@ def full_file(registry: Registry, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def on_small_disk(template: Path, tmp_path: Path) -> Generator[tuple[Registry, Path]]:
+def on_small_disk(template: Path, tmp_path: Path) -> Generator[tuple[Server, Path]]:
     with small_disk(tmp_path / "small") as folder:
         shutil.copyfile(template, folder / "accredit.db")
-        with running_registry(f"sqlite:///{folder / 'accredit.db'}", folder) as registry:
-            yield registry, folder
+        with running_server(f"sqlite:///{folder / 'accredit.db'}", folder) as server:
+            yield server, folder
 
 
 @contextmanager
-def on_any_disk(template: Path, tmp_path: Path) -> Generator[tuple[Registry, Path]]:
+def on_any_disk(template: Path, tmp_path: Path) -> Generator[tuple[Server, Path]]:
     shutil.copyfile(template, tmp_path / "accredit.db")
-    with running_registry(f"sqlite:///{tmp_path / 'accredit.db'}", tmp_path) as registry:
-        yield registry, tmp_path
+    with running_server(f"sqlite:///{tmp_path / 'accredit.db'}", tmp_path) as server:
+        yield server, tmp_path
 
 
 @pytest.mark.parametrize(
@@ -146,38 +146,36 @@ def test_without_room_writes_are_refused_and_checking_goes_on(
     place: Callable[..., Any],
     full: Callable[..., Any],
 ) -> None:
-    with place(sqlite_template, tmp_path) as (registry, folder):
-        member = registry.user()
-        agent = registry.agent(member)
+    with place(sqlite_template, tmp_path) as (server, folder):
+        member = server.user()
+        agent = server.agent(member)
         acknowledged = [agent.agent_slug]
-        with full(registry, folder):
-            refusal = fill(registry, acknowledged)
+        with full(server, folder):
+            refusal = fill(server, acknowledged)
             assert refusal.what == "RESOURCE_EXHAUSTED STORAGE_FULL"
             for _ in range(20):
-                answer = registry.admin.call("AuthService/Authenticate", token=member.token)
+                answer = server.admin.call("AuthService/Authenticate", token=member.token)
                 assert answer.principal.user_id == member.user_id
-                allowed = registry.admin.call(
+                allowed = server.admin.call(
                     "AuthService/Authorize",
                     token=member.token,
                     demand={"agent": {"agent_id": agent.agent_id}, "minimum_role": 1},
                 )
                 assert allowed.WhichOneof("outcome") == "principal"
-            assert fill(registry, acknowledged).what == "RESOURCE_EXHAUSTED STORAGE_FULL"
+            assert fill(server, acknowledged).what == "RESOURCE_EXHAUSTED STORAGE_FULL"
         # There is room again, and the server has not been started anew.
         member.call("TokenService/RevokeToken", token_id=member.token_id)
         assert member.refused("AuthService/WhoAmI").reason == "TOKEN_INVALID"
-        listed = registry.admin.call(
-            "AgentService/ListAgents", scope="LIST_SCOPE_ALL", page_size=500
-        )
+        listed = server.admin.call("AgentService/ListAgents", scope="LIST_SCOPE_ALL", page_size=500)
         assert sorted(one.agent_slug for one in listed.agents) == sorted(acknowledged)
-        assert is_intact(registry)
+        assert is_intact(server)
 
 
-def fill(registry: Registry, acknowledged: list[str]) -> RefusedError:
+def fill(server: Server, acknowledged: list[str]) -> RefusedError:
     """Create agents until one is refused."""
     while True:
         try:
-            made = registry.agent(registry.admin, config={"padding": "x" * 60_000})
+            made = server.agent(server.admin, config={"padding": "x" * 60_000})
         except RefusedError as refusal:
             return refusal
         acknowledged.append(made.agent_slug)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from accredit.v1.types_pb2 import Role
-from tests.registry import Person, RefusedError, Registry
+from tests.server import Person, RefusedError, Server
 
 ROLES = ("ROLE_VIEWER", "ROLE_OPERATOR", "ROLE_ADMIN")
 
@@ -84,11 +84,11 @@ class Writer:
             except Settled:
                 return
 
-    def check(self, registry: Registry) -> None:
+    def check(self, server: Server) -> None:
         """AssertionError unless everything that was acknowledged is there."""
         for expected in self.agents.values():
             ref = {"agent_id": expected.agent_id}
-            found = registry.admin.call("AgentService/GetAgent", agent=ref)
+            found = server.admin.call("AgentService/GetAgent", agent=ref)
             assert found.agent.agent_slug == expected.slug
             assert found.agent.config["count"] == expected.count
             roles = [
@@ -97,18 +97,18 @@ class Writer:
                 if grant.principal.user_id == self._guest_id
             ]
             assert roles == ([expected.role] if expected.role else [])
-            listed = registry.admin.call("TokenService/ListTokens", agent=ref, page_size=500)
+            listed = server.admin.call("TokenService/ListTokens", agent=ref, page_size=500)
             assert {token.token_id for token in listed.tokens} == set(expected.secrets)
             for token_id, secret in expected.secrets.items():
                 if secret:
-                    who = registry.call("AuthService/WhoAmI", secret)
+                    who = server.call("AuthService/WhoAmI", secret)
                     assert who.token.token_id == token_id
         for secret in self.revoked:
-            answer = registry.admin.call("AuthService/Authenticate", token=secret)
+            answer = server.admin.call("AuthService/Authenticate", token=secret)
             assert answer.WhichOneof("outcome") == "denial"
         gone = [{"agent_id": agent_id} for agent_id in self.deleted]
         if gone:
-            assert not registry.admin.call("AgentService/BatchGetAgents", agents=gone).agents
+            assert not server.admin.call("AgentService/BatchGetAgents", agents=gone).agents
 
     def _next(self, admin: Person) -> Step:
         if not self.agents:
@@ -221,34 +221,34 @@ def _named(agent: ExpectedAgent) -> dict[str, Any]:
     return {"agent": {"agent_id": agent.agent_id}}
 
 
-def check_all(registry: Registry, writers: Iterable[Writer], *, changes_before: int) -> None:
+def check_all(server: Server, writers: Iterable[Writer], *, changes_before: int) -> None:
     """AssertionError unless the store holds what the writers were told, each change once."""
     writers = list(writers)
     for writer in writers:
-        writer.settle(registry.admin)
-        writer.check(registry)
-    revisions = logged_revisions(registry)
+        writer.settle(server.admin)
+        writer.check(server)
+    revisions = logged_revisions(server)
     assert revisions == list(range(1, len(revisions) + 1))
     assert len(revisions) == changes_before + sum(writer.changes for writer in writers)
-    assert is_intact(registry)
+    assert is_intact(server)
 
 
-def logged_revisions(registry: Registry) -> list[int]:
+def logged_revisions(server: Server) -> list[int]:
     """The revisions of all changes, as they are listed."""
     revisions: list[int] = []
     token = ""
     while True:
-        page = registry.admin.call("ChangeService/ListChanges", page_size=500, page_token=token)
+        page = server.admin.call("ChangeService/ListChanges", page_size=500, page_token=token)
         revisions += [change.revision for change in page.changes]
         if not (token := page.next_page_token):
             return revisions
 
 
-def is_intact(registry: Registry) -> bool:
+def is_intact(server: Server) -> bool:
     """Whether the chain of changes verifies, to its end."""
     token = ""
     while True:
-        page = registry.admin.call("ChangeService/VerifyChanges", page_token=token)
+        page = server.admin.call("ChangeService/VerifyChanges", page_token=token)
         if not page.intact:
             return False
         if not (token := page.next_page_token):

@@ -8,13 +8,13 @@ import pytest
 from tests.hostile.scenes import Scene
 from tests.hostile.wire import Wire
 from tests.postgres import PostgresServer
-from tests.registry import Registry, running_registry
+from tests.server import Server, running_server
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def besieged(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[Registry]:
+) -> Generator[Server]:
     """A server on each engine, for a whole module: what is sent to it may not harm it."""
     folder = tmp_path_factory.mktemp("besieged")
     if request.param == "sqlite":
@@ -24,18 +24,18 @@ def besieged(
         postgres: PostgresServer = request.getfixturevalue("postgres")
         template = request.getfixturevalue("postgres_template")
         url = postgres.url(postgres.create_database(template=template))
-    with running_registry(url, folder) as registry:
-        yield registry
+    with running_server(url, folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def scene(besieged: Registry) -> Scene:
+def scene(besieged: Server) -> Scene:
     """What the requests are about."""
     return Scene(besieged)
 
 
 @pytest.fixture(scope="module")
-def wire(besieged: Registry) -> Wire:
+def wire(besieged: Server) -> Wire:
     """The administrator's connection."""
     return Wire(besieged)
 

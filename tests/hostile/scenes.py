@@ -7,8 +7,8 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 
-from tests.abilities.asking import about_agent
-from tests.registry import Person, RefusedError, Registry
+from tests.api.asking import about_agent
+from tests.server import Person, RefusedError, Server
 
 
 class Scene:
@@ -17,24 +17,24 @@ class Scene:
     What a request uses up is made anew for the next one.
     """
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    def __init__(self, server: Server) -> None:
+        self.server = server
         self._make()
 
     def _make(self) -> None:
-        registry = self.registry
-        self.member = registry.user()
-        self.guest = registry.user()
+        server = self.server
+        self.member = server.user()
+        self.guest = server.user()
         self.agent_id = self._agent(self.member)
-        registry.grant(self.agent_id, self.guest, "OPERATOR")
-        self.agent_token = registry.agent_token(self.member, self.agent_id)
+        server.grant(self.agent_id, self.guest, "OPERATOR")
+        self.agent_token = server.agent_token(self.member, self.agent_id)
         self.site_id = self._site()
         self._ready: dict[str, Message] = {}
 
     def mend(self) -> None:
         """Make it anew if a request has hit it: a bit of an id may do."""
         self._ready = {}
-        admin = self.registry.admin
+        admin = self.server.admin
         try:
             for method in (
                 "AgentService/GetAgent",
@@ -55,14 +55,14 @@ class Scene:
         """A copy of a valid request."""
         if method not in self._ready:
             fields = BASELINES[method](self)
-            self._ready[method] = self.registry.request_of(method)(**fields)
+            self._ready[method] = self.server.request_of(method)(**fields)
         copy = type(self._ready[method])()
         copy.CopyFrom(self._ready[method])
         return copy
 
     def used(self, method: str) -> None:
         """A call of the method has been answered."""
-        if not is_reading(self.registry, method):
+        if not is_reading(self.server, method):
             self._ready.pop(method, None)
 
     def own_agent(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class Scene:
 
     def own_offer(self, to: Person) -> int:
         """An offer to somebody, made by somebody else each time: there is a limit for each side."""
-        giver = self.registry.user()
+        giver = self.server.user()
         made = giver.call(
             "AgentService/TransferAgent",
             agent={"agent_id": self._agent(giver)},
@@ -81,22 +81,22 @@ class Scene:
 
     def own_grant(self) -> dict[str, Any]:
         agent = self.own_agent()
-        self.registry.grant(agent["agent_id"], self.guest, "VIEWER")
+        self.server.grant(agent["agent_id"], self.guest, "VIEWER")
         return {"agent": agent, "principal": {"user_id": self.guest.user_id}}
 
     def own_token(self) -> str:
-        minted = self.registry.agent_token(self.member, self._agent(self.member))
+        minted = self.server.agent_token(self.member, self._agent(self.member))
         return minted.token_id
 
     def own_user(self) -> dict[str, Any]:
-        return {"user_id": self.registry.user().user_id}
+        return {"user_id": self.server.user().user_id}
 
     def own_file(self, path: str = "NOTES.md") -> dict[str, Any]:
         """A file that is there again each time, in the directory of the agent."""
-        with self.registry.app.store.read() as tx:
+        with self.server.app.store.read() as tx:
             agent = tx.agents.find(self.agent_id)
         assert agent is not None
-        directories = self.registry.app.directories
+        directories = self.server.app.directories
         directories.reach(agent, lambda place: directories.files.write(place, path, b"A line.\n"))
         return {"directory": {"agent": _ref(self)}, "path": path}
 
@@ -105,38 +105,36 @@ class Scene:
         return {"agent": _ref(self), "date": "2026-02-28"}
 
     def own_definition(self) -> dict[str, Any]:
-        made: dict[str, Any] = {"agent_slug": self.registry.name("declared"), "source": "scene"}
-        self.registry.admin.call("RegistryService/RegisterAgent", **made)
+        made: dict[str, Any] = {"agent_slug": self.server.name("declared"), "source": "scene"}
+        self.server.admin.call("RegistryService/RegisterAgent", **made)
         return made
 
     def own_suppression(self) -> str:
         name: str = self.own_definition()["agent_slug"]
-        self.registry.admin.call("RegistryService/SuppressAgent", name=name)
+        self.server.admin.call("RegistryService/SuppressAgent", name=name)
         return name
 
     def own_memory_file_type(self) -> dict[str, Any]:
-        filename = f"{self.registry.name('type')}.md"
-        self.registry.admin.call(
+        filename = f"{self.server.name('type')}.md"
+        self.server.admin.call(
             "RegistryService/RegisterMemoryFileType", filename=filename, layer="MEMORY_LAYER_AGENT"
         )
         return {"filename": filename}
 
     def _agent(self, owner: Person) -> int:
-        return int(self.registry.agent(owner, self.registry.name("agent")).agent_id)
+        return int(self.server.agent(owner, self.server.name("agent")).agent_id)
 
     def _site(self) -> int:
-        made = self.registry.admin.call(
-            "SiteService/CreateSite", site_slug=self.registry.name("site")
-        )
+        made = self.server.admin.call("SiteService/CreateSite", site_slug=self.server.name("site"))
         return int(made.site.site_id)
 
 
-def is_reading(registry: Registry, method: str) -> bool:
+def is_reading(server: Server, method: str) -> bool:
     """Whether the contract says that a call of it has no effect.
 
     What is IDEMPOTENT only is a question that carries a secret.
     """
-    level = registry.methods[method].GetOptions().idempotency_level
+    level = server.methods[method].GetOptions().idempotency_level
     return bool(level != MethodOptions.IDEMPOTENCY_UNKNOWN)
 
 
@@ -162,16 +160,14 @@ def _request_id() -> str:
 
 BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "AgentService/CreateAgent": lambda s: {
-        "agent_slug": s.registry.name("made"),
+        "agent_slug": s.server.name("made"),
         "agent_name": "Made",
         "owner": {"user_id": s.member.user_id},
         "config": {"description": "of some use"},
         "request_id": _request_id(),
     },
     "AgentService/BatchCreateAgents": lambda s: {
-        "requests": [
-            {"agent_slug": s.registry.name("made"), "owner": {"user_id": s.member.user_id}}
-        ]
+        "requests": [{"agent_slug": s.server.name("made"), "owner": {"user_id": s.member.user_id}}]
     },
     "AgentService/GetAgent": lambda s: {"agent": _ref(s)},
     "AgentService/BatchGetAgents": lambda s: {"agents": [_ref(s)]},
@@ -187,15 +183,15 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     },
     "AgentService/RenameAgent": lambda s: {
         "agent": s.own_agent(),
-        "new_slug": s.registry.name("renamed"),
+        "new_slug": s.server.name("renamed"),
     },
     "AgentService/DeleteAgent": lambda s: {"agent": s.own_agent()},
     "AgentService/TransferAgent": lambda s: {
         "agent": s.own_agent(),
         "new_owner": {"user_id": s.guest.user_id},
     },
-    "AgentService/AcceptTransfer": lambda s: {"offer_id": s.own_offer(s.registry.admin)},
-    "AgentService/DeclineTransfer": lambda s: {"offer_id": s.own_offer(s.registry.admin)},
+    "AgentService/AcceptTransfer": lambda s: {"offer_id": s.own_offer(s.server.admin)},
+    "AgentService/DeclineTransfer": lambda s: {"offer_id": s.own_offer(s.server.admin)},
     "AgentService/ListTransferOffers": lambda s: s.member.ref,
     "AgentService/SetDefaultAgent": lambda s: {"agent": s.own_agent()},
     "AgentService/ResolveAgent": lambda s: {"agent": _ref(s)},
@@ -236,7 +232,7 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     },
     "AuthService/WhoAmI": lambda s: {},
     "UserService/CreateUser": lambda s: {
-        "login": s.registry.name("made"),
+        "login": s.server.name("made"),
         "role": "USER_ROLE_MEMBER",
         "display_name": "Made",
         "email": "made@example.org",
@@ -249,7 +245,7 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     },
     "UserService/DeactivateUser": lambda s: {"user": s.own_user()},
     "UserService/DeleteUser": lambda s: {"user": s.own_user()},
-    "SiteService/CreateSite": lambda s: {"site_slug": s.registry.name("made")},
+    "SiteService/CreateSite": lambda s: {"site_slug": s.server.name("made")},
     "SiteService/GetSite": lambda s: {"site": {"site_id": s.site_id}},
     "SiteService/ListSites": lambda s: {"page_size": 1},
     "SiteService/DeleteSite": lambda s: {"site": {"site_id": s._site()}},
@@ -275,13 +271,13 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "DirectoryService/ListDailyMemory": lambda s: {"agent": _ref(s)},
     "DirectoryService/SearchDailyMemory": lambda s: {"agent": _ref(s), "text": "line"},
     "RegistryService/RegisterAgent": lambda s: {
-        "agent_slug": s.registry.name("declared"),
+        "agent_slug": s.server.name("declared"),
         "label": "Declared",
         "memory_seeds": [{"filename": "SOUL.md", "text": "Of some use."}],
         "default_config": {"model": "large"},
     },
     "RegistryService/UnregisterAgent": lambda s: s.own_definition(),
-    "RegistryService/SuppressAgent": lambda s: {"name": s.registry.name("declared")},
+    "RegistryService/SuppressAgent": lambda s: {"name": s.server.name("declared")},
     "RegistryService/UnsuppressAgent": lambda s: {"name": s.own_suppression()},
     "RegistryService/ReadDefinitionSeeds": lambda s: {
         "agent_slug": s.own_definition()["agent_slug"]
@@ -294,7 +290,7 @@ BASELINES: dict[str, Callable[[Scene], dict[str, Any]]] = {
         "agent_slugs": [s.own_definition()["agent_slug"]]
     },
     "RegistryService/RegisterMemoryFileType": lambda s: {
-        "filename": f"{s.registry.name('type')}.md",
+        "filename": f"{s.server.name('type')}.md",
         "layer": "MEMORY_LAYER_AGENT",
     },
     "RegistryService/UnregisterMemoryFileType": lambda s: s.own_memory_file_type(),

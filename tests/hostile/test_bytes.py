@@ -35,14 +35,14 @@ def bent(body: bytes, chance: random.Random, count: int) -> Iterator[bytes]:
 def parses(wire: Wire, method: str, body: bytes) -> bool:
     """Whether the body is a message of the type that the method takes."""
     try:
-        wire.registry.request_of(method).FromString(body)
+        wire.server.request_of(method).FromString(body)
     except DecodeError:
         return False
     return True
 
 
 def faults_of_sending(wire: Wire, scene: Scene, method: str, body: bytes) -> list[str]:
-    descriptor = wire.registry.methods[method].input_type
+    descriptor = wire.server.methods[method].input_type
     before = wire.head()
     outcome = wire.send(method, body)
     revisions = wire.head() - before
@@ -52,7 +52,7 @@ def faults_of_sending(wire: Wire, scene: Scene, method: str, body: bytes) -> lis
     if outcome.code == "OK":
         scene.used(method)
         wire.keep_in()
-    if revisions > int(outcome.code == "OK" and not is_reading(wire.registry, method)):
+    if revisions > int(outcome.code == "OK" and not is_reading(wire.server, method)):
         faults.append(f"{revisions} changes were written")
     return [f"{body[:200].hex()}: {fault}" for fault in faults]
 
@@ -89,7 +89,7 @@ def test_a_field_of_another_type_gets_no_more_than_a_refusal(
 ) -> None:
     wrong = []
     body = scene.request(method).SerializeToString()
-    for one in wire.registry.methods[method].input_type.fields:
+    for one in wire.server.methods[method].input_type.fields:
         # A number, eight bytes, some bytes, a group that never ends or begins, four bytes.
         for wire_type, value in enumerate((b"\x07", bytes(8), b"\x02\xff\x00", b"", b"", bytes(4))):
             tag = varint(one.number << 3 | wire_type)
@@ -156,7 +156,7 @@ def test_a_mebibyte_of_small_items_is_refused_before_much_is_made_of_it(
 ) -> None:
     request = scene.request(method)
     (name,) = set(fields) - {"token"}
-    item = wire.registry.request_of(method)(**{name: fields[name]}).SerializeToString()
+    item = wire.server.request_of(method)(**{name: fields[name]}).SerializeToString()
     first = request.SerializeToString()
     # Concatenated messages are merged: their repeated fields add up.
     body = first + item * ((MEBIBYTE - len(first)) // len(item))

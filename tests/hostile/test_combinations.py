@@ -15,7 +15,7 @@ from tests.hostile.wire import Wire, faults_of
 INT64S = st.one_of(st.integers(MIN64, 0), st.integers(2**31, MAX64))
 INT32S = st.integers(MIN32, MAX32)
 CALLERS: dict[str, Callable[[Scene], str]] = {
-    "administrator": lambda scene: scene.registry.admin.token,
+    "administrator": lambda scene: scene.server.admin.token,
     "owner": lambda scene: scene.member.token,
     "guest": lambda scene: scene.guest.token,
     "agent": lambda scene: scene.agent_token.token,
@@ -51,7 +51,7 @@ def besiege(wire: Wire, scene: Scene, data: st.DataObject) -> None:
     methods = sorted(set(BASELINES) - {"AuthService/WhoAmI"})
     method = data.draw(st.sampled_from(methods), label="method")
     caller = data.draw(st.sampled_from(sorted(CALLERS)), label="caller")
-    descriptor = wire.registry.methods[method].input_type
+    descriptor = wire.server.methods[method].input_type
     request = scene.request(method)
     for spoilt in data.draw(spoilt_together(list(spoils(descriptor))), label="spoilt"):
         spoilt.put_into(request)
@@ -61,7 +61,7 @@ def besiege(wire: Wire, scene: Scene, data: st.DataObject) -> None:
     if outcome.code == "OK":
         scene.used(method)
         wire.keep_in()
-    may_write = outcome.code == "OK" and not is_reading(wire.registry, method)
+    may_write = outcome.code == "OK" and not is_reading(wire.server, method)
     assert faults_of(outcome, descriptor) == []
     assert revisions <= int(may_write)
 

@@ -21,18 +21,18 @@ from tests.faults.racing import race, reasons, shared_out, spread
 from tests.hostile.scenes import BASELINES
 from tests.hostile.wire import Outcome, Wire, faults_of
 from tests.minting import FOREIGN_KEY, foreign, key_of, token_id_of
-from tests.registry import Person, RefusedError, Registry, running_registry
+from tests.server import Person, RefusedError, Server, running_server
 from tests.statements import statements
 
 GOOD = foreign()
 
 
 @pytest.fixture
-def guarded(sqlite_template: Path, tmp_path: Path) -> Generator[Registry]:
+def guarded(sqlite_template: Path, tmp_path: Path) -> Generator[Server]:
     """A server of the test's own, with the limits that it has by default."""
     shutil.copyfile(sqlite_template, tmp_path / "accredit.db")
-    with running_registry(f"sqlite:///{tmp_path / 'accredit.db'}", tmp_path) as registry:
-        yield registry
+    with running_server(f"sqlite:///{tmp_path / 'accredit.db'}", tmp_path) as server:
+        yield server
 
 
 def is_look_up(statement: str) -> bool:
@@ -46,10 +46,10 @@ def described(outcome: Outcome) -> str:
 
 @pytest.mark.parametrize("method", BASELINES)
 def test_a_stranger_is_refused_before_anything_is_read(wire: Wire, method: str) -> None:
-    with statements(wire.registry) as seen:
+    with statements(wire.server) as seen:
         outcome = wire.send(method, b"\xff no message at all", token="")
     assert described(outcome) == "UNAUTHENTICATED TOKEN_MISSING"
-    assert faults_of(outcome, wire.registry.methods[method].input_type) == []
+    assert faults_of(outcome, wire.server.methods[method].input_type) == []
     assert not any(is_look_up(statement) for statement in seen)
 
 
@@ -100,7 +100,7 @@ def test_the_tag_refuses_every_single_character_that_is_changed() -> None:
     assert passed == []
 
 
-def test_and_nobody_looks_in_the_database_for_it(guarded: Registry) -> None:
+def test_and_nobody_looks_in_the_database_for_it(guarded: Server) -> None:
     token = guarded.user().token
     with statements(guarded) as seen:
         for place, character in enumerate(token):
@@ -134,7 +134,7 @@ ASKING: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("key", ["a key that there is", "a key that there is not"])
-def test_texts_that_somebody_made_up_cost_the_database_nothing(guarded: Registry, key: str) -> None:
+def test_texts_that_somebody_made_up_cost_the_database_nothing(guarded: Server, key: str) -> None:
     token = guarded.user().token
     service = guarded.user("SERVICE")
     service.call("AuthService/WhoAmI")
@@ -161,7 +161,7 @@ def next_id(key_id: str) -> str:
 
 
 @pytest.mark.parametrize("end", ["revoked", "expired", "replaced"])
-def test_a_token_that_is_dead_for_good_is_looked_up_once(guarded: Registry, end: str) -> None:
+def test_a_token_that_is_dead_for_good_is_looked_up_once(guarded: Server, end: str) -> None:
     dead, service = guarded.user(), guarded.user("SERVICE")
     if end == "expired":
         made = dead.call(
@@ -191,7 +191,7 @@ def test_a_token_that_is_dead_for_good_is_looked_up_once(guarded: Registry, end:
     assert sum(map(is_look_up, seen)) == len(ASKING), "the callers' own and no more"
 
 
-def test_as_somebody_elses_too_a_dead_token_is_looked_up_once(guarded: Registry) -> None:
+def test_as_somebody_elses_too_a_dead_token_is_looked_up_once(guarded: Server) -> None:
     dead, service = guarded.user(), guarded.user("SERVICE")
     dead.call("TokenService/RevokeToken", token_id=token_id_of(dead.token))
     with statements(guarded) as seen:
@@ -200,7 +200,7 @@ def test_as_somebody_elses_too_a_dead_token_is_looked_up_once(guarded: Registry)
     assert sum(map(is_look_up, seen)) == len(ASKING) + 1
 
 
-def test_many_who_present_one_dead_token_at_once_wait_for_one_look_up(guarded: Registry) -> None:
+def test_many_who_present_one_dead_token_at_once_wait_for_one_look_up(guarded: Server) -> None:
     dead = guarded.user()
     dead.call("TokenService/RevokeToken", token_id=token_id_of(dead.token))
     with statements(guarded) as seen:
@@ -212,7 +212,7 @@ def test_many_who_present_one_dead_token_at_once_wait_for_one_look_up(guarded: R
 
 
 @contextmanager
-def slow_look_ups(registry: Registry) -> Generator[threading.Event]:
+def slow_look_ups(server: Server) -> Generator[threading.Event]:
     """The first look-ups of the block last until the event is set, or 0.3 s."""
     over = threading.Event()
 
@@ -221,30 +221,30 @@ def slow_look_ups(registry: Registry) -> Generator[threading.Event]:
             over.wait(0.3)
             over.set()
 
-    engine = registry.app.store.engine
+    engine = server.app.store.engine
     event.listen(engine, "before_cursor_execute", hold)
     yield over
     event.remove(engine, "before_cursor_execute", hold)
 
 
-def all_at_once(registry: Registry, people: Sequence[Person]) -> list[tuple[str, str]]:
+def all_at_once(server: Server, people: Sequence[Person]) -> list[tuple[str, str]]:
     """What is refused where all of them call while the first are being looked up."""
 
-    def call(person: Person, over: Registry, refused: threading.Event) -> None:
+    def call(person: Person, over: Server, refused: threading.Event) -> None:
         try:
-            replace(person, registry=over).call("AuthService/WhoAmI")
+            replace(person, server=over).call("AuthService/WhoAmI")
         except RefusedError:
             refused.set()
             raise
 
     with (
-        spread(registry.admin, connections=8) as connections,
-        slow_look_ups(registry) as refused,
+        spread(server.admin, connections=8) as connections,
+        slow_look_ups(server) as refused,
     ):
         return reasons(
             race(
                 [
-                    partial(call, person, over.registry, refused)
+                    partial(call, person, over.server, refused)
                     for person, over in zip(
                         people, shared_out(connections, len(people)), strict=True
                     )
@@ -254,12 +254,12 @@ def all_at_once(registry: Registry, people: Sequence[Person]) -> list[tuple[str,
 
 
 def test_a_client_that_begins_with_many_calls_at_once_is_not_taken_for_a_guesser(
-    guarded: Registry,
+    guarded: Server,
 ) -> None:
     new = guarded.user()
     assert all_at_once(guarded, [new] * 64) == []
 
 
-def test_nor_are_many_clients_behind_one_address(guarded: Registry) -> None:
+def test_nor_are_many_clients_behind_one_address(guarded: Server) -> None:
     new = [guarded.user() for _ in range(40)]
     assert all_at_once(guarded, new) == []

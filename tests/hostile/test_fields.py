@@ -9,7 +9,7 @@ from tests.hostile.wire import Outcome, Wire, faults_of
 
 
 def test_there_is_a_request_for_every_method(wire: Wire) -> None:
-    assert set(BASELINES) == set(wire.registry.methods) == set(PERMISSIONS)
+    assert set(BASELINES) == set(wire.server.methods) == set(PERMISSIONS)
 
 
 @pytest.mark.parametrize("method", BASELINES)
@@ -19,7 +19,7 @@ def test_no_value_of_a_field_gets_more_than_a_refusal_that_names_it(
     baseline = wire.send(method, scene.request(method).SerializeToString())
     scene.used(method)
     assert baseline.code == "OK", baseline
-    descriptor = wire.registry.methods[method].input_type
+    descriptor = wire.server.methods[method].input_type
     wrong = []
     for spoilt in spoils(descriptor):
         request = scene.request(method)
@@ -61,5 +61,5 @@ def is_about(named: str, spoilt: str) -> bool:
 
 def undue_change(wire: Wire, method: str, outcome: Outcome, revisions: int) -> list[str]:
     """What was written although the call was refused, or only reads."""
-    allowed = int(outcome.code == "OK" and not is_reading(wire.registry, method))
+    allowed = int(outcome.code == "OK" and not is_reading(wire.server, method))
     return [f"{revisions} changes were written"] if revisions > allowed else []

@@ -9,11 +9,11 @@ from google.protobuf.message import Message
 
 from accredit.v1 import directory_pb2 as pb
 from accredit.v1.types_pb2 import AgentRef
-from tests.abilities.filing import of_agent, on_disk, paths
+from tests.api.filing import of_agent, on_disk, paths
 from tests.directory.making import files_in, snapshot
 from tests.directory.test_traversal import ALONE, BETWEEN, CORPUS, ENDS, SECRET, STARTS, UPS
 from tests.hostile.wire import CODE_OF_REASON, INSIDES, Outcome, Wire
-from tests.registry import Registry, running_registry
+from tests.server import Server, running_server
 
 WRITE, READ = "DirectoryService/WriteFile", "DirectoryService/ReadFile"
 LIST, DELETE = "DirectoryService/ListFiles", "DirectoryService/DeleteFile"
@@ -24,19 +24,17 @@ SENT = list(dict.fromkeys([*ALONE, *CORPUS[::5]]))
 
 
 @pytest.fixture(scope="module")
-def besieged(
-    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[Registry]:
+def besieged(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     """A server on one engine: which one it is, no path gets to know."""
     database = tmp_path_factory.mktemp("database") / "accredit.db"
     shutil.copyfile(sqlite_template, database)
     folder = tmp_path_factory.mktemp("files")
-    with running_registry(f"sqlite:///{database}", folder) as registry:
-        yield registry
+    with running_server(f"sqlite:///{database}", folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def slug(besieged: Registry) -> str:
+def slug(besieged: Server) -> str:
     """An agent, without files, beside another one; a file to get at wherever a path may lead."""
     made = [besieged.agent(besieged.admin, name) for name in ("other", "scribe")]
     for path in paths(besieged.admin, of_agent(made[1])):
@@ -47,11 +45,11 @@ def slug(besieged: Registry) -> str:
     return "scribe"
 
 
-def elsewhere(registry: Registry, slug: str) -> dict[str, bytes | str]:
+def elsewhere(server: Server, slug: str) -> dict[str, bytes | str]:
     """All that there is outside of the agent's directory."""
     return {
         name: content
-        for name, content in snapshot(on_disk(registry).parent).items()
+        for name, content in snapshot(on_disk(server).parent).items()
         if not name.startswith(f"files/agents/{slug}/")
     }
 
@@ -102,7 +100,7 @@ def test_each_way_out_is_among_those_that_are_sent() -> None:
 
 
 @pytest.mark.timeout(120)
-def test_no_path_leads_out_of_the_directory(besieged: Registry, slug: str) -> None:
+def test_no_path_leads_out_of_the_directory(besieged: Server, slug: str) -> None:
     wire, ref = Wire(besieged), directory_of(slug)
     home = on_disk(besieged, "agents", slug)
     before = elsewhere(besieged, slug)
@@ -139,7 +137,7 @@ def some(every: int) -> Iterator[str]:
     return iter(SENT[::every])
 
 
-def test_no_slug_leads_out_of_the_agents(besieged: Registry, slug: str) -> None:
+def test_no_slug_leads_out_of_the_agents(besieged: Server, slug: str) -> None:
     wire = Wire(besieged)
     before = snapshot(on_disk(besieged).parent)
     for path in some(3):
@@ -153,7 +151,7 @@ def test_no_slug_leads_out_of_the_agents(besieged: Registry, slug: str) -> None:
     assert snapshot(on_disk(besieged).parent) == before
 
 
-def test_no_day_and_no_type_leads_out_of_the_directory(besieged: Registry, slug: str) -> None:
+def test_no_day_and_no_type_leads_out_of_the_directory(besieged: Server, slug: str) -> None:
     admin, agent = besieged.admin, {"agent_slug": slug}
     before = snapshot(on_disk(besieged).parent)
     for path in filter(is_utf8, some(3)):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.hostile.scenes import Scene
 from tests.hostile.wire import Wire
-from tests.registry import Person, Registry, running_registry
+from tests.server import Person, Server, running_server
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -51,8 +51,8 @@ def all_lists(scene: Scene) -> dict[str, List]:
     """Every list that the contract has, each with a second page at least."""
     for _ in range(2):
         agent_id = scene.own_agent()["agent_id"]
-        scene.registry.grant(agent_id, scene.guest)
-        scene.registry.agent_token(scene.member, scene.agent_id)
+        scene.server.grant(agent_id, scene.guest)
+        scene.server.agent_token(scene.member, scene.agent_id)
         scene._site()
         scene.own_offer(scene.guest)
         scene.own_definition()
@@ -75,7 +75,7 @@ def is_refused(person: Person, one: List, token: str, **fields: Any) -> bool:
     ]
 
 
-def test_every_list_is_tested_here(besieged: Registry, all_lists: dict[str, List]) -> None:
+def test_every_list_is_tested_here(besieged: Server, all_lists: dict[str, List]) -> None:
     paged = {
         name
         for name, method in besieged.methods.items()
@@ -85,7 +85,7 @@ def test_every_list_is_tested_here(besieged: Registry, all_lists: dict[str, List
 
 
 def test_it_goes_on_whatever_the_size_of_the_next_page(
-    besieged: Registry, all_lists: dict[str, List]
+    besieged: Server, all_lists: dict[str, List]
 ) -> None:
     for one in all_lists.values():
         token = first_page(besieged.admin, one)
@@ -93,7 +93,7 @@ def test_it_goes_on_whatever_the_size_of_the_next_page(
             besieged.admin.call(one.method, page_size=size, page_token=token, **one.fields)
 
 
-def test_every_altered_character_is_refused(besieged: Registry, all_lists: dict[str, List]) -> None:
+def test_every_altered_character_is_refused(besieged: Server, all_lists: dict[str, List]) -> None:
     for one in all_lists.values():
         token = first_page(besieged.admin, one)
         for place, character in enumerate(token):
@@ -126,13 +126,13 @@ def test_every_altered_character_is_refused(besieged: Registry, all_lists: dict[
     ],
 )
 def test_no_other_spelling_is_taken(
-    besieged: Registry, all_lists: dict[str, List], bend: Callable[[str], str]
+    besieged: Server, all_lists: dict[str, List], bend: Callable[[str], str]
 ) -> None:
     for one in all_lists.values():
         assert is_refused(besieged.admin, one, bend(first_page(besieged.admin, one)))
 
 
-def test_it_fits_no_other_list(besieged: Registry, all_lists: dict[str, List]) -> None:
+def test_it_fits_no_other_list(besieged: Server, all_lists: dict[str, List]) -> None:
     tokens = {name: first_page(besieged.admin, one) for name, one in all_lists.items()}
     for name, one in all_lists.items():
         for other, token in tokens.items():
@@ -140,7 +140,7 @@ def test_it_fits_no_other_list(besieged: Registry, all_lists: dict[str, List]) -
                 assert is_refused(besieged.admin, one, token), (other, name)
 
 
-def test_it_fits_no_other_filter(besieged: Registry, all_lists: dict[str, List]) -> None:
+def test_it_fits_no_other_filter(besieged: Server, all_lists: dict[str, List]) -> None:
     for one in all_lists.values():
         token = first_page(besieged.admin, one)
         if "consistency" in one.otherwise:
@@ -151,7 +151,7 @@ def test_it_fits_no_other_filter(besieged: Registry, all_lists: dict[str, List])
 
 
 def test_it_fits_no_other_caller(
-    besieged: Registry, scene: Scene, all_lists: dict[str, List]
+    besieged: Server, scene: Scene, all_lists: dict[str, List]
 ) -> None:
     # The member may make these calls as well, about the same things.
     for name in (
@@ -165,14 +165,14 @@ def test_it_fits_no_other_caller(
 
 
 def test_it_fits_no_other_store(
-    besieged: Registry,
+    besieged: Server,
     wire: Wire,
     all_lists: dict[str, List],
     sqlite_template: Path,
     tmp_path: Path,
 ) -> None:
     shutil.copyfile(sqlite_template, tmp_path / "other.db")
-    with running_registry(f"sqlite:///{tmp_path / 'other.db'}", tmp_path) as other:
+    with running_server(f"sqlite:///{tmp_path / 'other.db'}", tmp_path) as other:
         with other.app.store.write() as tx:
             # As of a store that was made by itself and not copied.
             tx.renew_epoch()

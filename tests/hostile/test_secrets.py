@@ -75,13 +75,13 @@ class Eavesdropper:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.wire = Wire(scene.registry)
+        self.wire = Wire(scene.server)
         self.secrets = Secrets()
         self.replies: list[tuple[str, bytes]] = []
 
     def mint(self, count: int) -> None:
         """So many secrets: half by CreateToken, half by RotateToken, of agents and of users."""
-        admin = self.scene.registry.admin
+        admin = self.scene.server.admin
         holders: list[dict[str, Any]] = [
             self.scene.guest.ref,
             {"agent": self.scene.own_agent()},
@@ -109,7 +109,7 @@ class Eavesdropper:
                 self._send(method, misused)
 
     def _misplace(self, secret: str) -> None:
-        request_of = self.wire.registry.request_of
+        request_of = self.wire.server.request_of
         for method in ("AuthService/Authenticate", "AuthService/Authorize"):
             self._send(method, request_of(method)(token=secret).SerializeToString())
         for method in ("TokenService/GetToken", "TokenService/RevokeToken"):
@@ -134,7 +134,7 @@ class Eavesdropper:
     def call_by_name_of_a_secret(self) -> None:
         """Somebody mistook where the token goes."""
         secret = self.secrets.texts[0]
-        invoke: Any = self.wire.registry.channel.unary_unary(f"/accredit.v1.AuthService/{secret}")
+        invoke: Any = self.wire.server.channel.unary_unary(f"/accredit.v1.AuthService/{secret}")
         with pytest.raises(grpc.RpcError) as refused:
             invoke(b"", timeout=30)
         outcome = outcome_of(refused.value)
@@ -147,7 +147,7 @@ class Eavesdropper:
 
 def _with_text_in_every_field(scene: Scene, method: str, text: str) -> Iterator[bytes]:
     """A request for each field that is about tokens, with the text of one in it."""
-    for one in scene.registry.methods[method].input_type.fields:
+    for one in scene.server.methods[method].input_type.fields:
         if one.name in ("token_id", "page_token", "etag", "request_id"):
             request = scene.request(method)
             setattr(request, one.name, text)
@@ -166,7 +166,7 @@ def test_no_secret_is_anywhere_but_in_the_reply_that_made_it(
 ) -> None:
     unlimited = ("--log-level=debug", "--agent-limit=1000")
     with launched(database_url, tmp_path / "data", *unlimited) as process:
-        listener = Eavesdropper(Scene(process.ready().registry))
+        listener = Eavesdropper(Scene(process.ready().server))
         listener.mint(count)
         listener.use()
         listener.call_by_name_of_a_secret()
@@ -188,9 +188,9 @@ def files_of(engine_name: str, database_url: str, request: pytest.FixtureRequest
         path = Path(str(make_url(database_url).database))
         assert path.with_name(f"{path.name}-wal").stat().st_size
         return path.parent.glob(f"{path.name}*")
-    server: PostgresServer = request.getfixturevalue("postgres")
-    assert shutil.disk_usage(server.socket_folder)
-    return server.socket_folder.rglob("*")
+    database_server: PostgresServer = request.getfixturevalue("postgres")
+    assert shutil.disk_usage(database_server.socket_folder)
+    return database_server.socket_folder.rglob("*")
 
 
 def found_in(secrets: Secrets, paths: Iterable[Path]) -> list[str]:

@@ -34,14 +34,14 @@ def length_prefixed(room: int) -> bytes:
 
 
 def test_metadata_of_8_kib_is_taken_and_a_byte_more_never(wire: Wire) -> None:
-    credential = len("authorization") + len(f"Bearer {wire.registry.admin.token}")
+    credential = len("authorization") + len(f"Bearer {wire.server.admin.token}")
     room = METADATA_LIMIT - credential - len("padding")
     for _ in range(TIMES):
         fits = wire.send("AuthService/WhoAmI", b"", metadata=[("padding", "x" * room)])
         assert fits.code == "OK"
         over = wire.send("AuthService/WhoAmI", b"", metadata=[("padding", "x" * (room + 1))])
         assert (over.code, over.reason) == ("RESOURCE_EXHAUSTED", "METADATA_TOO_LARGE")
-        assert faults_of(over, wire.registry.methods["AuthService/WhoAmI"].input_type) == []
+        assert faults_of(over, wire.server.methods["AuthService/WhoAmI"].input_type) == []
 
 
 @pytest.mark.parametrize(
@@ -55,19 +55,19 @@ def test_metadata_of_8_kib_is_taken_and_a_byte_more_never(wire: Wire) -> None:
 def test_a_thousand_bad_items_arrive_as_what_they_are_every_time(
     wire: Wire, method: str, fields: dict[str, Any]
 ) -> None:
-    request_of = wire.registry.request_of(method)
+    request_of = wire.server.request_of(method)
     (name,) = set(fields) - {"token"}
     body = request_of(**(fields | {name: fields[name] * 1000})).SerializeToString()
     for _ in range(TIMES):
         outcome = wire.send(method, body)
         assert outcome.code == "INVALID_ARGUMENT"
-        assert faults_of(outcome, wire.registry.methods[method].input_type) == []
+        assert faults_of(outcome, wire.server.methods[method].input_type) == []
 
 
 def test_answers_with_the_longest_names_arrive(wire: Wire) -> None:
     """An error repeats what it is about; with the longest of it the code is not lost either."""
     slug = "".join(chr(0x4E00 + number) for number in range(1000))
     for method in ("AgentService/GetAgent", "AgentService/ResolveAgent"):
-        request = wire.registry.request_of(method)(agent={"agent_slug": slug})
+        request = wire.server.request_of(method)(agent={"agent_slug": slug})
         outcomes = {wire.send(method, request.SerializeToString()).code for _ in range(TIMES)}
         assert outcomes == {"NOT_FOUND"}

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from accredit_service.abilities import bootstrap
-from tests.registry import Registry
+from tests.server import Server
 
 ERRORS_PROTO = Path(__file__).parents[2] / "protos/accredit/v1/errors.proto"
 
@@ -54,8 +54,8 @@ class Outcome:
 class Wire:
     """An administrator's connection to a server, over which any bytes can be sent."""
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    def __init__(self, server: Server) -> None:
+        self.server = server
 
     def send(
         self,
@@ -66,15 +66,15 @@ class Wire:
         metadata: Sequence[tuple[str, str | bytes]] = (),
     ) -> Outcome:
         """Call; "" as a token sends none."""
-        descriptor = self.registry.methods[method]
+        descriptor = self.server.methods[method]
         path = f"/{descriptor.containing_service.full_name}/{descriptor.name}"
         reply = GetMessageClass(descriptor.output_type)
-        channel, streams = self.registry.channel, descriptor.server_streaming
+        channel, streams = self.server.channel, descriptor.server_streaming
         invoke: Any = (channel.unary_stream if streams else channel.unary_unary)(
             path, response_deserializer=reply.FromString
         )
         sent = list(metadata)
-        if text := self.registry.admin.token if token is None else token:
+        if text := self.server.admin.token if token is None else token:
             sent.append(("authorization", f"Bearer {text}"))
         try:
             answer = invoke(body, metadata=sent, timeout=60)
@@ -84,14 +84,14 @@ class Wire:
 
     def head(self) -> int:
         """The newest revision of the store."""
-        with self.registry.app.store.read() as tx:
+        with self.server.app.store.read() as tx:
             return tx.head().revision
 
     def keep_in(self) -> None:
         """Give the administrator a new token if a call has ended theirs."""
         if self.send("AuthService/WhoAmI", b"").code != "OK":
-            made = bootstrap.new_token(self.registry.app, lambda _: None)
-            self.registry.admin = replace(self.registry.admin, token=made.secret)
+            made = bootstrap.new_token(self.server.app, lambda _: None)
+            self.server.admin = replace(self.server.admin, token=made.secret)
 
 
 def outcome_of(error: Any) -> Outcome:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.registry import Person, RefusedError
+from tests.server import Person, RefusedError
 
 
 def require_nothing_told(caller: Person, slug: str, missing: str) -> None:

@@ -13,7 +13,7 @@ from accredit.v1 import types_pb2
 from accredit_service.abilities.policy.subjects import STORE
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.records import Change, Subject, SubjectKind
-from tests.registry import Person, RefusedError, Registry
+from tests.server import Person, RefusedError, Server
 
 TOKEN_INVALID = types_pb2.DECISION_TOKEN_INVALID
 USER_INACTIVE = types_pb2.DECISION_USER_INACTIVE
@@ -116,8 +116,8 @@ def without_basis(reply: Any) -> bytes:
 class KeptAnswers:
     """The kept answers to some questions, each asked again after whatever happens."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._kept: list[Kept] = []
         self._seen = self.head()
 
@@ -126,12 +126,12 @@ class KeptAnswers:
 
     def head(self) -> int:
         """The newest revision."""
-        with self._registry.app.store.read() as tx:
+        with self._server.app.store.read() as tx:
             return tx.head().revision
 
     def changes(self, after: int) -> list[Change]:
         """The changes after a revision."""
-        with self._registry.app.store.read() as tx:
+        with self._server.app.store.read() as tx:
             return tx.changes.page(ChangeQuery(), after=after, limit=10_000)
 
     def next_end(self) -> datetime | None:
@@ -157,7 +157,7 @@ class KeptAnswers:
     def confirm(self, changes: list[Change]) -> None:
         """Drop what rests on these changes or is out of date; hold the rest against now."""
         touched = {subject for change in changes for subject in change.subjects}
-        now = self._registry.clock()
+        now = self._server.clock()
         still = []
         for kept in self._kept:
             ended = kept.valid_until is not None and now >= kept.valid_until
@@ -199,12 +199,12 @@ class KeptAnswers:
         """The basis, after a look at what every basis promises."""
         basis = reply.basis
         about = f"{question}\n{reply}"
-        assert basis.judged_at.ToDatetime(tzinfo=UTC) == self._registry.clock(), about
+        assert basis.judged_at.ToDatetime(tzinfo=UTC) == self._server.clock(), about
         assert basis.position.revision == self._seen, about
         listed = [(one.kind, one.subject_id) for one in basis.depends_on]
         assert listed == sorted(set(listed)), about
         end = valid_until(basis)
-        assert end is None or end > self._registry.clock(), about
+        assert end is None or end > self._server.clock(), about
         if is_token_invalid(reply):
             assert not basis.cacheable, about
             assert (listed, end) == ([], None), about
@@ -228,7 +228,7 @@ class KeptAnswers:
         return token.agent_id is not None or self._has_chosen(token.user_id)
 
     def _has_chosen(self, user_id: int | None) -> bool:
-        with self._registry.app.store.read() as tx:
+        with self._server.app.store.read() as tx:
             user = None if user_id is None else tx.users.find(user_id)
         return user is not None and user.default_agent_id is not None
 

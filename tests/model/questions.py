@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.model.kept import Minted, Question
 from tests.model.world import World
-from tests.registry import Person
+from tests.server import Person
 
 Fields = dict[str, Any]
 ROLES = ("ROLE_VIEWER", "ROLE_OPERATOR", "ROLE_ADMIN")
@@ -43,7 +43,7 @@ class Asking:
     def caller(self) -> Person:
         """Somebody who asks about themself: a user or the bearer of any token."""
         minted = self._minted()
-        return Person(self.world.registry, minted.secret, minted.token_id, minted.user_id or 0)
+        return Person(self.world.server, minted.secret, minted.token_id, minted.user_id or 0)
 
     def agent(self) -> Fields:
         """A name of an agent: most are somebody's, or could become so."""
@@ -73,9 +73,7 @@ class Asking:
 
     def _service(self) -> Person:
         """Somebody who may ask about anybody."""
-        return self.random.choice(
-            [self.world.service, self.world.service, self.world.registry.admin]
-        )
+        return self.random.choice([self.world.service, self.world.service, self.world.server.admin])
 
     def _token(self) -> tuple[str, Minted | None]:
         if self.random.random() < 0.03:

@@ -29,7 +29,7 @@ from tests.model.kept import KeptAnswers, Minted
 from tests.model.listed import require_listed
 from tests.model.questions import ROLES, Asking
 from tests.model.world import World
-from tests.registry import Person, RefusedError, Registry, running_registry
+from tests.server import Person, RefusedError, Server, running_server
 
 #: How many questions are kept at a time, and how many of the oldest give way to new ones each step.
 KEPT, RENEWED = 30, 5
@@ -47,28 +47,28 @@ USER_ROLES = ("USER_ROLE_ADMINISTRATOR", "USER_ROLE_MEMBER", "USER_ROLE_GUEST")
 class BasesMachine(RuleBasedStateMachine):
     """A history. The names of the rules are what they do."""
 
-    registry: Registry
+    server: Server
     world: World
 
     @initialize(seed=st.integers(0, 2**32))
     def a_small_world(self, seed: int) -> None:
-        registry = self.registry
-        self.kept = KeptAnswers(registry)
+        server = self.server
+        self.kept = KeptAnswers(server)
         self.world = World(
-            registry=registry,
-            service=registry.user("SERVICE"),
-            slugs=tuple(registry.name("slug") for _ in range(4)),
-            logins=tuple(registry.name("login") for _ in range(6)),
-            sites=(registry.site(), registry.site()),
+            server=server,
+            service=server.user("SERVICE"),
+            slugs=tuple(server.name("slug") for _ in range(4)),
+            logins=tuple(server.name("login") for _ in range(6)),
+            sites=(server.site(), server.site()),
             users=[self.admin.user_id],
         )
         self.stand(self.admin, self.admin.call("AuthService/WhoAmI").token.token_id)
-        self.deputy = registry.user("ADMINISTRATOR", self.world.logins[0])
-        people = [self.deputy, *(registry.user("MEMBER", self.world.logins[n]) for n in (1, 2))]
-        people += [registry.user("GUEST", self.world.logins[n]) for n in (3, 4)]
+        self.deputy = server.user("ADMINISTRATOR", self.world.logins[0])
+        people = [self.deputy, *(server.user("MEMBER", self.world.logins[n]) for n in (1, 2))]
+        people += [server.user("GUEST", self.world.logins[n]) for n in (3, 4)]
         for person in people:
             self.join(person)
-        made = registry.agent(people[1], self.world.slugs[0])
+        made = server.agent(people[1], self.world.slugs[0])
         self.begin([made.agent_id])
         self.grant(0, 2, "ROLE_ADMIN", 3)
         self.mint_for_an_agent(0, 2, "ROLE_OPERATOR", None, True, False)
@@ -83,7 +83,7 @@ class BasesMachine(RuleBasedStateMachine):
 
     @property
     def admin(self) -> Person:
-        return self.registry.admin
+        return self.server.admin
 
     def join(self, person: Person) -> None:
         self.world.people[person.user_id] = person
@@ -118,7 +118,7 @@ class BasesMachine(RuleBasedStateMachine):
         return latest[number % len(latest)]
 
     def ends(self, hours: int | None) -> datetime | None:
-        return None if hours is None else self.registry.clock() + timedelta(hours=hours)
+        return None if hours is None else self.server.clock() + timedelta(hours=hours)
 
     def tries(self, who: Person, method: str, **fields: Any) -> Any:
         """The answer, or None if it is refused."""
@@ -185,7 +185,7 @@ class BasesMachine(RuleBasedStateMachine):
         """From one agent to another, with nothing asked in between."""
         giver, taker = self.agent(first), self.agent(second)
         slug = self.admin.call("AgentService/GetAgent", **giver).agent.agent_slug
-        freed = self.registry.name("freed")
+        freed = self.server.name("freed")
         self.tries(self.admin, "AgentService/RenameAgent", new_slug=freed, **giver)
         self.tries(self.admin, "AgentService/RenameAgent", new_slug=slug, **taker)
 
@@ -269,7 +269,7 @@ class BasesMachine(RuleBasedStateMachine):
     @rule(login=picks, role=st.sampled_from(("ADMINISTRATOR", "MEMBER", "GUEST")))
     def create_a_user(self, login: int, role: str) -> None:
         try:
-            self.join(self.registry.user(role, self.world.free_login(login)))
+            self.join(self.server.user(role, self.world.free_login(login)))
         except RefusedError as refusal:
             if refusal.reason != "LOGIN_CONFLICT":
                 raise
@@ -295,7 +295,7 @@ class BasesMachine(RuleBasedStateMachine):
     @rule(first=picks, second=picks)
     def pass_a_login_on(self, first: int, second: int) -> None:
         login = self.admin.call("UserService/GetUser", user=self.user(first)).user.login
-        self.update_user(first, login=self.registry.name("freed"))
+        self.update_user(first, login=self.server.name("freed"))
         self.update_user(second, login=login)
 
     @rule(who=picks, active=st.booleans())
@@ -412,7 +412,7 @@ class BasesMachine(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([1, 2]))
     def time_passes(self, hours: int) -> None:
-        self.registry.clock.advance(hours=hours)
+        self.server.clock.advance(hours=hours)
 
     @rule()
     def the_next_end_comes(self) -> None:
@@ -420,10 +420,10 @@ class BasesMachine(RuleBasedStateMachine):
         end = self.kept.next_end()
         if end is None:
             return
-        left = end - self.registry.clock()
-        self.registry.clock.advance(seconds=(left - MOMENT).total_seconds())
+        left = end - self.server.clock()
+        self.server.clock.advance(seconds=(left - MOMENT).total_seconds())
         self.kept.confirm([])
-        self.registry.clock.advance(seconds=MOMENT.total_seconds())
+        self.server.clock.advance(seconds=MOMENT.total_seconds())
 
     @rule(which=picks, hours=st.sampled_from([1, 2, 3]))
     def an_agent_stops_for_hours(self, which: int, hours: int) -> None:
@@ -431,7 +431,7 @@ class BasesMachine(RuleBasedStateMachine):
         status: dict[str, Any] = {"status": "AGENT_STATUS_INACTIVE"}
         self.tries(self.admin, "AgentService/SetAgentStatus", **named, **status)
         self.hold()
-        self.registry.clock.advance(hours=hours)
+        self.server.clock.advance(hours=hours)
 
     # What holds after each of them.
 
@@ -444,7 +444,7 @@ class BasesMachine(RuleBasedStateMachine):
     def hold(self) -> None:
         """Hold what was kept against what is, after the changes that have come."""
         changes = self.kept.read_changes()
-        with self.registry.app.store.read() as tx:
+        with self.server.app.store.read() as tx:
             for change in changes:
                 require_listed(tx, change)
         self.kept.confirm(changes)
@@ -452,7 +452,7 @@ class BasesMachine(RuleBasedStateMachine):
     @invariant()
     def hidden_agents_look_missing(self) -> None:
         caller, slug = self.asking.caller(), self.asking.random.choice(self.world.slugs)
-        require_nothing_told(caller, slug, missing=self.registry.name("nobody"))
+        require_nothing_told(caller, slug, missing=self.server.name("nobody"))
 
     def teardown(self) -> None:
         for agent_id in self.world.agents if hasattr(self, "world") else ():
@@ -466,11 +466,11 @@ class BasesMachine(RuleBasedStateMachine):
 
 @contextmanager
 def _machine(url: str, folder: Path) -> Generator[type[RuleBasedStateMachine]]:
-    with running_registry(url, folder) as running:
+    with running_server(url, folder) as running:
         # So that every answer of one step is of one moment.
         running.clock.stop()
         # A class of its own: Hypothesis makes the instances.
-        yield type("Machine", (BasesMachine,), {"registry": running})
+        yield type("Machine", (BasesMachine,), {"server": running})
 
 
 def _run(machine: type[RuleBasedStateMachine], *, examples: int, steps: int) -> None:

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.abilities.filing import Fields, get, of_agent, paths
-from tests.registry import Person, RefusedError, Registry, running_registry
+from tests.api.filing import Fields, get, of_agent, paths
+from tests.server import Person, RefusedError, Server, running_server
 
 #: Also names that are others' folders, and such as only code points tell the order of.
 PATHS = ["a", "a/b", "a/b/c", "a-b", "Z", "é/b", "ﬀ", "\U0001f916/\U0001f916", "SOUL.md"]
@@ -33,15 +33,15 @@ def etag_of(content: bytes) -> str:
 class FilesMachine(RuleBasedStateMachine):
     """A history. The names of the rules are what they do."""
 
-    registry: Registry
+    server: Server
     people: ClassVar[dict[str, Person]]
 
     def __init__(self) -> None:
         super().__init__()
         owner = self.people["owner"]
-        self.agent_id: int = self.registry.agent(owner).agent_id
+        self.agent_id: int = self.server.agent(owner).agent_id
         for name in ("operator", "viewer"):
-            self.registry.grant(self.agent_id, self.people[name], name.upper())
+            self.server.grant(self.agent_id, self.people[name], name.upper())
         self.home: Fields = of_agent(self.agent_id)
         self.files = {path: get(owner, self.home, path) for path in paths(owner, self.home)}
 
@@ -124,10 +124,10 @@ class FilesMachine(RuleBasedStateMachine):
 
     @rule()
     def rename(self) -> None:
-        self.registry.admin.call(
+        self.server.admin.call(
             "AgentService/RenameAgent",
             agent={"agent_id": self.agent_id},
-            new_slug=self.registry.name("renamed"),
+            new_slug=self.server.name("renamed"),
         )
 
     @rule(path=names, caller=st.sampled_from(["operator", "viewer"]))
@@ -161,12 +161,12 @@ class FilesMachine(RuleBasedStateMachine):
 def test_files_are_as_a_dictionary_is(
     database_url: str, tmp_path: Path, examples: int, steps: int
 ) -> None:
-    with running_registry(database_url, tmp_path) as registry:
+    with running_server(database_url, tmp_path) as server:
 
         class Machine(FilesMachine):
-            people: ClassVar = {name: registry.user() for name in ("owner", "operator", "viewer")}
+            people: ClassVar = {name: server.user() for name in ("owner", "operator", "viewer")}
 
-        Machine.registry = registry
+        Machine.server = server
         run_state_machine_as_test(
             Machine,
             settings=settings(

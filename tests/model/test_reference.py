@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from tests.model.reference import ADMIN, OPERATOR, VIEWER, Agent, Reference, Token, User
-from tests.registry import Person, RefusedError, Registry, running_registry
+from tests.server import Person, RefusedError, Server, running_server
 
 ROLES = {VIEWER: "ROLE_VIEWER", OPERATOR: "ROLE_OPERATOR", ADMIN: "ROLE_ADMIN"}
 ALLOWED = 1
@@ -38,7 +38,7 @@ lifetimes = st.sampled_from([None, 1, 3])
 class AccessMachine(RuleBasedStateMachine):
     """A history. The names of the rules are what they do."""
 
-    registry: Registry
+    server: Server
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,9 +50,9 @@ class AccessMachine(RuleBasedStateMachine):
 
     @initialize()
     def some_people(self) -> None:
-        self.sites = [self.registry.site(), self.registry.site()]
+        self.sites = [self.server.site(), self.server.site()]
         for role in ("MEMBER", "MEMBER", "GUEST", "ADMINISTRATOR"):
-            person = self.registry.user(role)
+            person = self.server.user(role)
             self.people[person.user_id] = person
             self.known.users[person.user_id] = User(administers=role == "ADMINISTRATOR")
             self.known.tokens[person.token_id] = Token(
@@ -63,11 +63,11 @@ class AccessMachine(RuleBasedStateMachine):
 
     @property
     def admin(self) -> Person:
-        return self.registry.admin
+        return self.server.admin
 
     @property
     def now(self) -> datetime:
-        return self.registry.clock()
+        return self.server.clock()
 
     def pick(self, among: Any, number: int) -> Any:
         ordered = sorted(among)
@@ -105,7 +105,7 @@ class AccessMachine(RuleBasedStateMachine):
         if not self.known.users[owner].active:
             return
         scope = None if site is None else self.sites[site]
-        made = self.registry.agent(self.people[owner], site_scope=scope or 0)
+        made = self.server.agent(self.people[owner], site_scope=scope or 0)
         self.known.agents[made.agent_id] = Agent(owner, scope)
         self.known.grants[made.agent_id, owner] = (ADMIN, None)
 
@@ -235,7 +235,7 @@ class AccessMachine(RuleBasedStateMachine):
         self.admin.call(
             "AgentService/RenameAgent",
             agent={"agent_id": agent},
-            new_slug=self.registry.name("renamed"),
+            new_slug=self.server.name("renamed"),
         )
 
     @precondition(lambda self: len(self.known.agents) > 2)
@@ -319,7 +319,7 @@ class AccessMachine(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([1, 2, 100]))
     def time_passes(self, hours: int) -> None:
-        self.registry.clock.advance(hours=hours)
+        self.server.clock.advance(hours=hours)
 
     @precondition(lambda self: self.known.agents)
     @invariant()
@@ -409,9 +409,9 @@ class AccessMachine(RuleBasedStateMachine):
 
 @contextmanager
 def _machine(url: str, folder: Path) -> Generator[type[RuleBasedStateMachine]]:
-    with running_registry(url, folder) as running:
+    with running_server(url, folder) as running:
         # A class of its own: Hypothesis makes the instances.
-        yield type("Machine", (AccessMachine,), {"registry": running})
+        yield type("Machine", (AccessMachine,), {"server": running})
 
 
 def _run(machine: type[RuleBasedStateMachine], *, examples: int, steps: int) -> None:

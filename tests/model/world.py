@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.model.kept import Minted
-from tests.registry import Person, Registry
+from tests.server import Person, Server
 
 
 @dataclass
@@ -16,7 +16,7 @@ class World:
     with, ``tokens`` those that were minted later.
     """
 
-    registry: Registry
+    server: Server
     service: Person
     slugs: tuple[str, ...]
     logins: tuple[str, ...]
@@ -30,13 +30,13 @@ class World:
 
     def free_slug(self, number: int) -> str:
         """A slug that nobody has; any if all are taken."""
-        with self.registry.app.store.read() as tx:
+        with self.server.app.store.read() as tx:
             found = tx.agents.find_many_by_slug(set(self.slugs))
         return _one_of_free(self.slugs, {one.agent_slug for one in found}, number)
 
     def free_login(self, number: int) -> str:
         """Likewise."""
-        with self.registry.app.store.read() as tx:
+        with self.server.app.store.read() as tx:
             found = tx.users.find_many_by_login(set(self.logins))
         return _one_of_free(self.logins, {one.login for one in found}, number)
 
@@ -58,7 +58,7 @@ class World:
 
     def owner(self, agent_id: int) -> Person | None:
         """Who owns an agent, if it is there and that is one of them."""
-        with self.registry.app.store.read() as tx:
+        with self.server.app.store.read() as tx:
             agent = tx.agents.find(agent_id)
         return None if agent is None else self.people.get(agent.owner_id)
 

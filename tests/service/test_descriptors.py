@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from accredit.v1 import errors_pb2, types_pb2
 from tests.conftest import ROOT
-from tests.registry import MODULES
+from tests.server import MODULES
 
 COMMAND = [sys.executable, "-m", "accredit_service.cli", "descriptors"]
 CARRIED = ROOT / "service/accredit_service/contract.binpb"

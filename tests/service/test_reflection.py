@@ -21,7 +21,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
 
 from accredit.v1 import errors_pb2, types_pb2
 from accredit_service.servicers import services
-from tests.registry import MODULES
+from tests.server import MODULES
 from tests.service.conftest import Start
 from tests.service.running import PATIENCE, Running, failed, running
 
@@ -40,8 +40,8 @@ def described(
     folder = tmp_path_factory.mktemp("reflection")
     shutil.copyfile(sqlite_template, folder / "accredit.db")
     url = f"sqlite:///{folder / 'accredit.db'}"
-    with running(url, folder, services=services, channelz=True) as server:
-        yield server
+    with running(url, folder, services=services, channelz=True) as described_server:
+        yield described_server
 
 
 def asking(channel: Any, version: str) -> Ask:

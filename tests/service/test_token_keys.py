@@ -15,7 +15,7 @@ from accredit_service.abilities.tokens.keys import MAX_KEYS, MINTS_AFTER
 from accredit_service.cli import main
 from accredit_service.server import _probe
 from tests.minting import key_of
-from tests.registry import Person, Registry, running_registry
+from tests.server import Person, Server, running_server
 
 Command = Callable[..., str]
 
@@ -34,12 +34,12 @@ def command(database_url: str, tmp_path: Path) -> Command:
 
 
 @pytest.fixture
-def two(database_url: str, tmp_path: Path) -> Generator[tuple[Registry, Registry]]:
+def two(database_url: str, tmp_path: Path) -> Generator[tuple[Server, Server]]:
     """Two servers on one store."""
     with ExitStack() as stack:
         first, second = (
             stack.enter_context(
-                running_registry(
+                running_server(
                     database_url,
                     tmp_path / name,
                     files=tmp_path / "files",
@@ -50,9 +50,9 @@ def two(database_url: str, tmp_path: Path) -> Generator[tuple[Registry, Registry
         yield first, second
 
 
-def _let_pass(registry: Registry) -> None:
+def _let_pass(server: Server) -> None:
     """Make every key as much older as a new one waits before it mints."""
-    with registry.app.store.write() as tx:
+    with server.app.store.write() as tx:
         keys = tx.token_keys()
         tx.set_token_keys(
             tuple(
@@ -62,20 +62,20 @@ def _let_pass(registry: Registry) -> None:
         )
 
 
-def _look(registry: Registry) -> None:
+def _look(server: Server) -> None:
     """What a server does every half second."""
-    _probe(registry.app.store, registry.app)
+    _probe(server.app.store, server.app)
 
 
-def _minted(registry: Registry) -> Person:
-    made = registry.admin.call(
-        "TokenService/CreateToken", user={"user_id": registry.admin.user_id}, full_rights=True
+def _minted(server: Server) -> Person:
+    made = server.admin.call(
+        "TokenService/CreateToken", user={"user_id": server.admin.user_id}, full_rights=True
     )
-    return Person(registry, made.secret, token_id=made.token.token_id)
+    return Person(server, made.secret, token_id=made.token.token_id)
 
 
 def test_a_new_key_mints_later_and_what_the_old_one_minted_goes_on(
-    two: tuple[Registry, Registry], command: Command
+    two: tuple[Server, Server], command: Command
 ) -> None:
     first, second = two
     old = key_of(first.admin.token)
@@ -92,12 +92,12 @@ def test_a_new_key_mints_later_and_what_the_old_one_minted_goes_on(
     assert key_of(of_new.token) == new
     _look(second)
     Person(second, of_new.token).call("AuthService/WhoAmI")
-    for registry in two:
-        registry.admin.call("AuthService/WhoAmI")
+    for server in two:
+        server.admin.call("AuthService/WhoAmI")
 
 
 def test_a_retired_key_takes_its_tokens_along_on_every_server_at_once(
-    two: tuple[Registry, Registry], command: Command
+    two: tuple[Server, Server], command: Command
 ) -> None:
     first, second = two
     of_old = _minted(first)
@@ -114,11 +114,11 @@ def test_a_retired_key_takes_its_tokens_along_on_every_server_at_once(
     assert "tokens revoked" in command("retire", old, "--yes")
 
     # Dead or unknown, as the server has looked meanwhile or not; from its next look on, unknown.
-    for registry in two:
-        refused = Person(registry, of_old.token).refused("AuthService/WhoAmI")
+    for server in two:
+        refused = Person(server, of_old.token).refused("AuthService/WhoAmI")
         assert refused.code.name == "UNAUTHENTICATED"
-        _look(registry)
-        refused = Person(registry, of_old.token).refused("AuthService/WhoAmI")
+        _look(server)
+        refused = Person(server, of_old.token).refused("AuthService/WhoAmI")
         assert refused.reason == "TOKEN_MALFORMED"
     assert asking.call("AuthService/Authenticate", token=of_old.token).HasField("denial")
     assert asking.call("AuthService/Authenticate", token=of_new.token).HasField("principal")
@@ -134,15 +134,15 @@ def test_a_retired_key_takes_its_tokens_along_on_every_server_at_once(
     assert store.kind == types_pb2.SUBJECT_KIND_STORE, "more tokens may end than a change lists"
 
 
-def _minted_for(registry: Registry, person: Person) -> str:
-    made = registry.admin.call(
+def _minted_for(server: Server, person: Person) -> str:
+    made = server.admin.call(
         "TokenService/CreateToken", user={"user_id": person.user_id}, full_rights=True
     )
     return str(made.secret)
 
 
 def test_the_key_that_mints_is_not_retired_and_no_other_word_is_a_key(
-    two: tuple[Registry, Registry], command: Command
+    two: tuple[Server, Server], command: Command
 ) -> None:
     minting = key_of(two[0].admin.token)
     assert "rotate first" in command("retire", minting, "--yes", code=1)
@@ -158,7 +158,7 @@ def test_there_are_only_so_many_keys(command: Command) -> None:
     assert len(command("list").splitlines()) == MAX_KEYS
 
 
-def test_no_command_prints_a_key(two: tuple[Registry, Registry], command: Command) -> None:
+def test_no_command_prints_a_key(two: tuple[Server, Server], command: Command) -> None:
     printed = command("rotate") + command("list")
     with two[0].app.store.read() as tx:
         keys = tx.token_keys()
@@ -169,9 +169,9 @@ def test_no_command_prints_a_key(two: tuple[Registry, Registry], command: Comman
 
 def test_a_backup_has_the_keys(sqlite_template: Path, tmp_path: Path) -> None:
     shutil.copyfile(sqlite_template, tmp_path / "one.db")
-    with running_registry(f"sqlite:///{tmp_path / 'one.db'}", tmp_path) as registry:
-        token = registry.admin.token
+    with running_server(f"sqlite:///{tmp_path / 'one.db'}", tmp_path) as server:
+        token = server.admin.token
         with closing(sqlite3.connect(tmp_path / "one.db")) as database:
             database.execute(f"VACUUM INTO '{tmp_path / 'two.db'}'")
-    with running_registry(f"sqlite:///{tmp_path / 'two.db'}", tmp_path) as restored:
+    with running_server(f"sqlite:///{tmp_path / 'two.db'}", tmp_path) as restored:
         assert Person(restored, token).call("AuthService/WhoAmI").user.login == "admin"

@@ -44,7 +44,7 @@ def reasons(outcomes: Iterable[Any]) -> list[tuple[str, str]]:
 
 @contextmanager
 def spread(person: Person, *servers: Server, connections: int) -> Generator[list[Person]]:
-    """The same person over so many connections, to their registry or to these in turn."""
+    """The same person over so many connections, to their server or to these in turn."""
     opened = [each.again() for each in islice(cycle(servers or (person.server,)), connections)]
     try:
         yield [

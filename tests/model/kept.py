@@ -192,7 +192,7 @@ class KeptAnswers:
         changes = "\n".join(map(str, self.changes(kept.revision)))
         return (
             f"{kept.question}\nwas answered and may be kept:\n{kept.reply}\n"
-            f"it is {self._registry.clock()} and the answer is:\n{now}\nsince then:\n{changes}"
+            f"it is {self._server.clock()} and the answer is:\n{now}\nsince then:\n{changes}"
         )
 
     def _checked(self, question: Question, reply: Any) -> Any:

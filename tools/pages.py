@@ -6,13 +6,8 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from accredit_service.abilities.policy.permissions import (
-    AGENT_ACTIONS,
-    PERMISSIONS,
-    ROLE_ACTIONS,
-    Action,
-    Permission,
-)
+from accredit_service.abilities.policy.methods import METHODS, Method
+from accredit_service.abilities.policy.permissions import AGENT_ACTIONS, ROLE_ACTIONS, Action
 from accredit_service.settings import KNOBS, Knob
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -20,7 +15,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 _PERMISSIONS = """\
 # Permissions
 
-<!-- Made by `make docs` from service/accredit_service/abilities/permissions.py. -->
+<!-- Made by `make docs` from service/accredit_service/abilities/policy/methods.py. -->
 
 What a call demands is one row of one table in the code, and the server does not start for a call
 without a row. This page is made from that table.
@@ -34,7 +29,7 @@ A caller must present a token that works; then the row is judged, in this order:
    of them.
 4. **Besides**: what the call judges beyond that.
 
-Permission is judged before existence: who has no role on an agent is told AGENT_ACCESS_DENIED
+Method is judged before existence: who has no role on an agent is told AGENT_ACCESS_DENIED
 whether it exists or not. Only a caller with `manage_agents` is told AGENT_NOT_FOUND.
 
 ## What a call demands
@@ -71,7 +66,7 @@ def permissions() -> str:
     return _PERMISSIONS.format(
         calls=_table(
             ("Call", "Token", "Action", "Role", "Besides"),
-            (_call_row(method, permission) for method, permission in PERMISSIONS.items()),
+            (_call_row(method, permission) for method, permission in METHODS.items()),
         ),
         roles=_table(("Action", *(role.name for role in ROLE_ACTIONS)), map(_action_row, Action)),
         agent_actions=", ".join(_code(action) for action in sorted(AGENT_ACTIONS)),
@@ -82,7 +77,7 @@ def _action_row(action: Action) -> tuple[str, ...]:
     return (_code(action), *("yes" if action in held else "" for held in ROLE_ACTIONS.values()))
 
 
-def _call_row(method: str, permission: Permission) -> tuple[str, ...]:
+def _call_row(method: str, permission: Method) -> tuple[str, ...]:
     return (
         _code(method),
         permission.speaker.value,

@@ -22,10 +22,11 @@ from accredit_storage.store import Store
 from . import channelz, logs, reflection
 from .abilities.calls import introspection
 from .abilities.calls.app import App
-from .abilities.policy.permissions import PERMISSIONS, Action, Permission
+from .abilities.policy.methods import METHODS, Method, Pool
+from .abilities.policy.permissions import Action
 from .background import Housekeeping, Ticker, attempt_within, stop_all
 from .health import READINESS, SERVICE, Health, Readiness
-from .interceptors.access import check_access, check_decided
+from .interceptors.access import check_access, check_rows
 from .interceptors.arrivals import Arrivals
 from .interceptors.authentication import authenticate, screen
 from .interceptors.calls import Screen, Step
@@ -118,6 +119,10 @@ class _Lanes:
             refusals=lane("refusals", 4, 1024, 0.0),
         )
 
+    def of(self, pool: Pool) -> Arrivals:
+        found: Arrivals = getattr(self, pool.value)
+        return found
+
     def arrivals(self) -> Sequence[Arrivals]:
         return (
             self.calls,
@@ -208,29 +213,31 @@ def build(
     app: App,
     services: Sequence[Service],
     *,
-    permissions: Mapping[str, Permission] = PERMISSIONS,
+    rows: Mapping[str, Method] = METHODS,
     clock: Callable[[], float] = time.monotonic,
     upkeep: Callable[[], object] = lambda: None,
 ) -> Server:
     """A server that has its port and does not serve yet. ``upkeep`` is called every two seconds.
 
-    Raises SettingsError, StartError, or RuntimeError where ``permissions`` and the methods of
+    Raises SettingsError, StartError, or RuntimeError where ``rows`` and the methods of
     ``services`` do not match.
     """
-    methods = {
-        f"{service.descriptor.name}/{method.name}"
-        for service in services
-        for method in service.descriptor.methods
-    }
-    check_decided(methods, permissions)
+    check_rows(
+        rows,
+        {
+            f"{service.descriptor.name}/{method.name}": method.server_streaming
+            for service in services
+            for method in service.descriptor.methods
+        },
+    )
     lanes = _Lanes.make(settings.threads, clock)
     deadlines = Deadlines(settings.default_deadline, clock)
-    steps = _Steps.make(settings, app, permissions, deadlines, clock)
+    steps = _Steps.make(settings, app, rows, deadlines, clock)
     inner = grpc.server(
         lanes.calls.lane,
         interceptors=[
             Pipeline(
-                partial(_route, lanes, steps, _largest_request(settings)),
+                partial(_route, {**rows, **_COMPANIONS}, lanes, steps, _largest_request(settings)),
                 lanes.refusals.lane,
                 refuse(clock),
             )
@@ -287,7 +294,7 @@ class _Steps:
         cls,
         settings: Settings,
         app: App,
-        permissions: Mapping[str, Permission],
+        rows: Mapping[str, Method],
         deadlines: Deadlines,
         clock: Callable[[], float],
     ) -> Self:
@@ -305,7 +312,7 @@ class _Steps:
             limit_metadata,
             deadlines.limit,
             authenticate(partial(introspection.identify, app), is_open=is_open.__contains__),
-            check_access({**permissions, **_COMPANION_PERMISSIONS}),
+            check_access({**rows, **_COMPANIONS}),
         )
         return cls(
             calls=calls,
@@ -326,10 +333,10 @@ def _methods(descriptor: ServiceDescriptor) -> Sequence[str]:
 
 
 #: Health is not here: it answers everybody.
-_COMPANION_PERMISSIONS: Mapping[str, Permission] = {
-    **dict.fromkeys(reflection.METHODS, Permission()),
+_COMPANIONS: Mapping[str, Method] = {
+    **dict.fromkeys(reflection.METHODS, Method(pool=Pool.STREAMS)),
     **dict.fromkeys(
-        _methods(channelz.SERVICE), Permission(any_action=frozenset({Action.MANAGE_SETTINGS}))
+        _methods(channelz.SERVICE), Method(any_action=frozenset({Action.MANAGE_SETTINGS}))
     ),
 }
 
@@ -374,20 +381,26 @@ def _largest_request(settings: Settings) -> int:
     return max(MESSAGE_LIMIT, settings.max_file_bytes + BESIDE_FILE)
 
 
-def _route(lanes: _Lanes, steps: _Steps, largest: int, method: str, streams: bool) -> Route:
+def _route(
+    rows: Mapping[str, Method],
+    lanes: _Lanes,
+    steps: _Steps,
+    largest: int,
+    method: str,
+    streams: bool,
+) -> Route:
     """Which threads, steps and size a method gets. Health must answer when nothing else does."""
     if method.startswith(f"{SERVICE}/"):
         if streams:
             return Route(lanes.watchers, steps.watchers)
         return Route(lanes.health, steps.health)
-    limit = largest if method in _WITH_FILE else MESSAGE_LIMIT
-    screen = None if method in steps.open else steps.screen
-    if method in _DOWNLOADS:
-        return Route(lanes.downloads, steps.downloads, screen=screen)
-    if streams:
-        return Route(lanes.streams, steps.calls, limit, screen)
-    waits_for_disk = method in _ON_DISK or method.startswith("DirectoryService/")
-    return Route(lanes.files if waits_for_disk else lanes.calls, steps.calls, limit, screen)
+    row = rows[method]
+    return Route(
+        lanes.of(row.pool),
+        steps.downloads if row.pool is Pool.DOWNLOADS else steps.calls,
+        largest if row.brings_file else MESSAGE_LIMIT,
+        None if method in steps.open else steps.screen,
+    )
 
 
 def _options(settings: Settings) -> Sequence[tuple[str, object]]:

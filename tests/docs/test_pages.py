@@ -17,7 +17,8 @@ from accredit.cli.root import accredit as command_line
 from accredit.v1 import errors_pb2, types_pb2
 from accredit_service import cli, server
 from accredit_service.abilities.errors import Reason
-from accredit_service.abilities.policy.permissions import PERMISSIONS, Action
+from accredit_service.abilities.policy.methods import METHODS
+from accredit_service.abilities.policy.permissions import Action
 from accredit_service.interceptors.errors import CODES
 from accredit_service.interceptors.limits import LEAST_TIME, MESSAGE_LIMIT, METADATA_LIMIT
 from accredit_service.settings import CLIENT_VARIABLES, KNOBS, load
@@ -70,9 +71,9 @@ def test_every_call_is_in_the_table_of_permissions() -> None:
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
-    assert calls == set(PERMISSIONS)
+    assert calls == set(METHODS)
     listed = [row[0] for row in rows(DOCS / "permissions.md")]
-    assert listed == [*(f"`{call}`" for call in PERMISSIONS), *(f"`{one}`" for one in Action)]
+    assert listed == [*(f"`{call}`" for call in METHODS), *(f"`{one}`" for one in Action)]
 
 
 def test_every_reason_is_explained_once_with_its_code() -> None:

@@ -2,14 +2,14 @@
 
 import pytest
 
-from accredit_service.abilities.policy.permissions import PERMISSIONS
+from accredit_service.abilities.policy.methods import METHODS
 from tests.hostile.scenes import BASELINES, Scene, is_reading
 from tests.hostile.spoiling import Spoilt, spoils
 from tests.hostile.wire import Outcome, Wire, faults_of
 
 
 def test_there_is_a_request_for_every_method(wire: Wire) -> None:
-    assert set(BASELINES) == set(wire.server.methods) == set(PERMISSIONS)
+    assert set(BASELINES) == set(wire.server.methods) == set(METHODS)
 
 
 @pytest.mark.parametrize("method", BASELINES)

@@ -20,7 +20,7 @@ from accredit.v1 import auth_pb2, auth_pb2_grpc
 from accredit_service import logs
 from accredit_service.abilities.bootstrap import bootstrap
 from accredit_service.abilities.calls.app import App
-from accredit_service.abilities.policy.permissions import PERMISSIONS, Permission
+from accredit_service.abilities.policy.methods import METHODS, Method
 from accredit_service.server import Server, build
 from accredit_service.servicers import Service
 from accredit_service.settings import Address, LogLevel, Settings
@@ -167,9 +167,9 @@ def auth_service(servicer: auth_pb2_grpc.AuthServiceServicer) -> Service:
     return Service(descriptor, partial(add, servicer))
 
 
-def auth_permissions() -> dict[str, Permission]:
+def auth_rows() -> dict[str, Method]:
     """The rows of AuthService."""
-    return {name: row for name, row in PERMISSIONS.items() if name.startswith("AuthService/")}
+    return {name: row for name, row in METHODS.items() if name.startswith("AuthService/")}
 
 
 def settings_for(url: str, folder: Path, **changed: Any) -> Settings:
@@ -191,7 +191,7 @@ def running(
     folder: Path,
     *,
     services: Callable[[App], Sequence[Service]] | None = None,
-    permissions: dict[str, Permission] | None = None,
+    rows: dict[str, Method] | None = None,
     app: Callable[[Store, Directories], App] = lambda store, directories: App(
         store=store, directories=directories
     ),
@@ -209,7 +209,7 @@ def running(
         settings_for(url, folder, **changed),
         made_app,
         [auth_service(scripted)] if services is None else services(made_app),
-        permissions=permissions or (auth_permissions() if services is None else PERMISSIONS),
+        rows=rows or (auth_rows() if services is None else METHODS),
         **build_with or {},
     )
     stream = io.StringIO()

@@ -8,20 +8,16 @@ from grpc_health.v1 import health_pb2
 
 from accredit_service.abilities.calls.app import App
 from accredit_service.abilities.credentials import bearer
-from accredit_service.abilities.policy.permissions import (
-    PERMISSIONS,
-    Action,
-    Permission,
-    Speaker,
-)
-from accredit_service.interceptors.access import check_access, check_decided
+from accredit_service.abilities.policy.methods import METHODS, Method, Pool
+from accredit_service.abilities.policy.permissions import Action, Speaker
+from accredit_service.interceptors.access import check_access, check_rows
 from accredit_service.interceptors.calls import Call
 from accredit_service.servicers import services
 from accredit_service.settings import Reflection
 from accredit_storage.records import Ceiling, Role, Token, User, UserKind, UserRole
 from accredit_storage.store import WriteTransaction
 from tests.service.conftest import Start
-from tests.service.running import PATIENCE, WHO_AM_I, Running, auth_permissions, failed
+from tests.service.running import PATIENCE, WHO_AM_I, Running, auth_rows, failed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REFLECTION = {"grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
@@ -96,21 +92,21 @@ def add_token(
     return minted.secret
 
 
-def with_row(row: Permission) -> dict[str, Permission]:
-    return {**auth_permissions(), "AuthService/WhoAmI": row}
+def with_row(row: Method) -> dict[str, Method]:
+    return {**auth_rows(), "AuthService/WhoAmI": row}
 
 
 def test_a_call_without_a_row_refuses_the_start_and_is_named(start: Start) -> None:
-    rows = auth_permissions()
+    rows = auth_rows()
     del rows["AuthService/Authorize"]
     with pytest.raises(RuntimeError, match=r"nobody has decided.*AuthService/Authorize"):
-        start(permissions=rows)
+        start(rows=rows)
 
 
 def test_so_does_a_row_without_a_call(start: Start) -> None:
-    rows = {**auth_permissions(), "AuthService/Gone": Permission()}
+    rows = {**auth_rows(), "AuthService/Gone": Method()}
     with pytest.raises(RuntimeError, match=r"do not exist.*AuthService/Gone"):
-        start(permissions=rows)
+        start(rows=rows)
 
 
 def test_a_method_without_a_row_is_closed_should_one_ever_be_served() -> None:
@@ -122,12 +118,21 @@ def test_a_method_without_a_row_is_closed_should_one_ever_be_served() -> None:
 
 
 def test_the_whole_contract_is_decided(server: Running) -> None:
-    methods = [
-        f"{service.descriptor.name}/{method.name}"
+    methods = {
+        f"{service.descriptor.name}/{method.name}": method.server_streaming
         for service in services(server.app)
         for method in service.descriptor.methods
-    ]
-    check_decided(methods, PERMISSIONS)
+    }
+    check_rows(METHODS, methods)
+
+
+@pytest.mark.parametrize("pool", [Pool.STREAMS, Pool.DOWNLOADS])
+def test_a_row_whose_threads_are_not_for_its_method_keeps_the_server_from_starting(
+    start: Start, pool: Pool
+) -> None:
+    rows = {**auth_rows(), "AuthService/WhoAmI": Method(pool=pool)}
+    with pytest.raises(RuntimeError, match=r"not for AuthService/WhoAmI"):
+        start(rows=rows)
 
 
 def answers_strangers(server: Running) -> set[str]:
@@ -175,8 +180,8 @@ def test_only_health_and_by_setting_reflection_answer_without_a_token(
 def test_a_call_that_needs_an_action_takes_those_who_have_it(
     start: Start, role: UserRole, reason: str
 ) -> None:
-    row = Permission(any_action=frozenset({Action.WATCH, Action.AUDIT}))
-    server = start(permissions=with_row(row))
+    row = Method(any_action=frozenset({Action.WATCH, Action.AUDIT}))
+    server = start(rows=with_row(row))
     token = user_token(server.app, role)
     if not reason:
         server.call(token=token)
@@ -187,8 +192,8 @@ def test_a_call_that_needs_an_action_takes_those_who_have_it(
 
 
 def test_a_ceiling_takes_an_action_away(start: Start) -> None:
-    row = Permission(any_action=frozenset({Action.CHAT}))
-    server = start(permissions=with_row(row))
+    row = Method(any_action=frozenset({Action.CHAT}))
+    server = start(rows=with_row(row))
     ceiling = Ceiling(max_role=Role.ADMIN, capabilities=("use_tools",))
     bounded = user_token(server.app, UserRole.MEMBER, ceiling=ceiling)
     server.call(token=user_token(server.app, UserRole.MEMBER))
@@ -202,7 +207,7 @@ def test_a_ceiling_takes_an_action_away(start: Start) -> None:
 def test_an_agents_token_is_taken_where_any_is(
     start: Start, speaker: Speaker, allowed: bool
 ) -> None:
-    server = start(permissions=with_row(Permission(speaker=speaker)))
+    server = start(rows=with_row(Method(speaker=speaker)))
     token = agent_token(server.app, UserRole.MEMBER)
     server.call()
     if allowed:
@@ -263,7 +268,7 @@ def test_reflection_takes_any_token_unless_it_is_open(start: Start, service: str
 
 
 def test_permission_is_judged_before_the_request_is_looked_at(start: Start) -> None:
-    row = Permission(any_action=frozenset({Action.AUDIT}))
-    server = start(permissions=with_row(row))
+    row = Method(any_action=frozenset({Action.AUDIT}))
+    server = start(rows=with_row(row))
     token = user_token(server.app, UserRole.GUEST)
     assert server.fails(b"\xff\xff", method=WHO_AM_I, token=token).reason == "ACTION_MISSING"

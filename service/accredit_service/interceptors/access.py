@@ -1,14 +1,14 @@
 """What the caller may do, as far as that can be said before the request is read."""
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from ..abilities.calls.callers import permit
-from ..abilities.policy.permissions import Permission
+from ..abilities.policy.methods import STREAMING, Method
 from .calls import Call, Step
 
 
-def check_access(permissions: Mapping[str, Permission]) -> Step:
+def check_access(rows: Mapping[str, Method]) -> Step:
     """A step that applies a method's row: the kind of token, and the actions.
 
     The role on an agent is judged by the ability, which knows the agent. A method without a row is
@@ -18,17 +18,24 @@ def check_access(permissions: Mapping[str, Permission]) -> Step:
     @contextmanager
     def step(call: Call) -> Generator[None]:
         if call.principal is not None:
-            if (permission := permissions.get(call.method)) is None:
+            if (row := rows.get(call.method)) is None:
                 raise RuntimeError(f"nobody has decided who may call {call.method}")
-            permit(call.principal, permission)
+            permit(call.principal, row)
         yield
 
     return step
 
 
-def check_decided(methods: Collection[str], permissions: Collection[str]) -> None:
-    """RuntimeError unless each method has a row and each row a method."""
-    if undecided := sorted(set(methods) - set(permissions)):
+def check_rows(rows: Mapping[str, Method], streams: Mapping[str, bool]) -> None:
+    """RuntimeError unless each method has a row that fits it, and each row a method.
+
+    ``streams`` has every method, and whether it answers a stream.
+    """
+    if undecided := sorted(set(streams) - set(rows)):
         raise RuntimeError(f"nobody has decided who may call {', '.join(undecided)}")
-    if stale := sorted(set(permissions) - set(methods)):
-        raise RuntimeError(f"there are permissions for calls that do not exist: {', '.join(stale)}")
+    if stale := sorted(set(rows) - set(streams)):
+        raise RuntimeError(f"there are rows for methods that do not exist: {', '.join(stale)}")
+    if misfits := sorted(
+        method for method, row in rows.items() if (row.pool in STREAMING) != streams[method]
+    ):
+        raise RuntimeError(f"the pool of threads is not for {', '.join(misfits)}")

@@ -3,7 +3,8 @@
 from accredit_storage.records import Credential, Role, UserRole
 
 from ..errors import PermissionDenied, Reason, Unauthenticated
-from ..policy.permissions import ROLE_ACTIONS, Permission, Speaker
+from ..policy.methods import Method
+from ..policy.permissions import ROLE_ACTIONS, Speaker
 from ..policy.rights import (
     Decision,
     Principal,
@@ -46,7 +47,7 @@ def accept(app: App, credential: Credential | None) -> Principal:
     return judged
 
 
-def permit(caller: Principal, permission: Permission) -> None:
+def permit(caller: Principal, permission: Method) -> None:
     """Raise PermissionDenied unless the caller has an action, and a kind of token, that will do."""
     if not caller.may_speak(permission.speaker):
         needed = permission.speaker.value

@@ -16,7 +16,7 @@ from accredit_storage.records import Actor, ChangeKind, Draft, Head, Subject
 from accredit_storage.store import WriteTransaction
 
 from ..errors import Aborted, Reason, invalid
-from ..policy.permissions import PERMISSIONS, Permission
+from ..policy.methods import METHODS, Method
 from ..policy.rights import Principal
 from ..policy.subjects import logged
 from .app import App
@@ -42,9 +42,9 @@ class Call:
     validate_only: bool = False
 
     @property
-    def permission(self) -> Permission:
+    def permission(self) -> Method:
         """What the call demands."""
-        return PERMISSIONS[self.method]
+        return METHODS[self.method]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

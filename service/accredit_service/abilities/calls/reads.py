@@ -13,7 +13,7 @@ from typing import NamedTuple
 from accredit_storage.records import Head
 from accredit_storage.store import Transaction
 
-from ..policy.permissions import PERMISSIONS
+from ..policy.methods import METHODS
 from ..policy.rights import Principal
 from .app import App
 from .callers import accept, permit
@@ -49,6 +49,6 @@ def reading(app: App, ask: Ask) -> Generator[View]:
         head = tx.head()
         app.notice(head)
         caller = accept(app, tx.credentials.find(ask.token_id))
-        permit(caller, PERMISSIONS[ask.method])
+        permit(caller, METHODS[ask.method])
         require(tx, ask.consistency, head)
         yield View(tx, caller, app.now(), head)

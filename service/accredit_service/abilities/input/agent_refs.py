@@ -1,6 +1,6 @@
 """From what a caller writes to the agent that is meant, with the role that the caller has on it.
 
-Permission is judged before existence: who may not view an agent is told the same, in the same
+Method is judged before existence: who may not view an agent is told the same, in the same
 words, whether it exists or not.
 """
 

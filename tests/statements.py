@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from tests.server import Server
 
-#: The names of the threads that work on calls begin with these, by the lanes that they are of.
+#: The names of the threads that work on calls begin with these, by the pools that they are of.
 THREADS = ("calls", "files", "downloads", "streams")
 
 

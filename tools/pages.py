@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accredit_service.abilities.policy.methods import METHODS, Method
 from accredit_service.abilities.policy.permissions import AGENT_ACTIONS, ROLE_ACTIONS, Action
-from accredit_service.settings import KNOBS, Knob
+from accredit_service.settings import SETTINGS, Setting
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -90,21 +90,23 @@ def _call_row(method: str, permission: Method) -> tuple[str, ...]:
 def _with_settings(page: str) -> str:
     before, _, rest = page.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    table = _table(("Flag", "Variable", "Default", "What it is"), map(_setting_row, KNOBS.values()))
+    table = _table(
+        ("Flag", "Variable", "Default", "What it is"), map(_setting_row, SETTINGS.values())
+    )
     return f"{before}{_BEGIN}\n{table}\n\n{_END}{after}"
 
 
-def _setting_row(knob: Knob) -> tuple[str, ...]:
-    flag = f"{knob.flag}, --no-{knob.flag[2:]}" if knob.is_switch else knob.flag
-    return (_code(flag), _code(knob.variable), _default(knob), knob.help)
+def _setting_row(setting: Setting) -> tuple[str, ...]:
+    flag = f"{setting.flag}, --no-{setting.flag[2:]}" if setting.is_switch else setting.flag
+    return (_code(flag), _code(setting.variable), _default(setting), setting.help)
 
 
-def _default(knob: Knob) -> str:
-    if knob.is_switch:
-        return "on" if knob.default else "off"
-    if knob.default in (None, "", ()):
+def _default(setting: Setting) -> str:
+    if setting.is_switch:
+        return "on" if setting.default else "off"
+    if setting.default in (None, "", ()):
         return ""
-    value = f"{knob.default:g}" if isinstance(knob.default, float) else str(knob.default)
+    value = f"{setting.default:g}" if isinstance(setting.default, float) else str(setting.default)
     return _code(value)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from . import logs
-from .settings import FILE_VARIABLE, KNOBS, Knob, Settings, SettingsError, load
+from .settings import FILE_VARIABLE, SETTINGS, Setting, Settings, SettingsError, load
 
 if TYPE_CHECKING:
     from .abilities.bootstrap import Bootstrapped
@@ -71,8 +71,8 @@ def _options(*names: str) -> Callable[[F], F]:
     """The flags of these settings, or of all of them, and the one that names the file."""
 
     def decorate(command: F) -> F:
-        for name in reversed(names or tuple(KNOBS)):
-            command = _option(KNOBS[name])(command)
+        for name in reversed(names or tuple(SETTINGS)):
+            command = _option(SETTINGS[name])(command)
         return click.option(
             "--config",
             type=click.Path(path_type=Path),
@@ -82,13 +82,13 @@ def _options(*names: str) -> Callable[[F], F]:
     return decorate
 
 
-def _option(knob: Knob) -> Callable[[F], F]:
-    default = "" if knob.default in (None, "", ()) else f"; default {_shown(knob.default)}"
-    help = f"{knob.help} [{knob.variable}{default}]"
-    if knob.is_switch:
-        flags = f"{knob.flag}/--no-{knob.flag[2:]}"
-        return click.option(flags, knob.name, default=None, help=help)
-    return click.option(knob.flag, knob.name, metavar="VALUE", help=help)
+def _option(setting: Setting) -> Callable[[F], F]:
+    default = "" if setting.default in (None, "", ()) else f"; default {_shown(setting.default)}"
+    help = f"{setting.help} [{setting.variable}{default}]"
+    if setting.is_switch:
+        flags = f"{setting.flag}/--no-{setting.flag[2:]}"
+        return click.option(flags, setting.name, default=None, help=help)
+    return click.option(setting.flag, setting.name, metavar="VALUE", help=help)
 
 
 def _shown(default: object) -> str:

@@ -27,11 +27,9 @@ from .abilities.policy.permissions import Action
 from .background import Housekeeping, Ticker, attempt_within, stop_all
 from .health import READINESS, SERVICE, Health, Readiness
 from .interceptors.access import check_access, check_rows
-from .interceptors.arrivals import Arrivals
 from .interceptors.authentication import authenticate, screen
 from .interceptors.calls import Screen, Step
 from .interceptors.errors import answer_failures
-from .interceptors.lanes import Lane
 from .interceptors.limits import (
     BESIDE_FILE,
     CHANNEL_OPTIONS,
@@ -43,7 +41,9 @@ from .interceptors.limits import (
     share_among_users,
 )
 from .interceptors.pipeline import Pipeline, Route
+from .interceptors.request_wait import RequestWait
 from .interceptors.telemetry import log_calls, refuse
+from .interceptors.worker_pools import WorkerPool
 from .servicers import Service
 from .settings import Reflection, Settings
 from .tls import Certificates
@@ -80,7 +80,7 @@ _UPKEEP_SECONDS = 2.0
 _TIDY_PATIENCE = 1.0
 _OVERDUE_SECONDS = 1.0
 # While a request is slow its call holds a place for this long more than it has to.
-_ARRIVALS_SECONDS = 0.02
+_REQUEST_WAIT_SECONDS = 0.02
 
 # Their stubs name another type, which is the same at run time.
 _HEALTH = cast("ServiceDescriptor", health_pb2.DESCRIPTOR.services_by_name["Health"])
@@ -91,39 +91,39 @@ class StartError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Lanes:
+class _Pools:
     """The threads, by kind of call, and the wait for the requests of each kind."""
 
-    calls: Arrivals
-    files: Arrivals
-    downloads: Arrivals
-    streams: Arrivals
-    health: Arrivals
-    watchers: Arrivals
-    refusals: Arrivals
+    calls: RequestWait
+    files: RequestWait
+    downloads: RequestWait
+    streams: RequestWait
+    health: RequestWait
+    watchers: RequestWait
+    refusals: RequestWait
 
     @classmethod
     def make(cls, threads: int, clock: Callable[[], float]) -> Self:
-        def lane(name: str, threads: int, waiting: int, patience: float) -> Arrivals:
-            made = Lane(name, threads=threads, waiting=waiting, spare=SPARE)
-            return Arrivals(made, patience, clock)
+        def pool(name: str, threads: int, waiting: int, patience: float) -> RequestWait:
+            made = WorkerPool(name, threads=threads, waiting=waiting, spare=SPARE)
+            return RequestWait(made, patience, clock)
 
         return cls(
-            calls=lane("calls", threads, WAITING * threads, REQUEST_PATIENCE),
-            files=lane("files", threads, WAITING * threads, REQUEST_PATIENCE),
-            downloads=lane("downloads", DOWNLOADS, 0, REQUEST_PATIENCE),
-            streams=lane("streams", STREAMS, 0, REQUEST_PATIENCE),
-            health=lane("health", 64, 256, HEALTH_PATIENCE),
-            watchers=lane("watchers", HEALTH_WATCHERS, 0, HEALTH_PATIENCE),
+            calls=pool("calls", threads, WAITING * threads, REQUEST_PATIENCE),
+            files=pool("files", threads, WAITING * threads, REQUEST_PATIENCE),
+            downloads=pool("downloads", DOWNLOADS, 0, REQUEST_PATIENCE),
+            streams=pool("streams", STREAMS, 0, REQUEST_PATIENCE),
+            health=pool("health", 64, 256, HEALTH_PATIENCE),
+            watchers=pool("watchers", HEALTH_WATCHERS, 0, HEALTH_PATIENCE),
             # Nobody's request is read there.
-            refusals=lane("refusals", 4, 1024, 0.0),
+            refusals=pool("refusals", 4, 1024, 0.0),
         )
 
-    def of(self, pool: Pool) -> Arrivals:
-        found: Arrivals = getattr(self, pool.value)
+    def of(self, pool: Pool) -> RequestWait:
+        found: RequestWait = getattr(self, pool.value)
         return found
 
-    def arrivals(self) -> Sequence[Arrivals]:
+    def request_waits(self) -> Sequence[RequestWait]:
         return (
             self.calls,
             self.files,
@@ -134,11 +134,11 @@ class _Lanes:
             self.refusals,
         )
 
-    def all(self) -> Sequence[Lane]:
-        return [one.lane for one in self.arrivals()]
+    def all(self) -> Sequence[WorkerPool]:
+        return [one.pool for one in self.request_waits()]
 
     def look_after(self) -> None:
-        for one in self.arrivals():
+        for one in self.request_waits():
             one.look_after()
 
 
@@ -155,7 +155,7 @@ class Server:
         readiness: Readiness,
         housekeeping: Housekeeping,
         tickers: Sequence[Ticker],
-        lanes: Sequence[Lane],
+        pools: Sequence[WorkerPool],
         probed: Store,
     ) -> None:
         self.address = address
@@ -165,7 +165,7 @@ class Server:
         self._readiness = readiness
         self._housekeeping = housekeeping
         self._tickers = tickers
-        self._lanes = lanes
+        self._lanes = pools
         self._probed = probed
 
     def start(self) -> None:
@@ -185,13 +185,13 @@ class Server:
         stop_all(self._tickers, _TIDY_PATIENCE)
         attempt_within("usage", _TIDY_PATIENCE, self._housekeeping.flush_usage)
         self._probed.close()
-        for lane in self._lanes:
-            lane.shutdown(wait=False)
+        for pool in self._lanes:
+            pool.shutdown(wait=False)
 
     @property
     def is_idle(self) -> bool:
         """Whether no thread works on a call. One may after the stop, if the database hangs."""
-        return not any(lane.load for lane in self._lanes)
+        return not any(pool.load for pool in self._lanes)
 
     def __enter__(self) -> Self:
         """Start."""
@@ -230,21 +230,21 @@ def build(
             for method in service.descriptor.methods
         },
     )
-    lanes = _Lanes.make(settings.threads, clock)
+    pools = _Pools.make(settings.threads, clock)
     deadlines = Deadlines(settings.default_deadline, clock)
     steps = _Steps.make(settings, app, rows, deadlines, clock)
     inner = grpc.server(
-        lanes.calls.lane,
+        pools.calls.pool,
         interceptors=[
             Pipeline(
-                partial(_route, {**rows, **_COMPANIONS}, lanes, steps, _largest_request(settings)),
-                lanes.refusals.lane,
+                partial(_route, {**rows, **_COMPANIONS}, pools, steps, _largest_request(settings)),
+                pools.refusals.pool,
                 refuse(clock),
             )
         ],
         options=_options(settings),
-        # The lanes are the limit; this only keeps the refusals from piling up.
-        maximum_concurrent_rpcs=sum(lane.capacity for lane in lanes.all()),
+        # The pools are the limit; this only keeps the refusals from piling up.
+        maximum_concurrent_rpcs=sum(pool.capacity for pool in pools.all()),
     )
     for service in services:
         service.add(inner)
@@ -265,13 +265,13 @@ def build(
         housekeeping=housekeeping,
         tickers=[
             Ticker("readiness", _PROBE_SECONDS, readiness.check),
-            Ticker("arrivals", _ARRIVALS_SECONDS, lanes.look_after),
+            Ticker("request wait", _REQUEST_WAIT_SECONDS, pools.look_after),
             Ticker("deadlines", _OVERDUE_SECONDS, deadlines.release_overdue),
             Ticker("usage", settings.last_used_flush, housekeeping.flush_usage),
             Ticker("upkeep", _UPKEEP_SECONDS, upkeep),
             Ticker("sweep", _SWEEP_SECONDS, housekeeping.sweep, at_once=True),
         ],
-        lanes=lanes.all(),
+        pools=pools.all(),
         probed=probed,
     )
 
@@ -383,7 +383,7 @@ def _largest_request(settings: Settings) -> int:
 
 def _route(
     rows: Mapping[str, Method],
-    lanes: _Lanes,
+    pools: _Pools,
     steps: _Steps,
     largest: int,
     method: str,
@@ -392,11 +392,11 @@ def _route(
     """Which threads, steps and size a method gets. Health must answer when nothing else does."""
     if method.startswith(f"{SERVICE}/"):
         if streams:
-            return Route(lanes.watchers, steps.watchers)
-        return Route(lanes.health, steps.health)
+            return Route(pools.watchers, steps.watchers)
+        return Route(pools.health, steps.health)
     row = rows[method]
     return Route(
-        lanes.of(row.pool),
+        pools.of(row.pool),
         steps.downloads if row.pool is Pool.DOWNLOADS else steps.calls,
         largest if row.brings_file else MESSAGE_LIMIT,
         None if method in steps.open else steps.screen,

@@ -1,6 +1,6 @@
-"""Every knob of the server, from flags, the environment and a file, in that order of precedence.
+"""Every setting of the server, from flags, the environment and a file, in that order of precedence.
 
-A field of ``Settings`` is the whole declaration of a knob: its flag, its variable, its key in the
+A field of ``Settings`` is the whole declaration of one: its flag, its variable, its key in the
 file, its rule and its help are made from it. A key or a variable that nobody declared refuses to
 start, because the misspelt one was meant to do something.
 """
@@ -164,7 +164,7 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(_text(item).strip() for item in _items(value, "names, with commas between"))
 
 
-def _knob(parse: Callable[[object], Any], help: str) -> Mapping[str, Any]:
+def _setting(parse: Callable[[object], Any], help: str) -> Mapping[str, Any]:
     """What a field's declaration adds: ``parse`` raises ValueError with the rule."""
     return {"parse": parse, "help": help}
 
@@ -175,55 +175,55 @@ class Settings:
 
     listen: Address = field(
         default=Address("127.0.0.1", 50051),
-        metadata=_knob(_address, "Where to listen. Port 0 takes a free one."),
+        metadata=_setting(_address, "Where to listen. Port 0 takes a free one."),
     )
     data_dir: Path = field(
         default=Path("accredit-data"),
-        metadata=_knob(_path, "The folder for what the server keeps outside a database."),
+        metadata=_setting(_path, "The folder for what the server keeps outside a database."),
     )
     database_url: str = field(
         default="",
         repr=False,
-        metadata=_knob(
+        metadata=_setting(
             _text, "sqlite:///path or postgresql://… By default a file in the data folder."
         ),
     )
     database_url_file: Path | None = field(
         default=None,
-        metadata=_knob(
+        metadata=_setting(
             _path, "A file that holds the database URL, so that no process list shows it."
         ),
     )
     pool_size: int = field(
-        default=8, metadata=_knob(_whole(1, 1000), "Database connections at most.")
+        default=8, metadata=_setting(_whole(1, 1000), "Database connections at most.")
     )
     threads: int = field(
         default=16,
-        metadata=_knob(
+        metadata=_setting(
             _whole(1, 1000),
             "Calls that are worked on at once, and as many again that wait for the agents' files.",
         ),
     )
     tls_certificate: Path | None = field(
         default=None,
-        metadata=_knob(
+        metadata=_setting(
             _path, "The certificate chain, PEM. A renewed one is used without a restart."
         ),
     )
     tls_key: Path | None = field(
-        default=None, metadata=_knob(_path, "The certificate's private key, PEM.")
+        default=None, metadata=_setting(_path, "The certificate's private key, PEM.")
     )
     tls_client_ca: Path | None = field(
         default=None,
-        metadata=_knob(_path, "Demand client certificates signed by one of these, PEM."),
+        metadata=_setting(_path, "Demand client certificates signed by one of these, PEM."),
     )
     insecure_plaintext: bool = field(
         default=False,
-        metadata=_knob(_switch, "Allow plaintext on an address that other machines reach."),
+        metadata=_setting(_switch, "Allow plaintext on an address that other machines reach."),
     )
     reflection: Reflection | None = field(
         default=None,
-        metadata=_knob(
+        metadata=_setting(
             _one_of(Reflection),
             "Who may list the services: off, authenticated or open. By default open on loopback, "
             "else authenticated.",
@@ -231,24 +231,24 @@ class Settings:
     )
     channelz: bool = field(
         default=False,
-        metadata=_knob(_switch, "Serve gRPC's channelz, to callers with manage_settings."),
+        metadata=_setting(_switch, "Serve gRPC's channelz, to callers with manage_settings."),
     )
     grace: float = field(
         default=10.0,
-        metadata=_knob(
+        metadata=_setting(
             _seconds(0, 3600), "Seconds that running calls have to end in when the server stops."
         ),
     )
     default_deadline: float = field(
         default=30.0,
-        metadata=_knob(
+        metadata=_setting(
             _seconds(0.1, 3600),
             "Seconds that a call has at most, whatever deadline it names or if it names none.",
         ),
     )
     trusted_proxies: tuple[Network, ...] = field(
         default=(),
-        metadata=_knob(
+        metadata=_setting(
             _networks,
             "Addresses or networks, with commas between, whose x-forwarded-for is believed where "
             "calls of one address are counted.",
@@ -256,66 +256,70 @@ class Settings:
     )
     agent_limit: int = field(
         default=1,
-        metadata=_knob(_whole(0, 1_000_000), "Agents that a user without manage_agents may own."),
+        metadata=_setting(
+            _whole(0, 1_000_000), "Agents that a user without manage_agents may own."
+        ),
     )
     slug_reservation_days: int = field(
         default=30,
-        metadata=_knob(
+        metadata=_setting(
             _whole(0, 36_500), "Days that a released slug is kept for its former owner."
         ),
     )
     transfer_offer_days: int = field(
         default=7,
-        metadata=_knob(_whole(1, 365), "Days in which an offered agent can be accepted."),
+        metadata=_setting(_whole(1, 365), "Days in which an offered agent can be accepted."),
     )
     request_retention_hours: int = field(
-        default=24, metadata=_knob(_whole(1, 8760), "Hours that a request_id is remembered.")
+        default=24, metadata=_setting(_whole(1, 8760), "Hours that a request_id is remembered.")
     )
     changes_retention_days: int = field(
-        default=400, metadata=_knob(_whole(1, 36_500), "Days that the change log is kept.")
+        default=400, metadata=_setting(_whole(1, 36_500), "Days that the change log is kept.")
     )
     files_dir: Path | None = field(
         default=None,
-        metadata=_knob(
+        metadata=_setting(
             _path,
             "The folder for the files of agents, which all servers share. By default files in the "
             "data folder.",
         ),
     )
     max_file_bytes: int = field(
-        default=4 * 2**20, metadata=_knob(_whole(1024, 2**26), "Bytes that one file may have.")
+        default=4 * 2**20, metadata=_setting(_whole(1024, 2**26), "Bytes that one file may have.")
     )
     max_directory_files: int = field(
         default=5000,
-        metadata=_knob(_whole(1, 1_000_000), "Files that one directory may have."),
+        metadata=_setting(_whole(1, 1_000_000), "Files that one directory may have."),
     )
     max_directory_bytes: int = field(
         default=256 * 2**20,
-        metadata=_knob(_whole(1024, 2**40), "Bytes that one directory may have, in all its files."),
+        metadata=_setting(
+            _whole(1024, 2**40), "Bytes that one directory may have, in all its files."
+        ),
     )
     kept_files_days: int = field(
         default=0,
-        metadata=_knob(
+        metadata=_setting(
             _whole(0, 36_500),
             "Days that the files of deleted agents and users are kept; 0: for ever.",
         ),
     )
     daily_memory: bool = field(
-        default=True, metadata=_knob(_switch, "Allow agents' journals to be written.")
+        default=True, metadata=_setting(_switch, "Allow agents' journals to be written.")
     )
     manifests_dir: Path | None = field(
         default=None,
-        metadata=_knob(
+        metadata=_setting(
             _path, "A folder with manifests of declared agents. It is watched for changes."
         ),
     )
     default_agent: bool = field(
         default=True,
-        metadata=_knob(_switch, "Declare an agent for the default owner, named after them."),
+        metadata=_setting(_switch, "Declare an agent for the default owner, named after them."),
     )
     default_owner: str = field(
         default="",
-        metadata=_knob(
+        metadata=_setting(
             _text,
             "The login of the user who owns declared agents that name no owner; the server does "
             "not start if there is no such user. By default the first active administrator.",
@@ -323,7 +327,7 @@ class Settings:
     )
     suppressed_definitions: tuple[str, ...] = field(
         default=(),
-        metadata=_knob(
+        metadata=_setting(
             _names,
             "Slugs of declared agents, or names of entry points, that are not to contribute, with "
             "commas between.",
@@ -331,17 +335,19 @@ class Settings:
     )
     last_used_flush: float = field(
         default=60.0,
-        metadata=_knob(
+        metadata=_setting(
             _seconds(1, 3600), "Seconds between two writes of when tokens were last used."
         ),
     )
     log_level: LogLevel = field(
         default=LogLevel.INFO,
-        metadata=_knob(_one_of(LogLevel), "The least that is logged: debug, info, warning, error."),
+        metadata=_setting(
+            _one_of(LogLevel), "The least that is logged: debug, info, warning, error."
+        ),
     )
     log_format: LogFormat | None = field(
         default=None,
-        metadata=_knob(
+        metadata=_setting(
             _one_of(LogFormat), "json or text. By default text on a terminal, else json."
         ),
     )
@@ -397,7 +403,7 @@ def check_private(name: str, path: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Knob:
+class Setting:
     """A field of Settings as the sources of settings see it."""
 
     name: str
@@ -417,8 +423,8 @@ class Knob:
         return f"{PREFIX}{self.name.upper()}"
 
 
-KNOBS: Mapping[str, Knob] = {
-    one.name: Knob(
+SETTINGS: Mapping[str, Setting] = {
+    one.name: Setting(
         name=one.name,
         help=one.metadata["help"],
         default=one.default,
@@ -442,13 +448,15 @@ def load(
         file = Path(environ[FILE_VARIABLE])
     from_file = {} if file is None else _read(file)
     values: dict[str, Any] = {}
-    for knob in KNOBS.values():
-        if flags.get(knob.name) is not None:
-            values[knob.name] = _parsed(knob, flags[knob.name], knob.flag)
-        elif environ.get(knob.variable):
-            values[knob.name] = _parsed(knob, environ[knob.variable], knob.variable)
-        elif knob.name in from_file:
-            values[knob.name] = _parsed(knob, from_file[knob.name], f"{knob.name} in {file}")
+    for setting in SETTINGS.values():
+        if flags.get(setting.name) is not None:
+            values[setting.name] = _parsed(setting, flags[setting.name], setting.flag)
+        elif environ.get(setting.variable):
+            values[setting.name] = _parsed(setting, environ[setting.variable], setting.variable)
+        elif setting.name in from_file:
+            values[setting.name] = _parsed(
+                setting, from_file[setting.name], f"{setting.name} in {file}"
+            )
     if "database_url_file" in values:
         if "database_url" in values:
             raise SettingsError("database_url_file: database_url is set as well; leave one out")
@@ -456,16 +464,16 @@ def load(
     return Settings(**values)
 
 
-def _parsed(knob: Knob, value: object, source: str) -> Any:
+def _parsed(setting: Setting, value: object, source: str) -> Any:
     try:
-        return knob.parse(value)
+        return setting.parse(value)
     except ValueError as rule:
         # Never the value: it may be a URL with a password in it.
         raise SettingsError(f"{source}: {rule}") from None
 
 
 def _check_variables(environ: Mapping[str, str]) -> None:
-    known = {FILE_VARIABLE, *(knob.variable for knob in KNOBS.values())}
+    known = {FILE_VARIABLE, *(setting.variable for setting in SETTINGS.values())}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known | CLIENT_VARIABLES:
             raise SettingsError(f"{name}: no such setting{_meant(name, known)}")
@@ -479,8 +487,8 @@ def _read(file: Path) -> Mapping[str, object]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not TOML: {error}") from None
     for name in found:
-        if name not in KNOBS:
-            raise SettingsError(f"{name} in {file}: no such setting{_meant(name, KNOBS)}")
+        if name not in SETTINGS:
+            raise SettingsError(f"{name} in {file}: no such setting{_meant(name, SETTINGS)}")
     return found
 
 

@@ -19,7 +19,7 @@ from accredit_storage.engine import LOCK_WAIT, has_open_transaction, make_engine
 from accredit_storage.errors import StoreBusy
 from accredit_storage.failures import translated
 from accredit_storage.grants import Grants
-from accredit_storage.memory_files import MemoryFileTypes
+from accredit_storage.memory_file_types import MemoryFileTypes
 from accredit_storage.records import Draft, Head, TokenKey, folded
 from accredit_storage.requests import Requests
 from accredit_storage.reservations import Reservations

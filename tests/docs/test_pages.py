@@ -21,7 +21,7 @@ from accredit_service.abilities.policy.methods import METHODS
 from accredit_service.abilities.policy.permissions import Action
 from accredit_service.interceptors.errors import CODES
 from accredit_service.interceptors.limits import LEAST_TIME, MESSAGE_LIMIT, METADATA_LIMIT
-from accredit_service.settings import CLIENT_VARIABLES, KNOBS, load
+from accredit_service.settings import CLIENT_VARIABLES, SETTINGS, load
 from accredit_storage import engine
 from tests.docs.pages import DOCS, README, ROOT, anchors, links, pages, rows
 from tests.server import MODULES
@@ -125,7 +125,7 @@ def test_the_guards_own_reasons_are_explained() -> None:
 
 def test_every_setting_is_in_the_table() -> None:
     listed = [row[1].strip("`") for row in rows(OPERATIONS) if row[0].startswith("`--")]
-    assert listed == [knob.variable for knob in KNOBS.values()]
+    assert listed == [setting.variable for setting in SETTINGS.values()]
 
 
 def test_the_settings_file_of_the_page_is_one(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_settings_file_of_the_page_is_one(tmp_path: Path) -> None:
     settings = load({}, {}, file)
     assert settings.listen.port == 50051
     settings_named = set(re.findall(r"^(\w+) =", text, re.MULTILINE))
-    assert settings_named <= set(KNOBS)
+    assert settings_named <= set(SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_the_containers_use_settings_that_there_are() -> None:
     for file in (ROOT / "Dockerfile", ROOT / "compose.yaml"):
         named = set(re.findall(r"\bACCREDIT_[A-Z_]+", file.read_text()))
         # Compose's own, for a password that stands in two places.
-        assert named - {"ACCREDIT_DATABASE_PASSWORD"} <= {one.variable for one in KNOBS.values()}
+        assert named - {"ACCREDIT_DATABASE_PASSWORD"} <= {one.variable for one in SETTINGS.values()}
         assert named
 
 

@@ -12,8 +12,8 @@ from accredit_service.abilities.policy.permissions import ROLE_ACTIONS, Action
 from accredit_service.abilities.policy.rights import (
     Decision,
     Principal,
-    held_by,
-    held_by_user,
+    effective_role,
+    effective_role_of_user,
     judge,
 )
 from accredit_storage.records import (
@@ -148,7 +148,7 @@ def reach(principal: Principal, credential: Credential) -> int:
     """The role on the credential's agent; for a user's token the highest that it could have."""
     if credential.agent is None:
         return principal.max_role
-    found = held_by(principal, credential.agent, None, NOW)
+    found = effective_role(principal, credential.agent, None, NOW)
     return 0 if found is None else found.role
 
 
@@ -185,6 +185,6 @@ def test_nobody_passes_on_what_owner_or_minter_lacks(credential: Credential) -> 
     assert actions <= {action.value for action in ROLE_ACTIONS[minter.role]}
     if agent is not None:
         theirs = ROLE_ACTIONS[minter.role]
-        held = held_by_user(minter, theirs, agent, credential.minter_grant, NOW)
+        held = effective_role_of_user(minter, theirs, agent, credential.minter_grant, NOW)
         most = 0 if held is None else held.role
         assert not [role for role in Role if f"role {role.name}" in given and role > most]

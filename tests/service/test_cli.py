@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from accredit.v1 import auth_pb2, auth_pb2_grpc
 from accredit_service.cli import main
-from accredit_service.settings import KNOBS
+from accredit_service.settings import SETTINGS
 from accredit_storage.directory.tree import DirectoryTree
 from tests.postgres import PostgresServer
 from tests.service.running import PATIENCE
@@ -365,9 +365,9 @@ def test_a_data_folder_that_is_open_to_everybody_is_complained_of(commands: Comm
 
 def test_the_help_has_every_setting_with_its_variable(commands: Commands) -> None:
     shown = CliRunner(env={"COLUMNS": "500"}).invoke(main, ["serve", "--help"]).output
-    for knob in KNOBS.values():
-        assert knob.flag in shown
-        assert knob.variable in shown
+    for setting in SETTINGS.values():
+        assert setting.flag in shown
+        assert setting.variable in shown
 
 
 @dataclass(frozen=True)

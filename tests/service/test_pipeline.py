@@ -9,11 +9,11 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from accredit_service.abilities.errors import Reason, Refusal, Unauthenticated
-from accredit_service.interceptors.arrivals import Arrivals
 from accredit_service.interceptors.calls import Call, Step, current, values
 from accredit_service.interceptors.errors import abort, answer_failures
-from accredit_service.interceptors.lanes import Lane
 from accredit_service.interceptors.pipeline import Pipeline, Route
+from accredit_service.interceptors.request_wait import RequestWait
+from accredit_service.interceptors.worker_pools import WorkerPool
 from tests.service.running import PATIENCE, Failed, Running, failed
 
 METHODS = ("OneOne", "OneMany", "ManyOne", "ManyMany")
@@ -75,8 +75,8 @@ def handlers(shapes: Shapes) -> dict[str, grpc.RpcMethodHandler]:
 
 
 @contextmanager
-def serving(shapes: Shapes, pipeline: Pipeline, lane: Lane) -> Generator[Shapes]:
-    inner = grpc.server(lane, interceptors=[pipeline])
+def serving(shapes: Shapes, pipeline: Pipeline, pool: WorkerPool) -> Generator[Shapes]:
+    inner = grpc.server(pool, interceptors=[pipeline])
     found = handlers(shapes)
 
     class Counting(grpc.GenericRpcHandler):
@@ -108,12 +108,12 @@ def noting(name: str, seen: list[str]) -> Step:
 @pytest.fixture
 def shapes() -> Generator[Shapes]:
     shapes = Shapes()
-    lane = Lane("test", threads=4, waiting=8)
+    pool = WorkerPool("test", threads=4, waiting=8)
     steps: Sequence[Step] = [noting("a", shapes.seen), answer_failures, noting("b", shapes.seen)]
-    route = Route(Arrivals(lane, PATIENCE), steps)
-    with serving(shapes, Pipeline(lambda method, streams: route, lane, abort), lane) as served:
+    route = Route(RequestWait(pool, PATIENCE), steps)
+    with serving(shapes, Pipeline(lambda method, streams: route, pool, abort), pool) as served:
         yield served
-    lane.shutdown()
+    pool.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ def test_steps_are_left_when_the_client_goes_away(shapes: Shapes) -> None:
         finally:
             left.set()
 
-    lane = Lane("test", threads=1, waiting=0)
-    route = Route(Arrivals(lane, PATIENCE), [step])
-    with serving(Shapes(), Pipeline(lambda *_: route, lane, abort), lane) as served:
+    pool = WorkerPool("test", threads=1, waiting=0)
+    route = Route(RequestWait(pool, PATIENCE), [step])
+    with serving(Shapes(), Pipeline(lambda *_: route, pool, abort), pool) as served:
         sent = threading.Event()
 
         def requests() -> Iterator[bytes]:
@@ -209,11 +209,14 @@ def test_steps_are_left_when_the_client_goes_away(shapes: Shapes) -> None:
         answers.cancel()
         assert left.wait(PATIENCE)
         sent.set()
-    lane.shutdown()
+    pool.shutdown()
 
 
 def test_who_is_refused_by_their_metadata_takes_no_place_from_anybody() -> None:
-    lane, refusals = Lane("test", threads=1, waiting=0), Lane("refusals", threads=1, waiting=9)
+    pool, refusals = (
+        WorkerPool("test", threads=1, waiting=0),
+        WorkerPool("refusals", threads=1, waiting=9),
+    )
     begun, go_on = threading.Semaphore(0), threading.Event()
 
     @contextmanager
@@ -227,8 +230,8 @@ def test_who_is_refused_by_their_metadata_takes_no_place_from_anybody() -> None:
             return Unauthenticated(Reason.TOKEN_MALFORMED, "you are nobody")
         return None
 
-    route = Route(Arrivals(lane, PATIENCE), [slow], screen=screen)
-    with serving(Shapes(), Pipeline(lambda *_: route, refusals, abort), lane) as served:
+    route = Route(RequestWait(pool, PATIENCE), [slow], screen=screen)
+    with serving(Shapes(), Pipeline(lambda *_: route, refusals, abort), pool) as served:
         method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")
         running = method.future(message("1"), timeout=PATIENCE)
         assert begun.acquire(timeout=PATIENCE)
@@ -239,12 +242,15 @@ def test_who_is_refused_by_their_metadata_takes_no_place_from_anybody() -> None:
             assert failed(refused.value).reason == "TOKEN_MALFORMED"
         go_on.set()
         assert running.result() == message("1")
-    lane.shutdown()
+    pool.shutdown()
     refusals.shutdown()
 
 
 def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -> None:
-    lane, refusals = Lane("test", threads=1, waiting=1), Lane("refusals", threads=1, waiting=9)
+    pool, refusals = (
+        WorkerPool("test", threads=1, waiting=1),
+        WorkerPool("refusals", threads=1, waiting=9),
+    )
     begun, go_on = threading.Semaphore(0), threading.Event()
 
     @contextmanager
@@ -253,14 +259,14 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
         go_on.wait(PATIENCE)
         yield
 
-    route = Route(Arrivals(lane, PATIENCE), [slow])
+    route = Route(RequestWait(pool, PATIENCE), [slow])
     pipeline = Pipeline(lambda *_: route, refusals, abort)
-    with serving(Shapes(), pipeline, lane) as served:
+    with serving(Shapes(), pipeline, pool) as served:
         method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")
         running = method.future(message("1"), timeout=PATIENCE)
         assert begun.acquire(timeout=PATIENCE)
         waiting = method.future(message("2"), timeout=PATIENCE)
-        while not lane.is_full:
+        while not pool.is_full:
             pass
         refused = served.fails("OneOne", message("3"))
         assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -269,7 +275,7 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
         go_on.set()
         assert [running.result(), waiting.result()] == [message("1"), message("2")]
         assert served.call("OneOne", message("4")) == ["4"]
-    lane.shutdown()
+    pool.shutdown()
     refusals.shutdown()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from accredit_service.settings import (
     CLIENT_VARIABLES,
-    KNOBS,
+    SETTINGS,
     Address,
     LogLevel,
     Reflection,
@@ -103,7 +103,7 @@ class Bad:
     ],
 )
 def test_a_value_that_breaks_its_rule_refuses_and_names_the_setting(case: Bad) -> None:
-    with pytest.raises(SettingsError, match=f"^{KNOBS[case.name].flag}: "):
+    with pytest.raises(SettingsError, match=f"^{SETTINGS[case.name].flag}: "):
         load({case.name: case.value}, {})
 
 

@@ -45,8 +45,8 @@ from .errors import (
 )
 from .input.agent_refs import (
     AgentRef,
+    effective_role_on,
     find_agent,
-    held_on,
     knows_every_agent,
     require_agent,
     shown_holders,
@@ -58,12 +58,12 @@ from .policy.permissions import Action
 from .policy.rights import (
     Decision,
     Demand,
-    Held,
+    EffectiveRole,
     Principal,
     PrincipalKind,
     decide,
+    effective_role,
     expired,
-    held_by,
     user_principal,
 )
 from .policy.subjects import (
@@ -130,7 +130,7 @@ class CheckResult:
 
     decision: Decision
     principal: Principal | None
-    held: Held | None
+    effective: EffectiveRole | None
     basis: Basis
 
 
@@ -150,7 +150,7 @@ def grant_access(app: App, call: Call, command: GrantAccess) -> Written[Granted]
         agent = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
         if expired(command.expire_at, now):
             raise invalid("expire_time", "a moment that lies ahead")
-        _require_within(held_on(tx, mutation.caller, agent, now), command.expire_at)
+        _require_within(effective_role_on(tx, mutation.caller, agent, now), command.expire_at)
         user = require_user(tx, command.user, share=True)
         current = tx.grants.find(agent.agent_id, user.user_id, lock=True)
         counts = current is not None and not expired(current.expire_at, now)
@@ -294,7 +294,7 @@ def check_access(app: App, ask: Ask, check: AccessCheck) -> CheckResult:
         return CheckResult(
             decision=answer.decision,
             principal=answer.principal,
-            held=answer.held,
+            effective=answer.effective,
             basis=questions.basis(check, answer, Basis(head=head, judged_at=now)),
         )
 
@@ -320,7 +320,7 @@ class _Answer(NamedTuple):
     decision: Decision
     principal: Principal | None
     agent: Agent | None
-    held: Held | None
+    effective: EffectiveRole | None
 
 
 class _Questions:
@@ -370,8 +370,10 @@ class _Questions:
                 return _Answer(Decision.USER_INACTIVE, None, None, None)
             principal = user_principal(user)
         agent = self._facts.agent(check.agent)
-        held = self._held(principal, agent)
-        return _Answer(decide(principal, agent, held, check.demand), principal, agent, held)
+        effective = self._effective(principal, agent)
+        return _Answer(
+            decide(principal, agent, effective, check.demand), principal, agent, effective
+        )
 
     def basis(self, check: AccessCheck, answer: _Answer, basis: Basis) -> Basis:
         """And on what this answer rests on."""
@@ -383,13 +385,13 @@ class _Questions:
             return basis
         # What is found is the caller's to know: see ``_viewer``.
         basis = basis.on_principal(answer.principal)
-        return basis.on_agent(check.agent, answer.principal, answer.agent, answer.held)
+        return basis.on_agent(check.agent, answer.principal, answer.agent, answer.effective)
 
-    def _held(self, principal: Principal, agent: Agent | None) -> Held | None:
+    def _effective(self, principal: Principal, agent: Agent | None) -> EffectiveRole | None:
         if agent is None:
             return None
         grant = self._facts.grant(agent, principal.user.user_id)
-        return held_by(principal, agent, grant, self._now)
+        return effective_role(principal, agent, grant, self._now)
 
     def _login(self, login: str) -> Subject:
         if login not in self._digests:
@@ -402,8 +404,8 @@ class _Questions:
             return
         if Action.AUTHENTICATE in self._caller.actions:
             return
-        held = self._held(self._caller, self._facts.agent(check.agent))
-        if held is None or held.role is not Role.ADMIN:
+        effective = self._effective(self._caller, self._facts.agent(check.agent))
+        if effective is None or effective.role is not Role.ADMIN:
             # In the same words whether there is such an agent or not.
             raise PermissionDenied(
                 Reason.ACTION_MISSING,
@@ -432,12 +434,12 @@ def _own_agent(mutation: Mutation, ref: AgentRef) -> Agent:
     return agent or require_agent(tx, caller, ref, Role.VIEWER, mutation.now)
 
 
-def _require_within(held: Held | None, expire_at: datetime | None) -> None:
+def _require_within(effective: EffectiveRole | None, expire_at: datetime | None) -> None:
     """Raise PermissionDenied for a grant that would outlast the granter's own.
 
     They could otherwise make themselves, or a friend, stay for good.
     """
-    end = None if held is None else held.until
+    end = None if effective is None else effective.until
     if end is not None and (expire_at is None or expire_at > end):
         raise PermissionDenied(
             Reason.CEILING_EXCEEDED,

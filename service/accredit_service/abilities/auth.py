@@ -21,10 +21,10 @@ from .input.facts import AgentFacts
 from .policy.rights import (
     Decision,
     Demand,
-    Held,
+    EffectiveRole,
     Principal,
     decide,
-    held_by,
+    effective_role,
 )
 
 
@@ -42,7 +42,7 @@ class Authorization:
 
     decision: Decision
     principal: Principal | None
-    held: Held | None
+    effective: EffectiveRole | None
     agent: Agent | None
     basis: Basis
 
@@ -79,16 +79,16 @@ def authorize(app: App, ask: Ask, text: str, wanted: AgentDemand) -> Authorizati
     with reading(app, ask) as (tx, _, now, head):
         found = introspect(app, tx, digest, Basis(head=head, judged_at=now))
         decision, principal, basis = found.decision, found.principal, found.basis
-        agent, held = None, None
+        agent, effective = None, None
         if principal is not None:
             facts = _Facts(tx, principal, [wanted], now)
-            decision, agent, held = facts.answer(wanted)
-            basis = facts.basis(wanted, agent, held, basis)
+            decision, agent, effective = facts.answer(wanted)
+            basis = facts.basis(wanted, agent, effective, basis)
         allowed = decision is Decision.ALLOWED
         return Authorization(
             decision=decision,
             principal=principal if allowed else None,
-            held=held if allowed else None,
+            effective=effective if allowed else None,
             agent=agent if allowed else None,
             basis=basis,
         )
@@ -106,9 +106,9 @@ def batch_authorize(
         if principal is not None:
             facts = _Facts(tx, principal, wanted, now)
             answers = [facts.answer(one) for one in wanted]
-            decisions = [decision for decision, _agent, _held in answers]
-            for one, (_decision, agent, held) in zip(wanted, answers, strict=True):
-                basis = facts.basis(one, agent, held, basis) if with_basis else basis
+            decisions = [decision for decision, _agent, _effective in answers]
+            for one, (_decision, agent, effective) in zip(wanted, answers, strict=True):
+                basis = facts.basis(one, agent, effective, basis) if with_basis else basis
         return BatchAuthorization(
             decisions=decisions, principal=principal, basis=basis if with_basis else None
         )
@@ -139,26 +139,30 @@ class _Facts:
                 refs.append(self._unnamed.agent.agent_id)
         self._facts = AgentFacts(tx, ((ref, principal.user.user_id) for ref in refs))
 
-    def answer(self, wanted: AgentDemand) -> tuple[Decision, Agent | None, Held | None]:
+    def answer(self, wanted: AgentDemand) -> tuple[Decision, Agent | None, EffectiveRole | None]:
         """The decision on one demand, and what it was made of."""
         if wanted.agent is None and self._unnamed.candidates:
             return Decision.AGENT_AMBIGUOUS, None, None
         agent = self._unnamed.agent if wanted.agent is None else self._facts.agent(wanted.agent)
-        held = None
+        effective = None
         if agent is not None:
             grant = self._facts.grant(agent, self._principal.user.user_id)
-            held = held_by(self._principal, agent, grant, self._now)
-        return decide(self._principal, agent, held, wanted.demand), agent, held
+            effective = effective_role(self._principal, agent, grant, self._now)
+        return decide(self._principal, agent, effective, wanted.demand), agent, effective
 
     def basis(
-        self, wanted: AgentDemand, agent: Agent | None, held: Held | None, basis: Basis
+        self,
+        wanted: AgentDemand,
+        agent: Agent | None,
+        effective: EffectiveRole | None,
+        basis: Basis,
     ) -> Basis:
         """And on what this answer rests on. Whoever asks may know of every agent."""
         principal = self._principal
         if wanted.agent is not None:
-            return basis.on_agent(wanted.agent, principal, agent, held)
+            return basis.on_agent(wanted.agent, principal, agent, effective)
         if agent is not None and self._unnamed.settled:
             # That another one is chosen is a change of the user, on whom all of this rests.
-            return basis.on_agent(agent.agent_id, principal, agent, held)
+            return basis.on_agent(agent.agent_id, principal, agent, effective)
         # Which agent is meant may change by what happens to any agent of the user's.
         return basis.not_kept()

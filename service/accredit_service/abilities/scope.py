@@ -20,8 +20,8 @@ from .calls.reads import Ask, reading
 from .errors import FailedPrecondition, Reason, action_missing
 from .input.agent_refs import (
     AgentRef,
+    effective_role_on,
     find_agent,
-    held_on,
     knows_every_agent,
     reach,
 )
@@ -30,7 +30,7 @@ from .policy.permissions import Action
 from .policy.rights import (
     Decision,
     Demand,
-    Held,
+    EffectiveRole,
     Principal,
     PrincipalKind,
     decide,
@@ -125,8 +125,10 @@ def resolve_scope(app: App, ask: Ask, query: ResolveScope) -> ScopeResult:
             # No agent can be reached then, and "everybody's rows" would be all that is left.
             decision = Decision.ROLE_INSUFFICIENT
         elif query.agent is not None:
-            decision, agent, held = _named(tx, caller, principal, query.agent, query.demand, now)
-            basis = basis.on_agent(query.agent, principal, agent, held)
+            decision, agent, effective = _named(
+                tx, caller, principal, query.agent, query.demand, now
+            )
+            basis = basis.on_agent(query.agent, principal, agent, effective)
             if agent is not None and decision is Decision.ALLOWED:
                 user_id, basis = _users(tx, principal, query.user, basis)
                 scope = Scope(
@@ -151,8 +153,10 @@ def check_resource(app: App, ask: Ask, query: CheckResource) -> ResourceResult:
             return ResourceResult(decision=found.decision, principal=None, basis=basis)
         owner = query.owner
         if isinstance(owner, OfAgent):
-            decision, agent, held = _named(tx, caller, principal, owner.agent, query.demand, now)
-            basis = basis.on_agent(owner.agent, principal, agent, held)
+            decision, agent, effective = _named(
+                tx, caller, principal, owner.agent, query.demand, now
+            )
+            basis = basis.on_agent(owner.agent, principal, agent, effective)
         elif principal.max_role < query.demand.minimum_role:
             decision = Decision.ROLE_INSUFFICIENT
         elif owner is Shared.SHARED or principal.manages_agents:
@@ -189,15 +193,15 @@ def _named(
     ref: AgentRef,
     demand: Demand,
     now: datetime,
-) -> tuple[Decision, Agent | None, Held | None]:
+) -> tuple[Decision, Agent | None, EffectiveRole | None]:
     """The decision on an agent that is named, and what it was made of."""
     if knows_every_agent(caller):
         agent = find_agent(tx, ref)
-        held = None if agent is None else held_on(tx, principal, agent, now)
+        effective = None if agent is None else effective_role_on(tx, principal, agent, now)
     else:
         # Then the principal is the caller.
-        agent, held = reach(tx, principal, ref, now) or (None, None)
-    return decide(principal, agent, held, demand), agent, held
+        agent, effective = reach(tx, principal, ref, now) or (None, None)
+    return decide(principal, agent, effective, demand), agent, effective
 
 
 def _users(
@@ -276,8 +280,8 @@ def _default(
     if principal.agent is not None or chosen is None:
         return agent_ids[0] if agent_ids else None
     agent = tx.agents.find(chosen)
-    held = None if agent is None else held_on(tx, principal, agent, now)
-    if agent is None or held is None or held.role < demand.minimum_role:
+    effective = None if agent is None else effective_role_on(tx, principal, agent, now)
+    if agent is None or effective is None or effective.role < demand.minimum_role:
         return None
     return chosen if _fits(agent, demand) else None
 

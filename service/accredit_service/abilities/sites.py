@@ -12,6 +12,7 @@ from .calls.mutations import (
     Effect,
     Mutation,
     Replayed,
+    RightsLock,
     Written,
     check_etag,
     mutate,
@@ -56,7 +57,7 @@ def create_site(app: App, call: Call, command: CreateSite) -> Written[Site] | Re
             after=snapshots.of_site(site),
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    return mutate(app, call, decide, lock=RightsLock.SHARED)
 
 
 def get_site(app: App, ask: Ask, ref: SiteRef) -> Site:
@@ -96,7 +97,7 @@ def delete_site(app: App, call: Call, ref: SiteRef, etag: str) -> Written[Site] 
             before=snapshots.of_site(site),
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    return mutate(app, call, decide, lock=RightsLock.SHARED)
 
 
 def _require_site(tx: Transaction, ref: SiteRef, *, lock: bool = False) -> Site:

@@ -23,6 +23,7 @@ from .calls.mutations import (
     Effect,
     Mutation,
     Replayed,
+    RightsLock,
     Written,
     check_etag,
     mutate,
@@ -126,7 +127,7 @@ def create_user(app: App, call: Call, command: CreateUser) -> Written[User] | Re
             after=snapshots.of_user(user),
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    return mutate(app, call, decide, lock=RightsLock.SHARED)
 
 
 def get_user(app: App, ask: Ask, ref: UserRef) -> User:

@@ -2,8 +2,8 @@
 
 Unary requests are taken as streams of one. gRPC would otherwise wait for the message, on a worker
 thread, before anything of ours runs: a stranger who sends headers and never a body would hold the
-thread, and the message of one who has no token would be read and parsed. ``arrivals`` bounds the
-wait of those who do have one.
+thread, and the message of one who has no token would be read and parsed. ``request_wait`` bounds
+the wait of those who do have one.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -24,10 +24,10 @@ from ..abilities.errors import (
     ResourceExhausted,
     Unimplemented,
 )
-from .arrivals import Arrivals
 from .calls import Call, Screen, Step, enter, method_name
-from .lanes import Lane
 from .limits import MESSAGE_LIMIT
+from .request_wait import RequestWait
+from .worker_pools import WorkerPool
 
 _SHED_RETRY = timedelta(seconds=1)
 
@@ -40,15 +40,15 @@ class Route:
     takes any of those threads; None where everybody is let in.
     """
 
-    arrivals: Arrivals
+    request_waits: RequestWait
     steps: Sequence[Step]
     limit: int = MESSAGE_LIMIT
     screen: Screen | None = None
 
     @property
-    def lane(self) -> Lane:
+    def pool(self) -> WorkerPool:
         """The threads."""
-        return self.arrivals.lane
+        return self.request_waits.pool
 
 
 class Pipeline(grpc.ServerInterceptor):
@@ -57,13 +57,13 @@ class Pipeline(grpc.ServerInterceptor):
     def __init__(
         self,
         route: Callable[[str, bool], Route],
-        refusals: Lane,
+        refusals: WorkerPool,
         refuse: Callable[[Call, Refusal], None],
     ) -> None:
         """``route`` is asked once a method: its name, and whether it streams either way.
 
         Calls that are only refused have threads of their own and take the shortest way: those of
-        unknown methods, of lanes that are full, and of callers who are nobody.
+        unknown methods, of pools that are full, and of callers who are nobody.
         """
         self._route = route
         self._refusals = refusals
@@ -93,13 +93,13 @@ class Pipeline(grpc.ServerInterceptor):
             refusal = route.screen(handler_call_details.invocation_metadata or ())
             if refusal is not None:
                 return self._refuse(path, refusal)
-        return self._refuse(path, _overloaded()) if route.lane.is_full else wrapped
+        return self._refuse(path, _overloaded()) if route.pool.is_full else wrapped
 
     def _wrap(self, path: str, inner: Any) -> tuple[grpc.RpcMethodHandler, Route]:
         streams = inner.request_streaming or inner.response_streaming
         route = self._route(method_name(path), streams)
         decode = partial(_decoded, inner.request_deserializer or bytes, route.limit)
-        one_of = partial(_one_of, route.arrivals, decode)
+        one_of = partial(_one_of, route.request_waits, decode)
         wrapped = _Wrapped(
             method=method_name(path),
             steps=route.steps,
@@ -111,9 +111,9 @@ class Pipeline(grpc.ServerInterceptor):
             encode=inner.response_serializer or bytes,
         )
         if inner.response_streaming:
-            run = _in_lane(route.lane, wrapped.answer_many)
+            run = _in_lane(route.pool, wrapped.answer_many)
             return grpc.stream_stream_rpc_method_handler(run), route
-        run = _in_lane(route.lane, wrapped.answer_once)
+        run = _in_lane(route.pool, wrapped.answer_once)
         return grpc.stream_unary_rpc_method_handler(run), route
 
     def _refuse(self, path: str, refusal: Refusal) -> grpc.RpcMethodHandler:
@@ -161,9 +161,12 @@ def _around(call: Call, steps: Iterable[Step]) -> Generator[None]:
 
 
 def _one_of(
-    arrivals: Arrivals, decode: Callable[[bytes], Any], call: Call, requests: Iterator[bytes]
+    request_waits: RequestWait,
+    decode: Callable[[bytes], Any],
+    call: Call,
+    requests: Iterator[bytes],
 ) -> Any:
-    message = arrivals.request(call, requests)
+    message = request_waits.request(call, requests)
     if message is None:
         raise InvalidArgument(Reason.REQUEST_MALFORMED, "the call carries no request: send one")
     return decode(message)
@@ -194,10 +197,10 @@ def _decoded(decode: Callable[[bytes], Any], limit: int, message: bytes) -> Any:
         ) from None
 
 
-def _in_lane(lane: Lane, run: Callable[..., Any]) -> Any:
+def _in_lane(pool: WorkerPool, run: Callable[..., Any]) -> Any:
     """The behaviour, and where gRPC should run it: it looks for this attribute."""
     behaviour: Any = partial(run)
-    behaviour.experimental_thread_pool = lane
+    behaviour.experimental_thread_pool = pool
     return behaviour
 
 

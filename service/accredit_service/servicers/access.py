@@ -116,10 +116,10 @@ class AccessServicer(AccessServiceServicer):
             answer.principal.CopyFrom(messages.principal(result.principal))
         else:
             answer.denial.CopyFrom(messages.denial(result.decision))
-        if result.held is not None:
-            answer.role = messages.role(result.held.role)
+        if result.effective is not None:
+            answer.role = messages.role(result.effective.role)
             answer.role_source = messages.number(
-                types_pb2.RoleSource, "ROLE_SOURCE_", result.held.source
+                types_pb2.RoleSource, "ROLE_SOURCE_", result.effective.source
             )
         return answer
 

@@ -46,13 +46,13 @@ class AuthServicer(AuthServiceServicer):
             _demand("demand", request.demand),
         )
         answer = pb.AuthorizeResponse(basis=messages.basis(result.basis))
-        if result.principal is None or result.held is None or result.agent is None:
+        if result.principal is None or result.effective is None or result.agent is None:
             answer.denial.CopyFrom(messages.denial(result.decision))
             return answer
         answer.principal.CopyFrom(messages.principal(result.principal))
-        answer.role = messages.role(result.held.role)
+        answer.role = messages.role(result.effective.role)
         answer.role_source = messages.number(
-            types_pb2.RoleSource, "ROLE_SOURCE_", result.held.source
+            types_pb2.RoleSource, "ROLE_SOURCE_", result.effective.source
         )
         answer.agent_id = result.agent.agent_id
         answer.agent_slug = result.agent.agent_slug

@@ -73,14 +73,14 @@ def denial(value: Decision) -> types_pb2.Denial:
 
 def principal(value: Principal) -> types_pb2.Principal:
     """Who speaks."""
-    held = {action.value for action in value.actions} | (value.capabilities or frozenset())
+    effective = {action.value for action in value.actions} | (value.capabilities or frozenset())
     message = types_pb2.Principal(
         kind=number(types_pb2.PrincipalKind, "PRINCIPAL_KIND_", value.kind),
         user_id=value.user.user_id,
         login=value.user.login,
         token_id="" if value.token is None else value.token.token_id,
         max_role=role(value.max_role),
-        capabilities=sorted(held),
+        capabilities=sorted(effective),
         full_rights=value.capabilities is None,
     )
     if value.agent is not None:

@@ -23,6 +23,7 @@ from ..calls.mutations import (
     Effect,
     Mutation,
     Replayed,
+    RightsLock,
     Written,
     check_etag,
     mutate,
@@ -49,7 +50,7 @@ from ..policy.rights import Principal
 from ..policy.subjects import agent_subjects, creation_subjects
 from .creation import (
     NewAgent,
-    hold_place,
+    hold_quota,
     insert_agent,
     owner_of_new,
     require_site,
@@ -128,7 +129,7 @@ def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created]
             after=snapshots.of_agent(created.agent),
         )
 
-    written = mutate(app, call, decide, takes_nothing=True)
+    written = mutate(app, call, decide, lock=RightsLock.SHARED)
     if isinstance(written, Replayed):
         return written
     return with_directories(app, call, written, _scaffolds([written.value]), _with_files)
@@ -190,7 +191,9 @@ def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] |
             after=snapshots.of_agent(after),
         )
 
-    return mutate(app, call, decide, takes_nothing=isinstance(command.status, Unset))
+    # Only a status takes a right away.
+    alone = not isinstance(command.status, Unset)
+    return mutate(app, call, decide, lock=RightsLock.EXCLUSIVE if alone else RightsLock.SHARED)
 
 
 def set_agent_status(
@@ -241,7 +244,7 @@ def _create(mutation: Mutation, command: CreateAgent) -> Created:
     config = configs.checked("config", command.config)
     if not mutation.caller.manages_agents:
         # Before looking, so that whoever waited for a racing call of theirs sees what it made.
-        hold_place(mutation, mutation.caller.user.user_id)
+        hold_quota(mutation, mutation.caller.user.user_id)
     owner = owner_of_new(mutation, command.owner)
     if command.site_scope:
         require_site(mutation, command.site_scope)

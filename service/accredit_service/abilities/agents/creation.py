@@ -16,6 +16,7 @@ from ..calls.mutations import (
     Effect,
     Mutation,
     Replayed,
+    RightsLock,
     Written,
     mutate,
 )
@@ -80,8 +81,8 @@ def insert_agent(mutation: Mutation, new: NewAgent, owner: User) -> Agent | None
     reservation stand against it.
     """
     if not mutation.caller.manages_agents:
-        require_room(mutation, owner)
-    admit(mutation, new.agent_slug, owner.user_id, path="agent_slug")
+        require_quota(mutation, owner)
+    check_slug(mutation, new.agent_slug, owner.user_id, path="agent_slug")
     return _store(mutation, new, owner.user_id)
 
 
@@ -128,7 +129,7 @@ def provision_agent(app: App, call: Call, ref: UserRef | None) -> Written[Provis
             after=snapshots.of_agent(agent),
         )
 
-    written = mutate(app, call, decide, takes_nothing=True)
+    written = mutate(app, call, decide, lock=RightsLock.SHARED)
     if isinstance(written, Replayed) or written.value.scaffold is None:
         return written
     return with_directories(
@@ -136,10 +137,10 @@ def provision_agent(app: App, call: Call, ref: UserRef | None) -> Written[Provis
     )
 
 
-def require_room(mutation: Mutation, owner: User) -> None:
+def require_quota(mutation: Mutation, owner: User) -> None:
     """Raise ResourceExhausted if the owner has as many agents as they may have."""
     limit = mutation.app.limits.agents_per_user
-    hold_place(mutation, owner.user_id)
+    hold_quota(mutation, owner.user_id)
     owned = mutation.tx.agents.count_owned(owner.user_id)
     if owned < limit:
         return
@@ -159,7 +160,7 @@ def require_room(mutation: Mutation, owner: User) -> None:
     raise ResourceExhausted(Reason.AGENT_LIMIT_REACHED, message, **parts)
 
 
-def hold_place(mutation: Mutation, owner_id: int) -> None:
+def hold_quota(mutation: Mutation, owner_id: int) -> None:
     """Keep others from creating agents of this owner, so that no two find the last free place.
 
     Not by the user's row: racing calls of one caller share that already, and each would wait for
@@ -168,7 +169,7 @@ def hold_place(mutation: Mutation, owner_id: int) -> None:
     mutation.tx.exclusive(f"agents of {owner_id}")
 
 
-def admit(mutation: Mutation, slug: str, owner_id: int, *, path: str) -> None:
+def check_slug(mutation: Mutation, slug: str, owner_id: int, *, path: str) -> None:
     """Raise FailedPrecondition if a slug is kept for somebody else. Administrators may override."""
     if mutation.caller.manages_agents:
         return
@@ -187,7 +188,7 @@ def admit(mutation: Mutation, slug: str, owner_id: int, *, path: str) -> None:
         )
 
 
-def take(mutation: Mutation, agent: Agent) -> None:
+def claim_slug(mutation: Mutation, agent: Agent) -> None:
     """End the reservation of a slug that an agent has just been given.
 
     Raises Conflict where the slug was released to somebody else after it was admitted: whoever
@@ -199,7 +200,7 @@ def take(mutation: Mutation, agent: Agent) -> None:
     mutation.tx.reservations.drop(agent.agent_slug)
 
 
-def reserve(mutation: Mutation, agent: Agent) -> None:
+def reserve_slug(mutation: Mutation, agent: Agent) -> None:
     """Keep the slug that an agent has just given up for its owner."""
     until = mutation.now + mutation.app.limits.slug_reservation
     mutation.tx.reservations.put(agent.agent_slug, agent.owner_id, until)
@@ -211,7 +212,7 @@ def _provision(mutation: Mutation, ref: UserRef | None) -> Provisioned:
     if found is not None:
         return Provisioned(found, None)
     if not mutation.caller.manages_agents:
-        require_room(mutation, user)
+        require_quota(mutation, user)
     for slug in _login_slugs(user.login):
         if _is_reserved(mutation, slug, user.user_id):
             continue
@@ -237,7 +238,7 @@ def _store(mutation: Mutation, new: NewAgent, owner_id: int) -> Agent | None:
     granter = mutation.caller.user.user_id
     agent = add_agent(mutation.tx, new, owner_id, mutation.now, granter)
     if agent is not None:
-        take(mutation, agent)
+        claim_slug(mutation, agent)
     return agent
 
 
@@ -247,7 +248,7 @@ def _provisioned_user(mutation: Mutation, ref: UserRef | None) -> User:
     if not caller.manages_agents and not is_caller(caller, wanted):
         raise action_missing(Action.MANAGE_AGENTS, "to provision another user's agent")
     user = require_active(mutation.tx, wanted)
-    hold_place(mutation, user.user_id)
+    hold_quota(mutation, user.user_id)
     return user
 
 

@@ -21,6 +21,7 @@ from ..calls.mutations import (
     Effect,
     Mutation,
     Replayed,
+    RightsLock,
     Written,
     mutate,
 )
@@ -88,7 +89,7 @@ def set_default_agent(
             after=snapshots.of_user(after),
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    return mutate(app, call, decide, lock=RightsLock.SHARED)
 
 
 def forget_without_grant(tx: WriteTransaction, agent: Agent, user: User, now: datetime) -> None:

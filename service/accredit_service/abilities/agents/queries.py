@@ -37,7 +37,7 @@ from ..policy.permissions import Action
 from ..policy.rights import (
     Principal,
     PrincipalKind,
-    held_by,
+    effective_role,
     user_principal,
 )
 from .default_agents import suggested
@@ -81,8 +81,8 @@ class ListAgents:
 def get_agent(app: App, ask: Ask, ref: AgentRef) -> AgentView:
     """One agent. Raises PermissionDenied; NotFound to a caller who may see every agent."""
     with reading(app, ask) as (tx, caller, now, _):
-        agent, held = require_reach(tx, caller, ref, Role.VIEWER, now)
-        role = held.role
+        agent, effective = require_reach(tx, caller, ref, Role.VIEWER, now)
+        role = effective.role
         grants: Sequence[tuple[Grant, User]] = ()
         if role is Role.ADMIN:
             grants = shown_holders(
@@ -116,7 +116,7 @@ def batch_get_agents(
             agent
             for agent in facts.agents
             if agent.agent_id > last
-            and held_by(caller, agent, facts.grant(agent, user_id), now) is not None
+            and effective_role(caller, agent, facts.grant(agent, user_id), now) is not None
         ]
         return cursor.page(found, lambda agent: (agent.agent_id,))
 

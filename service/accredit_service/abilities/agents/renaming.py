@@ -13,6 +13,7 @@ from ..calls.mutations import (
     Effect,
     Mutation,
     Replayed,
+    RightsLock,
     Written,
     check_etag,
     keep_reply,
@@ -30,7 +31,7 @@ from ..policy.subjects import (
     token_subjects,
 )
 from .agents import require_owner, slug_conflict
-from .creation import admit, reserve, take
+from .creation import check_slug, claim_slug, reserve_slug
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed]
             after=snapshots.of_agent(after),
         )
 
-    written = mutate(app, call, decide, takes_nothing=True)
+    written = mutate(app, call, decide, lock=RightsLock.SHARED)
     if isinstance(written, Written) and not call.validate_only:
         renamed = written.value
         # Again, for a sweep that has put it back before the commit.
@@ -117,7 +118,7 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
         offers = tx.transfer_offers.end(agent_id=agent.agent_id)
         chosen_by = tx.users.forget_agent(agent.agent_id, mutation.now)
         tx.agents.delete(agent.agent_id)
-        reserve(mutation, agent)
+        reserve_slug(mutation, agent)
         kept = ""
         if not call.validate_only:
             app.directories.remove_link(agent)
@@ -177,12 +178,12 @@ def _rename(mutation: Mutation, command: RenameAgent) -> tuple[Agent, Agent]:
             Reason.INVALID_AGENT_SLUG,
             new_slug=new_slug,
         )
-    admit(mutation, new_slug, before.owner_id, path="new_slug")
+    check_slug(mutation, new_slug, before.owner_id, path="new_slug")
     try:
         after = tx.agents.update(before.agent_id, at=mutation.now, agent_slug=new_slug)
     except SlugTaken:
         raise slug_conflict(new_slug) from None
     assert after is not None  # noqa: S101 - the row is locked
-    take(mutation, after)
-    reserve(mutation, before)
+    claim_slug(mutation, after)
+    reserve_slug(mutation, before)
     return before, after

@@ -52,7 +52,7 @@ from ..policy.subjects import (
     token_subjects,
 )
 from .agents import require_owner
-from .creation import require_room
+from .creation import require_quota
 from .default_agents import forget_without_grant
 
 #: How many offers a user may have made, and how many been made, at one time.
@@ -161,7 +161,7 @@ def accept_transfer(
         if agent is None or giver is None or agent.owner_id != giver.user_id or not giver.active:
             raise _no_offer(command.offer_id)
         if not caller.manages_agents:
-            require_room(mutation, caller.user)
+            require_quota(mutation, caller.user)
         return _transfer(mutation, agent, caller.user, keep_access=command.keep_access)
 
     return mutate(app, call, decide)

@@ -14,7 +14,7 @@ from accredit_storage.records import Agent, Head, Subject, SubjectKind
 from accredit_storage.store import Transaction
 
 from ..errors import Reason, invalid
-from ..policy.rights import Held, Principal, earliest
+from ..policy.rights import EffectiveRole, Principal, earliest
 from ..policy.subjects import grant_subject, slug_subject, subject
 from . import opaque
 
@@ -58,7 +58,11 @@ class Basis:
         return self.on(*principal.rests_on).until(principal.valid_until)
 
     def on_agent(
-        self, ref: int | str, principal: Principal, agent: Agent | None, held: Held | None
+        self,
+        ref: int | str,
+        principal: Principal,
+        agent: Agent | None,
+        effective: EffectiveRole | None,
     ) -> "Basis":
         """And on the agent that ``ref`` means, and the principal's role on it.
 
@@ -67,7 +71,7 @@ class Basis:
         them, and a change that gives an agent a name lists the name.
         """
         named = slug_subject(ref) if isinstance(ref, str) else subject(SubjectKind.AGENT, ref)
-        basis = self.on(named).until(None if held is None else held.until)
+        basis = self.on(named).until(None if effective is None else effective.until)
         if agent is None:
             return basis
         return basis.on(

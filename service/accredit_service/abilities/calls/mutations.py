@@ -5,13 +5,13 @@ token, user and agent are read again and kept from changing, so that a token whi
 before the commit mints nothing after it.
 """
 
+import enum
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from accredit_storage.errors import Conflict
 from accredit_storage.records import Actor, ChangeKind, Draft, Head, Subject
 from accredit_storage.store import WriteTransaction
 
@@ -21,13 +21,22 @@ from ..policy.rights import Principal
 from ..policy.subjects import logged
 from .app import App
 from .callers import accept, permit
+from .retries import until_it_wins
 
 T = TypeVar("T")
 V_co = TypeVar("V_co", covariant=True)
 
-_ATTEMPTS = 8
-#: Held by every mutation: alone, or together with others that take no right away.
+#: Held by every mutation, see RightsLock.
 RIGHTS = "rights"
+
+
+class RightsLock(enum.Enum):
+    """How a mutation locks the rights of everybody."""
+
+    #: Together with its like: it takes nothing away that any credential rests on.
+    SHARED = "shared"
+    #: Alone: it may take a right away.
+    EXCLUSIVE = "exclusive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,29 +108,25 @@ def mutate(
     call: Call,
     decide: Callable[[Mutation], Effect[T]],
     *,
-    takes_nothing: bool = False,
+    lock: RightsLock = RightsLock.EXCLUSIVE,
 ) -> Written[T] | Replayed:
     """Make one change. ``decide`` may run several times and touches nothing but its transaction.
 
-    It runs alone, unless it ``takes_nothing`` away that any credential rests on: then with its
-    like. So no caller loses a right between the judgement and the commit, and whoever ends all of
-    somebody's tokens sees every one there is. This is decided before any row is locked, and first
-    come, first served: sharing locks on the caller's rows would let a flood of calls by one token
-    keep its own revocation waiting for as long as it lasts.
+    It runs alone, unless it shares the lock on rights with its like, who take nothing away that any
+    credential rests on. So no caller loses a right between the judgement and the commit, and
+    whoever ends all of somebody's tokens sees every one there is. The lock is taken before any row
+    is locked, first come, first served: sharing locks on the caller's rows would let a flood of
+    calls by one token keep its own revocation waiting for as long as it lasts.
 
     Raises Unauthenticated or PermissionDenied for the caller, whatever ``decide`` refuses with,
     InvalidArgument for a request id that was used for something else, and Aborted when other
     writers kept winning.
     """
     call = replace(call, request_id=canonical(call.request_id))
-    for _ in range(_ATTEMPTS):
-        try:
-            return _attempt(app, call, decide, takes_nothing)
-        except Conflict:
-            continue
-        except _ValidatedError as validated:
-            return Written(value=validated.value, head=None)
-    raise Aborted(Reason.CONTENTION, "other writers kept winning: try again")
+    try:
+        return until_it_wins(lambda: _attempt(app, call, decide, lock))
+    except _ValidatedError as validated:
+        return Written(value=validated.value, head=None)
 
 
 def check_etag(given: str, current: str) -> None:
@@ -148,10 +153,10 @@ def _attempt(
     app: App,
     call: Call,
     decide: Callable[[Mutation], Effect[T]],
-    takes_nothing: bool,
+    lock: RightsLock,
 ) -> Written[T] | Replayed:
     with app.store.write() as tx:
-        if takes_nothing:
+        if lock is RightsLock.SHARED:
             tx.shared(RIGHTS)
         else:
             tx.exclusive(RIGHTS)

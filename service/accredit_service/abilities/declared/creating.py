@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple, TypeAlias, TypeGuard
 
-from accredit_storage.errors import Conflict, SlugTaken
+from accredit_storage.errors import Conflict
 from accredit_storage.records import (
     Agent,
     ChangeKind,
@@ -21,7 +21,6 @@ from ..calls.app import App
 from ..calls.mutations import Effect, Written
 from ..definitions import definitions
 from ..definitions.declaring import MAX_ID
-from ..errors import Aborted, Reason
 from ..extensions.declarations import Definition
 from ..files.new_directories import make_agent_directory, note_made
 from ..files.scaffolding import agent_scaffold
@@ -38,8 +37,6 @@ from .planning import (
 )
 
 log = logging.getLogger(__name__)
-
-_ATTEMPTS = 8
 
 #: What became of definitions, by slug.
 Results: TypeAlias = Mapping[str, Result]
@@ -84,14 +81,8 @@ def create_declared(
             wanted.append(one)
     if not wanted:
         return results, None
-    for _ in range(_ATTEMPTS):
-        try:
-            written = write(lambda making: _make(app, wanted, making))
-        except (Conflict, SlugTaken):
-            # Somebody came in between after it was looked for: the next attempt tells where.
-            continue
-        return {**results, **_with_files(app, wanted, written.value)}, written.head
-    raise Aborted(Reason.CONTENTION, "others kept coming in between: try again")
+    written = write(lambda making: _make(app, wanted, making))
+    return {**results, **_with_files(app, wanted, written.value)}, written.head
 
 
 def _make(app: App, wanted: Sequence[_Wanted], making: Making) -> Effect[Results]:
@@ -112,7 +103,8 @@ def _make(app: App, wanted: Sequence[_Wanted], making: Making) -> Effect[Results
             continue
         agent = add_agent(tx, new, owner_id, now, granted_by)
         if agent is None:
-            raise SlugTaken(f"another agent has the slug {slug!r}")
+            # Somebody came in between after it was looked for: the next attempt tells who.
+            raise Conflict(f"another agent has the slug {slug!r}")
         # Whoever declares an agent means this slug, also where it was kept for somebody.
         tx.reservations.drop(slug)
         made.append((agent, definition))

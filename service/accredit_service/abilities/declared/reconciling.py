@@ -19,10 +19,12 @@ from ..calls.app import App
 from ..calls.mutations import (
     Call,
     Effect,
+    RightsLock,
     Written,
     mutate,
 )
 from ..calls.reads import Ask, reading
+from ..calls.retries import until_it_wins
 from ..definitions.definitions import Standing, all_standings, not_declared
 from ..errors import Reason, Refusal
 from ..input.agent_refs import clean_slug
@@ -125,7 +127,7 @@ class _AsCaller:
             self._app,
             Call(method=self._ask.method, token_id=self._ask.token_id, encode=lambda _: b""),
             lambda one: decide(Making(one.tx, one.now, one.caller.user.user_id)),
-            takes_nothing=True,
+            lock=RightsLock.SHARED,
         )
         assert isinstance(written, Written)  # noqa: S101 - there is no request id to replay
         return written
@@ -143,6 +145,9 @@ class _AsServer:
             yield _Snapshot(tx, tx.head())
 
     def write(self, decide: Callable[[Making], Effect[Results]]) -> Written[Results]:
+        return until_it_wins(lambda: self._written(decide))
+
+    def _written(self, decide: Callable[[Making], Effect[Results]]) -> Written[Results]:
         with self._app.store.write() as tx:
             now = self._app.now()
             effect = decide(Making(tx, now, None))

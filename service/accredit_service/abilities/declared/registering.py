@@ -14,6 +14,7 @@ from ..calls.mutations import (
     Effect,
     Mutation,
     Replayed,
+    RightsLock,
     Written,
     check_etag,
     mutate,
@@ -139,7 +140,7 @@ def register_agent(app: App, call: Call, command: RegisterAgent) -> Written[Regi
             after=snapshots.of_definition(after),
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    return mutate(app, call, decide, lock=RightsLock.SHARED)
 
 
 def unregister_agent(
@@ -170,7 +171,7 @@ def unregister_agent(
             before=snapshots.of_definition(kept),
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    return mutate(app, call, decide, lock=RightsLock.SHARED)
 
 
 def suppress_agent(app: App, call: Call, name: str) -> Written[Suppressed] | Replayed:
@@ -223,7 +224,7 @@ def _set_suppressed(
             after={"suppressed": suppressed},
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    return mutate(app, call, decide, lock=RightsLock.SHARED)
 
 
 def _meant(app: App, tx: Transaction, name: str) -> str:

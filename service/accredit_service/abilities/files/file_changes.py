@@ -30,13 +30,13 @@ from ..calls.mutations import (
     claim,
     conclude,
 )
+from ..calls.retries import until_it_wins
 from ..errors import Aborted, Reason
 from ..policy.rights import Principal
 from .directories import Directory
 
 T = TypeVar("T")
 
-_ATTEMPTS = 8
 # Each waits for as long as a lock is waited for.
 _LOG_ATTEMPTS = 2
 
@@ -70,16 +70,16 @@ def change_file(
 
 
 def _judge(app: App, call: Call, judge: Judge) -> _Judged | Replayed:
-    for _ in range(_ATTEMPTS):
-        with suppress(Conflict):
-            if not call.request_id:
-                with app.store.read() as tx:
-                    return _judged(app, call, judge, tx)
-            with app.store.write() as claiming:
-                # Before the claim, which tells what the caller has done before.
-                judged = _judged(app, call, judge, claiming)
-                return claim(claiming, call, app.now()) or judged
-    raise Aborted(Reason.CONTENTION, "other writers kept winning: try again")
+    def attempt() -> _Judged | Replayed:
+        if not call.request_id:
+            with app.store.read() as tx:
+                return _judged(app, call, judge, tx)
+        with app.store.write() as claiming:
+            # Before the claim, which tells what the caller has done before.
+            judged = _judged(app, call, judge, claiming)
+            return claim(claiming, call, app.now()) or judged
+
+    return until_it_wins(attempt)
 
 
 def _judged(app: App, call: Call, judge: Judge, tx: Transaction) -> _Judged:

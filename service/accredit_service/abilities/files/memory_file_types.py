@@ -12,6 +12,7 @@ from ..calls.mutations import (
     Effect,
     Mutation,
     Replayed,
+    RightsLock,
     Written,
     check_etag,
     mutate,
@@ -95,7 +96,7 @@ def register_memory_file_type(
             after=snapshots.of_memory_file_type(after),
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    return mutate(app, call, decide, lock=RightsLock.SHARED)
 
 
 def unregister_memory_file_type(
@@ -121,7 +122,7 @@ def unregister_memory_file_type(
             before=snapshots.of_memory_file_type(gone),
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    return mutate(app, call, decide, lock=RightsLock.SHARED)
 
 
 def list_memory_file_types(app: App, ask: Ask, page: PageRequest) -> Page[MemoryFileType]:

@@ -22,10 +22,10 @@ from ..errors import (
 )
 from ..policy.permissions import Action
 from ..policy.rights import (
-    Held,
+    EffectiveRole,
     Principal,
     PrincipalKind,
-    held_by,
+    effective_role,
 )
 from . import slugs, texts
 
@@ -64,16 +64,18 @@ def find_agent(tx: Transaction, ref: AgentRef, *, lock: bool = False) -> Agent |
     return tx.agents.find_by_slug(ref, lock=lock)
 
 
-def held_on(tx: Transaction, principal: Principal, agent: Agent, now: datetime) -> Held | None:
+def effective_role_on(
+    tx: Transaction, principal: Principal, agent: Agent, now: datetime
+) -> EffectiveRole | None:
     """The principal's role on an agent, with whatever grant it takes."""
     grant = None
     if principal.kind is not PrincipalKind.AGENT and not principal.manages_agents:
         grant = tx.grants.find(agent.agent_id, principal.user.user_id)
-    return held_by(principal, agent, grant, now)
+    return effective_role(principal, agent, grant, now)
 
 
 def viewer_of(principal: Principal, now: datetime) -> Viewer:
-    """The principal as who looks for agents: what ``held_by`` would have no role for is hidden."""
+    """The principal as who looks for agents: where ``effective_role`` has none, it is hidden."""
     as_agent = principal.kind is PrincipalKind.AGENT
     agent_id = 0 if principal.agent is None or not as_agent else principal.agent.agent_id
     return Viewer(
@@ -86,7 +88,7 @@ def viewer_of(principal: Principal, now: datetime) -> Viewer:
 
 def reach(
     tx: Transaction, principal: Principal, ref: AgentRef, now: datetime, *, lock: bool = False
-) -> tuple[Agent, Held] | None:
+) -> tuple[Agent, EffectiveRole] | None:
     """The agent that is meant and the principal's role on it; None where they have none.
 
     A hidden agent and a missing one take the same statement. ``lock`` keeps it from changing.
@@ -95,8 +97,8 @@ def reach(
     if found is None:
         return None
     agent, grant = found
-    held = held_by(principal, agent, grant, now)
-    return None if held is None else (agent, held)
+    effective = effective_role(principal, agent, grant, now)
+    return None if effective is None else (agent, effective)
 
 
 def require_reach(
@@ -107,7 +109,7 @@ def require_reach(
     now: datetime,
     *,
     lock: bool = False,
-) -> tuple[Agent, Held]:
+) -> tuple[Agent, EffectiveRole]:
     """The agent meant and the caller's role on it, if that is at least ``role``.
 
     Raises PermissionDenied; NotFound to a caller who may see every agent.
@@ -115,17 +117,17 @@ def require_reach(
     found = reach(tx, caller, ref, now, lock=lock)
     if found is None:
         raise _no_agent(tx, caller, ref, now)
-    agent, held = found
-    if held.role < role:
+    agent, effective = found
+    if effective.role < role:
         raise PermissionDenied(
             Reason.ROLE_INSUFFICIENT,
             "this needs the role {required_role} on agent {agent_slug!r}, yours is {role}: ask its "
             "owner for a grant, or use a token with a higher ceiling",
             required_role=role.name,
-            role=held.role.name,
+            role=effective.role.name,
             agent_slug=agent.agent_slug,
         )
-    return agent, held
+    return agent, effective
 
 
 def require_agent(

@@ -113,7 +113,7 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class EffectiveRole:
     """A role on an agent, where it comes from, and when it ends."""
 
     role: Role
@@ -190,40 +190,42 @@ def user_principal(user: User) -> Principal:
     )
 
 
-def held_by_user(
+def effective_role_of_user(
     user: User, actions: frozenset[Action], agent: Agent, grant: Grant | None, now: datetime
-) -> Held | None:
+) -> EffectiveRole | None:
     """The role of a user who has these actions, before any ceiling. Status plays no part."""
     if not user.active:
         return None
     if Action.MANAGE_AGENTS in actions:
-        return Held(Role.ADMIN, RoleSource.ADMINISTRATOR)
+        return EffectiveRole(Role.ADMIN, RoleSource.ADMINISTRATOR)
     if agent.owner_id == user.user_id:
-        return Held(Role.ADMIN, RoleSource.OWNER)
+        return EffectiveRole(Role.ADMIN, RoleSource.OWNER)
     if grant is not None and not expired(grant.expire_at, now):
-        return Held(grant.role, RoleSource.GRANT, grant.expire_at)
+        return EffectiveRole(grant.role, RoleSource.GRANT, grant.expire_at)
     return None
 
 
-def held_by(principal: Principal, agent: Agent, grant: Grant | None, now: datetime) -> Held | None:
+def effective_role(
+    principal: Principal, agent: Agent, grant: Grant | None, now: datetime
+) -> EffectiveRole | None:
     """The role of a principal on an agent; ``grant`` is the acting user's on it."""
     if principal.kind is PrincipalKind.AGENT:
         own = principal.agent is not None and principal.agent.agent_id == agent.agent_id
-        return Held(principal.max_role, RoleSource.AGENT) if own else None
-    held = held_by_user(principal.user, principal.actions, agent, grant, now)
-    if held is None:
+        return EffectiveRole(principal.max_role, RoleSource.AGENT) if own else None
+    effective = effective_role_of_user(principal.user, principal.actions, agent, grant, now)
+    if effective is None:
         return None
-    return Held(min(held.role, principal.max_role), held.source, held.until)
+    return EffectiveRole(min(effective.role, principal.max_role), effective.source, effective.until)
 
 
 def decide(
-    principal: Principal, agent: Agent | None, held: Held | None, demand: Demand
+    principal: Principal, agent: Agent | None, effective: EffectiveRole | None, demand: Demand
 ) -> Decision:
     """Whether the role held meets the demand. An unknown agent is denied to everybody."""
     if not principal.user.active:
         return Decision.USER_INACTIVE
     # The role before everything else: what follows tells something about the agent.
-    if agent is None or held is None or held.role < demand.minimum_role:
+    if agent is None or effective is None or effective.role < demand.minimum_role:
         return Decision.ROLE_INSUFFICIENT
     if demand.require_active and agent.status is not AgentStatus.ACTIVE:
         return Decision.AGENT_INACTIVE
@@ -263,11 +265,15 @@ def _judge_owner_token(credential: Credential) -> Principal | Decision:
 
 def _judge_agent_token(credential: Credential, agent: Agent, now: datetime) -> Principal | Decision:
     minter_actions = ROLE_ACTIONS[credential.minter.role]
-    held = held_by_user(credential.minter, minter_actions, agent, credential.minter_grant, now)
-    if held is None:
+    effective = effective_role_of_user(
+        credential.minter, minter_actions, agent, credential.minter_grant, now
+    )
+    if effective is None:
         return Decision.MINTER_WITHOUT_RIGHTS
     actions = ROLE_ACTIONS[credential.user.role] & minter_actions & AGENT_ACTIONS
-    return _principal(credential, PrincipalKind.AGENT, actions, held.role, until=held.until)
+    return _principal(
+        credential, PrincipalKind.AGENT, actions, effective.role, until=effective.until
+    )
 
 
 def _principal(

@@ -11,7 +11,7 @@ from accredit_storage.store import Transaction
 
 from ..credentials import bearer
 from ..errors import NotFound, PermissionDenied, Reason, action_missing, invalid
-from ..input.agent_refs import held_on
+from ..input.agent_refs import effective_role_on
 from ..input.user_refs import (
     UserRef,
     is_caller,
@@ -98,8 +98,8 @@ def _has(tx: Transaction, caller: Principal, token: Token, role: Role, now: date
     if token.user_id is not None:
         return _reaches(caller, token.user_id, role)
     agent = None if token.agent_id is None else tx.agents.find(token.agent_id)
-    held = None if agent is None else held_on(tx, caller, agent, now)
-    return held is not None and held.role >= role
+    effective = None if agent is None else effective_role_on(tx, caller, agent, now)
+    return effective is not None and effective.role >= role
 
 
 def _reaches(caller: Principal, ref: UserRef, role: Role) -> bool:

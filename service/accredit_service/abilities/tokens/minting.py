@@ -19,6 +19,7 @@ from ..calls.mutations import (
     Effect,
     Mutation,
     Replayed,
+    RightsLock,
     Written,
     check_etag,
     mutate,
@@ -138,7 +139,7 @@ def create_token(app: App, call: Call, command: CreateToken) -> Written[MintedTo
             shown=token.token_id,
         )
 
-    return mutate(app, call, decide, takes_nothing=True)
+    return mutate(app, call, decide, lock=RightsLock.SHARED)
 
 
 def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedToken] | Replayed:

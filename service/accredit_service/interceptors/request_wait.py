@@ -11,24 +11,24 @@ from collections.abc import Callable, Iterator
 
 from ..abilities.errors import DeadlineExceeded, Reason
 from .calls import Call
-from .lanes import Lane
+from .worker_pools import WorkerPool
 
 #: Seconds after which a call counts as slow. Requests commonly come together with their headers.
 SLOW = 0.02
 
 
-class Arrivals:
-    """The calls of a lane that wait for their request.
+class RequestWait:
+    """The calls of a pool that wait for their request.
 
     Nothing can stop a thread that waits in gRPC but the end of its call, so those that are let go
     see CANCELLED.
     """
 
     def __init__(
-        self, lane: Lane, patience: float, clock: Callable[[], float] = time.monotonic
+        self, pool: WorkerPool, patience: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """``patience``: the seconds that a request may take to come."""
-        self.lane = lane
+        self.pool = pool
         self._patience = patience
         self._clock = clock
         self._lock = threading.Lock()
@@ -49,7 +49,7 @@ class Arrivals:
             with self._lock:
                 del self._awaited[call]
                 if arrival.has_lent:
-                    self.lane.take_back()
+                    self.pool.take_back()
         if arrival.is_given_up:
             # It came after all; but its client has been told otherwise.
             raise DeadlineExceeded(Reason.DEADLINE_TOO_SHORT, "the request came too late")
@@ -68,14 +68,14 @@ class Arrivals:
                 for call, arrival in self._awaited.items()
                 if now - arrival.begun_at >= SLOW and not arrival.is_given_up
             ]
-            excess = len(slow) - self.lane.spare
+            excess = len(slow) - self.pool.spare
             for place, (call, arrival) in enumerate(slow):
                 if place < excess or now - arrival.begun_at >= self._patience:
                     arrival.is_given_up = True
                     call.let_go(now)
                 elif not arrival.has_lent:
                     arrival.has_lent = True
-                    self.lane.lend()
+                    self.pool.lend()
 
 
 class _Arrival:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from accredit_service.abilities.errors import DeadlineExceeded
-from accredit_service.interceptors.arrivals import SLOW, Arrivals
 from accredit_service.interceptors.calls import Call
-from accredit_service.interceptors.lanes import Lane
+from accredit_service.interceptors.request_wait import SLOW, RequestWait
+from accredit_service.interceptors.worker_pools import WorkerPool
 from tests.service.running import PATIENCE
 
 
@@ -53,28 +53,28 @@ class Client:
 
 
 class Desk:
-    """Arrivals on a lane, and clients whose calls wait there."""
+    """Requests that wait on a pool, and clients whose calls wait there."""
 
-    def __init__(self, lane: Lane, clock: Clock, patience: float) -> None:
-        self.lane = lane
+    def __init__(self, pool: WorkerPool, clock: Clock, patience: float) -> None:
+        self.pool = pool
         self.clock = clock
-        self.arrivals = Arrivals(lane, patience, clock)
+        self.request_waits = RequestWait(pool, patience, clock)
 
     def begin(self) -> tuple[Client, Future[bytes | None]]:
         client = Client()
-        answer = self.lane.submit(self.arrivals.request, client.call, client.requests())
+        answer = self.pool.submit(self.request_waits.request, client.call, client.requests())
         return client, answer
 
     def pass_time(self, seconds: float) -> None:
         self.clock.now += seconds
-        self.arrivals.look_after()
+        self.request_waits.look_after()
 
 
 @contextmanager
 def desk(*, threads: int, spare: int, patience: float = 5.0) -> Generator[Desk]:
-    lane = Lane("test", threads=threads, waiting=99, spare=spare)
-    yield Desk(lane, Clock(), patience)
-    lane.shutdown()
+    pool = WorkerPool("test", threads=threads, waiting=99, spare=spare)
+    yield Desk(pool, Clock(), patience)
+    pool.shutdown()
 
 
 def test_a_request_that_comes_at_once_is_taken() -> None:
@@ -90,7 +90,7 @@ def test_a_call_whose_request_is_slow_lends_its_place() -> None:
     with desk(threads=1, spare=2) as here:
         slow, answer = here.begin()
         assert slow.begun.wait(PATIENCE)
-        others = [here.lane.submit(int, "7") for _ in range(3)]
+        others = [here.pool.submit(int, "7") for _ in range(3)]
         here.pass_time(SLOW / 2)
         assert not any(one.done() for one in others)
         here.pass_time(SLOW)
@@ -112,7 +112,7 @@ def test_and_gets_it_back() -> None:
         taken, first = here.begin()
         assert taken.begun.wait(PATIENCE)
         second, answer = here.begin()
-        assert here.lane._workers == 1
+        assert here.pool._workers == 1
         taken.send()
         second.send()
         assert (first.result(PATIENCE), answer.result(PATIENCE)) == (b"request", b"request")
@@ -149,31 +149,31 @@ def test_of_too_many_those_go_that_have_waited_longest() -> None:
 def test_a_request_that_comes_when_its_client_has_been_let_go_is_not_carried_out() -> None:
     with ThreadPoolExecutor(1) as lane_of_another_kind:
         clock = Clock()
-        arrivals = Arrivals(Lane("test", threads=1, waiting=0), 5.0, clock)
+        request_waits = RequestWait(WorkerPool("test", threads=1, waiting=0), 5.0, clock)
         client = Client()
         # The request was there before gRPC noticed that the call was over.
         client.cancel = client.send  # type: ignore[method-assign]
-        answer = lane_of_another_kind.submit(arrivals.request, client.call, client.requests())
+        answer = lane_of_another_kind.submit(request_waits.request, client.call, client.requests())
         assert client.begun.wait(PATIENCE)
         clock.now += 5.0
-        arrivals.look_after()
+        request_waits.look_after()
         with pytest.raises(DeadlineExceeded):
             answer.result(PATIENCE)
 
 
 def test_a_lane_counts_work_until_it_ends_however_it_ends() -> None:
-    lane = Lane("test", threads=1, waiting=0)
-    lane.submit(lambda: None).result()
+    pool = WorkerPool("test", threads=1, waiting=0)
+    pool.submit(lambda: None).result()
     with pytest.raises(ZeroDivisionError):
-        lane.submit(lambda: 1 // 0).result()
-    lane.shutdown()
+        pool.submit(lambda: 1 // 0).result()
+    pool.shutdown()
     with pytest.raises(RuntimeError):
-        lane.submit(lambda: None)
-    assert lane.load == 0
+        pool.submit(lambda: None)
+    assert pool.load == 0
 
 
 def test_a_lane_works_on_so_many_at_once_and_on_all_of_them_in_turn() -> None:
-    lane = Lane("test", threads=3, waiting=0, spare=9)
+    pool = WorkerPool("test", threads=3, waiting=0, spare=9)
     inside, most, lock, together = 0, 0, threading.Lock(), threading.Barrier(3)
 
     def work(number: int) -> int:
@@ -186,34 +186,34 @@ def test_a_lane_works_on_so_many_at_once_and_on_all_of_them_in_turn() -> None:
             inside -= 1
         return number
 
-    answers = [lane.submit(work, number) for number in range(30)]
+    answers = [pool.submit(work, number) for number in range(30)]
     assert [answer.result(PATIENCE) for answer in answers] == list(range(30))
     assert most == 3
-    lane.shutdown()
-    assert lane.load == 0
+    pool.shutdown()
+    assert pool.load == 0
 
 
 def test_work_that_is_cancelled_in_the_queue_is_left_out() -> None:
-    lane = Lane("test", threads=1, waiting=9)
+    pool = WorkerPool("test", threads=1, waiting=9)
     go_on = threading.Event()
-    first = lane.submit(go_on.wait, PATIENCE)
-    second, third = lane.submit(int, "2"), lane.submit(int, "3")
+    first = pool.submit(go_on.wait, PATIENCE)
+    second, third = pool.submit(int, "2"), pool.submit(int, "3")
     assert second.cancel()
     go_on.set()
     assert (first.result(PATIENCE), third.result(PATIENCE)) == (True, 3)
-    lane.shutdown()
-    assert lane.load == 0
+    pool.shutdown()
+    assert pool.load == 0
 
 
 def test_a_lane_is_full_by_what_waits_for_it_not_by_what_waits_for_clients() -> None:
-    lane = Lane("test", threads=1, waiting=1, spare=1)
+    pool = WorkerPool("test", threads=1, waiting=1, spare=1)
     go_on = threading.Event()
-    running = [lane.submit(go_on.wait, PATIENCE) for _ in range(2)]
-    full = [lane.is_full]
-    for change in (lane.lend, lane.take_back):
+    running = [pool.submit(go_on.wait, PATIENCE) for _ in range(2)]
+    full = [pool.is_full]
+    for change in (pool.lend, pool.take_back):
         change()
-        full.append(lane.is_full)
+        full.append(pool.is_full)
     assert full == [True, False, True]
     go_on.set()
     assert all(one.result(PATIENCE) for one in running)
-    lane.shutdown()
+    pool.shutdown()

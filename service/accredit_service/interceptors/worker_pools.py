@@ -13,7 +13,7 @@ T = TypeVar("T")
 _Work: TypeAlias = tuple[Future[Any], Callable[[], Any]]
 
 
-class Lane(ThreadPoolExecutor):
+class WorkerPool(ThreadPoolExecutor):
     """A pool that knows how much work it has, and says when it should get no more.
 
     A plain pool queues without a bound: under overload every call would be answered after its

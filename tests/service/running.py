@@ -21,6 +21,7 @@ from accredit_service import logs
 from accredit_service.abilities.bootstrap import bootstrap
 from accredit_service.abilities.calls.app import App
 from accredit_service.abilities.policy.methods import METHODS, Method
+from accredit_service.interceptors.calls import Call
 from accredit_service.server import Server, build
 from accredit_service.servicers import Service
 from accredit_service.settings import Address, LogLevel, Settings
@@ -32,18 +33,16 @@ WHO_AM_I = "/accredit.v1.AuthService/WhoAmI"
 PATIENCE = 20.0
 
 
-class Scripted(auth_pb2_grpc.AuthServiceServicer):
+class Scripted:
     """AuthService, of which WhoAmI does what ``script`` does."""
 
     def __init__(self) -> None:
-        self.script: Callable[[Any, grpc.ServicerContext], Any] = lambda request, context: (
-            auth_pb2.WhoAmIResponse()
-        )
+        self.script: Callable[[Any, Call], Any] = lambda request, call: auth_pb2.WhoAmIResponse()
 
-    def WhoAmI(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self.script(request, context)
+    def WhoAmI(self, request: Any, call: Call) -> Any:
+        return self.script(request, call)
 
-    def Authenticate(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def Authenticate(self, request: Any, call: Call) -> Any:
         raise NotImplementedError
 
     Authorize = BatchAuthorize = Authenticate
@@ -160,10 +159,10 @@ def failed(error: Any) -> Failed:
     return Failed(error.code(), error.details(), details, dict(error.trailing_metadata() or ()))
 
 
-def auth_service(servicer: auth_pb2_grpc.AuthServiceServicer) -> Service:
+def auth_service(servicer: Any) -> Service:
     """AuthService by that servicer."""
     descriptor = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
-    add = auth_pb2_grpc.add_AuthServiceServicer_to_server
+    add: Any = auth_pb2_grpc.add_AuthServiceServicer_to_server
     return Service(descriptor, partial(add, servicer))
 
 

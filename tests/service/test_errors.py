@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from accredit_service.abilities import errors
 from accredit_service.abilities.errors import FieldError, InvalidArgument, Reason, Refusal
+from accredit_service.interceptors.calls import Call
 from accredit_service.interceptors.errors import (
     CODES,
     DETAILS_LIMIT,
@@ -29,7 +30,7 @@ DETAILS = "grpc-status-details-bin"
 
 
 def raising(error: Exception) -> Any:
-    def script(request: object, context: object) -> None:
+    def script(request: object, call: Call) -> None:
         raise error
 
     return script
@@ -129,7 +130,7 @@ def test_an_answer_that_cannot_be_encoded_is_a_bug_like_any_other(server: Runnin
 
 
 def test_a_servicer_that_aborts_by_itself_has_its_way(server: Running) -> None:
-    server.scripted.script = lambda request, context: context.abort(
+    server.scripted.script = lambda request, call: call.context.abort(
         grpc.StatusCode.OUT_OF_RANGE, "mine"
     )
     failed = server.fails()

@@ -8,7 +8,7 @@ import pytest
 
 from accredit.v1 import auth_pb2
 from accredit_service.abilities.errors import DeadlineExceeded
-from accredit_service.interceptors.calls import Call, current
+from accredit_service.interceptors.calls import Call
 from accredit_service.interceptors.limits import (
     CHANNEL_OPTIONS,
     ENTRIES_LIMIT,
@@ -87,7 +87,7 @@ def test_a_request_over_the_limit_is_refused_before_it_is_parsed(
 ) -> None:
     parsed: list[int] = []
 
-    def script(request: Any, context: object) -> Any:
+    def script(request: Any, call: Call) -> Any:
         parsed.append(request.ByteSize())
         return auth_pb2.WhoAmIResponse()
 
@@ -127,8 +127,8 @@ def test_a_call_without_a_deadline_gets_the_servers() -> None:
 def test_a_call_with_a_deadline_keeps_it_unless_the_servers_is_sooner(server: Running) -> None:
     seen: list[float] = []
 
-    def script(request: object, context: grpc.ServicerContext) -> Any:
-        seen.append(current().deadline - time.monotonic())
+    def script(request: object, call: Call) -> Any:
+        seen.append(call.deadline - time.monotonic())
         return auth_pb2.WhoAmIResponse()
 
     server.scripted.script = script
@@ -170,9 +170,9 @@ def test_the_client_of_a_call_that_hangs_is_let_go_whatever_deadline_it_named(
     server = start(default_deadline=0.1)
     ended: list[bool] = []
 
-    def script(request: object, context: grpc.ServicerContext) -> Any:
+    def script(request: object, call: Call) -> Any:
         gone = threading.Event()
-        context.add_callback(gone.set)
+        call.context.add_callback(gone.set)
         ended.append(gone.wait(PATIENCE))
         return auth_pb2.WhoAmIResponse()
 
@@ -240,7 +240,7 @@ def test_a_request_that_comes_too_late_is_not_carried_out(
     server = start()
     carried_out: list[object] = []
 
-    def script(request: object, context: object) -> Any:
+    def script(request: object, call: Call) -> Any:
         carried_out.append(request)
         return auth_pb2.WhoAmIResponse()
 

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from accredit_service.abilities.errors import Reason, Refusal, Unauthenticated
-from accredit_service.interceptors.calls import Call, Step, current, values
+from accredit_service.interceptors.calls import Call, Step, values
 from accredit_service.interceptors.errors import abort, answer_failures
 from accredit_service.interceptors.pipeline import Pipeline, Route
 from accredit_service.interceptors.request_wait import RequestWait
@@ -52,18 +52,18 @@ def handlers(shapes: Shapes) -> dict[str, grpc.RpcMethodHandler]:
         "response_serializer": StringValue.SerializeToString,
     }
 
-    def one_one(request: Any, context: grpc.ServicerContext) -> Any:
-        shapes.calls.append(current())
+    def one_one(request: Any, call: Call) -> Any:
+        shapes.calls.append(call)
         return request
 
-    def one_many(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+    def one_many(request: Any, call: Call) -> Iterator[Any]:
         for letter in request.value:
-            yield StringValue(value=f"{letter}{current().method[-1]}")
+            yield StringValue(value=f"{letter}{call.method[-1]}")
 
-    def many_one(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+    def many_one(requests: Iterator[Any], call: Call) -> Any:
         return StringValue(value="".join(request.value for request in requests))
 
-    def many_many(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+    def many_many(requests: Iterator[Any], call: Call) -> Iterator[Any]:
         yield from requests
 
     return {
@@ -175,8 +175,6 @@ def test_each_call_has_a_call_of_its_own(shapes: Shapes) -> None:
     first, second = shapes.calls
     assert first is not second
     assert first.method == "Shapes/OneOne"
-    with pytest.raises(LookupError):
-        current()
 
 
 def test_a_call_without_a_principal_has_no_caller(shapes: Shapes) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from accredit.v1 import auth_pb2
 from accredit_service.abilities.calls.app import App
+from accredit_service.interceptors.calls import Call
 from accredit_service.server import StartError, build
 from accredit_service.servicers import services
 from accredit_service.settings import Address
@@ -84,8 +85,8 @@ def test_after_the_grace_it_is_cut_off(start: Start) -> None:
     server = start()
     begun, gone = threading.Event(), threading.Event()
 
-    def script(request: object, context: grpc.ServicerContext) -> Any:
-        context.add_callback(gone.set)
+    def script(request: object, call: Call) -> Any:
+        call.context.add_callback(gone.set)
         begun.set()
         assert gone.wait(PATIENCE)
         return auth_pb2.WhoAmIResponse()

@@ -3,10 +3,10 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-import grpc
 import pytest
 
 from accredit.v1 import auth_pb2
+from accredit_service.interceptors.calls import Call
 from accredit_service.interceptors.telemetry import request_id
 from accredit_service.settings import LogLevel
 from accredit_storage.records import UserRole
@@ -66,7 +66,7 @@ def test_another_is_replaced(given: Sequence[str]) -> None:
 
 
 def test_nothing_of_what_was_asked_or_told_is_written_at_any_level(server: Running) -> None:
-    def script(request: auth_pb2.AuthenticateRequest, context: object) -> Any:
+    def script(request: auth_pb2.AuthenticateRequest, call: Call) -> Any:
         return auth_pb2.WhoAmIResponse(
             principal={"login": "told-in-confidence"}  # type: ignore[arg-type]
         )
@@ -95,8 +95,8 @@ def test_a_level_above_leaves_calls_out(start: Start) -> None:
 def test_a_client_that_goes_away_is_logged_as_such(server: Running) -> None:
     begun, ended = threading.Event(), threading.Event()
 
-    def script(request: object, context: grpc.ServicerContext) -> Any:
-        context.add_callback(ended.set)
+    def script(request: object, call: Call) -> Any:
+        call.context.add_callback(ended.set)
         begun.set()
         assert ended.wait(PATIENCE)
         return auth_pb2.WhoAmIResponse()

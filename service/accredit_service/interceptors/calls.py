@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import grpc
@@ -70,22 +69,15 @@ Screen: TypeAlias = Callable[[Metadata], Refusal | None]
 #: A step: what stands before its ``yield`` runs before the call, what stands after it afterwards.
 Step: TypeAlias = Callable[[Call], AbstractContextManager[None]]
 
-_current: ContextVar[Call] = ContextVar("call")
-
-
-def current() -> Call:
-    """The call that this thread is working on. LookupError outside of one."""
-    return _current.get()
-
-
-def enter(call: Call) -> None:
-    """Make it the current one. Never undone: gRPC gives every call a fresh context."""
-    _current.set(call)
-
 
 def values(metadata: Metadata, key: str) -> Sequence[str]:
     """Every value of a key, in their order, if they are text. Keys are lower case."""
     return [value for name, value in metadata if name == key and isinstance(value, str)]
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path is that of a method of our contract."""
+    return path.startswith(_OUR_PACKAGE)
 
 
 def method_name(path: str) -> str:

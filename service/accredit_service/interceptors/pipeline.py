@@ -24,7 +24,7 @@ from ..abilities.errors import (
     ResourceExhausted,
     Unimplemented,
 )
-from .calls import Call, Screen, Step, enter, method_name
+from .calls import Call, Screen, Step, is_ours, method_name
 from .limits import MESSAGE_LIMIT
 from .request_wait import RequestWait
 from .worker_pools import WorkerPool
@@ -108,6 +108,7 @@ class Pipeline(grpc.ServerInterceptor):
             or inner.unary_stream
             or inner.stream_unary
             or inner.stream_stream,
+            second=_itself if is_ours(path) else _context_of,
             encode=inner.response_serializer or bytes,
         )
         if inner.response_streaming:
@@ -132,14 +133,16 @@ class _Wrapped:
     method: str
     steps: Sequence[Step]
     receive: Callable[[Call, Iterator[bytes]], Any]
-    behave: Callable[[Any, grpc.ServicerContext], Any]
+    behave: Callable[[Any, Any], Any]
+    #: What the handler gets beside the request: ours the call, the libraries' the context.
+    second: Callable[[Call], Any]
     encode: Callable[[Any], bytes]
 
     def answer_once(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         call = Call(self.method, context)
         with _around(call, self.steps):
             # Encoded here, so that a failure to do so is a bug like any other, not gRPC's secret.
-            return self.encode(self.behave(self.receive(call, requests), context))
+            return self.encode(self.behave(self.receive(call, requests), self.second(call)))
         raise AssertionError("no step may swallow a failure")
 
     def answer_many(
@@ -147,13 +150,20 @@ class _Wrapped:
     ) -> Iterator[bytes]:
         call = Call(self.method, context)
         with _around(call, self.steps):
-            for answer in self.behave(self.receive(call, requests), context):
+            for answer in self.behave(self.receive(call, requests), self.second(call)):
                 yield self.encode(answer)
+
+
+def _itself(call: Call) -> Call:
+    return call
+
+
+def _context_of(call: Call) -> grpc.ServicerContext:
+    return call.context
 
 
 @contextmanager
 def _around(call: Call, steps: Iterable[Step]) -> Generator[None]:
-    enter(call)
     with ExitStack() as stack:
         for step in steps:
             stack.enter_context(step(call))

@@ -1,31 +1,26 @@
 """AccessService."""
 
-import grpc
-
 from accredit.v1 import access_pb2 as pb
 from accredit.v1 import types_pb2
-from accredit.v1.access_pb2_grpc import AccessServiceServicer
 
 from ..abilities import access
 from ..abilities.calls.app import App
 from ..abilities.errors import invalid
 from ..abilities.input.user_refs import UserRef
 from ..abilities.policy.rights import Decision, Demand
+from ..interceptors.calls import Call
 from . import fields, messages
 from .calls import ask, mutation, page_of
 from .pages import packed
 
 
-class AccessServicer(AccessServiceServicer):
+class AccessServicer:
     """See the proto for what each call promises."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def GrantAccess(
-        self, request: pb.GrantAccessRequest, context: grpc.ServicerContext
-    ) -> pb.GrantAccessResponse:
-        """See the proto."""
+    def GrantAccess(self, request: pb.GrantAccessRequest, incoming: Call) -> pb.GrantAccessResponse:
         if request.only_if_absent and request.etag:
             raise invalid("only_if_absent", "not beside etag: one of them is never met")
         command = access.GrantAccess(
@@ -37,6 +32,7 @@ class AccessServicer(AccessServiceServicer):
             only_if_absent=request.only_if_absent,
         )
         return mutation(
+            incoming,
             request,
             pb.GrantAccessResponse,
             lambda call: access.grant_access(self._app, call, command),
@@ -46,15 +42,15 @@ class AccessServicer(AccessServiceServicer):
         )
 
     def RevokeAccess(
-        self, request: pb.RevokeAccessRequest, context: grpc.ServicerContext
+        self, request: pb.RevokeAccessRequest, incoming: Call
     ) -> pb.RevokeAccessResponse:
-        """See the proto."""
         command = access.RevokeAccess(
             agent=fields.agent_ref("agent", request.agent),
             user=fields.user_ref("principal", request.principal),
             etag=request.etag,
         )
         return mutation(
+            incoming,
             request,
             pb.RevokeAccessResponse,
             lambda call: access.revoke_access(self._app, call, command),
@@ -63,53 +59,45 @@ class AccessServicer(AccessServiceServicer):
             ),
         )
 
-    def GetAccess(
-        self, request: pb.GetAccessRequest, context: grpc.ServicerContext
-    ) -> pb.GetAccessResponse:
-        """See the proto."""
+    def GetAccess(self, request: pb.GetAccessRequest, incoming: Call) -> pb.GetAccessResponse:
         found = access.get_access(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             fields.agent_ref("agent", request.agent),
             fields.optional_user_ref(request, "principal"),
         )
         return pb.GetAccessResponse(grant=messages.grant(*found))
 
     def ListAgentAccess(
-        self, request: pb.ListAgentAccessRequest, context: grpc.ServicerContext
+        self, request: pb.ListAgentAccessRequest, incoming: Call
     ) -> pb.ListAgentAccessResponse:
-        """See the proto."""
         page = access.list_agent_access(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             fields.agent_ref("agent", request.agent),
-            page_of(request),
+            page_of(incoming, request),
         )
         grants, token = packed(page, messages.named_grant)
         return pb.ListAgentAccessResponse(grants=grants, next_page_token=token)
 
     def ListUserAccess(
-        self, request: pb.ListUserAccessRequest, context: grpc.ServicerContext
+        self, request: pb.ListUserAccessRequest, incoming: Call
     ) -> pb.ListUserAccessResponse:
-        """See the proto."""
         page = access.list_user_access(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             fields.optional_user_ref(request),
             fields.role("minimum_role", request.minimum_role),
-            page_of(request),
+            page_of(incoming, request),
         )
         grants, token = packed(page, lambda pair: messages.grant(*pair))
         return pb.ListUserAccessResponse(grants=grants, next_page_token=token)
 
-    def CheckAccess(
-        self, request: pb.CheckAccessRequest, context: grpc.ServicerContext
-    ) -> pb.CheckAccessResponse:
-        """See the proto."""
+    def CheckAccess(self, request: pb.CheckAccessRequest, incoming: Call) -> pb.CheckAccessResponse:
         result = access.check_access(
             self._app,
-            ask(request.consistency),
-            _check("check", request.check),
+            ask(incoming, request.consistency),
+            _check(incoming, "check", request.check),
         )
         answer = pb.CheckAccessResponse(basis=messages.basis(result.basis))
         if result.decision is Decision.ALLOWED and result.principal is not None:
@@ -124,15 +112,14 @@ class AccessServicer(AccessServiceServicer):
         return answer
 
     def BatchCheckAccess(
-        self, request: pb.BatchCheckAccessRequest, context: grpc.ServicerContext
+        self, request: pb.BatchCheckAccessRequest, incoming: Call
     ) -> pb.BatchCheckAccessResponse:
-        """See the proto."""
         asked = fields.at_most(access.MAX_BATCH, "checks", request.checks)
         if not asked:
             raise invalid("checks", "at least one")
-        checks = [_check(f"checks[{place}]", check) for place, check in enumerate(asked)]
+        checks = [_check(incoming, f"checks[{place}]", check) for place, check in enumerate(asked)]
         result = access.batch_check_access(
-            self._app, ask(request.consistency), checks, with_basis=request.include_basis
+            self._app, ask(incoming, request.consistency), checks, with_basis=request.include_basis
         )
         return pb.BatchCheckAccessResponse(
             decisions=[messages.decision(decision) for decision in result.decisions],
@@ -140,13 +127,13 @@ class AccessServicer(AccessServiceServicer):
         )
 
 
-def _check(path: str, check: pb.AccessCheck) -> access.AccessCheck:
+def _check(incoming: Call, path: str, check: pb.AccessCheck) -> access.AccessCheck:
     return access.AccessCheck(
         user=_subject(path, check),
         agent=fields.agent_ref(f"{path}.agent", check.agent),
         demand=Demand(
             minimum_role=fields.required_role(f"{path}.minimum_role", check.minimum_role),
-            site_id=fields.site(f"{path}.site_id", check.site_id),
+            site_id=fields.site(incoming, f"{path}.site_id", check.site_id),
             require_active=check.require_active,
         ),
     )

@@ -1,9 +1,6 @@
 """AgentService."""
 
-import grpc
-
 from accredit.v1 import agent_pb2 as pb
-from accredit.v1.agent_pb2_grpc import AgentServiceServicer
 from accredit_storage.directory.places import AGENTS
 from accredit_storage.records import AgentStatus
 
@@ -23,23 +20,22 @@ from ..abilities.agents import (
 )
 from ..abilities.calls.app import App
 from ..abilities.errors import Reason, Refusal, invalid
+from ..interceptors.calls import Call
 from . import fields, file_messages, messages
 from .calls import ask, mutation, page_of
 from .pages import packed
 
 
-class AgentServicer(AgentServiceServicer):
+class AgentServicer:
     """See the proto for what each call promises."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def CreateAgent(
-        self, request: pb.CreateAgentRequest, context: grpc.ServicerContext
-    ) -> pb.CreateAgentResponse:
-        """See the proto."""
+    def CreateAgent(self, request: pb.CreateAgentRequest, incoming: Call) -> pb.CreateAgentResponse:
         command = _create_command("", request)
         return mutation(
+            incoming,
             request,
             pb.CreateAgentResponse,
             lambda call: agents.create_agent(self._app, call, command),
@@ -51,14 +47,14 @@ class AgentServicer(AgentServiceServicer):
         )
 
     def BatchCreateAgents(
-        self, request: pb.BatchCreateAgentsRequest, context: grpc.ServicerContext
+        self, request: pb.BatchCreateAgentsRequest, incoming: Call
     ) -> pb.BatchCreateAgentsResponse:
-        """See the proto."""
         items = fields.at_most(agents.MAX_BATCH, "requests", request.requests)
         if not items:
             raise invalid("requests", "at least one")
         commands = [_batch_command(place, item) for place, item in enumerate(items)]
         return mutation(
+            incoming,
             request,
             pb.BatchCreateAgentsResponse,
             lambda call: agents.batch_create_agents(self._app, call, commands),
@@ -67,13 +63,10 @@ class AgentServicer(AgentServiceServicer):
             ),
         )
 
-    def GetAgent(
-        self, request: pb.GetAgentRequest, context: grpc.ServicerContext
-    ) -> pb.GetAgentResponse:
-        """See the proto."""
+    def GetAgent(self, request: pb.GetAgentRequest, incoming: Call) -> pb.GetAgentResponse:
         view = agent_queries.get_agent(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             fields.agent_ref("agent", request.agent),
         )
         return pb.GetAgentResponse(
@@ -86,9 +79,8 @@ class AgentServicer(AgentServiceServicer):
         )
 
     def BatchGetAgents(
-        self, request: pb.BatchGetAgentsRequest, context: grpc.ServicerContext
+        self, request: pb.BatchGetAgentsRequest, incoming: Call
     ) -> pb.BatchGetAgentsResponse:
-        """See the proto."""
         refs = [
             fields.agent_ref(f"agents[{place}]", ref)
             for place, ref in enumerate(
@@ -98,32 +90,27 @@ class AgentServicer(AgentServiceServicer):
         if not refs:
             raise invalid("agents", "at least one")
         page = agent_queries.batch_get_agents(
-            self._app, ask(request.consistency), refs, page_of(request)
+            self._app, ask(incoming, request.consistency), refs, page_of(incoming, request)
         )
         found, token = packed(page, messages.agent)
         return pb.BatchGetAgentsResponse(agents=found, next_page_token=token)
 
-    def ListAgents(
-        self, request: pb.ListAgentsRequest, context: grpc.ServicerContext
-    ) -> pb.ListAgentsResponse:
-        """See the proto."""
+    def ListAgents(self, request: pb.ListAgentsRequest, incoming: Call) -> pb.ListAgentsResponse:
         page = agent_queries.list_agents(
             self._app,
-            ask(request.consistency),
-            _list_query(request),
-            page_of(request),
+            ask(incoming, request.consistency),
+            _list_query(incoming, request),
+            page_of(incoming, request),
         )
         listed, token = packed(
             page, lambda one: messages.listed_agent(one, include_role=request.include_role)
         )
         return pb.ListAgentsResponse(agents=listed, next_page_token=token)
 
-    def UpdateAgent(
-        self, request: pb.UpdateAgentRequest, context: grpc.ServicerContext
-    ) -> pb.UpdateAgentResponse:
-        """See the proto."""
+    def UpdateAgent(self, request: pb.UpdateAgentRequest, incoming: Call) -> pb.UpdateAgentResponse:
         command = _update_command(request)
         return mutation(
+            incoming,
             request,
             pb.UpdateAgentResponse,
             lambda call: agents.update_agent(self._app, call, command),
@@ -131,9 +118,8 @@ class AgentServicer(AgentServiceServicer):
         )
 
     def SetAgentStatus(
-        self, request: pb.SetAgentStatusRequest, context: grpc.ServicerContext
+        self, request: pb.SetAgentStatusRequest, incoming: Call
     ) -> pb.SetAgentStatusResponse:
-        """See the proto."""
         command = agents.SetAgentStatus(
             agent=fields.agent_ref("agent", request.agent),
             status=fields.required_enum(
@@ -143,6 +129,7 @@ class AgentServicer(AgentServiceServicer):
             etag=request.etag,
         )
         return mutation(
+            incoming,
             request,
             pb.SetAgentStatusResponse,
             lambda call: agents.set_agent_status(self._app, call, command),
@@ -151,16 +138,14 @@ class AgentServicer(AgentServiceServicer):
             ),
         )
 
-    def RenameAgent(
-        self, request: pb.RenameAgentRequest, context: grpc.ServicerContext
-    ) -> pb.RenameAgentResponse:
-        """See the proto."""
+    def RenameAgent(self, request: pb.RenameAgentRequest, incoming: Call) -> pb.RenameAgentResponse:
         command = agent_moves.RenameAgent(
             agent=fields.agent_ref("agent", request.agent),
             new_slug=request.new_slug,
             etag=request.etag,
         )
         return mutation(
+            incoming,
             request,
             pb.RenameAgentResponse,
             lambda call: agent_moves.rename_agent(self._app, call, command),
@@ -172,16 +157,14 @@ class AgentServicer(AgentServiceServicer):
             ),
         )
 
-    def DeleteAgent(
-        self, request: pb.DeleteAgentRequest, context: grpc.ServicerContext
-    ) -> pb.DeleteAgentResponse:
-        """See the proto."""
+    def DeleteAgent(self, request: pb.DeleteAgentRequest, incoming: Call) -> pb.DeleteAgentResponse:
         command = agent_moves.DeleteAgent(
             agent=fields.agent_ref("agent", request.agent),
             etag=request.etag,
             delete_files=request.delete_files,
         )
         return mutation(
+            incoming,
             request,
             pb.DeleteAgentResponse,
             lambda call: agent_moves.delete_agent(self._app, call, command),
@@ -195,9 +178,8 @@ class AgentServicer(AgentServiceServicer):
         )
 
     def TransferAgent(
-        self, request: pb.TransferAgentRequest, context: grpc.ServicerContext
+        self, request: pb.TransferAgentRequest, incoming: Call
     ) -> pb.TransferAgentResponse:
-        """See the proto."""
         command = transfers.TransferAgent(
             agent=fields.agent_ref("agent", request.agent),
             new_owner=fields.user_ref("new_owner", request.new_owner),
@@ -205,6 +187,7 @@ class AgentServicer(AgentServiceServicer):
             etag=request.etag,
         )
         return mutation(
+            incoming,
             request,
             pb.TransferAgentResponse,
             lambda call: transfers.transfer_agent(self._app, call, command),
@@ -212,14 +195,14 @@ class AgentServicer(AgentServiceServicer):
         )
 
     def AcceptTransfer(
-        self, request: pb.AcceptTransferRequest, context: grpc.ServicerContext
+        self, request: pb.AcceptTransferRequest, incoming: Call
     ) -> pb.AcceptTransferResponse:
-        """See the proto."""
         command = transfers.AcceptTransfer(
             offer_id=fields.required_id("offer_id", request.offer_id),
             keep_access=request.keep_access,
         )
         return mutation(
+            incoming,
             request,
             pb.AcceptTransferResponse,
             lambda call: transfers.accept_transfer(self._app, call, command),
@@ -232,11 +215,11 @@ class AgentServicer(AgentServiceServicer):
         )
 
     def DeclineTransfer(
-        self, request: pb.DeclineTransferRequest, context: grpc.ServicerContext
+        self, request: pb.DeclineTransferRequest, incoming: Call
     ) -> pb.DeclineTransferResponse:
-        """See the proto."""
         offer_id = fields.required_id("offer_id", request.offer_id)
         return mutation(
+            incoming,
             request,
             pb.DeclineTransferResponse,
             lambda call: transfers.decline_transfer(self._app, call, offer_id),
@@ -244,9 +227,8 @@ class AgentServicer(AgentServiceServicer):
         )
 
     def ListTransferOffers(
-        self, request: pb.ListTransferOffersRequest, context: grpc.ServicerContext
+        self, request: pb.ListTransferOffersRequest, incoming: Call
     ) -> pb.ListTransferOffersResponse:
-        """See the proto."""
         side = fields.enum_of(
             "direction",
             transfers.Side,
@@ -255,14 +237,15 @@ class AgentServicer(AgentServiceServicer):
             prefix="OFFER_DIRECTION_",
         )
         query = transfers.ListOffers(user=fields.optional_user_ref(request), side=side)
-        page = transfers.list_offers(self._app, ask(request.consistency), query, page_of(request))
+        page = transfers.list_offers(
+            self._app, ask(incoming, request.consistency), query, page_of(incoming, request)
+        )
         offers, token = packed(page, messages.offer)
         return pb.ListTransferOffersResponse(offers=offers, next_page_token=token)
 
     def SetDefaultAgent(
-        self, request: pb.SetDefaultAgentRequest, context: grpc.ServicerContext
+        self, request: pb.SetDefaultAgentRequest, incoming: Call
     ) -> pb.SetDefaultAgentResponse:
-        """See the proto."""
         which = request.WhichOneof("choice")
         if which is None:
             raise invalid("choice", "say which: agent, or none: true")
@@ -270,6 +253,7 @@ class AgentServicer(AgentServiceServicer):
             fields.true("none", request.none)
         ref = fields.agent_ref("agent", request.agent) if which == "agent" else None
         return mutation(
+            incoming,
             request,
             pb.SetDefaultAgentResponse,
             lambda call: default_agents.set_default_agent(self._app, call, ref),
@@ -279,25 +263,24 @@ class AgentServicer(AgentServiceServicer):
         )
 
     def ResolveAgent(
-        self, request: pb.ResolveAgentRequest, context: grpc.ServicerContext
+        self, request: pb.ResolveAgentRequest, incoming: Call
     ) -> pb.ResolveAgentResponse:
-        """See the proto."""
         if request.HasField("agent") and request.HasField("user"):
             raise invalid("user", "not beside agent: only a default agent is a user's")
         agent = agent_queries.resolve_agent(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             fields.optional_agent_ref("agent", request),
             fields.optional_user_ref(request),
         )
         return pb.ResolveAgentResponse(agent=messages.agent(agent, config=False))
 
     def ProvisionAgent(
-        self, request: pb.ProvisionAgentRequest, context: grpc.ServicerContext
+        self, request: pb.ProvisionAgentRequest, incoming: Call
     ) -> pb.ProvisionAgentResponse:
-        """See the proto."""
         user = fields.optional_user_ref(request)
         return mutation(
+            incoming,
             request,
             pb.ProvisionAgentResponse,
             lambda call: agent_creation.provision_agent(self._app, call, user),
@@ -346,7 +329,7 @@ def _update_command(request: pb.UpdateAgentRequest) -> agents.UpdateAgent:
     )
 
 
-def _list_query(request: pb.ListAgentsRequest) -> agent_queries.ListAgents:
+def _list_query(incoming: Call, request: pb.ListAgentsRequest) -> agent_queries.ListAgents:
     scope = fields.enum_of(
         "scope",
         agent_queries.ListScope,
@@ -361,7 +344,7 @@ def _list_query(request: pb.ListAgentsRequest) -> agent_queries.ListAgents:
     return agent_queries.ListAgents(
         everyone=everyone,
         user=fields.optional_user_ref(request),
-        site_id=fields.site("site_id", request.site_id),
+        site_id=fields.site(incoming, "site_id", request.site_id),
         status=_status_filter(request.status),
         text=request.text,
     )

@@ -1,33 +1,30 @@
 """AuthService."""
 
-import grpc
-
 from accredit.v1 import auth_pb2 as pb
 from accredit.v1 import types_pb2, user_pb2
-from accredit.v1.auth_pb2_grpc import AuthServiceServicer
 from accredit_storage.records import User
 
 from ..abilities import auth
 from ..abilities.calls.app import App
 from ..abilities.errors import invalid
 from ..abilities.policy.rights import Demand, Principal, PrincipalKind
+from ..interceptors.calls import Call
 from . import fields, messages
 from .calls import ask
 
 MAX_BATCH = 1000
 
 
-class AuthServicer(AuthServiceServicer):
+class AuthServicer:
     """See the proto for what each call promises."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     def Authenticate(
-        self, request: pb.AuthenticateRequest, context: grpc.ServicerContext
+        self, request: pb.AuthenticateRequest, incoming: Call
     ) -> pb.AuthenticateResponse:
-        """See the proto."""
-        result = auth.authenticate(self._app, ask(request.consistency), request.token)
+        result = auth.authenticate(self._app, ask(incoming, request.consistency), request.token)
         answer = pb.AuthenticateResponse(basis=messages.basis(result.basis))
         if result.principal is not None:
             answer.principal.CopyFrom(messages.principal(result.principal))
@@ -35,15 +32,12 @@ class AuthServicer(AuthServiceServicer):
             answer.denial.CopyFrom(messages.denial(result.decision))
         return answer
 
-    def Authorize(
-        self, request: pb.AuthorizeRequest, context: grpc.ServicerContext
-    ) -> pb.AuthorizeResponse:
-        """See the proto."""
+    def Authorize(self, request: pb.AuthorizeRequest, incoming: Call) -> pb.AuthorizeResponse:
         result = auth.authorize(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             request.token,
-            _demand("demand", request.demand),
+            _demand(incoming, "demand", request.demand),
         )
         answer = pb.AuthorizeResponse(basis=messages.basis(result.basis))
         if result.principal is None or result.effective is None or result.agent is None:
@@ -59,16 +53,17 @@ class AuthServicer(AuthServiceServicer):
         return answer
 
     def BatchAuthorize(
-        self, request: pb.BatchAuthorizeRequest, context: grpc.ServicerContext
+        self, request: pb.BatchAuthorizeRequest, incoming: Call
     ) -> pb.BatchAuthorizeResponse:
-        """See the proto."""
         asked = fields.at_most(MAX_BATCH, "demands", request.demands)
         if not asked:
             raise invalid("demands", "at least one")
-        demands = [_demand(f"demands[{place}]", demand) for place, demand in enumerate(asked)]
+        demands = [
+            _demand(incoming, f"demands[{place}]", demand) for place, demand in enumerate(asked)
+        ]
         result = auth.batch_authorize(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             request.token,
             demands,
             with_basis=request.include_basis,
@@ -79,9 +74,8 @@ class AuthServicer(AuthServiceServicer):
             basis=None if result.basis is None else messages.basis(result.basis),
         )
 
-    def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
-        """See the proto."""
-        found = auth.who_am_i(self._app, ask())
+    def WhoAmI(self, request: pb.WhoAmIRequest, incoming: Call) -> pb.WhoAmIResponse:
+        found = auth.who_am_i(self._app, ask(incoming))
         return pb.WhoAmIResponse(
             principal=messages.principal(found.principal),
             user=_seen_by(found.principal, found.user),
@@ -96,12 +90,12 @@ def _seen_by(principal: Principal, user: User) -> user_pb2.User:
     return user_pb2.User(user_id=user.user_id, login=user.login, active=user.active)
 
 
-def _demand(path: str, demand: pb.Demand) -> auth.AgentDemand:
+def _demand(incoming: Call, path: str, demand: pb.Demand) -> auth.AgentDemand:
     return auth.AgentDemand(
         agent=fields.optional_agent_ref(f"{path}.agent", demand),
         demand=Demand(
             minimum_role=fields.required_role(f"{path}.minimum_role", demand.minimum_role),
-            site_id=fields.site(f"{path}.site_id", demand.site_id),
+            site_id=fields.site(incoming, f"{path}.site_id", demand.site_id),
             capability=fields.capability(f"{path}.capability", demand.capability),
             require_active=True,
         ),

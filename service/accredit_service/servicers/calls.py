@@ -8,11 +8,12 @@ from google.protobuf.message import Message
 
 from accredit.v1 import types_pb2
 
+from ..abilities.calls import mutations
 from ..abilities.calls.consistency import Consistency, token_of
-from ..abilities.calls.mutations import Call, Replayed, Written
+from ..abilities.calls.mutations import Replayed, Written
 from ..abilities.calls.paging import PageRequest
 from ..abilities.calls.reads import Ask
-from ..interceptors.calls import current
+from ..interceptors.calls import Call
 from . import fields
 
 T = TypeVar("T")
@@ -20,22 +21,21 @@ R = TypeVar("R", bound=Message)
 Q = TypeVar("Q", bound=Message)
 
 
-def ask(consistency: types_pb2.Consistency | None = None) -> Ask:
+def ask(incoming: Call, consistency: types_pb2.Consistency | None = None) -> Ask:
     """This call as a question of its caller's."""
-    call = current()
-    token = call.caller.token
+    token = incoming.caller.token
     return Ask(
-        method=call.method,
+        method=incoming.method,
         token_id="" if token is None else token.token_id,
         consistency=Consistency() if consistency is None else fields.consistency(consistency),
     )
 
 
-def page_of(request: Message) -> PageRequest:
+def page_of(incoming: Call, request: Message) -> PageRequest:
     """What the page fields of a list request ask for."""
     asked: Any = request
     return PageRequest(
-        method=current().method,
+        method=incoming.method,
         size=getattr(request, "page_size", 0),
         token=asked.page_token,
         filters=_without(request, "page_size", "page_token", "consistency"),
@@ -43,16 +43,17 @@ def page_of(request: Message) -> PageRequest:
 
 
 def mutation(
+    incoming: Call,
     request: Message,
     reply: type[R],
-    ability: Callable[[Call], Written[T] | Replayed],
+    ability: Callable[[mutations.Call], Written[T] | Replayed],
     pack: Callable[[T], R],
 ) -> R:
     """Carry out a mutating ability, or repeat the reply that its request_id was given before."""
     asked: Any = request
-    token = current().caller.token
-    call = Call(
-        method=current().method,
+    token = incoming.caller.token
+    call = mutations.Call(
+        method=incoming.method,
         token_id="" if token is None else token.token_id,
         encode=lambda value: pack(value).SerializeToString(),
         request_id=asked.request_id,

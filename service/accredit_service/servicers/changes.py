@@ -1,15 +1,13 @@
 """ChangeService."""
 
-import grpc
-
 from accredit.v1 import change_pb2 as pb
 from accredit.v1 import types_pb2
-from accredit.v1.change_pb2_grpc import ChangeServiceServicer
 from accredit_storage.records import ChangeKind, Subject, SubjectKind
 
 from ..abilities import changes
 from ..abilities.calls.app import App
 from ..abilities.errors import invalid
+from ..interceptors.calls import Call
 from . import fields, messages
 from .calls import ask, page_of
 from .pages import packed
@@ -17,21 +15,18 @@ from .pages import packed
 _MAX_TOKEN_ID = 100
 
 
-class ChangeServicer(ChangeServiceServicer):
+class ChangeServicer:
     """See the proto for what each call promises."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def ListChanges(
-        self, request: pb.ListChangesRequest, context: grpc.ServicerContext
-    ) -> pb.ListChangesResponse:
-        """See the proto."""
+    def ListChanges(self, request: pb.ListChangesRequest, incoming: Call) -> pb.ListChangesResponse:
         page = changes.list_changes(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             change_filter(request.filter),
-            page_of(request),
+            page_of(incoming, request),
             after_revision=request.after_revision,
             newest_first=request.newest_first,
         )
@@ -39,13 +34,12 @@ class ChangeServicer(ChangeServiceServicer):
         return pb.ListChangesResponse(changes=fitting, next_page_token=token)
 
     def VerifyChanges(
-        self, request: pb.VerifyChangesRequest, context: grpc.ServicerContext
+        self, request: pb.VerifyChangesRequest, incoming: Call
     ) -> pb.VerifyChangesResponse:
-        """See the proto."""
         anchor = None
         if request.HasField("anchor"):
             anchor = changes.Anchor(request.anchor.revision, request.anchor.hash)
-        found = changes.verify_changes(self._app, ask(), anchor, page_of(request))
+        found = changes.verify_changes(self._app, ask(incoming), anchor, page_of(incoming, request))
         verification = found.verification
         revision, hash_ = verification.reached
         return pb.VerifyChangesResponse(

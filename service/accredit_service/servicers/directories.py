@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-import grpc
-
 from accredit.v1 import directory_pb2 as pb
-from accredit.v1.directory_pb2_grpc import DirectoryServiceServicer
 
 from ..abilities.calls.app import App
 from ..abilities.errors import invalid
 from ..abilities.files import daily_memory, directories, files
+from ..interceptors.calls import Call
 from . import fields, file_messages
 from .calls import ask, mutation, page_of
 from .pages import packed
@@ -18,55 +16,47 @@ from .pages import packed
 Piece = TypeVar("Piece", pb.ReadFileResponse, pb.ReadDailyMemoryResponse)
 
 
-class DirectoryServicer(DirectoryServiceServicer):
+class DirectoryServicer:
     """See the proto for what each call promises."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     def ResolveDirectory(
-        self, request: pb.ResolveDirectoryRequest, context: grpc.ServicerContext
+        self, request: pb.ResolveDirectoryRequest, incoming: Call
     ) -> pb.ResolveDirectoryResponse:
-        """See the proto."""
         found = directories.resolve_directory(
-            self._app, ask(request.consistency), file_messages.meant_directory(request)
+            self._app, ask(incoming, request.consistency), file_messages.meant_directory(request)
         )
         return pb.ResolveDirectoryResponse(
             directory=file_messages.directory_ref(found.directory),
             info=file_messages.directory_info(found.directory.path, found.state),
         )
 
-    def ListFiles(
-        self, request: pb.ListFilesRequest, context: grpc.ServicerContext
-    ) -> pb.ListFilesResponse:
-        """See the proto."""
+    def ListFiles(self, request: pb.ListFilesRequest, incoming: Call) -> pb.ListFilesResponse:
         page = files.list_files(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             file_messages.asked_directory("directory", request.directory),
             request.folder,
-            page_of(request),
+            page_of(incoming, request),
         )
         found, token = packed(page, file_messages.file)
         return pb.ListFilesResponse(files=found, next_page_token=token)
 
     def ReadFile(
-        self, request: pb.ReadFileRequest, context: grpc.ServicerContext
+        self, request: pb.ReadFileRequest, incoming: Call
     ) -> Iterator[pb.ReadFileResponse]:
-        """See the proto."""
         with files.read_file(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             file_messages.asked_directory("directory", request.directory),
             request.path,
         ) as opened:
             first = pb.ReadFileResponse(file=file_messages.file(opened.entry))
             yield from _in_pieces(first, opened.chunks())
 
-    def WriteFile(
-        self, request: pb.WriteFileRequest, context: grpc.ServicerContext
-    ) -> pb.WriteFileResponse:
-        """See the proto."""
+    def WriteFile(self, request: pb.WriteFileRequest, incoming: Call) -> pb.WriteFileResponse:
         _check_conditions(request.etag, request.only_if_absent)
         command = files.WriteFile(
             directory=file_messages.asked_directory("directory", request.directory),
@@ -76,16 +66,14 @@ class DirectoryServicer(DirectoryServiceServicer):
             only_if_absent=request.only_if_absent,
         )
         return mutation(
+            incoming,
             request,
             pb.WriteFileResponse,
             lambda call: files.write_file(self._app, call, command),
             lambda entry: pb.WriteFileResponse(file=file_messages.file(entry)),
         )
 
-    def AppendFile(
-        self, request: pb.AppendFileRequest, context: grpc.ServicerContext
-    ) -> pb.AppendFileResponse:
-        """See the proto."""
+    def AppendFile(self, request: pb.AppendFileRequest, incoming: Call) -> pb.AppendFileResponse:
         if not request.content:
             raise invalid("content", "what to add: at least one byte")
         command = files.WriteFile(
@@ -95,22 +83,21 @@ class DirectoryServicer(DirectoryServiceServicer):
             etag=request.etag,
         )
         return mutation(
+            incoming,
             request,
             pb.AppendFileResponse,
             lambda call: files.append_file(self._app, call, command),
             lambda entry: pb.AppendFileResponse(file=file_messages.file(entry)),
         )
 
-    def DeleteFile(
-        self, request: pb.DeleteFileRequest, context: grpc.ServicerContext
-    ) -> pb.DeleteFileResponse:
-        """See the proto."""
+    def DeleteFile(self, request: pb.DeleteFileRequest, incoming: Call) -> pb.DeleteFileResponse:
         command = files.DeleteFile(
             directory=file_messages.asked_directory("directory", request.directory),
             path=request.path,
             etag=request.etag,
         )
         return mutation(
+            incoming,
             request,
             pb.DeleteFileResponse,
             lambda call: files.delete_file(self._app, call, command),
@@ -118,11 +105,11 @@ class DirectoryServicer(DirectoryServiceServicer):
         )
 
     def ScaffoldFiles(
-        self, request: pb.ScaffoldFilesRequest, context: grpc.ServicerContext
+        self, request: pb.ScaffoldFilesRequest, incoming: Call
     ) -> pb.ScaffoldFilesResponse:
-        """See the proto."""
         directory = file_messages.asked_directory("directory", request.directory)
         return mutation(
+            incoming,
             request,
             pb.ScaffoldFilesResponse,
             lambda call: files.scaffold_files(self._app, call, directory, request.filename),
@@ -132,11 +119,11 @@ class DirectoryServicer(DirectoryServiceServicer):
         )
 
     def AppendDailyMemory(
-        self, request: pb.AppendDailyMemoryRequest, context: grpc.ServicerContext
+        self, request: pb.AppendDailyMemoryRequest, incoming: Call
     ) -> pb.AppendDailyMemoryResponse:
-        """See the proto."""
         agent = fields.agent_ref("agent", request.agent)
         return mutation(
+            incoming,
             request,
             pb.AppendDailyMemoryResponse,
             lambda call: daily_memory.append_day(
@@ -148,12 +135,11 @@ class DirectoryServicer(DirectoryServiceServicer):
         )
 
     def ReadDailyMemory(
-        self, request: pb.ReadDailyMemoryRequest, context: grpc.ServicerContext
+        self, request: pb.ReadDailyMemoryRequest, incoming: Call
     ) -> Iterator[pb.ReadDailyMemoryResponse]:
-        """See the proto."""
         day = daily_memory.open_day(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             fields.agent_ref("agent", request.agent),
             request.date,
         )
@@ -162,9 +148,8 @@ class DirectoryServicer(DirectoryServiceServicer):
             yield from _in_pieces(first, opened.chunks())
 
     def WriteDailyMemory(
-        self, request: pb.WriteDailyMemoryRequest, context: grpc.ServicerContext
+        self, request: pb.WriteDailyMemoryRequest, incoming: Call
     ) -> pb.WriteDailyMemoryResponse:
-        """See the proto."""
         _check_conditions(request.etag, request.only_if_absent)
         command = daily_memory.WriteDay(
             agent=fields.agent_ref("agent", request.agent),
@@ -174,6 +159,7 @@ class DirectoryServicer(DirectoryServiceServicer):
             only_if_absent=request.only_if_absent,
         )
         return mutation(
+            incoming,
             request,
             pb.WriteDailyMemoryResponse,
             lambda call: daily_memory.write_day(self._app, call, command),
@@ -183,11 +169,11 @@ class DirectoryServicer(DirectoryServiceServicer):
         )
 
     def DeleteDailyMemory(
-        self, request: pb.DeleteDailyMemoryRequest, context: grpc.ServicerContext
+        self, request: pb.DeleteDailyMemoryRequest, incoming: Call
     ) -> pb.DeleteDailyMemoryResponse:
-        """See the proto."""
         agent = fields.agent_ref("agent", request.agent)
         return mutation(
+            incoming,
             request,
             pb.DeleteDailyMemoryResponse,
             lambda call: daily_memory.delete_day(
@@ -197,29 +183,27 @@ class DirectoryServicer(DirectoryServiceServicer):
         )
 
     def ListDailyMemory(
-        self, request: pb.ListDailyMemoryRequest, context: grpc.ServicerContext
+        self, request: pb.ListDailyMemoryRequest, incoming: Call
     ) -> pb.ListDailyMemoryResponse:
-        """See the proto."""
         page = daily_memory.list_months(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             fields.agent_ref("agent", request.agent),
-            page_of(request),
+            page_of(incoming, request),
         )
         months, token = packed(page, file_messages.month)
         return pb.ListDailyMemoryResponse(months=months, next_page_token=token)
 
     def SearchDailyMemory(
-        self, request: pb.SearchDailyMemoryRequest, context: grpc.ServicerContext
+        self, request: pb.SearchDailyMemoryRequest, incoming: Call
     ) -> pb.SearchDailyMemoryResponse:
-        """See the proto."""
         query = daily_memory.SearchDays(
             agent=fields.agent_ref("agent", request.agent),
             text=request.text,
             start=request.start_date,
             end=request.end_date,
         )
-        found = daily_memory.search_days(self._app, ask(request.consistency), query)
+        found = daily_memory.search_days(self._app, ask(incoming, request.consistency), query)
         return pb.SearchDailyMemoryResponse(
             matches=[file_messages.match(one) for one in found.matches],
             match_count=found.total,

@@ -20,7 +20,7 @@ from ..abilities.errors import Reason, invalid
 from ..abilities.input import texts
 from ..abilities.input.agent_refs import clean_slug
 from ..abilities.input.user_refs import UserRef
-from ..interceptors.calls import current
+from ..interceptors.calls import Call
 
 E = TypeVar("E", bound=enum.Enum)
 Items = TypeVar("Items", bound=Sized)
@@ -203,12 +203,12 @@ def consistency(message: types_pb2.Consistency) -> Consistency:
     return Consistency(at_least=message.at_least_as_fresh)
 
 
-def site(path: str, value: int) -> int | None:
+def site(incoming: Call, path: str, value: int) -> int | None:
     """The site stated in a field, else by the metadata; None if it is stated nowhere."""
     stated = optional_id(path, value)
     if stated is not None:
         return stated
-    headers = current().metadata(_SITE_METADATA)
+    headers = incoming.metadata(_SITE_METADATA)
     if not headers:
         return None
     text = headers[0]

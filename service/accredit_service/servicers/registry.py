@@ -2,31 +2,28 @@
 
 from collections.abc import Iterator
 
-import grpc
-
 from accredit.v1 import registry_pb2 as pb
-from accredit.v1.registry_pb2_grpc import RegistryServiceServicer
 from accredit_storage.records import MemoryLayer
 
 from ..abilities.calls.app import App
 from ..abilities.calls.consistency import token_of
 from ..abilities.declared import reconciling, registering
 from ..abilities.files import memory_file_types as memory_files
+from ..interceptors.calls import Call
 from . import definition_messages, fields
 from .calls import ask, mutation, page_of
 from .pages import in_replies, packed
 
 
-class RegistryServicer(RegistryServiceServicer):
+class RegistryServicer:
     """See the proto for what each call promises."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     def RegisterAgent(
-        self, request: pb.RegisterAgentRequest, context: grpc.ServicerContext
+        self, request: pb.RegisterAgentRequest, incoming: Call
     ) -> pb.RegisterAgentResponse:
-        """See the proto."""
         command = registering.RegisterAgent(
             agent_slug=request.agent_slug,
             label=request.label,
@@ -41,6 +38,7 @@ class RegistryServicer(RegistryServiceServicer):
             etag=request.etag,
         )
         return mutation(
+            incoming,
             request,
             pb.RegisterAgentResponse,
             lambda call: registering.register_agent(self._app, call, command),
@@ -53,10 +51,10 @@ class RegistryServicer(RegistryServiceServicer):
         )
 
     def UnregisterAgent(
-        self, request: pb.UnregisterAgentRequest, context: grpc.ServicerContext
+        self, request: pb.UnregisterAgentRequest, incoming: Call
     ) -> pb.UnregisterAgentResponse:
-        """See the proto."""
         return mutation(
+            incoming,
             request,
             pb.UnregisterAgentResponse,
             lambda call: registering.unregister_agent(
@@ -68,10 +66,10 @@ class RegistryServicer(RegistryServiceServicer):
         )
 
     def SuppressAgent(
-        self, request: pb.SuppressAgentRequest, context: grpc.ServicerContext
+        self, request: pb.SuppressAgentRequest, incoming: Call
     ) -> pb.SuppressAgentResponse:
-        """See the proto."""
         return mutation(
+            incoming,
             request,
             pb.SuppressAgentResponse,
             lambda call: registering.suppress_agent(self._app, call, request.name),
@@ -81,10 +79,10 @@ class RegistryServicer(RegistryServiceServicer):
         )
 
     def UnsuppressAgent(
-        self, request: pb.UnsuppressAgentRequest, context: grpc.ServicerContext
+        self, request: pb.UnsuppressAgentRequest, incoming: Call
     ) -> pb.UnsuppressAgentResponse:
-        """See the proto."""
         return mutation(
+            incoming,
             request,
             pb.UnsuppressAgentResponse,
             lambda call: registering.unsuppress_agent(self._app, call, request.name),
@@ -94,19 +92,19 @@ class RegistryServicer(RegistryServiceServicer):
         )
 
     def ReadDefinitionSeeds(
-        self, request: pb.ReadDefinitionSeedsRequest, context: grpc.ServicerContext
+        self, request: pb.ReadDefinitionSeedsRequest, incoming: Call
     ) -> Iterator[pb.ReadDefinitionSeedsResponse]:
-        """See the proto."""
-        texts = registering.read_seeds(self._app, ask(request.consistency), request.agent_slug)
+        texts = registering.read_seeds(
+            self._app, ask(incoming, request.consistency), request.agent_slug
+        )
         for filename in sorted(texts):
             yield from definition_messages.seed_pieces(filename, texts[filename].encode())
 
     def GetAgentDefinition(
-        self, request: pb.GetAgentDefinitionRequest, context: grpc.ServicerContext
+        self, request: pb.GetAgentDefinitionRequest, incoming: Call
     ) -> pb.GetAgentDefinitionResponse:
-        """See the proto."""
         standing, outcome = registering.get_definition(
-            self._app, ask(request.consistency), request.agent_slug
+            self._app, ask(incoming, request.consistency), request.agent_slug
         )
         return pb.GetAgentDefinitionResponse(
             definition=definition_messages.definition(standing),
@@ -114,10 +112,11 @@ class RegistryServicer(RegistryServiceServicer):
         )
 
     def ListAgentDefinitions(
-        self, request: pb.ListAgentDefinitionsRequest, context: grpc.ServicerContext
+        self, request: pb.ListAgentDefinitionsRequest, incoming: Call
     ) -> pb.ListAgentDefinitionsResponse:
-        """See the proto."""
-        found = registering.list_definitions(self._app, ask(request.consistency), page_of(request))
+        found = registering.list_definitions(
+            self._app, ask(incoming, request.consistency), page_of(incoming, request)
+        )
         reply = pb.ListAgentDefinitionsResponse(notices=found.notices)
         definitions, reply.next_page_token = packed(
             found.page, definition_messages.listed_definition, beside=reply.ByteSize()
@@ -126,14 +125,13 @@ class RegistryServicer(RegistryServiceServicer):
         return reply
 
     def ReconcileAgents(
-        self, request: pb.ReconcileAgentsRequest, context: grpc.ServicerContext
+        self, request: pb.ReconcileAgentsRequest, incoming: Call
     ) -> Iterator[pb.ReconcileAgentsResponse]:
-        """See the proto."""
         slugs = fields.at_most(reconciling.MAX_SLUGS, "agent_slugs", request.agent_slugs)
         command = reconciling.ReconcileAgents(
             agent_slugs=list(slugs), validate_only=request.validate_only
         )
-        for chunk in reconciling.reconcile_agents(self._app, ask(), command):
+        for chunk in reconciling.reconcile_agents(self._app, ask(incoming), command):
             for results in in_replies(map(definition_messages.result, chunk.results)):
                 yield pb.ReconcileAgentsResponse(
                     results=results,
@@ -142,9 +140,8 @@ class RegistryServicer(RegistryServiceServicer):
                 )
 
     def RegisterMemoryFileType(
-        self, request: pb.RegisterMemoryFileTypeRequest, context: grpc.ServicerContext
+        self, request: pb.RegisterMemoryFileTypeRequest, incoming: Call
     ) -> pb.RegisterMemoryFileTypeResponse:
-        """See the proto."""
         layer = fields.required_enum(
             "layer", MemoryLayer, pb.MemoryLayer, request.layer, prefix="MEMORY_LAYER_"
         )
@@ -159,6 +156,7 @@ class RegistryServicer(RegistryServiceServicer):
             etag=request.etag,
         )
         return mutation(
+            incoming,
             request,
             pb.RegisterMemoryFileTypeResponse,
             lambda call: memory_files.register_memory_file_type(self._app, call, command),
@@ -168,10 +166,10 @@ class RegistryServicer(RegistryServiceServicer):
         )
 
     def UnregisterMemoryFileType(
-        self, request: pb.UnregisterMemoryFileTypeRequest, context: grpc.ServicerContext
+        self, request: pb.UnregisterMemoryFileTypeRequest, incoming: Call
     ) -> pb.UnregisterMemoryFileTypeResponse:
-        """See the proto."""
         return mutation(
+            incoming,
             request,
             pb.UnregisterMemoryFileTypeResponse,
             lambda call: memory_files.unregister_memory_file_type(
@@ -183,11 +181,10 @@ class RegistryServicer(RegistryServiceServicer):
         )
 
     def ListMemoryFileTypes(
-        self, request: pb.ListMemoryFileTypesRequest, context: grpc.ServicerContext
+        self, request: pb.ListMemoryFileTypesRequest, incoming: Call
     ) -> pb.ListMemoryFileTypesResponse:
-        """See the proto."""
         found = memory_files.list_memory_file_types(
-            self._app, ask(request.consistency), page_of(request)
+            self._app, ask(incoming, request.consistency), page_of(incoming, request)
         )
         types, token = packed(found, definition_messages.memory_file_type)
         return pb.ListMemoryFileTypesResponse(memory_file_types=types, next_page_token=token)

@@ -1,35 +1,32 @@
 """ScopeService."""
 
-import grpc
-
 from accredit.v1 import scope_pb2 as pb
-from accredit.v1.scope_pb2_grpc import ScopeServiceServicer
 
 from ..abilities import scope
 from ..abilities.calls.app import App
 from ..abilities.errors import invalid
 from ..abilities.policy.rights import Decision, Demand
+from ..interceptors.calls import Call
 from . import fields, messages
 from .calls import ask
 
 
-class ScopeServicer(ScopeServiceServicer):
+class ScopeServicer:
     """See the proto for what each call promises."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     def ResolveScope(
-        self, request: pb.ResolveScopeRequest, context: grpc.ServicerContext
+        self, request: pb.ResolveScopeRequest, incoming: Call
     ) -> pb.ResolveScopeResponse:
-        """See the proto."""
         query = scope.ResolveScope(
             token=_token(request),
             user=fields.optional_user_ref(request),
             agent=fields.optional_agent_ref("agent", request),
-            demand=_demand(request),
+            demand=_demand(incoming, request),
         )
-        result = scope.resolve_scope(self._app, ask(request.consistency), query)
+        result = scope.resolve_scope(self._app, ask(incoming, request.consistency), query)
         answer = pb.ResolveScopeResponse(basis=messages.basis(result.basis))
         if result.principal is not None:
             answer.principal.CopyFrom(messages.principal(result.principal))
@@ -40,15 +37,14 @@ class ScopeServicer(ScopeServiceServicer):
         return answer
 
     def CheckResource(
-        self, request: pb.CheckResourceRequest, context: grpc.ServicerContext
+        self, request: pb.CheckResourceRequest, incoming: Call
     ) -> pb.CheckResourceResponse:
-        """See the proto."""
         query = scope.CheckResource(
             token=_token(request),
             owner=_owner(request.resource),
-            demand=_demand(request),
+            demand=_demand(incoming, request),
         )
-        result = scope.check_resource(self._app, ask(request.consistency), query)
+        result = scope.check_resource(self._app, ask(incoming, request.consistency), query)
         answer = pb.CheckResourceResponse(basis=messages.basis(result.basis))
         if result.decision is Decision.ALLOWED and result.principal is not None:
             answer.principal.CopyFrom(messages.principal(result.principal))
@@ -57,10 +53,10 @@ class ScopeServicer(ScopeServiceServicer):
         return answer
 
 
-def _demand(request: pb.ResolveScopeRequest | pb.CheckResourceRequest) -> Demand:
+def _demand(incoming: Call, request: pb.ResolveScopeRequest | pb.CheckResourceRequest) -> Demand:
     return Demand(
         minimum_role=fields.required_role("minimum_role", request.minimum_role),
-        site_id=fields.site("site_id", request.site_id),
+        site_id=fields.site(incoming, "site_id", request.site_id),
     )
 
 

@@ -1,9 +1,6 @@
 """TokenService."""
 
-import grpc
-
 from accredit.v1 import token_pb2 as pb
-from accredit.v1.token_pb2_grpc import TokenServiceServicer
 from accredit_storage.records import Ceiling
 
 from ..abilities.calls.app import App
@@ -11,21 +8,19 @@ from ..abilities.errors import invalid
 from ..abilities.input.agent_refs import AgentRef
 from ..abilities.input.user_refs import UserRef
 from ..abilities.tokens import minting, tokens
+from ..interceptors.calls import Call
 from . import fields, messages
 from .calls import ask, mutation, page_of
 from .pages import packed
 
 
-class TokenServicer(TokenServiceServicer):
+class TokenServicer:
     """See the proto for what each call promises."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def CreateToken(
-        self, request: pb.CreateTokenRequest, context: grpc.ServicerContext
-    ) -> pb.CreateTokenResponse:
-        """See the proto."""
+    def CreateToken(self, request: pb.CreateTokenRequest, incoming: Call) -> pb.CreateTokenResponse:
         agent, user = _holder(request)
         if agent is None and user is None:
             raise invalid("holder", "say whom it shall speak for: agent or user")
@@ -38,6 +33,7 @@ class TokenServicer(TokenServiceServicer):
             expiry=_expiry(request),
         )
         return mutation(
+            incoming,
             request,
             pb.CreateTokenResponse,
             lambda call: minting.create_token(self._app, call, command),
@@ -46,31 +42,22 @@ class TokenServicer(TokenServiceServicer):
             ),
         )
 
-    def GetToken(
-        self, request: pb.GetTokenRequest, context: grpc.ServicerContext
-    ) -> pb.GetTokenResponse:
-        """See the proto."""
-        token = tokens.get_token(self._app, ask(request.consistency), request.token_id)
+    def GetToken(self, request: pb.GetTokenRequest, incoming: Call) -> pb.GetTokenResponse:
+        token = tokens.get_token(self._app, ask(incoming, request.consistency), request.token_id)
         return pb.GetTokenResponse(token=messages.token(token))
 
-    def ListTokens(
-        self, request: pb.ListTokensRequest, context: grpc.ServicerContext
-    ) -> pb.ListTokensResponse:
-        """See the proto."""
+    def ListTokens(self, request: pb.ListTokensRequest, incoming: Call) -> pb.ListTokensResponse:
         agent, user = _holder(request)
         page = tokens.list_tokens(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             tokens.ListTokens(agent=agent, user=user, show_inactive=request.show_inactive),
-            page_of(request),
+            page_of(incoming, request),
         )
         listed, token = packed(page, messages.token)
         return pb.ListTokensResponse(tokens=listed, next_page_token=token)
 
-    def RotateToken(
-        self, request: pb.RotateTokenRequest, context: grpc.ServicerContext
-    ) -> pb.RotateTokenResponse:
-        """See the proto."""
+    def RotateToken(self, request: pb.RotateTokenRequest, incoming: Call) -> pb.RotateTokenResponse:
         overlap = minting.DEFAULT_OVERLAP
         if request.HasField("overlap"):
             overlap = fields.span("overlap", request.overlap)
@@ -81,6 +68,7 @@ class TokenServicer(TokenServiceServicer):
             etag=request.etag,
         )
         return mutation(
+            incoming,
             request,
             pb.RotateTokenResponse,
             lambda call: minting.rotate_token(self._app, call, command),
@@ -91,12 +79,10 @@ class TokenServicer(TokenServiceServicer):
             ),
         )
 
-    def RevokeToken(
-        self, request: pb.RevokeTokenRequest, context: grpc.ServicerContext
-    ) -> pb.RevokeTokenResponse:
-        """See the proto."""
+    def RevokeToken(self, request: pb.RevokeTokenRequest, incoming: Call) -> pb.RevokeTokenResponse:
         command = tokens.RevokeToken(token_id=request.token_id, etag=request.etag)
         return mutation(
+            incoming,
             request,
             pb.RevokeTokenResponse,
             lambda call: tokens.revoke_token(self._app, call, command),
@@ -104,11 +90,11 @@ class TokenServicer(TokenServiceServicer):
         )
 
     def RevokeAgentTokens(
-        self, request: pb.RevokeAgentTokensRequest, context: grpc.ServicerContext
+        self, request: pb.RevokeAgentTokensRequest, incoming: Call
     ) -> pb.RevokeAgentTokensResponse:
-        """See the proto."""
         agent = fields.agent_ref("agent", request.agent)
         return mutation(
+            incoming,
             request,
             pb.RevokeAgentTokensResponse,
             lambda call: tokens.revoke_agent_tokens(self._app, call, agent),
@@ -116,11 +102,11 @@ class TokenServicer(TokenServiceServicer):
         )
 
     def RevokeUserTokens(
-        self, request: pb.RevokeUserTokensRequest, context: grpc.ServicerContext
+        self, request: pb.RevokeUserTokensRequest, incoming: Call
     ) -> pb.RevokeUserTokensResponse:
-        """See the proto."""
         user = fields.user_ref("user", request.user)
         return mutation(
+            incoming,
             request,
             pb.RevokeUserTokensResponse,
             lambda call: tokens.revoke_user_tokens(

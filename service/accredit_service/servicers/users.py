@@ -1,28 +1,23 @@
 """UserService."""
 
-import grpc
-
 from accredit.v1 import user_pb2 as pb
-from accredit.v1.user_pb2_grpc import UserServiceServicer
 from accredit_storage.records import User, UserKind, UserRole
 
 from ..abilities import users
 from ..abilities.calls.app import App
+from ..interceptors.calls import Call
 from . import fields, messages
 from .calls import ask, mutation, page_of
 from .pages import packed
 
 
-class UserServicer(UserServiceServicer):
+class UserServicer:
     """See the proto for what each call promises."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def CreateUser(
-        self, request: pb.CreateUserRequest, context: grpc.ServicerContext
-    ) -> pb.CreateUserResponse:
-        """See the proto."""
+    def CreateUser(self, request: pb.CreateUserRequest, incoming: Call) -> pb.CreateUserResponse:
         command = users.CreateUser(
             login=request.login,
             kind=_kind("kind", request.kind),
@@ -40,27 +35,22 @@ class UserServicer(UserServiceServicer):
             return pb.CreateUserResponse(user=message)
 
         return mutation(
+            incoming,
             request,
             pb.CreateUserResponse,
             lambda call: users.create_user(self._app, call, command),
             pack,
         )
 
-    def GetUser(
-        self, request: pb.GetUserRequest, context: grpc.ServicerContext
-    ) -> pb.GetUserResponse:
-        """See the proto."""
+    def GetUser(self, request: pb.GetUserRequest, incoming: Call) -> pb.GetUserResponse:
         user = users.get_user(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             fields.user_ref("user", request.user),
         )
         return pb.GetUserResponse(user=messages.user(user))
 
-    def ListUsers(
-        self, request: pb.ListUsersRequest, context: grpc.ServicerContext
-    ) -> pb.ListUsersResponse:
-        """See the proto."""
+    def ListUsers(self, request: pb.ListUsersRequest, incoming: Call) -> pb.ListUsersResponse:
         query = users.ListUsers(
             text=request.text,
             email=request.email,
@@ -69,17 +59,14 @@ class UserServicer(UserServiceServicer):
         )
         page = users.list_users(
             self._app,
-            ask(request.consistency),
+            ask(incoming, request.consistency),
             query,
-            page_of(request),
+            page_of(incoming, request),
         )
         listed, token = packed(page, messages.user)
         return pb.ListUsersResponse(users=listed, next_page_token=token)
 
-    def UpdateUser(
-        self, request: pb.UpdateUserRequest, context: grpc.ServicerContext
-    ) -> pb.UpdateUserResponse:
-        """See the proto."""
+    def UpdateUser(self, request: pb.UpdateUserRequest, incoming: Call) -> pb.UpdateUserResponse:
         update = request.update
         values = fields.masked(
             request,
@@ -97,6 +84,7 @@ class UserServicer(UserServiceServicer):
             user=fields.user_ref("user", request.user), etag=request.etag, **values
         )
         return mutation(
+            incoming,
             request,
             pb.UpdateUserResponse,
             lambda call: users.update_user(self._app, call, command),
@@ -104,23 +92,21 @@ class UserServicer(UserServiceServicer):
         )
 
     def DeactivateUser(
-        self, request: pb.DeactivateUserRequest, context: grpc.ServicerContext
+        self, request: pb.DeactivateUserRequest, incoming: Call
     ) -> pb.DeactivateUserResponse:
-        """See the proto."""
         ref = fields.user_ref("user", request.user)
         return mutation(
+            incoming,
             request,
             pb.DeactivateUserResponse,
             lambda call: users.deactivate_user(self._app, call, ref, request.etag),
             lambda user: pb.DeactivateUserResponse(user=messages.user(user)),
         )
 
-    def DeleteUser(
-        self, request: pb.DeleteUserRequest, context: grpc.ServicerContext
-    ) -> pb.DeleteUserResponse:
-        """See the proto."""
+    def DeleteUser(self, request: pb.DeleteUserRequest, incoming: Call) -> pb.DeleteUserResponse:
         ref = fields.user_ref("user", request.user)
         return mutation(
+            incoming,
             request,
             pb.DeleteUserResponse,
             lambda call: users.delete_user(self._app, call, ref, request.etag),

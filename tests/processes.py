@@ -81,6 +81,7 @@ class ServerProcess:
         clock = Clock()
         store = Store.open(self.database_url, pool_size=2)
         app = App(store=store, directories=Directories(store, self.data_dir / "files"), now=clock)
+        app.directories.start()
         secret = (self.data_dir / "administrator.token").read_text().strip()
         server = Server(self.address, app, clock, secret, 0)
         user_id = server.admin.call("AuthService/WhoAmI").user.user_id

@@ -181,7 +181,7 @@ def test_without_a_folder_the_watch_reconciles_once(server: Server) -> None:
 def test_an_agent_is_created_whatever_the_disk_says_and_gets_its_files_later(
     server: Server, folder: Path
 ) -> None:
-    (folder / "one.yaml").write_text("slug: one\nmemory_seeds: {SOUL.md: Be one.}\n")
+    (folder / "one.yaml").write_text("slug: one\nmemory_seeds: {SOUL.md: {text: Be one.}}\n")
     watch = Watch(server.app, folder_of(server, folder))
     with root_away(server):
         watch.look()

@@ -391,6 +391,11 @@ def _stray(commands: Commands) -> None:
     (tree.root / "agents" / "nobodys").mkdir(mode=0o700)
 
 
+def _lost(commands: Commands) -> None:
+    DirectoryTree(commands.token_file.with_name("files")).prepare()
+    _execute(commands, "UPDATE users SET files_made = 1")
+
+
 def _open_files(commands: Commands) -> None:
     tree = DirectoryTree(commands.token_file.with_name("files"))
     tree.prepare()
@@ -454,7 +459,8 @@ def _nothing(commands: Commands) -> None:
             {"ACCREDIT_DEFAULT_OWNER": "admin"},
         ),
         Ill("the files are open to everybody", "files", _open_files),
-        Ill("a directory belongs to nobody", "stray directories", _stray),
+        Ill("a name in the tree is not ours", "stray names", _stray),
+        Ill("a directory was lost", "lost directories", _lost),
     ],
 )
 def test_the_doctor_finds_what_is_wrong(commands: Commands, case: Ill) -> None:
@@ -464,7 +470,7 @@ def test_the_doctor_finds_what_is_wrong(commands: Commands, case: Ill) -> None:
     well = CliRunner().invoke(main, arguments)
     assert well.exit_code == 0, well.output
     assert "PROBLEM" not in well.output
-    assert well.output.count(": ok") == 10
+    assert well.output.count(": ok") == 11
     case.harm(commands)
     if "ACCREDIT_DATA_DIR" in case.environ:
         arguments = ["doctor"]

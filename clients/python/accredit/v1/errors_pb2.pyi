@@ -120,8 +120,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ALREADY_EXISTS: the login is taken."""
     ERROR_REASON_SITE_SLUG_CONFLICT: _ErrorReason.ValueType  # 72
     """ALREADY_EXISTS: the site's slug is taken."""
-    ERROR_REASON_AGENT_DIRECTORY_CONFLICT: _ErrorReason.ValueType  # 73
-    """Not sent. Directories do not go by slug, so that nothing can be in their way."""
     ERROR_REASON_SLUG_RESERVED: _ErrorReason.ValueType  # 80
     """FAILED_PRECONDITION: the slug was released and is kept for its former owner, or is declared for
     another owner.
@@ -298,8 +296,6 @@ ERROR_REASON_LOGIN_CONFLICT: ErrorReason.ValueType  # 71
 """ALREADY_EXISTS: the login is taken."""
 ERROR_REASON_SITE_SLUG_CONFLICT: ErrorReason.ValueType  # 72
 """ALREADY_EXISTS: the site's slug is taken."""
-ERROR_REASON_AGENT_DIRECTORY_CONFLICT: ErrorReason.ValueType  # 73
-"""Not sent. Directories do not go by slug, so that nothing can be in their way."""
 ERROR_REASON_SLUG_RESERVED: ErrorReason.ValueType  # 80
 """FAILED_PRECONDITION: the slug was released and is kept for its former owner, or is declared for
 another owner.

@@ -157,6 +157,12 @@ compat: $(INSTALLED) ## Import the client's wheel on the oldest and newest libra
 test: $(INSTALLED) $(GENERATOR) build/locale ## Run the tests (FILTER='a and not b', ARGS=tests/storage)
 	$(BIN)/pytest -q -n $(JOBS) $(if $(FILTER),-k '$(FILTER)') $(ARGS)
 
+.PHONY: coverage
+coverage: $(INSTALLED) $(GENERATOR) build/locale ## Run the tests and say which lines nobody ran
+	$(BIN)/coverage run --parallel-mode -m pytest -q $(if $(FILTER),-k '$(FILTER)') $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --show-missing
+
 .PHONY: soak
 soak: $(INSTALLED) build/locale ## Run the long tests of what faults do
 	$(BIN)/pytest tests -m soak --timeout 1800 $(if $(FILTER),-k '$(FILTER)') $(ARGS)

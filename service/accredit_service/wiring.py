@@ -6,7 +6,6 @@ from datetime import timedelta
 from accredit_storage import migrate
 from accredit_storage.directory.directories import Directories
 from accredit_storage.directory.limits import FileLimits
-from accredit_storage.errors import StoreUnavailable
 from accredit_storage.store import Store
 
 from . import plugins
@@ -37,7 +36,7 @@ def prepare_schema(settings: Settings, store: Store, *, upgrade: bool) -> None:
 
     Raises SchemaMismatch where this version cannot serve what there is.
     """
-    if upgrade or (is_sqlite(settings) and _is_new(store)):
+    if upgrade or (is_sqlite(settings) and migrate.is_new(store)):
         migrate.upgrade(settings.database)
     migrate.check(store)
 
@@ -109,13 +108,3 @@ def file_limits(settings: Settings) -> FileLimits:
 def is_sqlite(settings: Settings) -> bool:
     """Whether the database is a file of ours."""
     return settings.database.startswith("sqlite")
-
-
-def _is_new(store: Store) -> bool:
-    """Whether there is no database of ours, be it that a start broke off before it was made."""
-    try:
-        with store.read() as tx:
-            return not tx.connection.dialect.has_table(tx.connection, "store_state")
-    except StoreUnavailable:
-        # There is no file.
-        return True

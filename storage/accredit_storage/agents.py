@@ -163,16 +163,14 @@ class Agents:
         statement = _add[self._connection.dialect.name]
         return _agent(self._connection.execute(statement, values).one_or_none())
 
-    def find(self, agent_id: int, *, lock: bool = False, share: bool = False) -> Agent | None:
+    def find(self, agent_id: int, *, lock: bool = False) -> Agent | None:
         """The agent of this id."""
-        statement = locked(_by_id, lock=lock, share=share)
+        statement = locked(_by_id, lock=lock)
         return _agent(self._connection.execute(statement, {"agent_id": agent_id}).one_or_none())
 
-    def find_by_slug(
-        self, agent_slug: str, *, lock: bool = False, share: bool = False
-    ) -> Agent | None:
+    def find_by_slug(self, agent_slug: str, *, lock: bool = False) -> Agent | None:
         """The agent of exactly this slug."""
-        statement = locked(_by_slug, lock=lock, share=share)
+        statement = locked(_by_slug, lock=lock)
         return _agent(self._connection.execute(statement, {"agent_slug": agent_slug}).one_or_none())
 
     def find_seen(
@@ -183,9 +181,7 @@ class Agents:
         One statement, the same for an agent on which they have none and for one that is not there.
         """
         by_id = isinstance(ref, int)
-        statement = locked(
-            _seen_by_id if by_id else _seen_by_slug, lock=lock, share=False, of=agents
-        )
+        statement = locked(_seen_by_id if by_id else _seen_by_slug, lock=lock, of=agents)
         values = {"agent_id" if by_id else "agent_slug": ref, **_values(viewer)}
         row = self._connection.execute(statement, values).one_or_none()
         return None if row is None else _with_their_grant(row)

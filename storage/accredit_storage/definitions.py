@@ -135,9 +135,14 @@ class Definitions:
 
     def find(self, agent_slug: str, source: str, *, lock: bool = False) -> StoredDefinition | None:
         """What exactly this source declares under exactly this slug."""
-        statement = locked(_by_key, lock=lock, share=False)
+        statement = locked(_by_key, lock=lock)
         row = self._connection.execute(statement, _values(agent_slug, source)).one_or_none()
         return None if row is None else self._with_seeds([row])[0]
+
+    def seed_texts(self, definition_id: int) -> Mapping[str, str]:
+        """What files are to begin with by a definition, by filename."""
+        rows = self._connection.execute(_texts, {"of_definition_id": definition_id})
+        return {row.filename: bytes(row.content).decode() for row in rows}
 
     def of_slug(self, agent_slug: str) -> list[StoredDefinition]:
         """What every source declares under this slug, the last registered last."""
@@ -148,22 +153,6 @@ class Definitions:
         """Every one, lowest id first."""
         rows = self._connection.execute(_select.order_by(definitions.c.definition_id)).all()
         return _joined(rows, self._connection.execute(_seeds).all())
-
-    def page(self, *, after: int | None, limit: int) -> list[StoredDefinition]:
-        """Up to ``limit``, lowest id first; ``after`` is that of the last one already had."""
-        statement = _select.order_by(definitions.c.definition_id).limit(limit)
-        if after is not None:
-            statement = statement.where(definitions.c.definition_id > after)
-        return self._found(statement)
-
-    def seed_texts(self, definition_id: int) -> Mapping[str, str]:
-        """What files are to begin with by a definition, by filename."""
-        rows = self._connection.execute(_texts, {"of_definition_id": definition_id})
-        return {row.filename: bytes(row.content).decode() for row in rows}
-
-    def count(self) -> int:
-        """How many definitions there are."""
-        return self._connection.execute(select(func.count()).select_from(definitions)).scalar_one()
 
     def remove(self, agent_slug: str, source: str) -> StoredDefinition | None:
         """Withdraw what the source declares: what it was, None if there was nothing."""

@@ -47,11 +47,9 @@ class Grants:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def find(
-        self, agent_id: int, user_id: int, *, lock: bool = False, share: bool = False
-    ) -> Grant | None:
+    def find(self, agent_id: int, user_id: int, *, lock: bool = False) -> Grant | None:
         """The user's grant on the agent."""
-        statement = locked(_by_key, lock=lock, share=share)
+        statement = locked(_by_key, lock=lock)
         return _grant(self._connection.execute(statement, _values(agent_id, user_id)).one_or_none())
 
     def put(

@@ -78,7 +78,7 @@ class MemoryFileTypes:
 
     def find(self, filename: str, *, lock: bool = False) -> MemoryFileType | None:
         """The type of exactly this filename."""
-        statement = locked(_by_filename, lock=lock, share=False)
+        statement = locked(_by_filename, lock=lock)
         return _type(self._connection.execute(statement, {"of_filename": filename}).one_or_none())
 
     def all(self) -> list[MemoryFileType]:

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, inspect, make_url, select, text
 
 from accredit_storage.engine import make_engine, sqlite_path
-from accredit_storage.errors import SchemaMismatch
+from accredit_storage.errors import SchemaMismatch, StoreUnavailable
 from accredit_storage.failures import translated
 from accredit_storage.schema import store_state
 from accredit_storage.store import Store, advisory_key
@@ -55,9 +55,9 @@ def check(store: Store) -> None:
     if url.get_backend_name() == "sqlite" and not sqlite_path(url).exists():
         raise SchemaMismatch(f"there is no database at {url.database}: run {_COMMAND}")
     with store.read() as transaction:
-        if _is_newer(transaction.connection):
+        if _is_newer(transaction._connection):
             return
-        revision = _revision(transaction.connection)
+        revision = _revision(transaction._connection)
     newest = _scripts().get_current_head()
     if revision is None:
         raise SchemaMismatch(f"the database holds no accredit schema: run {_COMMAND}")
@@ -65,6 +65,16 @@ def check(store: Store) -> None:
         raise SchemaMismatch(
             f"the database is at schema {revision}, this server needs {newest}: run {_COMMAND}"
         )
+
+
+def is_new(store: Store) -> bool:
+    """Whether there is no database of ours, be it that a start broke off before it was made."""
+    try:
+        with store.read() as transaction:
+            return not inspect(transaction._connection).has_table(store_state.name)
+    except StoreUnavailable:
+        # There is no file.
+        return True
 
 
 def alembic_config(connection: Connection) -> Config:

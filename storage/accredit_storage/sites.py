@@ -36,16 +36,14 @@ class Sites:
         statement = _add[self._connection.dialect.name]
         return _site(self._connection.execute(statement, values).one_or_none())
 
-    def find(self, site_id: int, *, lock: bool = False, share: bool = False) -> Site | None:
+    def find(self, site_id: int, *, lock: bool = False) -> Site | None:
         """The site of this id."""
-        statement = locked(_by_id, lock=lock, share=share)
+        statement = locked(_by_id, lock=lock)
         return _site(self._connection.execute(statement, {"site_id": site_id}).one_or_none())
 
-    def find_by_slug(
-        self, site_slug: str, *, lock: bool = False, share: bool = False
-    ) -> Site | None:
+    def find_by_slug(self, site_slug: str, *, lock: bool = False) -> Site | None:
         """The site of exactly this slug."""
-        statement = locked(_by_slug, lock=lock, share=share)
+        statement = locked(_by_slug, lock=lock)
         return _site(self._connection.execute(statement, {"site_slug": site_slug}).one_or_none())
 
     def page(self, *, after: int | None, limit: int) -> list[Site]:

@@ -48,7 +48,7 @@ def by_dialect(build: Callable[[InsertMaker], Executable]) -> dict[str, Executab
 
 
 def locked(
-    statement: AnySelect, *, lock: bool, share: bool, of: FromClause | None = None
+    statement: AnySelect, *, lock: bool, share: bool = False, of: FromClause | None = None
 ) -> AnySelect:
     """``statement`` with its rows kept from change, ``share``, or from others, ``lock``.
 

@@ -53,7 +53,7 @@ class Transaction:
     """One consistent view of what is stored; it and its repositories end with its block."""
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        self._connection = connection
         self._login_key: bytes | None = None
         self.agents = Agents(connection)
         self.reservations = Reservations(connection)
@@ -71,7 +71,7 @@ class Transaction:
 
     def head(self) -> Head:
         """Where the log stands in this view."""
-        epoch, revision, hash_ = self.connection.execute(_head).one()
+        epoch, revision, hash_ = self._connection.execute(_head).one()
         return Head(epoch=epoch, revision=revision, hash=hash_)
 
     def login_digest(self, login: str) -> str:
@@ -80,24 +80,24 @@ class Transaction:
         The same for every spelling that differs in case only.
         """
         if self._login_key is None:
-            found = self.connection.execute(select(store_state.c.login_key)).scalar_one()
+            found = self._connection.execute(select(store_state.c.login_key)).scalar_one()
             self._login_key = bytes(found)
         return hmac.digest(self._login_key, folded(login).encode(), "sha256").hex()[:32]
 
     def token_keys(self) -> tuple[TokenKey, ...]:
         """The keys under which tokens are minted: at least one."""
-        keys: tuple[TokenKey, ...] = self.connection.execute(_token_keys).scalar_one()
+        keys: tuple[TokenKey, ...] = self._connection.execute(_token_keys).scalar_one()
         return keys
 
     def files_id(self) -> str | None:
         """Which tree of files belongs to this store; None before one does."""
-        found: str | None = self.connection.scalar(select(file_trees.c.files_id))
+        found: str | None = self._connection.scalar(select(file_trees.c.files_id))
         return found
 
     def last_old_ids(self) -> tuple[int, int]:
         """The highest ids of an agent and of a user whose directories may have their old names."""
         statement = select(store_state.c.last_old_agent, store_state.c.last_old_user)
-        agent_id, user_id = self.connection.execute(statement).one()
+        agent_id, user_id = self._connection.execute(statement).one()
         return agent_id, user_id
 
 
@@ -118,15 +118,15 @@ class WriteTransaction(Transaction):
         if self._recorded:
             raise RuntimeError("a transaction records one change")
         self._recorded = True
-        return chain.append(self.connection, draft)
+        return chain.append(self._connection, draft)
 
     def exclusive(self, name: str) -> None:
         """Wait until no other transaction holds ``name``, and hold it until this one ends.
 
         SQLite needs nothing: there a writer is alone anyway.
         """
-        if self.connection.dialect.name == "postgresql":
-            self.connection.execute(select(func.pg_advisory_xact_lock(advisory_key(name))))
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(select(func.pg_advisory_xact_lock(advisory_key(name))))
 
     def shared(self, name: str) -> None:
         """Wait until no other transaction holds ``name`` exclusively, and keep it from that.
@@ -134,25 +134,25 @@ class WriteTransaction(Transaction):
         First come, first served: whoever waits to hold it alone is let in before those who ask to
         share it later. That is what a row locked FOR SHARE does not give.
         """
-        if self.connection.dialect.name == "postgresql":
-            self.connection.execute(select(func.pg_advisory_xact_lock_shared(advisory_key(name))))
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(select(func.pg_advisory_xact_lock_shared(advisory_key(name))))
 
     def claim_files(self, files_id: str) -> str:
         """Take a tree of files for this store's, unless another is: the one that is then."""
-        statement = _claim_files[self.connection.dialect.name]
-        self.connection.execute(statement, {"row_id": 1, "files_id": files_id})
+        statement = _claim_files[self._connection.dialect.name]
+        self._connection.execute(statement, {"row_id": 1, "files_id": files_id})
         return self.files_id() or files_id
 
     def set_token_keys(self, keys: tuple[TokenKey, ...]) -> None:
         """Mint under these from now on. ValueError for none."""
         if not keys:
             raise ValueError("a store without a key mints nothing")
-        self.connection.execute(update(store_state).values(token_keys=keys))
+        self._connection.execute(update(store_state).values(token_keys=keys))
 
     def renew_epoch(self) -> str:
         """Declare void what anybody remembers of this store, as after a restore: the new epoch."""
         epoch = token_hex(16)
-        self.connection.execute(update(store_state).values(epoch=epoch))
+        self._connection.execute(update(store_state).values(epoch=epoch))
         return epoch
 
 

@@ -24,7 +24,6 @@ from accredit_storage.statements import AnyRow, locked, unexpired
 TOKEN_COLUMNS = [column for column in tokens.c if column.name not in ("digest", "key_id")]
 _select = select(*TOKEN_COLUMNS)
 _by_id = _select.where(tokens.c.token_id == bindparam("token_id"))
-_by_digest = _select.where(tokens.c.digest == bindparam("digest"))
 _add = tokens.insert()
 _vouch = token_vouchers.insert()
 _touch = (
@@ -59,15 +58,10 @@ class Tokens:
         if rows := [{"token_id": token.token_id, "user_id": user_id} for user_id in vouchers]:
             self._connection.execute(_vouch, rows)
 
-    def find(self, token_id: str, *, lock: bool = False, share: bool = False) -> Token | None:
+    def find(self, token_id: str, *, lock: bool = False) -> Token | None:
         """The token of this public id."""
-        statement = locked(_by_id, lock=lock, share=share)
+        statement = locked(_by_id, lock=lock)
         return _token(self._connection.execute(statement, {"token_id": token_id}).one_or_none())
-
-    def find_by_digest(self, digest: bytes, *, share: bool = False) -> Token | None:
-        """The token whose text has this digest."""
-        statement = locked(_by_digest, lock=False, share=share)
-        return _token(self._connection.execute(statement, {"digest": digest}).one_or_none())
 
     def page(
         self,

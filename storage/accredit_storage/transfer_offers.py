@@ -42,9 +42,7 @@ class TransferOffers:
     def find(self, offer_id: int, at: datetime, *, lock: bool = False) -> TransferOffer | None:
         """The offer of this id, if it is open at ``at``."""
         statement = _select.where(transfer_offers.c.offer_id == offer_id, *_open(at))
-        return _offer(
-            self._connection.execute(locked(statement, lock=lock, share=False)).one_or_none()
-        )
+        return _offer(self._connection.execute(locked(statement, lock=lock)).one_or_none())
 
     def find_for_agent(self, agent_id: int, at: datetime) -> TransferOffer | None:
         """The offer of the agent, if one is open at ``at``."""

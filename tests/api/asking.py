@@ -110,8 +110,8 @@ def newest_change(server: Server) -> tuple[str, set[str]]:
     """What the newest change did, and its subjects, such as "AGENT 7"."""
     with server.app.store.read() as tx:
         newest = tx.head().revision
-        kind = tx.connection.execute(select(changes.c.kind).where(changes.c.revision == newest))
-        found = tx.connection.execute(
+        kind = tx._connection.execute(select(changes.c.kind).where(changes.c.revision == newest))
+        found = tx._connection.execute(
             select(change_subjects.c.kind, change_subjects.c.subject_id).where(
                 change_subjects.c.revision == newest
             )

@@ -354,6 +354,6 @@ def contents(server: Server) -> Mapping[str, list[str]]:
     with server.app.store.read() as tx:
         for table in metadata.sorted_tables:
             columns = [column for column in table.c if column.name != "last_used_at"]
-            rows = tx.connection.execute(select(*columns))
+            rows = tx._connection.execute(select(*columns))
             found[table.name] = sorted(repr(tuple(row)) for row in rows)
     return found

@@ -21,7 +21,7 @@ def _set(caller: Person, agent: Any, status: str, **fields: Any) -> Any:
 def _last_change(server: Server) -> Any:
     with server.app.store.read() as tx:
         newest = select(changes).order_by(changes.c.revision.desc()).limit(1)
-        return tx.connection.execute(newest).one()
+        return tx._connection.execute(newest).one()
 
 
 @pytest.mark.parametrize("status", [INACTIVE, ARCHIVED])

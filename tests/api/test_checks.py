@@ -348,5 +348,5 @@ def _touched(server: Server, method: str, **fields: Any) -> set[tuple[str, str]]
     """The subjects of the change that a call makes."""
     server.admin.call(method, **fields)
     with server.app.store.read() as tx:
-        rows = tx.connection.execute(select(changes.c.subjects).order_by(changes.c.revision))
+        rows = tx._connection.execute(select(changes.c.subjects).order_by(changes.c.revision))
         return {(one.kind.name, one.subject_id) for one in rows.all()[-1].subjects}

@@ -31,10 +31,10 @@ def _lose_the_last(server: Server) -> None:
     with server.app.store.write() as tx:
         revision = tx.head().revision
         for table in (change_subjects, changes):
-            tx.connection.execute(delete(table).where(table.c.revision == revision))
+            tx._connection.execute(delete(table).where(table.c.revision == revision))
         before = select(changes.c.hash).where(changes.c.revision == revision - 1)
-        hash_ = tx.connection.execute(before).scalar_one()
-        tx.connection.execute(update(store_state).values(revision=revision - 1, head_hash=hash_))
+        hash_ = tx._connection.execute(before).scalar_one()
+        tx._connection.execute(update(store_state).values(revision=revision - 1, head_hash=hash_))
 
 
 def test_a_token_of_commits_that_were_lost_is_refused(own_server: Server) -> None:
@@ -70,7 +70,7 @@ def test_what_was_pruned_cannot_be_compared_and_is_taken(own_server: Server) -> 
     with server.app.store.write() as tx:
         last = tx.head().revision
         for table in (change_subjects, changes):
-            tx.connection.execute(delete(table).where(table.c.revision < last))
+            tx._connection.execute(delete(table).where(table.c.revision < last))
     for token in (old, new):
         _read(server.admin, token)
 

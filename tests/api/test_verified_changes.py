@@ -55,7 +55,7 @@ def test_the_first_change_that_was_tampered_with_is_named(
         server.site()
     changes = changes_of(server.admin)
     with server.app.store.write() as tx:
-        tx.connection.execute(text(tamper))
+        tx._connection.execute(text(tamper))
     found = _verify(server)
     assert (found.intact, found.first_broken_revision) == (False, broken)
     assert (found.head.revision, found.head.hash) == (broken - 1, changes[broken - 2].hash)

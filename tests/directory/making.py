@@ -4,12 +4,15 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from accredit_storage.directory.places import AGENTS, USERS, OwnPlace
+from accredit_storage.directory.files import FileEntry, Files
+from accredit_storage.directory.places import AGENTS, USERS, OwnPlace, Place
 from accredit_storage.directory.tree import DirectoryTree
+from accredit_storage.errors import FileMissing, PathInvalid
 
 #: Nothing here takes as long as this, in seconds; what would hang fails instead.
 PATIENCE = 50.0
@@ -28,6 +31,15 @@ def home(tree: DirectoryTree, place: OwnPlace = SCRIBE) -> OwnPlace:
 def user_place(user_id: int) -> OwnPlace:
     """The directory of a user."""
     return OwnPlace(USERS, user_id, SCRIBE.key)
+
+
+def listed(files: Files, place: Place, under: str = "") -> list[FileEntry]:
+    """The files of a place, or of a folder in it, by path."""
+    found = []
+    for path in files.paths(place, under):
+        with suppress(FileMissing, PathInvalid), files.open(place, path) as file:
+            found.append(file.entry)
+    return found
 
 
 def snapshot(folder: Path) -> dict[str, bytes | str]:

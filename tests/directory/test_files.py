@@ -23,7 +23,7 @@ from accredit_storage.errors import (
     StoreError,
     WriteInDoubt,
 )
-from tests.directory.making import SCRIBE, files_in, snapshot
+from tests.directory.making import SCRIBE, files_in, listed, snapshot
 
 CONTENTS = {
     "nothing": b"",
@@ -81,21 +81,21 @@ def test_files_are_listed_by_path_in_the_order_of_code_points(
         "﹏.md",
     ]
     entries = [files.write(place, name, name.encode()) for name in names]
-    assert files.list(place) == sorted(entries, key=lambda entry: entry.path)
-    assert [entry.path for entry in files.list(place)] == sorted(names)
+    assert listed(files, place) == sorted(entries, key=lambda entry: entry.path)
+    assert [entry.path for entry in listed(files, place)] == sorted(names)
     assert files.paths(place) == sorted(names)
 
 
 def test_a_folder_can_be_listed_by_itself(files: Files, place: OwnPlace) -> None:
     for name in ("a/b/c.md", "a/d.md", "e.md"):
         files.write(place, name, b"")
-    assert [entry.path for entry in files.list(place, "a")] == ["a/b/c.md", "a/d.md"]
+    assert [entry.path for entry in listed(files, place, "a")] == ["a/b/c.md", "a/d.md"]
     assert files.paths(place, "a/b") == ["a/b/c.md"]
-    assert files.list(place, "nothing/here") == []
+    assert listed(files, place, "nothing/here") == []
     with pytest.raises(PathInvalid):
-        files.list(place, "../users")
+        listed(files, place, "../users")
     with pytest.raises(PathInvalid):
-        files.list(place, "e.md")
+        listed(files, place, "e.md")
 
 
 def test_what_is_not_the_callers_is_not_listed(
@@ -109,7 +109,7 @@ def test_what_is_not_the_callers_is_not_listed(
     os.mkfifo(folder / "pipe.md")
     os.link(folder / "notes.md", tmp_path / "second name")
     os.unlink(tmp_path / "second name")
-    assert [entry.path for entry in files.list(place)] == ["notes.md"]
+    assert [entry.path for entry in listed(files, place)] == ["notes.md"]
 
 
 def test_what_is_not_there_is_missing(files: Files, place: OwnPlace) -> None:
@@ -125,7 +125,7 @@ def test_a_write_replaces_the_whole(files: Files, place: OwnPlace) -> None:
     files.write(place, "notes.md", b"a long first content")
     second = files.write(place, "notes.md", b"short")
     assert files.read(place, "notes.md").content == b"short"
-    assert files.list(place) == [second]
+    assert listed(files, place) == [second]
 
 
 def test_whoever_reads_keeps_the_state_that_they_opened(files: Files, place: OwnPlace) -> None:
@@ -165,7 +165,7 @@ def test_the_last_file_takes_its_folders_along(files: Files, place: OwnPlace, fo
     assert not (folder / "a" / "b").exists()
     files.delete(place, "a/two.md")
     assert not (folder / "a").exists()
-    assert files.list(place) == []
+    assert listed(files, place) == []
     files.write(place, "a/b/one.md", b"again")
     assert files.read(place, "a/b/one.md").content == b"again"
 
@@ -178,7 +178,7 @@ class TestAnEtag:
         second = files.write(place, "notes.md", b"two", etag=first.etag)
         third = files.append(place, "notes.md", b"!", etag=second.etag)
         files.delete(place, "notes.md", etag=third.etag)
-        assert files.list(place) == []
+        assert listed(files, place) == []
 
     @pytest.mark.parametrize("act", ["write", "append", "delete"])
     def test_that_is_an_older_one_does_not_and_is_told_the_present_one(
@@ -340,7 +340,7 @@ def test_no_message_leads_out_of_the_directory(
         lambda: files.read(place, "a"),
         lambda: files.read(place, "b"),
         lambda: files.write(place, "a/b", b""),
-        lambda: files.list(OwnPlace("agents", 3, place.key)),
+        lambda: listed(files, OwnPlace("agents", 3, place.key)),
     ):
         with pytest.raises(StoreError) as caught:
             act()
@@ -353,7 +353,7 @@ def test_nothing_is_left_open(files: Files, place: OwnPlace) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         files.append(place, "a/b/notes.md", b"two")
-        files.list(place)
+        listed(files, place)
         files.read(place, "a/b/notes.md")
         files.write(place, "c/d", b"")
         files.delete(place, "c/d")

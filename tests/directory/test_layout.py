@@ -56,7 +56,7 @@ def old(store: Store, root: Path) -> list[Agent]:
     with store.write() as tx:
         ada = user(tx)
         rows = [agent(tx, ada, f"agent-{number}") for number in range(8)]
-        tx.connection.execute(
+        tx._connection.execute(
             update(store_state).values(last_old_agent=rows[-1].agent_id, last_old_user=ada.user_id)
         )
     for row, where in zip(rows, itertools.cycle(LEFT), strict=False):

@@ -11,7 +11,7 @@ from accredit_storage.directory.limits import FileLimits
 from accredit_storage.directory.places import SHARED, OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import QuotaExceeded
-from tests.directory.making import PATIENCE, SCRIBE, home, started
+from tests.directory.making import PATIENCE, SCRIBE, home, listed, started
 from tests.storage.making import all_at_once
 
 
@@ -45,7 +45,7 @@ def test_there_are_no_more_bytes_than_allowed(tree: DirectoryTree, place: OwnPla
     files.write(place, "a", b"y" * 6)
     files.write(place, "a", b"y")
     files.append(place, "b/c", b"x" * 5)
-    assert [entry.size for entry in files.list(place)] == [1, 9, 0]
+    assert [entry.size for entry in listed(files, place)] == [1, 9, 0]
 
 
 def test_a_full_directory_can_be_made_smaller_where_the_bound_was_lowered(
@@ -98,7 +98,7 @@ def test_writers_of_several_processes_fill_it_exactly(
     for writer in writers:
         writer.join(PATIENCE)
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
-    found = Files(tree).list(place)
+    found = listed(Files(tree), place)
     if limits.files_per_agent == 40:
         assert len(found) == 40
     else:

@@ -14,7 +14,7 @@ from accredit_storage.directory.files import Files, etag_of
 from accredit_storage.directory.places import BY_KEY, OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import FileMissing, PathInvalid
-from tests.directory.making import PATIENCE, SCRIBE, pipe, snapshot, started
+from tests.directory.making import PATIENCE, SCRIBE, listed, pipe, snapshot, started
 
 SECRET = b"nobody may read this"
 SECRET_ETAG = etag_of(SECRET)
@@ -96,7 +96,7 @@ def harass(files: Files, place: OwnPlace, deadline: float) -> tuple[int, int]:
                 case 3:
                     files.append(place, path, b"!")
                 case _:
-                    assert SECRET_ETAG not in {entry.etag for entry in files.list(place)}
+                    assert SECRET_ETAG not in {entry.etag for entry in listed(files, place)}
                     files.delete(place, "a/new.md")
             done += 1
         except (PathInvalid, FileMissing):

@@ -13,14 +13,14 @@ from accredit_storage.directory.files import Files
 from accredit_storage.directory.places import LEGACY, NETWORK, SHARED, OwnPlace, Place
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import DirectoryMissing, FilesUnavailable, PathInvalid
-from tests.directory.making import SCRIBE, home, user_place
+from tests.directory.making import SCRIBE, home, listed, user_place
 
 MAKE = """
 import os, sys
 from pathlib import Path
 from accredit_storage.directory.files import Files
 from accredit_storage.directory.tree import DirectoryTree
-from tests.directory.making import SCRIBE, home, user_place
+from tests.directory.making import SCRIBE, home, listed, user_place
 
 os.umask(int(sys.argv[2], 8))
 tree = DirectoryTree(Path(sys.argv[1]))
@@ -89,7 +89,7 @@ def test_who_gets_the_id_again_gets_no_file(files: Files, place: OwnPlace) -> No
     other = OwnPlace(place.top, place.row_id, "qrstuvwxyz234567")
     for act in (
         lambda: files.read(other, "SOUL.md"),
-        lambda: files.list(other),
+        lambda: listed(files, other),
         lambda: files.write(other, "SOUL.md", b"yours"),
         lambda: files.append(other, "SOUL.md", b"yours"),
         lambda: files.delete(other, "SOUL.md"),
@@ -106,13 +106,13 @@ def test_a_tree_that_is_not_there_is_unavailable_and_not_made(
     (tree.root / missing).rename(tmp_path / "unmounted")
     place = user_place(3) if missing == "users" else SCRIBE
     with pytest.raises(FilesUnavailable):
-        files.list(place)
+        listed(files, place)
     with pytest.raises(FilesUnavailable):
         files.write(place, "a", b"")
     assert not (tree.root / missing).exists()
     (tmp_path / "unmounted").rename(tree.root / missing)
     with pytest.raises(DirectoryMissing):
-        files.list(place)
+        listed(files, place)
 
 
 def test_the_root_may_be_a_link_that_the_operator_made(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from accredit_storage.directory.folders import Folder
 from accredit_storage.directory.places import OwnPlace
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import DirectoryMissing, EtagMismatch, StoreBusy
-from tests.directory.making import PATIENCE, SCRIBE, pipe, started
+from tests.directory.making import PATIENCE, SCRIBE, listed, pipe, started
 from tests.storage.making import all_at_once
 
 PLACE = SCRIBE
@@ -120,7 +120,7 @@ def test_whoever_reads_sees_whole_contents_only(files: Files, place: OwnPlace) -
             return 1
         while not over.is_set():
             assert files.read(place, "notes.md").content in contents
-            assert len(files.list(place)) == 1
+            assert len(listed(files, place)) == 1
             seen += 1
         return seen
 
@@ -136,7 +136,7 @@ def test_folders_come_and_go_under_the_writers(files: Files, place: OwnPlace) ->
             files.delete(place, path)
 
     all_at_once(6, act)
-    assert files.list(place) == []
+    assert listed(files, place) == []
 
 
 def keep_lock(root: Path, ready: Any) -> None:

@@ -25,7 +25,7 @@ def begun(server: Server) -> int:
         requests.c.method == "DirectoryService/AppendFile", requests.c.result.is_(None)
     )
     with server.app.store.read() as tx:
-        return tx.connection.execute(statement).scalar_one()
+        return tx._connection.execute(statement).scalar_one()
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)

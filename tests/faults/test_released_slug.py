@@ -21,7 +21,7 @@ def wait_for_a_waiter(app: App) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         with app.store.read() as tx:
-            if tx.connection.execute(_WAITS).scalar_one():
+            if tx._connection.execute(_WAITS).scalar_one():
                 return
     raise AssertionError("nobody waits")
 

@@ -133,7 +133,7 @@ def test_a_restore_is_noticed_where_nobody_who_is_let_in_asks_anything(server: R
     assert server.fails().reason == "TOKEN_INVALID"
     # What an older database would have: the token is live again, and the history another one.
     with server.app.store.write() as tx:
-        tx.connection.execute(update(tokens).values(revoked_at=None))
+        tx._connection.execute(update(tokens).values(revoked_at=None))
         tx.renew_epoch()
     server.server._readiness.check()
     server.call()

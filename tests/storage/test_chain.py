@@ -37,7 +37,7 @@ def alter(store: Store, *statements: str) -> None:
     """Do to the database what no repository does."""
     with store.write() as tx:
         for statement in statements:
-            tx.connection.exec_driver_sql(statement)
+            tx._connection.exec_driver_sql(statement)
 
 
 def verify(
@@ -226,7 +226,7 @@ def test_a_time_that_python_cannot_hold_is_found_out(log: Store, at: str) -> Non
 @pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
 def test_a_log_verifies_in_any_zone(log: Store) -> None:
     with log.read() as tx:
-        tx.connection.exec_driver_sql("SET LOCAL timezone = 'Asia/Kathmandu'")
+        tx._connection.exec_driver_sql("SET LOCAL timezone = 'Asia/Kathmandu'")
         assert tx.changes.verify().first_broken is None
 
 
@@ -238,7 +238,7 @@ def test_where_any_value_fits_any_column_a_wrong_one_is_found_out(
 ) -> None:
     untyped = table("changes", column("revision"), column(name))
     with log.write() as tx:
-        tx.connection.execute(update(untyped).where(untyped.c.revision == 5).values({name: value}))
+        tx._connection.execute(update(untyped).where(untyped.c.revision == 5).values({name: value}))
     assert verify(log).first_broken == 5
 
 
@@ -267,7 +267,7 @@ def test_an_anchor_ahead_of_the_log_shows_that_it_was_cut(log: Store) -> None:
     shorter = link(log, 7)
     alter(log, "DELETE FROM changes WHERE revision > 7", "UPDATE store_state SET revision = 7")
     with log.write() as tx:
-        tx.connection.execute(
+        tx._connection.execute(
             text("UPDATE store_state SET head_hash = :hash"), {"hash": shorter[1]}
         )
     assert verify(log).first_broken is None

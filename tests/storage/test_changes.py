@@ -207,7 +207,7 @@ def test_the_hash_before_is_not_made_up(store: Store) -> None:
         with store.write() as tx:
             tx.record(draft())
     with store.write() as tx:
-        tx.connection.exec_driver_sql("DELETE FROM changes WHERE revision = 1")
+        tx._connection.exec_driver_sql("DELETE FROM changes WHERE revision = 1")
     with store.read() as tx:
         (left,) = tx.changes.page(ChangeQuery(), after=None, limit=10)
     assert left.previous_hash is None

@@ -123,7 +123,7 @@ def test_a_ceiling_without_a_role_is_one_of_viewer(
         owner = user(tx)
         token(tx, "t", owner, owner, ceiling=Ceiling(max_role=Role.ADMIN, capabilities=()))
         written = text("UPDATE tokens SET ceiling = :ceiling WHERE token_id = 't'")
-        tx.connection.execute(written, {"ceiling": canonical_json(stored)})
+        tx._connection.execute(written, {"ceiling": canonical_json(stored)})
         found = tx.tokens.find("t")
     assert found is not None
     assert found.ceiling == Ceiling(max_role=Role.VIEWER, capabilities=capabilities)

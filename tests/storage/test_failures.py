@@ -106,10 +106,10 @@ def test_a_refusal_of_the_sqlite_module_itself_is_a_bug() -> None:
 
 def test_bad_sql_stays_a_bug(store: Store) -> None:
     with pytest.raises(DBAPIError), store.read() as tx:
-        tx.connection.execute(text("SELECT nothing FROM nowhere"))
+        tx._connection.execute(text("SELECT nothing FROM nowhere"))
 
 
 def test_a_secret_does_not_stand_in_the_error(store: Store) -> None:
     with pytest.raises(DBAPIError) as caught, store.read() as tx:
-        tx.connection.execute(text("SELECT :digest FROM nowhere"), {"digest": "a secret"})
+        tx._connection.execute(text("SELECT :digest FROM nowhere"), {"digest": "a secret"})
     assert "a secret" not in str(caught.value)

@@ -136,4 +136,4 @@ def test_what_is_registered_again_is_not_removed_meanwhile(store: Store, databas
 
 def test_a_layer_that_there_is_not_is_refused(store: Store) -> None:
     with pytest.raises(IntegrityError, match="ck_memory_file_types_layer"), store.write() as tx:
-        tx.connection.execute(text("UPDATE memory_file_types SET layer = 'attic'"))
+        tx._connection.execute(text("UPDATE memory_file_types SET layer = 'attic'"))

@@ -38,7 +38,7 @@ def connected(url: str) -> Generator[Connection]:
     if url.startswith("sqlite"):
         sqlite_path(url).touch()
     with opened(url) as store, store.write() as tx:
-        yield tx.connection
+        yield tx._connection
 
 
 def test_an_upgraded_database_is_served(empty_database_url: str) -> None:

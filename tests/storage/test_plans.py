@@ -83,7 +83,6 @@ CALLS: dict[str, Call] = {
     "offers swept": lambda tx: tx.transfer_offers.sweep(NOW),
     "chosen agent forgotten": lambda tx: tx.users.forget_agent(1, NOW),
     "token by id": lambda tx: tx.tokens.find("t"),
-    "token by digest": lambda tx: tx.tokens.find_by_digest(b"t"),
     "tokens of an agent": tokens(agent_id=1),
     "tokens of a user": tokens(user_id=1),
     "all tokens": tokens(),
@@ -150,7 +149,6 @@ CALLS: dict[str, Call] = {
         put_definition(tx, label="new"),
     ),
     "definitions of a slug": lambda tx: tx.definitions.of_slug("x"),
-    "definitions, on": lambda tx: tx.definitions.page(after=5, limit=10),
     "seeds of a definition": lambda tx: tx.definitions.seed_texts(1),
     "definition removed": lambda tx: tx.definitions.remove("x", "s"),
     "name suppressed": lambda tx: tx.suppressions.put("x", None, NOW),
@@ -187,11 +185,11 @@ def test_no_table_is_read_whole(store: Store, name: str) -> None:
         if not is_sqlite:
             # There is nothing in the tables, and a planner that is left a choice would read that.
             for way in ("seqscan", "bitmapscan", "sort"):
-                tx.connection.execute(text(f"SET LOCAL enable_{way} = off"))
+                tx._connection.execute(text(f"SET LOCAL enable_{way} = off"))
         explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
         for statement, parameters in sent:
             if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
-                plan = tx.connection.exec_driver_sql(explain + statement, parameters).all()
+                plan = tx._connection.exec_driver_sql(explain + statement, parameters).all()
                 lines = [str(row[-1]) for row in plan]
                 assert not [line for line in lines if reads_whole(line)], (statement, lines)
 

@@ -92,7 +92,7 @@ def test_no_text_that_is_compared_follows_the_locale(store: Store) -> None:
 @pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
 def test_ids_grow_by_themselves_and_are_kept_count_of(store: Store) -> None:
     with store.read() as tx:
-        found = tx.connection.execute(
+        found = tx._connection.execute(
             text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
         )
         assert {row.name for row in found} == {

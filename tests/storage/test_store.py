@@ -92,7 +92,7 @@ def test_a_bug_leaves_no_connection_in_its_moment(database_url: str) -> None:
 
     def set_kind(kind: str) -> None:
         with other.write() as tx:
-            tx.connection.execute(text("UPDATE changes SET kind = :kind"), {"kind": kind})
+            tx._connection.execute(text("UPDATE changes SET kind = :kind"), {"kind": kind})
 
     def listed() -> int:
         with store.read() as tx:
@@ -294,7 +294,7 @@ def cut_off(database_url: str) -> None:
     """Throw every connection out of the database, except the one that says so."""
     store = Store.open(database_url)
     with store.read() as tx:
-        tx.connection.exec_driver_sql(
+        tx._connection.exec_driver_sql(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
@@ -342,8 +342,8 @@ def test_connections_lost_in_the_pool_cost_one_call(store: Store, database_url: 
 @on_postgresql
 def test_a_database_that_refuses_writes_is_unavailable(store: Store) -> None:
     with store.write() as tx:
-        name = tx.connection.exec_driver_sql("SELECT current_database()").scalar_one()
-        tx.connection.exec_driver_sql(
+        name = tx._connection.exec_driver_sql("SELECT current_database()").scalar_one()
+        tx._connection.exec_driver_sql(
             f"ALTER DATABASE {name} SET default_transaction_read_only = on"
         )
     store.close()
@@ -358,7 +358,7 @@ def test_the_sessions_have_their_bounds_and_the_operators_options_win(database_u
     with store.read() as tx:
 
         def setting(name: str) -> str:
-            shown = tx.connection.execute(text(f"SHOW {name}")).scalar_one()
+            shown = tx._connection.execute(text(f"SHOW {name}")).scalar_one()
             return str(shown)
 
         assert setting("statement_timeout") == "30s"
@@ -380,7 +380,7 @@ def test_a_statement_that_takes_too_long_is_busy(
     monkeypatch.setattr("accredit_storage.engine.STATEMENT_TIME", 0.01)
     store = Store.open(database_url)
     with pytest.raises(StoreBusy), store.read() as tx:
-        tx.connection.execute(text("SELECT pg_sleep(10)"))
+        tx._connection.execute(text("SELECT pg_sleep(10)"))
     store.close()
 
 
@@ -390,7 +390,7 @@ def test_a_swallowed_error_does_not_look_like_a_commit(store: Store) -> None:
         with store.write() as tx:
             user(tx)
             with suppress(DBAPIError):
-                tx.connection.execute(text("SELECT 1 / 0"))
+                tx._connection.execute(text("SELECT 1 / 0"))
 
     with pytest.raises(RuntimeError, match="ignored"):
         swallow()
@@ -400,7 +400,7 @@ def test_a_swallowed_error_does_not_look_like_a_commit(store: Store) -> None:
 @on_sqlite
 def test_a_transaction_that_sqlite_gave_up_does_not_look_like_a_commit(store: Store) -> None:
     with pytest.raises(RuntimeError, match="ignored"), store.write() as tx:
-        tx.connection.exec_driver_sql("ROLLBACK")
+        tx._connection.exec_driver_sql("ROLLBACK")
     with store.write() as tx:
         user(tx)
     assert count_users(store) == 1
@@ -468,7 +468,7 @@ def test_sqlite_is_told_to_wait_and_to_keep_what_it_acknowledged(store: Store) -
     with store.write() as tx:
 
         def pragma(name: str) -> object:
-            return tx.connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            return tx._connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
 
         assert pragma("journal_mode") == "wal"
         assert pragma("synchronous") == 2

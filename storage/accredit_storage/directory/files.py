@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import FileIO
@@ -123,32 +123,24 @@ class Files:
         self._tree = tree
         self.limits = limits or FileLimits()
 
-    def list(self, place: Place, under: str = "") -> Sequence[FileEntry]:
-        """The files of a place, or of a folder in it, by path in the order of code points.
-
-        Each is as it was at some moment of the call. A folder that is not there has no files.
-        """
-        entries = []
-        with translated():
-            for found in self._walk(place, under):
-                # Gone meanwhile, or replaced by something that is no plain file.
-                with (
-                    suppress(FileNotFoundError, PathInvalid),
-                    found.folder.open_file(found.entry.name) as file,
-                ):
-                    entries.append(entry_of(found.path, file))
-        return sorted(entries, key=lambda entry: entry.path)
-
     def paths(self, place: Place, under: str = "") -> Sequence[str]:
-        """The same, but only the paths: no file is opened."""
+        """The paths of a place's files, or of those in a folder of it, in the order of code points.
+
+        A folder that is not there has no files.
+        """
         with translated():
             return sorted(found.path for found in self._walk(place, under))
 
     def exists(self, place: Place, path: str) -> bool:
         """Whether there is such a file; False also where there is no such place."""
         names = parse(path)
-        with translated(), suppress(DirectoryMissing), self._tree.opened(place) as home:
-            return _size(home, names) is not None
+        with (
+            translated(),
+            suppress(DirectoryMissing),
+            self._tree.opened(place) as home,
+            _parent(home, names) as parent,
+        ):
+            return _size(parent, names) is not None
         return False
 
     def read(self, place: Place, path: str) -> FileContent:
@@ -186,13 +178,13 @@ class Files:
         """
         names = parse(path)
         self._require_size(len(content))
-        with self._writing(place) as home:
-            size = _size(home, names)
-            if only_if_absent and size is not None:
-                raise EtagMismatch(etag_of(_content(home, names)))
-            _require_match(home, names, size, etag)
+        with self._writing(place) as home, _parent(home, names) as parent:
+            size = _size(parent, names)
+            if parent is not None and only_if_absent and size is not None:
+                raise EtagMismatch(etag_of(_content(parent, names)))
+            _require_match(parent, names, size, etag)
             require_room(home, self.limits, size, len(content))
-            return _replaced(home, path, names, content, only_if_absent=only_if_absent)
+            return _replaced(home, parent, path, content, only_if_absent=only_if_absent)
 
     def append(
         self,
@@ -209,14 +201,16 @@ class Files:
         """
         names = parse(path)
         self._require_size(len(content))
-        with self._writing(place) as home:
-            size = _size(home, names)
-            _require_match(home, names, size, etag)
+        with self._writing(place) as home, _parent(home, names) as parent:
+            size = _size(parent, names)
+            _require_match(parent, names, size, etag)
             whole = len(content) + (len(opening) if size is None else size)
             self._require_size(whole)
             require_room(home, self.limits, size, whole)
-            before = opening if size is None else _content(home, names)
-            return _replaced(home, path, names, before + content)
+            before = opening
+            if parent is not None and size is not None:
+                before = _content(parent, names)
+            return _replaced(home, parent, path, before + content)
 
     def delete(self, place: Place, path: str, *, etag: str | None = None) -> None:
         """Remove a file, and the folders that held nothing else.
@@ -225,13 +219,13 @@ class Files:
         """
         names = parse(path)
         with self._writing(place) as home, _missing(path):
-            size = _size(home, names)
-            if size is None and etag is None:
-                raise FileNotFoundError
-            _require_match(home, names, size, etag)
-            with home.descend(names[:-1]) as folder:
-                folder.remove(names[-1])
-                _sync(folder)
+            with _parent(home, names) as parent:
+                size = _size(parent, names)
+                _require_match(parent, names, size, etag)
+                if parent is None or size is None:
+                    raise FileNotFoundError
+                parent.remove(names[-1])
+                _sync(parent)
             _prune(home, names[:-1])
 
     def _walk(self, place: Place, under: str) -> Generator[Found]:
@@ -265,13 +259,20 @@ def _sync(folder: Folder) -> None:
         raise WriteInDoubt("the disk failed in the last step of a removal") from error
 
 
-def _size(home: Folder, names: Names) -> int | None:
+@contextmanager
+def _parent(home: Folder, names: Names) -> Generator[Folder | None]:
+    """The folder that a file is in, None if it is not there. The path is descended here only."""
+    with ExitStack() as stack:
+        try:
+            parent = stack.enter_context(home.descend(names[:-1]))
+        except FileNotFoundError:
+            parent = None
+        yield parent
+
+
+def _size(parent: Folder | None, names: Names) -> int | None:
     """How large a file is, None if it is not there. Raises PathInvalid for what is no file."""
-    try:
-        with home.descend(names[:-1]) as folder:
-            found = folder.stat(names[-1])
-    except FileNotFoundError:
-        return None
+    found = None if parent is None else parent.stat(names[-1])
     if found is None:
         return None
     if not stat.S_ISREG(found.st_mode):
@@ -279,31 +280,33 @@ def _size(home: Folder, names: Names) -> int | None:
     return found.st_size
 
 
-def _content(home: Folder, names: Names) -> bytes:
-    with home.descend(names[:-1]) as folder, folder.open_file(names[-1]) as file:
+def _content(parent: Folder, names: Names) -> bytes:
+    with parent.open_file(names[-1]) as file:
         return file.read()
 
 
-def _require_match(home: Folder, names: Names, size: int | None, etag: str | None) -> None:
+def _require_match(parent: Folder | None, names: Names, size: int | None, etag: str | None) -> None:
     """Raise EtagMismatch unless the file, of ``size``, is the one that the caller has read."""
     if etag is None:
         return
-    if size is None:
+    if parent is None or size is None:
         raise EtagMismatch(None)
     # Read only where it decides, and then under the lock: an etag that was looked up before would
     # let two writers replace the same content.
-    if etag != "*" and (present := etag_of(_content(home, names))) != etag:
+    if etag != "*" and (present := etag_of(_content(parent, names))) != etag:
         raise EtagMismatch(present)
 
 
 def _replaced(
-    home: Folder, path: str, names: Names, content: bytes, *, only_if_absent: bool = False
+    home: Folder, parent: Folder | None, path: str, content: bytes, *, only_if_absent: bool = False
 ) -> FileEntry:
+    *folders, name = parse(path)
     try:
-        with home.descend(names[:-1], make=True) as folder:
-            written_at = replace_content(folder, names[-1], content, only_if_absent=only_if_absent)
+        with ExitStack() as stack:
+            folder = parent or stack.enter_context(home.descend(folders, make=True))
+            written_at = replace_content(folder, name, content, only_if_absent=only_if_absent)
     except BaseException:
-        _prune(home, names[:-1])
+        _prune(home, tuple(folders))
         raise
     return FileEntry(
         path=path, size=len(content), etag=etag_of(content), modified_at=moment(written_at)

@@ -159,7 +159,7 @@ test: $(INSTALLED) $(GENERATOR) build/locale ## Run the tests (FILTER='a and not
 
 .PHONY: coverage
 coverage: $(INSTALLED) $(GENERATOR) build/locale ## Run the tests and say which lines nobody ran
-	$(BIN)/coverage run --parallel-mode -m pytest -q $(if $(FILTER),-k '$(FILTER)') $(ARGS)
+	$(BIN)/coverage run -m pytest -q -n $(JOBS) $(if $(FILTER),-k '$(FILTER)') $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --show-missing
 

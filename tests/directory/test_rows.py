@@ -2,18 +2,22 @@
 
 import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from accredit_storage.directory.directories import Directories
 from accredit_storage.directory.places import Place, place_of
 from accredit_storage.directory.sweeping import lost, strays
+from accredit_storage.engine import sqlite_path
 from accredit_storage.errors import DirectoryMissing, FilesUnavailable, OwnerMissing
 from accredit_storage.records import Agent
 from accredit_storage.store import Store
@@ -85,6 +89,33 @@ def test_what_was_put_aside_is_given_back_to_its_row(
         sweep(store, directories)
     assert name_of(directories, scribe) == b"scribe"
     assert_agree(store, directories)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_beside_an_older_database_nobody_gets_the_files_of_a_later_time(
+    store: Store, database_url: str, directories: Directories, tmp_path: Path
+) -> None:
+    early = made(store, directories, "early")
+    backup, path = tmp_path / "backup.db", sqlite_path(make_url(database_url))
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(backup)) as target:
+        source.backup(target)
+    late = made(store, directories, "late")
+    store.close()
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    shutil.copyfile(backup, path)
+    older = Store.open(database_url)
+    again = Directories(older, directories.tree.root)
+    again.start()
+    twin = made(older, again, "another")
+    assert (twin.agent_id, twin.directory_key != late.directory_key) == (late.agent_id, True)
+    assert name_of(again, twin) == b"another"
+    assert name_of(again, early) == b"early"
+    sweep(older, again)
+    kept = directories.tree.root / "agents" / ".kept" / place_of(late).name
+    assert (kept / "name").read_bytes() == b"late"
+    assert_agree(older, again)
+    older.close()
 
 
 def test_a_directory_without_a_row_is_put_aside_after_an_hour_and_kept_for_ever(

@@ -7,7 +7,8 @@ from accredit_service import logs, server
 from accredit_service.abilities import bootstrap
 from accredit_service.abilities.calls.app import App
 from accredit_service.servicers import services
-from accredit_service.settings import Address, Settings
+from accredit_service.setting_rules import Address
+from accredit_service.settings import Settings
 from accredit_storage import migrate
 from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store

@@ -34,7 +34,8 @@ from accredit_service.abilities import bootstrap
 from accredit_service.abilities.calls.app import App, Limits
 from accredit_service.server import build
 from accredit_service.servicers import services
-from accredit_service.settings import Address, Settings
+from accredit_service.setting_rules import Address
+from accredit_service.settings import Settings
 from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import accredit
-from accredit_service.settings import Settings, SettingsError, load
+from accredit_service.setting_rules import SettingsError
+from accredit_service.settings import Settings, load
 from tools.seed import seed
 
 # Where a server listens to all, and where it is found from here.

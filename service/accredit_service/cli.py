@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from . import logs
-from .settings import FILE_VARIABLE, SETTINGS, Setting, Settings, SettingsError, load
+from .setting_rules import SettingsError
+from .settings import FILE_VARIABLE, SETTINGS, Setting, Settings, load
 
 if TYPE_CHECKING:
     from .abilities.bootstrap import Bootstrapped

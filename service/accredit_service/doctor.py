@@ -13,7 +13,8 @@ from accredit_storage.engine import sqlite_path
 from accredit_storage.errors import StoreError
 from accredit_storage.store import Store
 
-from .settings import Settings, SettingsError
+from .setting_rules import SettingsError
+from .settings import Settings
 from .tls import Certificates
 from .wiring import check_default_owner, is_sqlite, open_store
 

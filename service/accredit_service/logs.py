@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
 
-from .settings import LogFormat, LogLevel
+from .setting_rules import LogFormat, LogLevel
 
 #: Ours are logged from the level that is set on, other people's from WARNING on: at DEBUG some of
 #: them print what they are given.

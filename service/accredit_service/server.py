@@ -45,7 +45,8 @@ from .interceptors.request_wait import RequestWait
 from .interceptors.telemetry import log_calls, refuse
 from .interceptors.worker_pools import WorkerPool
 from .servicers import Service
-from .settings import Reflection, Settings
+from .setting_rules import Reflection
+from .settings import Settings
 from .tls import Certificates
 
 log = logging.getLogger(__name__)

@@ -6,16 +6,15 @@ start, because the misspelt one was meant to do something.
 """
 
 import difflib
-import enum
-import ipaddress
 import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+from . import setting_rules as rules
+from .setting_rules import Address, LogFormat, LogLevel, Network, Reflection, SettingsError
 
 PREFIX = "ACCREDIT_"
 #: The variable that names the file.
@@ -25,143 +24,6 @@ CLIENT_VARIABLES = frozenset(
     f"{PREFIX}{name}"
     for name in ("ADDRESS", "TOKEN", "TOKEN_FILE", "CA_FILE", "AGENT", "SITE", "FORMAT")
 )
-
-
-class SettingsError(Exception):
-    """A setting is unknown, breaks its rule or does not go with another. The message names it."""
-
-
-class Reflection(enum.StrEnum):
-    """Who may ask which services there are."""
-
-    OFF = "off"
-    AUTHENTICATED = "authenticated"
-    OPEN = "open"
-
-
-class LogLevel(enum.StrEnum):
-    """The least that is logged. A call is ``info``, a bug ``error``."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class LogFormat(enum.StrEnum):
-    """How a log line looks."""
-
-    JSON = "json"
-    TEXT = "text"
-
-
-class Address(NamedTuple):
-    """Where to listen."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """As gRPC and people write it."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can connect."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            # Any other name may resolve to anything, tomorrow if not today.
-            return self.host == "localhost"
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("a text")
-    return value
-
-
-def _path(value: object) -> Path:
-    return Path(_text(value)).expanduser()
-
-
-def _switch(value: object) -> bool:
-    words = {"true": True, "yes": True, "on": True, "1": True}
-    words |= {"false": False, "no": False, "off": False, "0": False}
-    found = value if isinstance(value, bool) else words.get(str(value).lower())
-    if found is None:
-        raise ValueError("true or false")
-    return found
-
-
-def _whole(least: int, most: int) -> Callable[[object], int]:
-    def parse(value: object) -> int:
-        rule = f"a whole number from {least} to {most}"
-        # int() alone would take True, 1.9 and the digits of other scripts.
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value)
-        if type(value) is not int or not least <= value <= most:
-            raise ValueError(rule)
-        return value
-
-    return parse
-
-
-def _seconds(least: float, most: float) -> Callable[[object], float]:
-    def parse(value: object) -> float:
-        rule = f"seconds, from {least:g} to {most:g}"
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ValueError(rule)
-        try:
-            number = float(value)
-        except ValueError:
-            raise ValueError(rule) from None
-        # Written so that "nan" fails as well.
-        if not least <= number <= most:
-            raise ValueError(rule)
-        return number
-
-    return parse
-
-
-def _one_of(kind: type[enum.StrEnum]) -> Callable[[object], enum.StrEnum]:
-    def parse(value: object) -> enum.StrEnum:
-        try:
-            return kind(str(value))
-        except ValueError:
-            raise ValueError(f"one of {', '.join(kind)}") from None
-
-    return parse
-
-
-def _address(value: object) -> Address:
-    rule = "host:port, such as 127.0.0.1:50051 or [::1]:50051"
-    host, separator, port = _text(value).rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not host or not separator or (":" in host and not bracketed):
-        raise ValueError(rule)
-    if not (port.isascii() and port.isdigit()) or int(port) > 0xFFFF:
-        raise ValueError(rule)
-    return Address(host[1:-1] if bracketed else host, int(port))
-
-
-def _items(value: object, rule: str) -> Iterable[object]:
-    items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, list):
-        raise ValueError(rule)
-    return items
-
-
-def _networks(value: object) -> tuple[Network, ...]:
-    rule = "addresses or networks, such as 10.0.0.7,10.1.0.0/16"
-    try:
-        return tuple(ipaddress.ip_network(_text(item).strip()) for item in _items(value, rule))
-    except ValueError:
-        raise ValueError(rule) from None
-
-
-def _names(value: object) -> tuple[str, ...]:
-    return tuple(_text(item).strip() for item in _items(value, "names, with commas between"))
 
 
 def _setting(parse: Callable[[object], Any], help: str) -> Mapping[str, Any]:
@@ -175,81 +37,82 @@ class Settings:
 
     listen: Address = field(
         default=Address("127.0.0.1", 50051),
-        metadata=_setting(_address, "Where to listen. Port 0 takes a free one."),
+        metadata=_setting(rules.address, "Where to listen. Port 0 takes a free one."),
     )
     data_dir: Path = field(
         default=Path("accredit-data"),
-        metadata=_setting(_path, "The folder for what the server keeps outside a database."),
+        metadata=_setting(rules.path, "The folder for what the server keeps outside a database."),
     )
     database_url: str = field(
         default="",
         repr=False,
         metadata=_setting(
-            _text, "sqlite:///path or postgresql://… By default a file in the data folder."
+            rules.text, "sqlite:///path or postgresql://… By default a file in the data folder."
         ),
     )
     database_url_file: Path | None = field(
         default=None,
         metadata=_setting(
-            _path, "A file that holds the database URL, so that no process list shows it."
+            rules.path, "A file that holds the database URL, so that no process list shows it."
         ),
     )
     pool_size: int = field(
-        default=8, metadata=_setting(_whole(1, 1000), "Database connections at most.")
+        default=8, metadata=_setting(rules.whole(1, 1000), "Database connections at most.")
     )
     threads: int = field(
         default=16,
         metadata=_setting(
-            _whole(1, 1000),
+            rules.whole(1, 1000),
             "Calls that are worked on at once, and as many again that wait for the agents' files.",
         ),
     )
     tls_certificate: Path | None = field(
         default=None,
         metadata=_setting(
-            _path, "The certificate chain, PEM. A renewed one is used without a restart."
+            rules.path, "The certificate chain, PEM. A renewed one is used without a restart."
         ),
     )
     tls_key: Path | None = field(
-        default=None, metadata=_setting(_path, "The certificate's private key, PEM.")
+        default=None, metadata=_setting(rules.path, "The certificate's private key, PEM.")
     )
     tls_client_ca: Path | None = field(
         default=None,
-        metadata=_setting(_path, "Demand client certificates signed by one of these, PEM."),
+        metadata=_setting(rules.path, "Demand client certificates signed by one of these, PEM."),
     )
     insecure_plaintext: bool = field(
         default=False,
-        metadata=_setting(_switch, "Allow plaintext on an address that other machines reach."),
+        metadata=_setting(rules.switch, "Allow plaintext on an address that other machines reach."),
     )
     reflection: Reflection | None = field(
         default=None,
         metadata=_setting(
-            _one_of(Reflection),
+            rules.one_of(Reflection),
             "Who may list the services: off, authenticated or open. By default open on loopback, "
             "else authenticated.",
         ),
     )
     channelz: bool = field(
         default=False,
-        metadata=_setting(_switch, "Serve gRPC's channelz, to callers with manage_settings."),
+        metadata=_setting(rules.switch, "Serve gRPC's channelz, to callers with manage_settings."),
     )
     grace: float = field(
         default=10.0,
         metadata=_setting(
-            _seconds(0, 3600), "Seconds that running calls have to end in when the server stops."
+            rules.seconds(0, 3600),
+            "Seconds that running calls have to end in when the server stops.",
         ),
     )
     default_deadline: float = field(
         default=30.0,
         metadata=_setting(
-            _seconds(0.1, 3600),
+            rules.seconds(0.1, 3600),
             "Seconds that a call has at most, whatever deadline it names or if it names none.",
         ),
     )
     trusted_proxies: tuple[Network, ...] = field(
         default=(),
         metadata=_setting(
-            _networks,
+            rules.networks,
             "Addresses or networks, with commas between, whose x-forwarded-for is believed where "
             "calls of one address are counted.",
         ),
@@ -257,70 +120,74 @@ class Settings:
     agent_limit: int = field(
         default=1,
         metadata=_setting(
-            _whole(0, 1_000_000), "Agents that a user without manage_agents may own."
+            rules.whole(0, 1_000_000), "Agents that a user without manage_agents may own."
         ),
     )
     slug_reservation_days: int = field(
         default=30,
         metadata=_setting(
-            _whole(0, 36_500), "Days that a released slug is kept for its former owner."
+            rules.whole(0, 36_500), "Days that a released slug is kept for its former owner."
         ),
     )
     transfer_offer_days: int = field(
         default=7,
-        metadata=_setting(_whole(1, 365), "Days in which an offered agent can be accepted."),
+        metadata=_setting(rules.whole(1, 365), "Days in which an offered agent can be accepted."),
     )
     request_retention_hours: int = field(
-        default=24, metadata=_setting(_whole(1, 8760), "Hours that a request_id is remembered.")
+        default=24,
+        metadata=_setting(rules.whole(1, 8760), "Hours that a request_id is remembered."),
     )
     changes_retention_days: int = field(
-        default=400, metadata=_setting(_whole(1, 36_500), "Days that the change log is kept.")
+        default=400, metadata=_setting(rules.whole(1, 36_500), "Days that the change log is kept.")
     )
     files_dir: Path | None = field(
         default=None,
         metadata=_setting(
-            _path,
+            rules.path,
             "The folder for the files of agents, which all servers share. By default files in the "
             "data folder.",
         ),
     )
     max_file_bytes: int = field(
-        default=4 * 2**20, metadata=_setting(_whole(1024, 2**26), "Bytes that one file may have.")
+        default=4 * 2**20,
+        metadata=_setting(rules.whole(1024, 2**26), "Bytes that one file may have."),
     )
     max_directory_files: int = field(
         default=5000,
-        metadata=_setting(_whole(1, 1_000_000), "Files that one directory may have."),
+        metadata=_setting(rules.whole(1, 1_000_000), "Files that one directory may have."),
     )
     max_directory_bytes: int = field(
         default=256 * 2**20,
         metadata=_setting(
-            _whole(1024, 2**40), "Bytes that one directory may have, in all its files."
+            rules.whole(1024, 2**40), "Bytes that one directory may have, in all its files."
         ),
     )
     kept_files_days: int = field(
         default=0,
         metadata=_setting(
-            _whole(0, 36_500),
+            rules.whole(0, 36_500),
             "Days that the files of deleted agents and users are kept; 0: for ever.",
         ),
     )
     daily_memory: bool = field(
-        default=True, metadata=_setting(_switch, "Allow agents' journals to be written.")
+        default=True, metadata=_setting(rules.switch, "Allow agents' journals to be written.")
     )
     manifests_dir: Path | None = field(
         default=None,
         metadata=_setting(
-            _path, "A folder with manifests of declared agents. It is watched for changes."
+            rules.path, "A folder with manifests of declared agents. It is watched for changes."
         ),
     )
     default_agent: bool = field(
         default=True,
-        metadata=_setting(_switch, "Declare an agent for the default owner, named after them."),
+        metadata=_setting(
+            rules.switch, "Declare an agent for the default owner, named after them."
+        ),
     )
     default_owner: str = field(
         default="",
         metadata=_setting(
-            _text,
+            rules.text,
             "The login of the user who owns declared agents that name no owner; the server does "
             "not start if there is no such user. By default the first active administrator.",
         ),
@@ -328,7 +195,7 @@ class Settings:
     suppressed_definitions: tuple[str, ...] = field(
         default=(),
         metadata=_setting(
-            _names,
+            rules.names,
             "Slugs of declared agents, or names of entry points, that are not to contribute, with "
             "commas between.",
         ),
@@ -336,19 +203,19 @@ class Settings:
     last_used_flush: float = field(
         default=60.0,
         metadata=_setting(
-            _seconds(1, 3600), "Seconds between two writes of when tokens were last used."
+            rules.seconds(1, 3600), "Seconds between two writes of when tokens were last used."
         ),
     )
     log_level: LogLevel = field(
         default=LogLevel.INFO,
         metadata=_setting(
-            _one_of(LogLevel), "The least that is logged: debug, info, warning, error."
+            rules.one_of(LogLevel), "The least that is logged: debug, info, warning, error."
         ),
     )
     log_format: LogFormat | None = field(
         default=None,
         metadata=_setting(
-            _one_of(LogFormat), "json or text. By default text on a terminal, else json."
+            rules.one_of(LogFormat), "json or text. By default text on a terminal, else json."
         ),
     )
 
@@ -428,7 +295,7 @@ SETTINGS: Mapping[str, Setting] = {
         name=one.name,
         help=one.metadata["help"],
         default=one.default,
-        is_switch=one.metadata["parse"] is _switch,
+        is_switch=one.metadata["parse"] is rules.switch,
         parse=one.metadata["parse"],
     )
     for one in fields(Settings)

@@ -8,7 +8,8 @@ from pathlib import Path
 import grpc
 
 from . import logs
-from .settings import SettingsError, check_private
+from .setting_rules import SettingsError
+from .settings import check_private
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from .abilities.calls.app import App, Limits
 from .abilities.extensions.declarations import Declarations
 from .background import Beginning
 from .manifest_folder import ManifestFolder, Watch
-from .settings import Settings, SettingsError
+from .setting_rules import SettingsError
+from .settings import Settings
 
 
 def open_store(settings: Settings) -> Store:

@@ -24,7 +24,8 @@ from accredit_service.abilities.policy.methods import METHODS, Method
 from accredit_service.interceptors.calls import Call
 from accredit_service.server import Server, build
 from accredit_service.servicers import Service
-from accredit_service.settings import Address, LogLevel, Settings
+from accredit_service.setting_rules import Address, LogLevel
+from accredit_service.settings import Settings
 from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 

@@ -13,7 +13,7 @@ from accredit_service.abilities.policy.permissions import Action, Speaker
 from accredit_service.interceptors.access import check_access, check_rows
 from accredit_service.interceptors.calls import Call
 from accredit_service.servicers import services
-from accredit_service.settings import Reflection
+from accredit_service.setting_rules import Reflection
 from accredit_storage.records import Ceiling, Role, Token, User, UserKind, UserRole
 from accredit_storage.store import WriteTransaction
 from tests.service.conftest import Start

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 import pytest
 
 from accredit_service import logs
-from accredit_service.settings import LogFormat, LogLevel
+from accredit_service.setting_rules import LogFormat, LogLevel
 from tests.service.running import captured
 
 log = logging.getLogger("accredit_service.tests")

@@ -12,7 +12,7 @@ from accredit_service.abilities.calls.app import App
 from accredit_service.interceptors.calls import Call
 from accredit_service.server import StartError, build
 from accredit_service.servicers import services
-from accredit_service.settings import Address
+from accredit_service.setting_rules import Address
 from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 from tests.minting import token_id_of

@@ -4,16 +4,8 @@ from typing import Any
 
 import pytest
 
-from accredit_service.settings import (
-    CLIENT_VARIABLES,
-    SETTINGS,
-    Address,
-    LogLevel,
-    Reflection,
-    Settings,
-    SettingsError,
-    load,
-)
+from accredit_service.setting_rules import Address, LogLevel, Reflection, SettingsError
+from accredit_service.settings import CLIENT_VARIABLES, SETTINGS, Settings, load
 
 
 def written(folder: Path, text: str) -> Path:

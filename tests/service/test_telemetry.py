@@ -8,7 +8,7 @@ import pytest
 from accredit.v1 import auth_pb2
 from accredit_service.interceptors.calls import Call
 from accredit_service.interceptors.telemetry import request_id
-from accredit_service.settings import LogLevel
+from accredit_service.setting_rules import LogLevel
 from accredit_storage.records import UserRole
 from tests.service.conftest import Start
 from tests.service.running import PATIENCE, WHO_AM_I, Running

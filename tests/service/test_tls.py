@@ -10,7 +10,7 @@ import grpc
 import pytest
 import trustme
 
-from accredit_service.settings import LogLevel, SettingsError
+from accredit_service.setting_rules import LogLevel, SettingsError
 from accredit_service.tls import Certificates
 from tests.service.conftest import Start
 from tests.service.running import PATIENCE, WHO_AM_I, Running, captured

@@ -235,7 +235,7 @@ def lost(store: Store, tree: DirectoryTree) -> Sequence[str]:
     """The rows whose directories were made and are not there, such as "agents/scribe": sorted."""
     missing = []
     for top in (AGENTS, USERS):
-        with tree.shelf(top, BY_KEY) as shelf:
+        with translated(), tree.shelf(top, BY_KEY) as shelf:
             names = {entry.name for entry in shelf.entries()}
         missing += [
             f"{top}/{link_name(row)} ({place_of(row).name})"

@@ -201,7 +201,7 @@ class Links:
 
     def put(self, name: str, place: OwnPlace) -> None:
         """Make the link, or make it right; what is no link of ours is left as it is."""
-        with suppress(StoreError), self._tree.top(place.top) as folder:
+        with suppress(StoreError, OSError), self._tree.top(place.top) as folder:
             try:
                 if self._is_in_place(folder, name, place):
                     return
@@ -223,7 +223,7 @@ class Links:
 
         Raises FilesUnavailable.
         """
-        with self._tree.top(top) as folder:
+        with translated(), self._tree.top(top) as folder:
             names = [entry.name for entry in folder.entries()]
             return {name: target(folder, top, name) for name in names if not name.startswith(".")}
 

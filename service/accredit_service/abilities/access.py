@@ -1,4 +1,4 @@
-"""Who may use which agent: grants, and the questions about them."""
+"""Access to agents: grants (``accredit_storage.grants``), and the questions about them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

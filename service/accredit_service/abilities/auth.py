@@ -1,4 +1,4 @@
-"""Whose token is this, and may its bearer do that?
+"""Whose token is this (``accredit_storage.credentials``), and may its bearer do that?
 
 They are about somebody else's token, and answer with a decision, which is a value. For the
 caller's own credential see ``calls.introspection``.

@@ -1,4 +1,4 @@
-"""The audit trail: read and verified by calls, redacted by operators."""
+"""Changes, the audit trail: read and verified by calls, redacted by operators."""
 
 import enum
 import re

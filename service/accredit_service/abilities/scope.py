@@ -1,4 +1,4 @@
-"""Which rows of another service a principal may see: what to filter by, and one row at a time.
+"""The scope of a principal: which rows of other services they may see, listed or one by one.
 
 "Everything" is always said in so many words; whatever cannot be resolved is a denial. The
 reference system answered both with null, and services showed everything to whom nothing was meant.

@@ -6,17 +6,12 @@ from accredit_storage.records import AgentStatus
 
 from ..abilities.agents import (
     agents,
+    creation,
     default_agents,
+    deletion,
+    queries,
+    renaming,
     transfers,
-)
-from ..abilities.agents import (
-    creation as agent_creation,
-)
-from ..abilities.agents import (
-    queries as agent_queries,
-)
-from ..abilities.agents import (
-    renaming as agent_moves,
 )
 from ..abilities.calls.app import App
 from ..abilities.errors import Reason, Refusal, invalid
@@ -64,7 +59,7 @@ class AgentServicer:
         )
 
     def GetAgent(self, request: pb.GetAgentRequest, incoming: Call) -> pb.GetAgentResponse:
-        view = agent_queries.get_agent(
+        view = queries.get_agent(
             self._app,
             ask(incoming, request.consistency),
             fields.agent_ref("agent", request.agent),
@@ -83,20 +78,18 @@ class AgentServicer:
     ) -> pb.BatchGetAgentsResponse:
         refs = [
             fields.agent_ref(f"agents[{place}]", ref)
-            for place, ref in enumerate(
-                fields.at_most(agent_queries.MAX_BATCH, "agents", request.agents)
-            )
+            for place, ref in enumerate(fields.at_most(queries.MAX_BATCH, "agents", request.agents))
         ]
         if not refs:
             raise invalid("agents", "at least one")
-        page = agent_queries.batch_get_agents(
+        page = queries.batch_get_agents(
             self._app, ask(incoming, request.consistency), refs, page_of(incoming, request)
         )
         found, token = packed(page, messages.agent)
         return pb.BatchGetAgentsResponse(agents=found, next_page_token=token)
 
     def ListAgents(self, request: pb.ListAgentsRequest, incoming: Call) -> pb.ListAgentsResponse:
-        page = agent_queries.list_agents(
+        page = queries.list_agents(
             self._app,
             ask(incoming, request.consistency),
             _list_query(incoming, request),
@@ -139,7 +132,7 @@ class AgentServicer:
         )
 
     def RenameAgent(self, request: pb.RenameAgentRequest, incoming: Call) -> pb.RenameAgentResponse:
-        command = agent_moves.RenameAgent(
+        command = renaming.RenameAgent(
             agent=fields.agent_ref("agent", request.agent),
             new_slug=request.new_slug,
             etag=request.etag,
@@ -148,7 +141,7 @@ class AgentServicer:
             incoming,
             request,
             pb.RenameAgentResponse,
-            lambda call: agent_moves.rename_agent(self._app, call, command),
+            lambda call: renaming.rename_agent(self._app, call, command),
             lambda renamed: pb.RenameAgentResponse(
                 agent=messages.agent(renamed.agent),
                 old_slug=renamed.old_slug,
@@ -158,7 +151,7 @@ class AgentServicer:
         )
 
     def DeleteAgent(self, request: pb.DeleteAgentRequest, incoming: Call) -> pb.DeleteAgentResponse:
-        command = agent_moves.DeleteAgent(
+        command = deletion.DeleteAgent(
             agent=fields.agent_ref("agent", request.agent),
             etag=request.etag,
             delete_files=request.delete_files,
@@ -167,7 +160,7 @@ class AgentServicer:
             incoming,
             request,
             pb.DeleteAgentResponse,
-            lambda call: agent_moves.delete_agent(self._app, call, command),
+            lambda call: deletion.delete_agent(self._app, call, command),
             lambda deleted: pb.DeleteAgentResponse(
                 agent=messages.agent(deleted.agent),
                 grants_deleted=deleted.grants,
@@ -267,7 +260,7 @@ class AgentServicer:
     ) -> pb.ResolveAgentResponse:
         if request.HasField("agent") and request.HasField("user"):
             raise invalid("user", "not beside agent: only a default agent is a user's")
-        agent = agent_queries.resolve_agent(
+        agent = queries.resolve_agent(
             self._app,
             ask(incoming, request.consistency),
             fields.optional_agent_ref("agent", request),
@@ -283,7 +276,7 @@ class AgentServicer:
             incoming,
             request,
             pb.ProvisionAgentResponse,
-            lambda call: agent_creation.provision_agent(self._app, call, user),
+            lambda call: creation.provision_agent(self._app, call, user),
             lambda made: pb.ProvisionAgentResponse(
                 agent=messages.agent(made.agent), created=made.created
             ),
@@ -329,19 +322,19 @@ def _update_command(request: pb.UpdateAgentRequest) -> agents.UpdateAgent:
     )
 
 
-def _list_query(incoming: Call, request: pb.ListAgentsRequest) -> agent_queries.ListAgents:
+def _list_query(incoming: Call, request: pb.ListAgentsRequest) -> queries.ListAgents:
     scope = fields.enum_of(
         "scope",
-        agent_queries.ListScope,
+        queries.ListScope,
         pb.ListScope,
         request.scope,
         prefix="LIST_SCOPE_",
         reason=Reason.INVALID_AGENT_SCOPE,
     )
-    everyone = scope is agent_queries.ListScope.ALL
+    everyone = scope is queries.ListScope.ALL
     if everyone and request.HasField("user"):
         raise invalid("user", "not beside scope ALL, which lists everybody's agents")
-    return agent_queries.ListAgents(
+    return queries.ListAgents(
         everyone=everyone,
         user=fields.optional_user_ref(request),
         site_id=fields.site(incoming, "site_id", request.site_id),

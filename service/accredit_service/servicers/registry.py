@@ -8,7 +8,7 @@ from accredit_storage.records import MemoryLayer
 from ..abilities.calls.app import App
 from ..abilities.calls.consistency import token_of
 from ..abilities.declared import reconciling, registering
-from ..abilities.files import memory_file_types as memory_files
+from ..abilities.files import memory_file_types
 from ..interceptors.calls import Call
 from . import definition_messages, fields
 from .calls import ask, mutation, page_of
@@ -145,7 +145,7 @@ class RegistryServicer:
         layer = fields.required_enum(
             "layer", MemoryLayer, pb.MemoryLayer, request.layer, prefix="MEMORY_LAYER_"
         )
-        command = memory_files.RegisterMemoryFileType(
+        command = memory_file_types.RegisterMemoryFileType(
             filename=request.filename,
             layer=layer,
             priority=request.priority if request.HasField("priority") else None,
@@ -159,7 +159,7 @@ class RegistryServicer:
             incoming,
             request,
             pb.RegisterMemoryFileTypeResponse,
-            lambda call: memory_files.register_memory_file_type(self._app, call, command),
+            lambda call: memory_file_types.register_memory_file_type(self._app, call, command),
             lambda kept: pb.RegisterMemoryFileTypeResponse(
                 memory_file_type=definition_messages.memory_file_type(kept)
             ),
@@ -172,7 +172,7 @@ class RegistryServicer:
             incoming,
             request,
             pb.UnregisterMemoryFileTypeResponse,
-            lambda call: memory_files.unregister_memory_file_type(
+            lambda call: memory_file_types.unregister_memory_file_type(
                 self._app, call, request.filename, request.etag
             ),
             lambda gone: pb.UnregisterMemoryFileTypeResponse(
@@ -183,7 +183,7 @@ class RegistryServicer:
     def ListMemoryFileTypes(
         self, request: pb.ListMemoryFileTypesRequest, incoming: Call
     ) -> pb.ListMemoryFileTypesResponse:
-        found = memory_files.list_memory_file_types(
+        found = memory_file_types.list_memory_file_types(
             self._app, ask(incoming, request.consistency), page_of(incoming, request)
         )
         types, token = packed(found, definition_messages.memory_file_type)

@@ -37,7 +37,7 @@ class DirectoryTree:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        #: Why it is not to be used, "" if it is; see ``belonging``.
+        #: Why it is not to be used, "" if it is; see ``identity``.
         self.refused = ""
 
     def prepare(self) -> None:

@@ -1,4 +1,4 @@
-"""The life of an agent: created and changed. See ``agent_moves`` for its slug's.
+"""Agents created and changed. ``renaming`` and ``deletion`` have the rest of their lives.
 
 ``transfers`` has how it gets another owner.
 """

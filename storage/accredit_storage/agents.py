@@ -24,14 +24,21 @@ from sqlalchemy import (
 
 from accredit_storage.directory.places import new_key
 from accredit_storage.errors import SlugTaken
-from accredit_storage.records import UNSET, Agent, AgentStatus, Grant, Role, Unset
+from accredit_storage.records import (
+    Agent,
+    AgentStatus,
+    AgentUpdate,
+    Grant,
+    Role,
+    Unset,
+    given,
+)
 from accredit_storage.schema import agents, grants
 from accredit_storage.statements import (
     AnyRow,
     AnySelect,
     any_contains,
     by_dialect,
-    given,
     locked,
     refusing_taken,
     unexpired,
@@ -229,39 +236,20 @@ class Agents:
         statement = _all(query) if query.everyone else _mine(query)
         return [_listed(row, query.user_id) for row in self._connection.execute(statement)]
 
-    def update(
-        self,
-        agent_id: int,
-        *,
-        at: datetime,
-        agent_slug: str | Unset = UNSET,
-        agent_name: str | Unset = UNSET,
-        owner_id: int | Unset = UNSET,
-        config: Mapping[str, Any] | Unset = UNSET,
-        status: AgentStatus | Unset = UNSET,
-        site_scope: int | Unset | None = UNSET,
-    ) -> Agent | None:
+    def update(self, agent_id: int, wanted: AgentUpdate, *, at: datetime) -> Agent | None:
         """Set what is given and raise the version: the agent as it is then, None if not there.
 
         Raises SlugTaken, after which the transaction goes on.
         """
-        values = given(
-            agent_slug=agent_slug,
-            agent_name=agent_name,
-            owner_id=owner_id,
-            config=config,
-            status=status,
-            site_scope=site_scope,
-        )
         statement = (
             update(agents)
             .where(agents.c.agent_id == agent_id)
-            .values(**values, version=agents.c.version + 1, updated_at=at)
+            .values(**given(wanted), version=agents.c.version + 1, updated_at=at)
             .returning(*agents.c)
         )
-        if isinstance(agent_slug, Unset):
+        if isinstance(wanted.agent_slug, Unset):
             return _agent(self._connection.execute(statement).one_or_none())
-        refusal = SlugTaken(f"another agent has the slug {agent_slug!r}")
+        refusal = SlugTaken(f"another agent has the slug {wanted.agent_slug!r}")
         with refusing_taken(self._connection, refusal):
             return _agent(self._connection.execute(statement).one_or_none())
 

@@ -6,7 +6,7 @@ row; the API shows it as the etag.
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -175,6 +175,37 @@ class Agent:
     updated_at: datetime
     directory_key: str
     files_made: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentUpdate:
+    """What to set of an agent; UNSET leaves it. ``site_scope`` None: network-wide."""
+
+    agent_slug: str | Unset = UNSET
+    agent_name: str | Unset = UNSET
+    owner_id: int | Unset = UNSET
+    config: Mapping[str, Any] | Unset = UNSET
+    status: AgentStatus | Unset = UNSET
+    site_scope: int | Unset | None = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserUpdate:
+    """What to set of a user; UNSET leaves it. ``default_agent_id`` None: no choice."""
+
+    login: str | Unset = UNSET
+    kind: UserKind | Unset = UNSET
+    role: UserRole | Unset = UNSET
+    display_name: str | Unset = UNSET
+    email: str | Unset = UNSET
+    active: bool | Unset = UNSET
+    default_agent_id: int | Unset | None = UNSET
+
+
+def given(update: AgentUpdate | UserUpdate) -> dict[str, Any]:
+    """The fields of an update that are to be set."""
+    values = {one.name: getattr(update, one.name) for one in fields(update)}
+    return {name: value for name, value in values.items() if not isinstance(value, Unset)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,6 @@ from sqlalchemy.exc import IntegrityError
 
 from accredit_storage.errors import StoreError
 from accredit_storage.failures import is_unique_violation
-from accredit_storage.records import Unset
 
 #: A row, and a query, of however many columns.
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
@@ -70,11 +69,6 @@ def any_contains(columns: tuple[ColumnElement[str], ...], text: str) -> ColumnEl
     # Not str.lower(), which folds letters that the databases leave alone.
     needle = text.translate(_ASCII_LOWER)
     return or_(*(func.lower(column).contains(needle, autoescape=True) for column in columns))
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """``values`` without those that were not given."""
-    return {name: value for name, value in values.items() if not isinstance(value, Unset)}
 
 
 @contextmanager

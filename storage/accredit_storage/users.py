@@ -18,13 +18,20 @@ from sqlalchemy import (
 
 from accredit_storage.directory.places import new_key
 from accredit_storage.errors import LoginTaken
-from accredit_storage.records import UNSET, Unset, User, UserKind, UserRole, folded
+from accredit_storage.records import (
+    Unset,
+    User,
+    UserKind,
+    UserRole,
+    UserUpdate,
+    folded,
+    given,
+)
 from accredit_storage.schema import agents, users
 from accredit_storage.statements import (
     AnyRow,
     any_contains,
     by_dialect,
-    given,
     locked,
     refusing_taken,
 )
@@ -146,32 +153,13 @@ class Users:
             statement = statement.where(users.c.active.is_(active))
         return [User(**row._mapping) for row in self._connection.execute(statement)]
 
-    def update(
-        self,
-        user_id: int,
-        *,
-        at: datetime,
-        login: str | Unset = UNSET,
-        kind: UserKind | Unset = UNSET,
-        role: UserRole | Unset = UNSET,
-        display_name: str | Unset = UNSET,
-        email: str | Unset = UNSET,
-        active: bool | Unset = UNSET,
-        default_agent_id: int | Unset | None = UNSET,
-    ) -> User | None:
+    def update(self, user_id: int, wanted: UserUpdate, *, at: datetime) -> User | None:
         """Set what is given and raise the version: the user as they are then, None if not there.
 
         Raises LoginTaken, after which the transaction goes on.
         """
-        values = given(
-            login=login,
-            kind=kind,
-            role=role,
-            display_name=display_name,
-            email=email,
-            active=active,
-            default_agent_id=default_agent_id,
-        )
+        values = given(wanted)
+        login = wanted.login
         if not isinstance(login, Unset):
             values["login_folded"] = folded(login)
         statement = (

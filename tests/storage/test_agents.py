@@ -5,7 +5,12 @@ import pytest
 
 from accredit_storage.agents import Viewer
 from accredit_storage.errors import Conflict, SlugTaken
-from accredit_storage.records import Agent, AgentStatus, Role
+from accredit_storage.records import (
+    Agent,
+    AgentStatus,
+    AgentUpdate,
+    Role,
+)
 from accredit_storage.store import Store
 from tests.storage.making import LATER, NOW, agent, all_at_once, site, token, user
 
@@ -32,7 +37,7 @@ def test_what_is_not_there_is_none(store: Store) -> None:
         assert tx.agents.first_owned(1) is None
         assert tx.agents.count_owned(1) == 0
     with store.write() as tx:
-        assert tx.agents.update(1, at=NOW, agent_name="x") is None
+        assert tx.agents.update(1, AgentUpdate(agent_name="x"), at=NOW) is None
         assert not tx.agents.delete(1)
 
 
@@ -118,12 +123,12 @@ def test_a_naive_time_is_refused_and_another_zone_is_the_same_instant(store: Sto
     with store.write() as tx:
         made = agent(tx, user(tx))
         elsewhere = LATER.astimezone(timezone(timedelta(hours=-7)))
-        updated = tx.agents.update(made.agent_id, at=elsewhere, agent_name="x")
+        updated = tx.agents.update(made.agent_id, AgentUpdate(agent_name="x"), at=elsewhere)
         assert updated is not None
         assert updated.updated_at == LATER
         assert updated.updated_at.tzinfo is UTC
     with pytest.raises(ValueError, match="naive"), store.write() as tx:
-        tx.agents.update(made.agent_id, at=datetime(2026, 1, 1), agent_name="x")  # noqa: DTZ001
+        tx.agents.update(made.agent_id, AgentUpdate(agent_name="x"), at=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(
@@ -133,7 +138,7 @@ def test_a_naive_time_is_refused_and_another_zone_is_the_same_instant(store: Sto
 def test_times_are_exact(store: Store, moment: datetime) -> None:
     with store.write() as tx:
         made = agent(tx, user(tx))
-        tx.agents.update(made.agent_id, at=moment)
+        tx.agents.update(made.agent_id, AgentUpdate(), at=moment)
     with store.read() as tx:
         found = tx.agents.find(made.agent_id)
         assert found is not None
@@ -165,19 +170,21 @@ def test_an_update_changes_what_is_given_and_raises_the_version(store: Store) ->
     with store.write() as tx:
         ada, bob, north = user(tx, "ada"), user(tx, "bob"), site(tx)
         made = agent(tx, ada, "scribe", config={"a": 1}, site=north)
-        renamed = tx.agents.update(made.agent_id, at=LATER, agent_name="New")
+        renamed = tx.agents.update(made.agent_id, AgentUpdate(agent_name="New"), at=LATER)
         assert renamed is not None
         assert renamed.agent_name == "New"
         assert (renamed.version, renamed.updated_at, renamed.created_at) == (2, LATER, NOW)
         assert (renamed.config, renamed.site_scope) == ({"a": 1}, north.site_id)
         everything = tx.agents.update(
             made.agent_id,
+            AgentUpdate(
+                agent_slug="clerk",
+                owner_id=bob.user_id,
+                config={},
+                status=AgentStatus.INACTIVE,
+                site_scope=None,
+            ),
             at=LATER,
-            agent_slug="clerk",
-            owner_id=bob.user_id,
-            config={},
-            status=AgentStatus.INACTIVE,
-            site_scope=None,
         )
         assert everything is not None
         assert everything.version == 3
@@ -194,9 +201,12 @@ def test_renaming_to_a_taken_slug_is_refused_and_the_transaction_goes_on(store: 
         scribe = agent(tx, owner, "scribe")
         agent(tx, owner, "clerk")
         with pytest.raises(SlugTaken, match="clerk"):
-            tx.agents.update(scribe.agent_id, at=LATER, agent_slug="clerk")
+            tx.agents.update(scribe.agent_id, AgentUpdate(agent_slug="clerk"), at=LATER)
         assert tx.agents.find(scribe.agent_id) == scribe
-        assert tx.agents.update(scribe.agent_id, at=LATER, agent_slug="scribe") is not None
+        assert (
+            tx.agents.update(scribe.agent_id, AgentUpdate(agent_slug="scribe"), at=LATER)
+            is not None
+        )
     with store.read() as tx:
         assert tx.agents.find_by_slug("scribe") is not None
 
@@ -205,7 +215,7 @@ def test_renaming_to_an_owner_who_is_not_there_is_a_conflict(store: Store) -> No
     with store.write() as tx:
         made = agent(tx, user(tx))
     with pytest.raises(Conflict), store.write() as tx:
-        tx.agents.update(made.agent_id, at=LATER, agent_slug="clerk", owner_id=99)
+        tx.agents.update(made.agent_id, AgentUpdate(agent_slug="clerk", owner_id=99), at=LATER)
     with store.read() as tx:
         assert tx.agents.find(made.agent_id) == made
 
@@ -267,7 +277,7 @@ def test_no_update_is_lost_under_a_lock(store: Store) -> None:
             with store.write() as tx:
                 found = tx.agents.find(counted, lock=True)
                 assert found is not None
-                tx.agents.update(counted, at=NOW, config={"n": found.config["n"] + 1})
+                tx.agents.update(counted, AgentUpdate(config={"n": found.config["n"] + 1}), at=NOW)
 
     all_at_once(8, count_up)
     with store.read() as reader:

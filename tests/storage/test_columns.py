@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from accredit_storage.canonical import canonical_json
-from accredit_storage.records import Actor, Ceiling, Role, Subject, SubjectKind
+from accredit_storage.records import (
+    Actor,
+    AgentUpdate,
+    Ceiling,
+    Role,
+    Subject,
+    SubjectKind,
+)
 from accredit_storage.store import Store
 from tests.storage.making import NOW, agent, draft, token, user
 
@@ -45,7 +52,7 @@ def test_configs(store: Store, config: dict[str, object]) -> None:
     with store.write() as tx:
         owner = tx.users.find_by_login("ada") or user(tx)
         made = tx.agents.find_by_slug("scribe") or agent(tx, owner)
-        tx.agents.update(made.agent_id, at=NOW, config=config)
+        tx.agents.update(made.agent_id, AgentUpdate(config=config), at=NOW)
         found = tx.agents.find(made.agent_id)
     assert found is not None
     assert found.config == config
@@ -58,7 +65,7 @@ def test_texts_and_times(store: Store, name: str, at: datetime) -> None:
     with store.write() as tx:
         owner = tx.users.find_by_login("ada") or user(tx)
         made = tx.agents.find_by_slug("scribe") or agent(tx, owner)
-        tx.agents.update(made.agent_id, at=at, agent_name=name)
+        tx.agents.update(made.agent_id, AgentUpdate(agent_name=name), at=at)
         found = tx.agents.find(made.agent_id)
     assert found is not None
     assert (found.agent_name, found.updated_at) == (name, at)

@@ -10,7 +10,13 @@ from sqlalchemy import event, text
 
 from accredit_storage.agents import AgentQuery
 from accredit_storage.changes import ChangeQuery
-from accredit_storage.records import AgentStatus, ChangeKind, Role, UserRole
+from accredit_storage.records import (
+    AgentStatus,
+    AgentUpdate,
+    ChangeKind,
+    Role,
+    UserRole,
+)
 from accredit_storage.store import Store, WriteTransaction
 from tests.storage.making import (
     LATER,
@@ -55,7 +61,7 @@ CALLS: dict[str, Call] = {
         agents(user_id=1, everyone=False, after=(1, 5))
     ),
     "all agents, on": lambda tx: tx.agents.page(agents(user_id=1, everyone=True, after=(0, 5))),
-    "agent changed": lambda tx: tx.agents.update(1, at=NOW, agent_slug="x"),
+    "agent changed": lambda tx: tx.agents.update(1, AgentUpdate(agent_slug="x"), at=NOW),
     "agent deleted": lambda tx: tx.agents.delete(1),
     "users by login": lambda tx: tx.users.find_many_by_login(["x", "y"]),
     "hash of a change": lambda tx: tx.changes.hash_at(1),

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from accredit_storage import migrate
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.errors import Conflict, StoreBusy, StoreFull, StoreUnavailable
+from accredit_storage.records import AgentUpdate, UserUpdate
 from accredit_storage.store import Store
 from tests.storage.making import NOW, about_agent, agent, all_at_once, draft, user
 
@@ -170,7 +171,7 @@ def test_stores_of_several_processes_lose_no_update(store: Store, database_url: 
             with ours.write() as tx:
                 found = tx.agents.find(counted, lock=True)
                 assert found is not None
-                tx.agents.update(counted, at=NOW, config={"n": found.config["n"] + 1})
+                tx.agents.update(counted, AgentUpdate(config={"n": found.config["n"] + 1}), at=NOW)
                 tx.record(draft(about_agent(counted)))
         ours.close()
 
@@ -260,7 +261,7 @@ def test_a_shared_lock_keeps_the_row_as_it_is(
         with store.write() as tx:
             tx.users.find(ada.user_id, share=shares, lock=not shares)
             with pytest.raises(StoreBusy), store.write() as other:
-                other.users.update(ada.user_id, at=NOW, active=False)
+                other.users.update(ada.user_id, UserUpdate(active=False), at=NOW)
             with store.read() as reader:
                 assert reader.users.find(ada.user_id) == ada
             if shares:
@@ -431,7 +432,7 @@ def test_a_full_disk_refuses_writes_and_keeps_what_there_was(store: Store) -> No
         with store.read() as tx:
             assert tx.users.find(ada.user_id) == ada
         with store.write() as tx:
-            assert tx.users.update(ada.user_id, at=NOW, active=False) is not None
+            assert tx.users.update(ada.user_id, UserUpdate(active=False), at=NOW) is not None
     with store.write() as tx:
         agent(tx, ada, config={"prompt": "x" * 1_000_000})
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from accredit_storage.errors import Conflict
-from accredit_storage.records import TransferOffer, User
+from accredit_storage.records import TransferOffer, User, UserUpdate
 from accredit_storage.store import Store, Transaction
 from tests.storage.making import EARLIER, LATER, NOW, agent, user
 
@@ -122,7 +122,7 @@ def test_a_chosen_agent_is_forgotten_and_its_users_are_named(store: Store) -> No
         ada, bob, cyd = (user(tx, login) for login in ("ada", "bob", "cyd"))
         chosen, other = agent(tx, ada, "one").agent_id, agent(tx, ada, "two").agent_id
         for one, agent_id in ((ada, chosen), (bob, chosen), (cyd, other)):
-            after = tx.users.update(one.user_id, at=LATER, default_agent_id=agent_id)
+            after = tx.users.update(one.user_id, UserUpdate(default_agent_id=agent_id), at=LATER)
             assert after is not None
             assert (after.default_agent_id, after.version) == (agent_id, 2)
         assert tx.users.forget_agent(chosen, LATER, only=cyd.user_id) == []

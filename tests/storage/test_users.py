@@ -1,7 +1,12 @@
 import pytest
 
 from accredit_storage.errors import Conflict, LoginTaken
-from accredit_storage.records import Role, UserKind, UserRole
+from accredit_storage.records import (
+    Role,
+    UserKind,
+    UserRole,
+    UserUpdate,
+)
 from accredit_storage.store import Store
 from tests.storage.making import LATER, NOW, agent, all_at_once, token, user
 
@@ -45,7 +50,9 @@ def test_racing_to_a_login_makes_one_user(store: Store) -> None:
 def test_an_update_changes_what_is_given_and_raises_the_version(store: Store) -> None:
     with store.write() as tx:
         ada = user(tx, "ada", email="a@example.org")
-        updated = tx.users.update(ada.user_id, at=LATER, active=False, role=UserRole.GUEST)
+        updated = tx.users.update(
+            ada.user_id, UserUpdate(active=False, role=UserRole.GUEST), at=LATER
+        )
         assert updated is not None
         assert (updated.active, updated.role, updated.email) == (
             False,
@@ -54,20 +61,22 @@ def test_an_update_changes_what_is_given_and_raises_the_version(store: Store) ->
         )
         assert (updated.version, updated.updated_at, updated.created_at) == (2, LATER, NOW)
         renamed = tx.users.update(
-            ada.user_id, at=LATER, login="Ada", display_name="", email="", kind=UserKind.SERVICE
+            ada.user_id,
+            UserUpdate(login="Ada", display_name="", email="", kind=UserKind.SERVICE),
+            at=LATER,
         )
         assert renamed == tx.users.find_by_login("Ada") == tx.users.find_by_login("ada")
         assert renamed is not None
         assert renamed.login == "Ada"
-        assert tx.users.update(99, at=LATER, active=False) is None
+        assert tx.users.update(99, UserUpdate(active=False), at=LATER) is None
 
 
 def test_a_taken_login_is_refused_and_the_transaction_goes_on(store: Store) -> None:
     with store.write() as tx:
         ada, bob = user(tx, "ada"), user(tx, "bob")
         with pytest.raises(LoginTaken, match="ADA"):
-            tx.users.update(bob.user_id, at=LATER, login="ADA")
-        tx.users.update(bob.user_id, at=LATER, login="BOB")
+            tx.users.update(bob.user_id, UserUpdate(login="ADA"), at=LATER)
+        tx.users.update(bob.user_id, UserUpdate(login="BOB"), at=LATER)
     with store.read() as tx:
         assert tx.users.find_by_login("ada") == ada
         assert tx.users.find_by_login("BOB") is not None

@@ -1,17 +1,17 @@
 """The people and services that call."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from accredit_storage.errors import LoginTaken
 from accredit_storage.records import (
-    UNSET,
     ChangeKind,
     SubjectKind,
     Unset,
     User,
     UserKind,
     UserRole,
+    UserUpdate,
+    given,
 )
 from accredit_storage.store import Transaction, WriteTransaction
 
@@ -76,16 +76,11 @@ class ListUsers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateUser:
-    """What to set; UNSET leaves it."""
+    """A user, and what to set of them."""
 
     user: UserRef
     etag: str
-    login: str | Unset = UNSET
-    kind: UserKind | Unset = UNSET
-    role: UserRole | Unset = UNSET
-    display_name: str | Unset = UNSET
-    email: str | Unset = UNSET
-    active: bool | Unset = UNSET
+    update: UserUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,26 +149,26 @@ def list_users(app: App, ask: Ask, query: ListUsers, page: PageRequest) -> Page[
 
 def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Replayed:
     """Set what is given. Oneself may set display name and e-mail."""
-    values = _values(command)
+    update = _checked(command.update)
 
     def decide(mutation: Mutation) -> Effect[User]:
         tx, caller = mutation.tx, mutation.caller
         manages = Action.MANAGE_USERS in caller.actions
-        if not manages and (beyond := sorted(set(values) - _OWN_FIELDS)):
+        if not manages and (beyond := sorted(set(given(update)) - _OWN_FIELDS)):
             raise action_missing(Action.MANAGE_USERS, "to set " + ", ".join(beyond))
         before = _require_user(tx, caller, command.user, lock=True)
         if not manages:
             require_full_reach(caller)
         check_etag(command.etag, etag_of(before.version))
-        if "role" in values:
-            require_actions_of(caller, values["role"])
+        if not isinstance(update.role, Unset):
+            require_actions_of(caller, update.role)
         require_actions_of(caller, before.role)
-        if not _stays_administrator(values):
+        if not _stays_administrator(update):
             _keep_an_administrator(tx, before)
         try:
-            after = tx.users.update(before.user_id, at=mutation.now, **values)
+            after = tx.users.update(before.user_id, update, at=mutation.now)
         except LoginTaken:
-            raise _login_conflict(values["login"]) from None
+            raise _login_conflict(str(update.login)) from None
         assert after is not None  # noqa: S101 - the row is locked
         if before.active and not after.active:
             return _deactivated(tx, before, after)
@@ -193,7 +188,7 @@ def deactivate_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Us
         if not before.active:
             return Effect(value=before)
         _keep_an_administrator(tx, before)
-        after = tx.users.update(before.user_id, at=mutation.now, active=False)
+        after = tx.users.update(before.user_id, UserUpdate(active=False), at=mutation.now)
         assert after is not None  # noqa: S101 - the row is locked
         return _deactivated(tx, before, after)
 
@@ -244,21 +239,18 @@ def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Delete
     return written
 
 
-def _values(command: UpdateUser) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if not isinstance(command.login, Unset):
-        values["login"] = texts.login("update.login", command.login)
-    if not isinstance(command.display_name, Unset):
-        values["display_name"] = texts.name("update.display_name", command.display_name)
-    if not isinstance(command.email, Unset):
-        values["email"] = texts.email("update.email", command.email)
-    for field in ("kind", "role", "active"):
-        value = getattr(command, field)
-        if not isinstance(value, Unset):
-            values[field] = value
-    if not values:
+def _checked(update: UserUpdate) -> UserUpdate:
+    """The update with its texts cleaned. Raises InvalidArgument."""
+    if not given(update):
         raise invalid("update", "at least one of login, kind, role, display_name, email, active")
-    return values
+    login, name, email = update.login, update.display_name, update.email
+    if not isinstance(login, Unset):
+        login = texts.login("update.login", login)
+    if not isinstance(name, Unset):
+        name = texts.name("update.display_name", name)
+    if not isinstance(email, Unset):
+        email = texts.email("update.email", email)
+    return replace(update, login=login, display_name=name, email=email)
 
 
 def _require_user(tx: Transaction, caller: Principal, ref: UserRef, *, lock: bool = False) -> User:
@@ -267,9 +259,9 @@ def _require_user(tx: Transaction, caller: Principal, ref: UserRef, *, lock: boo
     return require_user(tx, ref, lock=lock)
 
 
-def _stays_administrator(values: dict[str, Any]) -> bool:
-    role = values.get("role", UserRole.ADMINISTRATOR)
-    return role is UserRole.ADMINISTRATOR and bool(values.get("active", True))
+def _stays_administrator(update: UserUpdate) -> bool:
+    is_one = isinstance(update.role, Unset) or update.role is UserRole.ADMINISTRATOR
+    return is_one and (isinstance(update.active, Unset) or update.active)
 
 
 def _keep_an_administrator(tx: Transaction, user: User) -> None:

@@ -2,7 +2,10 @@
 
 from accredit.v1 import agent_pb2 as pb
 from accredit_storage.directory.places import AGENTS
-from accredit_storage.records import AgentStatus
+from accredit_storage.records import (
+    AgentStatus,
+    AgentUpdate,
+)
 
 from ..abilities.agents import (
     agents,
@@ -318,7 +321,9 @@ def _update_command(request: pb.UpdateAgentRequest) -> agents.UpdateAgent:
         unstated=frozenset({"config", "site_scope"}),
     )
     return agents.UpdateAgent(
-        agent=fields.agent_ref("agent", request.agent), etag=request.etag, **values
+        agent=fields.agent_ref("agent", request.agent),
+        etag=request.etag,
+        update=AgentUpdate(**values),
     )
 
 

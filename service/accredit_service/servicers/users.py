@@ -1,7 +1,12 @@
 """UserService."""
 
 from accredit.v1 import user_pb2 as pb
-from accredit_storage.records import User, UserKind, UserRole
+from accredit_storage.records import (
+    User,
+    UserKind,
+    UserRole,
+    UserUpdate,
+)
 
 from ..abilities import users
 from ..abilities.calls.app import App
@@ -81,7 +86,9 @@ class UserServicer:
             unstated=frozenset({"email"}),
         )
         command = users.UpdateUser(
-            user=fields.user_ref("user", request.user), etag=request.etag, **values
+            user=fields.user_ref("user", request.user),
+            etag=request.etag,
+            update=UserUpdate(**values),
         )
         return mutation(
             incoming,

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from accredit_storage.records import (
-    UNSET,
     Agent,
     AgentStatus,
+    AgentUpdate,
     ChangeKind,
     Role,
     Unset,
+    given,
 )
 
 from ..calls import snapshots
@@ -87,14 +88,11 @@ class Created:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateAgent:
-    """What to set; UNSET leaves it. ``site_scope`` None: network-wide."""
+    """An agent, and what to set of it."""
 
     agent: AgentRef
     etag: str
-    agent_name: str | Unset = UNSET
-    config: Mapping[str, Any] | Unset = UNSET
-    status: AgentStatus | Unset = UNSET
-    site_scope: int | Unset | None = UNSET
+    update: AgentUpdate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,8 +178,8 @@ def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] |
             tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
         )
         check_etag(command.etag, etag_of(before.version))
-        values = _update_values(mutation, command)
-        after = tx.agents.update(before.agent_id, at=mutation.now, **values)
+        wanted = _checked(mutation, command.update)
+        after = tx.agents.update(before.agent_id, wanted, at=mutation.now)
         assert after is not None  # noqa: S101 - the row is locked
         return Effect(
             value=after,
@@ -192,7 +190,7 @@ def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] |
         )
 
     # Only a status takes a right away.
-    alone = not isinstance(command.status, Unset)
+    alone = not isinstance(command.update.status, Unset)
     return mutate(app, call, decide, lock=RightsLock.EXCLUSIVE if alone else RightsLock.SHARED)
 
 
@@ -208,7 +206,7 @@ def set_agent_status(
         check_etag(command.etag, etag_of(before.version))
         if before.status is command.status:
             return Effect(value=StatusSet(before, False))
-        after = tx.agents.update(before.agent_id, at=now, status=command.status)
+        after = tx.agents.update(before.agent_id, AgentUpdate(status=command.status), at=now)
         assert after is not None  # noqa: S101 - the row is locked
         return Effect(
             value=StatusSet(after, True),
@@ -273,26 +271,22 @@ def _create(mutation: Mutation, command: CreateAgent) -> Created:
     raise slug_conflict(slug)
 
 
-def _update_values(mutation: Mutation, command: UpdateAgent) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if not isinstance(command.agent_name, Unset):
-        values["agent_name"] = texts.name(
-            "update.agent_name", command.agent_name, Reason.INVALID_AGENT_NAME
-        )
-    if not isinstance(command.config, Unset):
-        values["config"] = configs.checked("update.config", command.config)
-    if not isinstance(command.status, Unset):
-        values["status"] = command.status
-    if not isinstance(command.site_scope, Unset):
-        require_site(mutation, command.site_scope or 0)
-        values["site_scope"] = command.site_scope
-    if not values:
+def _checked(mutation: Mutation, update: AgentUpdate) -> AgentUpdate:
+    """The update with its texts cleaned. Raises InvalidArgument, NotFound, PermissionDenied."""
+    if not given(update):
         raise invalid(
             "update",
             "at least one of agent_name, config, status, site_scope",
             Reason.INVALID_AGENT_UPDATE,
         )
-    return values
+    if not isinstance(update.site_scope, Unset):
+        require_site(mutation, update.site_scope or 0)
+    name, config = update.agent_name, update.config
+    if not isinstance(name, Unset):
+        name = texts.name("update.agent_name", name, Reason.INVALID_AGENT_NAME)
+    if not isinstance(config, Unset):
+        config = configs.checked("update.config", config)
+    return replace(update, agent_name=name, config=config)
 
 
 def require_owner(caller: Principal, agent: Agent) -> None:

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accredit_storage.agents import AgentQuery
-from accredit_storage.records import Agent, AgentStatus, ChangeKind, Role, SubjectKind, User
+from accredit_storage.records import (
+    Agent,
+    AgentStatus,
+    ChangeKind,
+    Role,
+    SubjectKind,
+    User,
+    UserUpdate,
+)
 from accredit_storage.store import Transaction, WriteTransaction
 
 from ..calls import snapshots
@@ -75,7 +83,7 @@ def set_default_agent(
         assert before is not None  # noqa: S101 - nobody can delete them now
         if before.default_agent_id == chosen:
             return Effect(value=agent)
-        after = tx.users.update(before.user_id, at=now, default_agent_id=chosen)
+        after = tx.users.update(before.user_id, UserUpdate(default_agent_id=chosen), at=now)
         assert after is not None  # noqa: S101 - the row is locked
         agents = (one for one in (before.default_agent_id, chosen) if one is not None)
         return Effect(

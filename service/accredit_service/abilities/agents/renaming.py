@@ -3,7 +3,12 @@
 from dataclasses import dataclass, replace
 
 from accredit_storage.errors import SlugTaken
-from accredit_storage.records import Agent, ChangeKind, Role
+from accredit_storage.records import (
+    Agent,
+    AgentUpdate,
+    ChangeKind,
+    Role,
+)
 
 from ..calls import snapshots
 from ..calls.app import App
@@ -88,7 +93,7 @@ def _rename(mutation: Mutation, command: RenameAgent) -> tuple[Agent, Agent]:
         )
     check_slug(mutation, new_slug, before.owner_id, path="new_slug")
     try:
-        after = tx.agents.update(before.agent_id, at=mutation.now, agent_slug=new_slug)
+        after = tx.agents.update(before.agent_id, AgentUpdate(agent_slug=new_slug), at=mutation.now)
     except SlugTaken:
         raise slug_conflict(new_slug) from None
     assert after is not None  # noqa: S101 - the row is locked

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from accredit_storage.records import Agent, ChangeKind, Grant, Role, TransferOffer, User
+from accredit_storage.records import (
+    Agent,
+    AgentUpdate,
+    ChangeKind,
+    Grant,
+    Role,
+    TransferOffer,
+    User,
+)
 from accredit_storage.store import Transaction
 
 from ..calls import snapshots
@@ -218,7 +226,7 @@ def _transfer(
     # Every token, whoever minted it: the new owner's rights are not the old one's to give.
     revoked = tx.tokens.revoke_where(agent_id=before.agent_id, at=now)
     ended = tx.transfer_offers.end(agent_id=before.agent_id)
-    after = tx.agents.update(before.agent_id, at=now, owner_id=owner.user_id)
+    after = tx.agents.update(before.agent_id, AgentUpdate(owner_id=owner.user_id), at=now)
     assert after is not None  # noqa: S101 - the row is locked
     granter = mutation.caller.user.user_id
     tx.grants.put(before.agent_id, owner.user_id, Role.ADMIN, granter, now, None)

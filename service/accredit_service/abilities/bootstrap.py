@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from accredit_storage.records import (
-    Actor,
     ChangeKind,
-    Draft,
     SubjectKind,
     Token,
     User,
@@ -17,7 +15,11 @@ from accredit_storage.store import WriteTransaction
 
 from .calls import snapshots
 from .calls.app import App
-from .calls.mutations import RIGHTS
+from .calls.mutations import (
+    RIGHTS,
+    Effect,
+    record,
+)
 from .credentials import bearer
 from .errors import NotFound, Reason
 from .input import texts
@@ -115,19 +117,15 @@ def _mint(
     tx.tokens.add(token, minted.digest, minted.key_id)
     made = Bootstrapped(user, minted.token_id, minted.secret)
     keep(made)
-    tx.record(
-        Draft(
-            kind=ChangeKind.BOOTSTRAPPED,
-            actor=Actor(),
-            request_id="",
-            subjects=(
-                subject(SubjectKind.USER, user.user_id),
-                subject(SubjectKind.TOKEN, token.token_id),
-                login_subject(tx, user.login),
-            ),
-            before=None,
-            after={"user": snapshots.of_user(user), "token": snapshots.of_token(token)},
-            at=now,
-        )
+    effect = Effect(
+        value=None,
+        kind=ChangeKind.BOOTSTRAPPED,
+        subjects=(
+            subject(SubjectKind.USER, user.user_id),
+            subject(SubjectKind.TOKEN, token.token_id),
+            login_subject(tx, user.login),
+        ),
+        after={"user": snapshots.of_user(user), "token": snapshots.of_token(token)},
     )
+    record(tx, effect, now)
     return made

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from accredit_storage.chain import Verification
 from accredit_storage.changes import ChangeQuery, Redacted
-from accredit_storage.records import Actor, Change, ChangeKind, Draft, Role, Subject, SubjectKind
+from accredit_storage.records import Change, ChangeKind, Role, Subject, SubjectKind
 from accredit_storage.store import Transaction
 
 from .calls.app import App
+from .calls.mutations import Effect, record
 from .calls.paging import Cursor, Page, PageRequest
 from .calls.reads import Ask, reading
 from .errors import PermissionDenied, Reason, invalid
@@ -169,18 +170,13 @@ def redact(app: App, revisions: Collection[int]) -> Redacted:
                 "revisions", "not in the log: {missing}; unknown, or pruned", missing=missing
             )
         if redacted.taken:
-            tx.record(
-                Draft(
-                    kind=ChangeKind.CHANGE_REDACTED,
-                    actor=Actor(),
-                    request_id="",
-                    # No answer rests on the log.
-                    subjects=(),
-                    before=None,
-                    after={"revisions": list(redacted.taken)},
-                    at=app.now(),
-                )
+            # No answer rests on the log: it has no subjects.
+            effect = Effect(
+                value=None,
+                kind=ChangeKind.CHANGE_REDACTED,
+                after={"revisions": list(redacted.taken)},
             )
+            record(tx, effect, app.now())
     return redacted
 
 

@@ -202,23 +202,35 @@ def conclude(
     tx: WriteTransaction, call: Call, caller: Principal, effect: Effect[T], now: datetime
 ) -> Head:
     """Log what was done and keep the reply under the request id: the state that this makes."""
+    record(tx, effect, now, actor=_actor(caller), request_id=call.request_id)
+    head = tx.head()
+    if call.request_id:
+        result = _result(call, effect)
+        tx.requests.finish(call.token_id, call.method, call.request_id, result, head.revision)
+    return head
+
+
+def record(
+    tx: WriteTransaction,
+    effect: Effect[Any],
+    now: datetime,
+    *,
+    actor: Actor = Actor(),  # noqa: B008 - it is a value
+    request_id: str = "",
+) -> None:
+    """Log what was done, if something was: by the server itself where no ``actor`` is given."""
     if effect.kind is not None:
         tx.record(
             Draft(
                 kind=effect.kind,
-                actor=_actor(caller),
-                request_id=call.request_id,
+                actor=actor,
+                request_id=request_id,
                 subjects=logged(effect.subjects),
                 before=effect.before,
                 after=effect.after,
                 at=now,
             )
         )
-    head = tx.head()
-    if call.request_id:
-        result = _result(call, effect)
-        tx.requests.finish(call.token_id, call.method, call.request_id, result, head.revision)
-    return head
 
 
 def keep_reply(tx: WriteTransaction, call: Call, value: Any, head: Head | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from accredit_storage.errors import StoreError
-from accredit_storage.records import Actor, Draft, Head
+from accredit_storage.records import Head
 from accredit_storage.store import Transaction
 
 from ..calls.app import App
@@ -22,13 +22,13 @@ from ..calls.mutations import (
     RightsLock,
     Written,
     mutate,
+    record,
 )
 from ..calls.reads import Ask, reading
 from ..calls.retries import until_it_wins
 from ..definitions.definitions import Standing, all_standings, not_declared
 from ..errors import Reason, Refusal
 from ..input.agent_refs import clean_slug
-from ..policy.subjects import logged
 from .creating import Making, Results, create_declared
 from .planning import (
     Outcome,
@@ -151,18 +151,7 @@ class _AsServer:
         with self._app.store.write() as tx:
             now = self._app.now()
             effect = decide(Making(tx, now, None))
-            if effect.kind is not None:
-                tx.record(
-                    Draft(
-                        kind=effect.kind,
-                        actor=Actor(),
-                        request_id="",
-                        subjects=logged(effect.subjects),
-                        before=effect.before,
-                        after=effect.after,
-                        at=now,
-                    )
-                )
+            record(tx, effect, now)
             return Written(value=effect.value, head=tx.head())
 
 

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from accredit_storage.records import Actor, ChangeKind, Draft, TokenKey
+from accredit_storage.records import ChangeKind, TokenKey
 from accredit_storage.store import Transaction, WriteTransaction
 
-from ..calls.mutations import RIGHTS
+from ..calls.mutations import (
+    RIGHTS,
+    Effect,
+    record,
+)
 from ..credentials import bearer
 from ..errors import invalid
 from ..policy.subjects import STORE
@@ -90,15 +94,7 @@ def retire(tx: WriteTransaction, key_id: str, now: datetime) -> Retired:
 def _record(
     tx: WriteTransaction, kind: ChangeKind, key_id: str, now: datetime, **more: int
 ) -> None:
-    tx.record(
-        Draft(
-            kind=kind,
-            actor=Actor(),
-            request_id="",
-            # More tokens may end than a change can list.
-            subjects=(STORE,) if more else (),
-            before=None,
-            after={"key_id": key_id, **more},
-            at=now,
-        )
-    )
+    # More tokens may end than a change can list.
+    subjects = (STORE,) if more else ()
+    after = {"key_id": key_id, **more}
+    record(tx, Effect(value=None, kind=kind, subjects=subjects, after=after), now)

@@ -75,6 +75,8 @@ def test_a_directory_that_was_lost_is_not_made_anew(server: Server) -> None:
         assert refusal.what == "UNAVAILABLE FILES_UNAVAILABLE", method
     assert not owner.call("AgentService/GetAgent", **ref(agent)).HasField("directory")
     assert not home.exists()
+    # It can be deleted all the same.
+    assert not delete(server, agent, validate_only=True, delete_files=True).files_deleted
     away.rename(home)
     assert paths(owner, of_agent(agent)) == STARTERS
 

@@ -58,15 +58,14 @@ def test_what_stands_in_text_blocks_is_shown_by_what_stands_before() -> None:
 
 @pytest.mark.timeout(180)
 def test_postgresql_is_started_as_printed(postgres: PostgresServer, tmp_path: Path) -> None:
-    (block,) = blocks(README, "On PostgreSQL")
-    assert block.language == "sh"
-    name = postgres.create_database()
-    url = postgres.url(name)
-    # As the README says: somebody who owns the database, and nothing more.
+    made, block = blocks(README, "On PostgreSQL")
+    assert (made.language, block.language) == ("sql", "sh")
+    url = postgres.url("postgres")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CREATE ROLE accredit LOGIN")
-        connection.execute(f"ALTER DATABASE {name} OWNER TO accredit".encode())
-    url = url.replace("postgres@", "accredit@")
+        for statement in made.text.split(";\n"):
+            if statement.strip():
+                connection.execute(statement.encode())
+    url = postgres.url("accredit").replace("postgres@", "accredit@")
     assert "accredit@" in url
     text = block.text.replace("postgresql://accredit@localhost/accredit", url)
     *before, serve = text.splitlines()
@@ -85,6 +84,6 @@ def test_postgresql_is_started_as_printed(postgres: PostgresServer, tmp_path: Pa
     with shell(tmp_path, env) as bash:
         assert "the schema is up to date" in bash.run(script)
     assert "made the administrator" in (tmp_path / "said").read_text()
-    postgres.drop_database(name)
+    postgres.drop_database("accredit")
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
         connection.execute("DROP ROLE accredit")

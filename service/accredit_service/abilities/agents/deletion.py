@@ -101,8 +101,10 @@ def _without_directory(
 ) -> Written[Deleted]:
     deleted = written.value
     if call.validate_only:
-        # Nothing is deleted, so that it can still be looked at.
-        exists = Directory(agent=deleted.agent).state(app).exists
+        # Nothing is deleted, so that it can still be looked at; unless the disk does not answer.
+        exists = False
+        with suppress(StoreError):
+            exists = Directory(agent=deleted.agent).state(app).exists
         would = replace(deleted, files_deleted=exists and command.delete_files)
         return replace(written, value=would)
     # Again, for a sweep that has put it back before the commit.

@@ -11,6 +11,9 @@ from tests.server import Person, RefusedError, Server
 
 T = TypeVar("T")
 
+# How often; each attempt waits for a second by itself.
+PATIENCE = 20
+
 
 def race(calls: Sequence[Callable[[], T]]) -> list[T | RefusedError]:
     """Begin all of them together; what each came to, in their order."""
@@ -25,6 +28,17 @@ def race(calls: Sequence[Callable[[], T]]) -> list[T | RefusedError]:
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(run, calls))
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Make the call again while the server has no connection free, as clients do."""
+    for _ in range(PATIENCE):
+        try:
+            return call()
+        except RefusedError as refusal:
+            if refusal.reason != "OVERLOADED":
+                raise
+    return call()
 
 
 def answers(outcomes: Iterable[Any]) -> list[Any]:

@@ -17,7 +17,7 @@ import pytest
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from accredit_storage import migrate
-from tests.faults.racing import race, reasons, refusals, shared_out, spread
+from tests.faults.racing import patiently, race, reasons, refusals, shared_out, spread
 from tests.faults.writers import Writer, check_all, logged_revisions
 from tests.postgres import PostgresServer, running_postgres
 from tests.processes import PATIENCE, await_health, health_of
@@ -271,7 +271,7 @@ def test_while_it_hangs_every_call_ends_by_its_deadline(
         # What hung is worked off first, by the same threads and connections.
         for admin in admins:
             admin.server.timeout = 30.0
-        again = race(asked)
+        again = race([partial(patiently, call) for call in asked])
     assert len(refusals(hung)) == len(asked)
     assert {one.code for one in refusals(hung)} <= {
         grpc.StatusCode.DEADLINE_EXCEEDED,

@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from accredit_service.abilities.credentials import bearer
 from accredit_service.abilities.credentials.keyring import Keyring
-from tests.faults.racing import race, reasons, shared_out, spread
+from tests.faults.racing import patiently, race, reasons, shared_out, spread
 from tests.hostile.scenes import BASELINES
 from tests.hostile.wire import Outcome, Wire, faults_of
 from tests.minting import FOREIGN_KEY, foreign, key_of, token_id_of
@@ -232,7 +232,7 @@ def all_at_once(server: Server, people: Sequence[Person]) -> list[tuple[str, str
 
     def call(person: Person, over: Server, refused: threading.Event) -> None:
         try:
-            replace(person, server=over).call("AuthService/WhoAmI")
+            patiently(partial(replace(person, server=over).call, "AuthService/WhoAmI"))
         except RefusedError:
             refused.set()
             raise

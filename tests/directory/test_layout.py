@@ -15,16 +15,17 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from accredit_storage import migrate
 from accredit_storage.directory.directories import Directories
 from accredit_storage.directory.folders import Folder
 from accredit_storage.directory.places import place_of
 from accredit_storage.directory.sweeping import every_row
 from accredit_storage.records import Agent, User
-from accredit_storage.schema import store_state
+from accredit_storage.schema import agents, store_state, users
 from accredit_storage.store import Store
 from tests.directory.agreeing import assert_agree
 from tests.directory.making import PATIENCE, die, pipe, snapshot, started
-from tests.storage.making import agent, user
+from tests.storage.making import agent, downgrade, user
 
 #: Where a move that was broken off can have left the directory of a living agent.
 LEFT = (
@@ -147,6 +148,19 @@ def test_an_agent_of_today_never_gets_an_old_directory(
     assert not directories.tree.root.joinpath(*place_of(young).names).exists()
 
 
+def test_a_directory_of_today_is_made_when_its_server_says_so(
+    store: Store, root: Path, old: list[Agent]
+) -> None:
+    """Another server that starts meanwhile leaves it alone: starter files may be missing still."""
+    directories = begin(store, root)
+    with store.write() as tx:
+        young = agent(tx, tx.users.find_by_login("ada") or user(tx), "young")
+    directories.make(young)
+    begin(store, root)
+    with store.read() as tx:
+        assert tx.agents.find(young.agent_id) == young
+
+
 def test_an_old_tree_that_is_put_back_is_renamed_again(
     store: Store, root: Path, old: list[Agent]
 ) -> None:
@@ -156,6 +170,49 @@ def test_an_old_tree_that_is_put_back_is_renamed_again(
     shutil.rmtree(root)
     backup.rename(root)
     assert_renamed(store, begin(store, root))
+
+
+def put_back_an_older_database(url: str) -> None:
+    """As a backup from before the directories had their names, which is migrated then."""
+    store = Store.open(url)
+    with store.write() as tx:
+        for table in (agents, users):
+            tx._connection.execute(update(table).values(files_made=False))
+    store.close()
+    downgrade(url, "0007")
+    migrate.upgrade(url)
+
+
+@pytest.mark.parametrize("shelf", [".id", ".kept", ".trash"])
+def test_a_database_from_before_finds_its_directories_by_their_new_names(
+    store: Store, database_url: str, root: Path, old: list[Agent], shelf: str
+) -> None:
+    """Beside a tree that has them already, where its directories were put aside since as well."""
+    put_back_an_older_database(database_url)
+    (root / ".layout").unlink(missing_ok=True)
+    assert_renamed(store, begin(store, root))
+    for home in [*root.glob("agents/.id/*"), *root.glob("users/.id/*")]:
+        home.rename(home.parent.with_name(shelf) / home.name)
+    put_back_an_older_database(database_url)
+    assert_renamed(store, begin(store, root))
+
+
+def test_a_server_that_runs_while_a_database_from_before_is_put_back_finds_what_was_put_aside(
+    store: Store, database_url: str, root: Path, old: list[Agent]
+) -> None:
+    put_back_an_older_database(database_url)
+    directories = begin(store, root)
+    for home in [*root.glob("agents/.id/*"), *root.glob("users/.id/*")]:
+        home.rename(home.parent.with_name(".kept") / home.name)
+    put_back_an_older_database(database_url)
+    rows = [*every_row(store, "agents"), *every_row(store, "users")]
+    for number, row in enumerate(rows):
+        assert not row.files_made
+        if number % 2:
+            directories.make(row)
+        name = "daily/1.md" if isinstance(row, Agent) else "USER.md"
+        found = directories.reach(row, partial(directories.files.read, path=name))
+        assert found.content.decode() in (getattr(row, "agent_slug", ""), "ada")
 
 
 def renew_and_die(url: str, root: Path, step: int, after: bool) -> None:

@@ -7,6 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from alembic import command
+
+from accredit_storage import migrate
+from accredit_storage.engine import make_engine
 from accredit_storage.records import (
     Actor,
     Agent,
@@ -212,3 +216,13 @@ def all_at_once(times: int, act: Callable[[int], Result]) -> list[Result]:
 
     with ThreadPoolExecutor(times) as threads:
         return list(threads.map(enter, range(times)))
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take a database back to the schema of an older revision."""
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection, migrate._alone(connection):
+            command.downgrade(migrate.alembic_config(connection), revision)
+    finally:
+        engine.dispose()

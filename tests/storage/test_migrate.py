@@ -5,22 +5,25 @@ import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, bindparam, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from accredit_storage import migrate
+from accredit_storage.columns import UtcDateTime
+from accredit_storage.directory.places import place_named
 from accredit_storage.engine import make_engine, sqlite_path
 from accredit_storage.errors import SchemaMismatch
 from accredit_storage.records import Role
 from accredit_storage.schema import metadata
 from accredit_storage.store import Store, Transaction
-from tests.storage.making import NOW, agent, draft, put_definition, user
+from tests.storage.making import NOW, agent, downgrade, draft, put_definition, user
 
 
 @contextmanager
@@ -241,7 +244,7 @@ def test_users_and_what_refers_to_them_stay_as_their_table_is_made_anew(
         made = agent(tx, ada)
         tx.grants.put(made.agent_id, bob.user_id, Role.VIEWER, ada.user_id, NOW, None)
         tx.users.delete(gone.user_id)
-    _downgrade(empty_database_url, "0004")
+    downgrade(empty_database_url, "0004")
     migrate.upgrade(empty_database_url)
     with opened(empty_database_url) as store, store.write() as tx:
         found, agent_found = tx.users.find(ada.user_id), tx.agents.find(made.agent_id)
@@ -255,11 +258,43 @@ def test_users_and_what_refers_to_them_stay_as_their_table_is_made_anew(
         assert user(tx, "next").user_id > gone.user_id
 
 
-def _downgrade(url: str, revision: str) -> None:
-    engine = make_engine(url)
-    with engine.connect() as connection, migrate._alone(connection):
-        command.downgrade(migrate.alembic_config(connection), revision)
-    engine.dispose()
+def test_a_row_from_before_the_keys_for_directories_gets_the_same_key_again(
+    database_url: str,
+) -> None:
+    """And another row with its id, as an older database gives it, does not."""
+    with opened(database_url) as store, store.write() as tx:
+        ada = user(tx)
+        scribe, author = (agent(tx, ada, slug) for slug in ("scribe", "author"))
+    later = text("UPDATE agents SET created_at = :later WHERE agent_id = :agent_id")
+    found = []
+    for moment in (scribe.created_at, scribe.created_at + timedelta(microseconds=1)):
+        downgrade(database_url, "0007")
+        with connected(database_url) as connection:
+            named = later.bindparams(bindparam("later", type_=UtcDateTime))
+            connection.execute(named, {"later": moment, "agent_id": scribe.agent_id})
+        migrate.upgrade(database_url)
+        with opened(database_url) as store, store.read() as tx:
+            keys = [row.directory_key for row in tx.users.find_many([ada.user_id])]
+            keys += [
+                row.directory_key for row in tx.agents.find_many([scribe.agent_id, author.agent_id])
+            ]
+            found.append(keys)
+    assert found[0][0] == found[1][0]
+    assert found[0][2] == found[1][2]
+    assert len({*found[0], *found[1]}) == 4
+    assert all(place_named("agents", f"1.{key}") for key in found[0])
+
+
+def test_a_database_whose_directories_have_their_names_is_not_taken_back(
+    database_url: str,
+) -> None:
+    with opened(database_url) as store, store.write() as tx:
+        ada = user(tx)
+        tx.users.set_files_made([ada.user_id])
+    with pytest.raises(RuntimeError, match="restore a backup"):
+        downgrade(database_url, "0007")
+    with opened(database_url) as store, store.read() as tx:
+        assert tx.users.find(ada.user_id) == replace(ada, files_made=True)
 
 
 def test_the_key_for_logins_is_the_stores_own_and_the_rest_of_its_state_stays(

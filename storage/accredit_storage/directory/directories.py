@@ -99,14 +99,24 @@ class Directories:
             present = self._row(owner)
         if present is None or place_of(present) != place:
             raise OwnerMissing("there is no such agent or user")
-        if not present.files_made:
-            raise DirectoryMissing("the directory was not made yet")
-        self._find(place)
+        if not self._give_back(place):
+            if not present.files_made:
+                raise DirectoryMissing("the directory was not made yet")
+            lost = "/".join(place.names)
+            log.error("directory lost", extra={"fields": {"directory": lost}})
+            raise FilesUnavailable(
+                "the directory is missing, and is not made anew: ask an operator"
+            )
         return act(place)
 
     def make(self, owner: Owner) -> None:
-        """Make the directory of a row that has none yet, and the link to it. Raises StoreErrors."""
-        self.tree.make(place_of(owner))
+        """Make the directory of a row that has none yet, and the link to it. Raises StoreErrors.
+
+        One that was put aside is given back: an older database may not know that it was made.
+        """
+        place = place_of(owner)
+        if not self._give_back(place):
+            self.tree.make(place)
         self.put_link(owner)
 
     def look(self, place: Place) -> DirectoryState:
@@ -150,11 +160,9 @@ class Directories:
                 return tx.agents.find(owner.agent_id)
             return tx.users.find(owner.user_id)
 
-    def _find(self, place: OwnPlace) -> None:
-        """Bring back a directory that was put aside although its row is there."""
-        if self.tree.give_back(place):
+    def _give_back(self, place: OwnPlace) -> bool:
+        """Bring back a directory that was put aside although its row is there; whether it was."""
+        given_back = self.tree.give_back(place)
+        if given_back:
             log.warning("directory given back to its row", extra={"fields": {"name": place.name}})
-            return
-        lost = "/".join(place.names)
-        log.error("directory lost", extra={"fields": {"directory": lost}})
-        raise FilesUnavailable("the directory is missing, and is not made anew: ask an operator")
+        return given_back

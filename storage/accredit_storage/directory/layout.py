@@ -7,12 +7,14 @@ had the user's id for a name.
 Each directory is renamed once, into a name that nobody else uses, and never over anything. So this
 may end at any moment: whoever begins again finds what is left. A file in the root says when all is
 done. A tree from before that is put back, as from a backup, comes without it, and is looked at
-again.
+again. A database from before that is put back gets the same names once more, see migration 0008; it
+only does not know that the directories were made.
 """
 
+import itertools
 import logging
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
@@ -27,9 +29,10 @@ from accredit_storage.directory.places import (
     place_named,
     place_of,
 )
+from accredit_storage.directory.sweeping import every_row
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import PathInvalid, StoreBusy
-from accredit_storage.records import Agent, User
+from accredit_storage.records import Agent
 from accredit_storage.statements import chunks
 from accredit_storage.store import Store
 
@@ -55,20 +58,21 @@ class _Found(NamedTuple):
 
 
 def renew(store: Store, tree: DirectoryTree) -> None:
-    """Give every directory of an old tree its new name, unless that was done.
+    """Give every directory of an old tree its new name, and say on old rows which of them is there.
 
     Waits for another server that is at it. Raises FilesUnavailable or StoreFull.
     """
     with translated(), Folder.at(tree.root) as root, _alone(root):
-        if _is_done(root):
-            return
-        with root.enter(AGENTS) as agents:
-            _renew_agents(store, agents)
-        with root.enter(USERS) as users:
-            _renew_users(store, users)
+        is_done = _is_done(root)
+        if not is_done:
+            with root.enter(AGENTS) as agents:
+                _renew_agents(store, agents)
+            with root.enter(USERS) as users:
+                _renew_users(store, users)
         _note_made(store, root)
-        _clear_locks(root)
-        replace_content(root, _VERSION_FILE, _VERSION)
+        if not is_done:
+            _clear_locks(root)
+            replace_content(root, _VERSION_FILE, _VERSION)
 
 
 @contextmanager
@@ -202,21 +206,33 @@ def _renew_users(store: Store, users: Folder) -> None:
 
 
 def _note_made(store: Store, root: Folder) -> None:
-    """Note of every row whose directory is there that it was made."""
+    """Note of every old row whose directory is there that it was made.
+
+    One that was put aside is given back: its row is there again, from an older database.
+    """
+    with store.read() as tx:
+        last = dict(zip((AGENTS, USERS), tx.last_old_ids(), strict=True))
     for top in (AGENTS, USERS):
-        with root.descend([top, BY_KEY]) as shelf:
-            places = [place_named(top, entry.name) for entry in shelf.entries()]
-        names = {place.row_id: place for place in places if place is not None}
-        for chunk in chunks(sorted(names)):
+        with root.enter(top) as folder:
+            unknown = _unknown(store, top, last[top])
+            for shelf in (KEPT, TRASH):
+                for name in _names(folder, shelf) & unknown.keys():
+                    _rename(folder, shelf, name, name)
+            made = sorted(unknown[name] for name in _names(folder, BY_KEY) & unknown.keys())
+        for chunk in chunks(made):
             with store.write() as tx:
-                rows: Iterable[Agent | User]
-                rows = tx.agents.find_many(chunk) if top == AGENTS else tx.users.find_many(chunk)
-                made = [place_of(row) for row in rows if not row.files_made]
-                ids = [place.row_id for place in made if names[place.row_id] == place]
-                if ids and top == AGENTS:
-                    tx.agents.set_files_made(ids)
-                elif ids:
-                    tx.users.set_files_made(ids)
+                (tx.agents if top == AGENTS else tx.users).set_files_made(chunk)
+
+
+def _unknown(store: Store, top: str, last: int) -> dict[str, int]:
+    """The old rows of which it is not known whether their directory was made: ids by its name."""
+    rows = itertools.takewhile(lambda row: place_of(row).row_id <= last, every_row(store, top))
+    return {place_of(row).name: place_of(row).row_id for row in rows if not row.files_made}
+
+
+def _names(folder: Folder, shelf: str) -> set[str]:
+    with folder.enter(shelf) as below:
+        return {entry.name for entry in below.entries()}
 
 
 def _clear_locks(root: Folder) -> None:

@@ -87,10 +87,24 @@ def make_first(app: App, owner: Agent | User) -> None:
     if owner.files_made:
         return
     if isinstance(owner, User):
-        app.directories.make(owner)
-        with app.store.write() as tx:
-            tx.users.set_files_made([owner.user_id])
+        _make_users_first(app, owner)
+    else:
+        _make_agents_first(app, owner)
+
+
+def _make_users_first(app: App, owner: User) -> None:
+    with app.store.read(one_statement=True) as tx:
+        user = tx.users.find(owner.user_id)
+    if user is None or user.directory_key != owner.directory_key:
+        raise OwnerMissing("there is no such user")
+    if user.files_made:
         return
+    app.directories.make(user)
+    with app.store.write() as tx:
+        tx.users.set_files_made([user.user_id])
+
+
+def _make_agents_first(app: App, owner: Agent) -> None:
     with app.store.read() as tx:
         agent = tx.agents.find(owner.agent_id)
         if agent is None or agent.directory_key != owner.directory_key:

@@ -2,9 +2,14 @@
 
 The directories themselves are given their new names when a server starts: see directory.layout. A
 server from before would look for them under the old ones, so that it may not start any more.
+
+The key of a row that is there already follows from the row. So a backup from before this migration
+finds its directories again when it is restored beside a tree that has the new names, and migrated.
 """
 
-from secrets import choice
+import base64
+import hashlib
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,7 +23,6 @@ depends_on = None
 _KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _TIME = sa.DateTime(timezone=True)
-_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _TABLES = {"agents": "agent_id", "users": "user_id"}
 
 
@@ -41,7 +45,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Let older servers in again. They do not find the directories that have their new names."""
+    """Let older servers in again, unless a directory has its new name, by which none finds it."""
+    for table in _TABLES:
+        made = sa.text(f"SELECT count(*) FROM {table} WHERE files_made")  # noqa: S608 - ours
+        if op.get_bind().execute(made).scalar():
+            raise RuntimeError(
+                "directories have names that older servers do not find: restore a backup from"
+                " before the upgrade, of the database and of the tree of files"
+            )
     op.create_table(
         "intents",
         sa.Column("intent_id", _TEXT, nullable=False),
@@ -78,17 +89,19 @@ def _add_columns(table: str, key: str) -> None:
     rows = sa.table(
         table,
         sa.column(key, sa.BigInteger()),
+        sa.column("created_at", _TIME),
         sa.column("directory_key", _TEXT),
         sa.column("files_made", sa.Boolean()),
     )
     connection = op.get_bind()
-    ids = connection.execute(sa.select(rows.c[key])).scalars().all()
-    if ids:
+    found = connection.execute(sa.select(rows.c[key], rows.c.created_at)).all()
+    if found:
         # Whether a directory was made is known only when the tree is looked at.
         statement = rows.update().where(rows.c[key] == sa.bindparam("row_id"))
         values = {"directory_key": sa.bindparam("new_key"), "files_made": False}
         connection.execute(
-            statement.values(values), [{"row_id": one, "new_key": _new_key()} for one in ids]
+            statement.values(values),
+            [{"row_id": row[0], "new_key": _key_of(table, row[0], row[1])} for row in found],
         )
     with op.batch_alter_table(table, table_kwargs={"sqlite_autoincrement": True}) as batch:
         batch.alter_column("directory_key", existing_type=_TEXT, nullable=False)
@@ -96,8 +109,13 @@ def _add_columns(table: str, key: str) -> None:
     _restore_last_id(table, last)
 
 
-def _new_key() -> str:
-    return "".join(choice(_ALPHABET) for _ in range(16))
+def _key_of(table: str, row_id: int, created_at: datetime) -> str:
+    """80 bits that are the same for the same row, and others for another row with its id."""
+    # SQLite drops the zone, PostgreSQL answers in its session's.
+    is_naive = created_at.tzinfo is None
+    moment = created_at.replace(tzinfo=UTC) if is_naive else created_at.astimezone(UTC)
+    digest = hashlib.sha256(f"{table} {row_id} {moment.isoformat()}".encode()).digest()
+    return base64.b32encode(digest[:10]).decode().lower()
 
 
 def _last_id(table: str) -> int | None:

@@ -17,6 +17,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from accredit_storage import migrate
 from accredit_storage.store import Store
 
 from . import channelz, logs, reflection
@@ -166,7 +167,7 @@ class Server:
         self._readiness = readiness
         self._housekeeping = housekeeping
         self._tickers = tickers
-        self._lanes = pools
+        self._pools = pools
         self._probed = probed
 
     def start(self) -> None:
@@ -186,13 +187,13 @@ class Server:
         stop_all(self._tickers, _TIDY_PATIENCE)
         attempt_within("usage", _TIDY_PATIENCE, self._housekeeping.flush_usage)
         self._probed.close()
-        for pool in self._lanes:
+        for pool in self._pools:
             pool.shutdown(wait=False)
 
     @property
     def is_idle(self) -> bool:
         """Whether no thread works on a call. One may after the stop, if the database hangs."""
-        return not any(pool.load for pool in self._lanes)
+        return not any(pool.load for pool in self._pools)
 
     def __enter__(self) -> Self:
         """Start."""
@@ -342,42 +343,6 @@ _COMPANIONS: Mapping[str, Method] = {
 }
 
 
-#: The calls whose requests bring a file.
-_WITH_FILE = frozenset(
-    {
-        "DirectoryService/WriteFile",
-        "DirectoryService/AppendFile",
-        "DirectoryService/WriteDailyMemory",
-        "DirectoryService/AppendDailyMemory",
-        "RegistryService/RegisterAgent",
-    }
-)
-
-
-#: The calls of other services that wait for the disk with the files. They get threads of their own,
-#: so that a disk that hangs keeps nobody's token from being judged or revoked.
-_ON_DISK = frozenset(
-    {
-        "AgentService/CreateAgent",
-        "AgentService/BatchCreateAgents",
-        "AgentService/GetAgent",
-        "AgentService/RenameAgent",
-        "AgentService/DeleteAgent",
-        "AgentService/ProvisionAgent",
-    }
-)
-
-
-#: The calls that stream a file, or the text of one.
-_DOWNLOADS = frozenset(
-    {
-        "DirectoryService/ReadFile",
-        "DirectoryService/ReadDailyMemory",
-        "RegistryService/ReadDefinitionSeeds",
-    }
-)
-
-
 def _largest_request(settings: Settings) -> int:
     return max(MESSAGE_LIMIT, settings.max_file_bytes + BESIDE_FILE)
 
@@ -462,6 +427,8 @@ def _why_not(settings: Settings) -> str:
 
 def _probe(store: Store, app: App) -> object:
     with store.read() as tx:
+        # While this server runs, a later version may upgrade the database.
+        migrate.check_generation(tx)
         head, keys = tx.head(), tx.token_keys()
     # Also where nobody asks: what is refused without a look-up would notice neither a restore nor
     # that a key was added or retired.

@@ -15,7 +15,7 @@ from accredit_storage.engine import make_engine, sqlite_path
 from accredit_storage.errors import SchemaMismatch, StoreUnavailable
 from accredit_storage.failures import translated
 from accredit_storage.schema import store_state
-from accredit_storage.store import Store, advisory_key
+from accredit_storage.store import Store, Transaction, advisory_key
 
 #: The generation of this server. A release whose migration makes a database unfit for the servers
 #: before it raises this, and writes it into ``store_state.oldest_server``.
@@ -65,6 +65,11 @@ def check(store: Store) -> None:
         raise SchemaMismatch(
             f"the database is at schema {revision}, this server needs {newest}: run {_COMMAND}"
         )
+
+
+def check_generation(tx: Transaction) -> None:
+    """Raise SchemaMismatch once a later version has shut this one out: one statement."""
+    _check_generation(tx._connection)
 
 
 def is_new(store: Store) -> bool:
@@ -123,13 +128,17 @@ def _is_newer(connection: Connection) -> bool:
     revision = _revision(connection)
     if revision is None or revision in {script.revision for script in _scripts().walk_revisions()}:
         return False
+    _check_generation(connection)
+    return True
+
+
+def _check_generation(connection: Connection) -> None:
     oldest = connection.execute(select(store_state.c.oldest_server)).scalar_one()
     if oldest > SERVER:
         raise SchemaMismatch(
-            f"the database is at schema {revision}, which needs a server of generation {oldest},"
-            f" and this one is of generation {SERVER}: install a newer release"
+            f"the database is at schema {_revision(connection)}, which needs a server of"
+            f" generation {oldest}, and this one is of generation {SERVER}: install a newer release"
         )
-    return True
 
 
 def _revision(connection: Connection) -> str | None:

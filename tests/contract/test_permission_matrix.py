@@ -201,7 +201,6 @@ def callers(world: World) -> Mapping[str, Person]:
 def test_every_call_has_a_row_and_every_row_a_call() -> None:
     calls = {row.split(" ")[0] for row in ROWS}
     assert calls == set(methods.METHODS)
-    assert calls == set(methods.METHODS)
     assert list(ROWS) == list(REQUESTS)
 
 

@@ -7,9 +7,12 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from sqlalchemy import update
 
 from accredit_service.health import Health, Readiness
+from accredit_storage import migrate
 from accredit_storage.errors import StoreUnavailable
+from accredit_storage.schema import store_state
 from tests.postgres import PostgresServer
 from tests.service.conftest import Start
 from tests.service.running import PATIENCE, Running, failed, running
@@ -65,6 +68,15 @@ def test_readiness_follows_the_database_and_liveness_does_not(
         assert failed.code is grpc.StatusCode.UNAVAILABLE
         assert failed.reason == "DATABASE_UNAVAILABLE"
         assert "RetryInfo" in failed.details
+
+
+def test_a_server_that_a_later_version_shuts_out_is_not_ready(server: Running) -> None:
+    generation = migrate.SERVER
+    for oldest, ready in ((generation + 1, False), (generation, True)):
+        with server.app.store.write() as tx:
+            tx._connection.execute(update(store_state).values(oldest_server=oldest))
+        assert server.server._readiness.check() is ready
+        assert check(server, "accredit.v1") == (SERVING if ready else NOT_SERVING)
 
 
 def test_health_answers_when_no_thread_is_left_for_calls(start: Start) -> None:

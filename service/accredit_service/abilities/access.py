@@ -41,6 +41,7 @@ from .errors import (
     PermissionDenied,
     Reason,
     action_missing,
+    actions_missing,
     invalid,
 )
 from .input.agent_refs import (
@@ -407,10 +408,9 @@ class _Questions:
         effective = self._effective(self._caller, self._facts.agent(check.agent))
         if effective is None or effective.role is not Role.ADMIN:
             # In the same words whether there is such an agent or not.
-            raise PermissionDenied(
-                Reason.ACTION_MISSING,
-                "another user's access needs ADMIN on the agent, or the action authenticate",
-                actions=Action.AUTHENTICATE.value,
+            raise actions_missing(
+                [Action.AUTHENTICATE],
+                "another user's access needs ADMIN on the agent, or the action {actions}",
             )
 
 

@@ -15,7 +15,7 @@ from .calls.app import App
 from .calls.mutations import Effect, record
 from .calls.paging import Cursor, Page, PageRequest
 from .calls.reads import Ask, reading
-from .errors import PermissionDenied, Reason, invalid
+from .errors import actions_missing, invalid
 from .input.agent_refs import require_agent
 from .input.user_refs import UserRef, require_user
 from .policy.permissions import Action
@@ -202,10 +202,9 @@ def _require_own(
 ) -> None:
     """Raise PermissionDenied unless these are agents, at least one, each the caller's as ADMIN."""
     if not subjects or any(one.kind is not SubjectKind.AGENT for one in subjects):
-        raise PermissionDenied(
-            Reason.ACTION_MISSING,
-            "the log needs the action audit, or a filter by agents of yours and nothing else",
-            actions=Action.AUDIT.value,
+        raise actions_missing(
+            [Action.AUDIT],
+            "the log needs the action {actions}, or a filter by agents of yours and nothing else",
         )
     for one in dict.fromkeys(subjects):
         require_agent(tx, caller, int(one.subject_id), Role.ADMIN, now)

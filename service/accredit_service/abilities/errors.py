@@ -16,6 +16,7 @@ Anything else that is raised is a bug.
 """
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -184,6 +185,11 @@ def invalid(
 
 def action_missing(action: str, what: str) -> PermissionDenied:
     """The refusal of a caller without an action; ``what`` it takes, such as "to list all users"."""
+    return actions_missing([action], what + " takes the action {actions}")
+
+
+def actions_missing(actions: Iterable[str], message: str, **parts: Any) -> PermissionDenied:
+    """The same in other words, or for several actions: {actions} in the message names them."""
     return PermissionDenied(
-        Reason.ACTION_MISSING, what + " takes the action {actions}", actions=str(action)
+        Reason.ACTION_MISSING, message, actions=", ".join(sorted(map(str, actions))), **parts
     )

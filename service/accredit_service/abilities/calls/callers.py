@@ -2,7 +2,7 @@
 
 from accredit_storage.records import Credential, Role, UserRole
 
-from ..errors import PermissionDenied, Reason, Unauthenticated
+from ..errors import PermissionDenied, Reason, Unauthenticated, actions_missing
 from ..policy.methods import Method
 from ..policy.permissions import ROLE_ACTIONS, Speaker
 from ..policy.rights import (
@@ -57,11 +57,8 @@ def permit(caller: Principal, permission: Method) -> None:
             Reason.USER_TOKEN_REQUIRED, "this call needs {needed}", needed=needed
         )
     if permission.any_action and not permission.any_action & caller.actions:
-        names = sorted(permission.any_action)
-        message = "this call needs the action {actions}"
-        if len(names) > 1:
-            message = "this call needs one of the actions {actions}"
-        raise PermissionDenied(Reason.ACTION_MISSING, message, actions=", ".join(names))
+        which = "the action" if len(permission.any_action) == 1 else "one of the actions"
+        raise actions_missing(permission.any_action, f"this call needs {which} {{actions}}")
 
 
 def require_full_reach(caller: Principal) -> None:
@@ -84,11 +81,6 @@ def require_actions_of(caller: Principal, role: UserRole) -> None:
     Nobody gives such a role away, and nobody acts on a user who has it: changes them, stops them,
     or ends their tokens.
     """
-    missing = sorted(ROLE_ACTIONS[role] - caller.actions)
-    if missing:
-        raise PermissionDenied(
-            Reason.ACTION_MISSING,
-            "the role {role} has actions that your credential lacks: {actions}",
-            actions=", ".join(missing),
-            role=role.name,
-        )
+    if missing := ROLE_ACTIONS[role] - caller.actions:
+        message = "the role {role} has actions that your credential lacks: {actions}"
+        raise actions_missing(missing, message, role=role.name)

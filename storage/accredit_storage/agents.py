@@ -1,6 +1,6 @@
 """Agents, and the one query that lists them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,7 @@ from accredit_storage.records import (
     AgentStatus,
     AgentUpdate,
     Grant,
+    NewAgent,
     Role,
     Unset,
     given,
@@ -139,28 +140,14 @@ class Agents:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(
-        self,
-        *,
-        agent_slug: str,
-        agent_name: str,
-        owner_id: int,
-        config: Mapping[str, Any],
-        site_scope: int | None,
-        at: datetime,
-        status: AgentStatus = AgentStatus.ACTIVE,
-    ) -> Agent | None:
+    def add(self, new: NewAgent, *, owner_id: int, at: datetime) -> Agent | None:
         """Store a new agent; None if the slug is taken.
 
         Where another transaction is adding the same slug, waits for how that one ends.
         """
         values = {
-            "agent_slug": agent_slug,
-            "agent_name": agent_name,
+            **given(new),
             "owner_id": owner_id,
-            "config": config,
-            "status": status,
-            "site_scope": site_scope,
             "version": 1,
             "created_at": at,
             "updated_at": at,

@@ -43,6 +43,11 @@ class UserRole(enum.Enum):
     MEMBER = "member"
     GUEST = "guest"
 
+    @property
+    def usual_kind(self) -> UserKind:
+        """The kind of users who have it, where nobody says otherwise."""
+        return UserKind.SERVICE if self is UserRole.SERVICE else UserKind.HUMAN
+
 
 class AgentStatus(enum.Enum):
     """Only an active agent authenticates; the others keep everything they have."""
@@ -178,6 +183,37 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """A user to be. ``kind`` None: what fits the role."""
+
+    login: str
+    kind: UserKind | None
+    role: UserRole
+    display_name: str
+    email: str
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSite:
+    """A site to be."""
+
+    site_slug: str
+    site_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAgent:
+    """An agent to be. ``site_scope`` None: network-wide."""
+
+    agent_slug: str
+    agent_name: str
+    config: Mapping[str, Any]
+    site_scope: int | None
+    status: AgentStatus = AgentStatus.ACTIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentUpdate:
     """What to set of an agent; UNSET leaves it. ``site_scope`` None: network-wide."""
 
@@ -202,9 +238,9 @@ class UserUpdate:
     default_agent_id: int | Unset | None = UNSET
 
 
-def given(update: AgentUpdate | UserUpdate) -> dict[str, Any]:
-    """The fields of an update that are to be set."""
-    values = {one.name: getattr(update, one.name) for one in fields(update)}
+def given(wanted: NewUser | NewSite | NewAgent | AgentUpdate | UserUpdate) -> dict[str, Any]:
+    """The fields of a new row, or those of an update that are to be set."""
+    values = {one.name: getattr(wanted, one.name) for one in fields(wanted)}
     return {name: value for name, value in values.items() if not isinstance(value, Unset)}
 
 

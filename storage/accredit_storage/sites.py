@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from accredit_storage.records import Site
+from accredit_storage.records import NewSite, Site, given
 from accredit_storage.schema import agents, sites
 from accredit_storage.statements import AnyRow, by_dialect, locked
 
@@ -24,11 +24,10 @@ class Sites:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, *, site_slug: str, site_name: str, at: datetime) -> Site | None:
+    def add(self, new: NewSite, *, at: datetime) -> Site | None:
         """Store a new site; None if the slug is taken."""
         values = {
-            "site_slug": site_slug,
-            "site_name": site_name,
+            **given(new),
             "version": 1,
             "created_at": at,
             "updated_at": at,

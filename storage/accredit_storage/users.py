@@ -19,9 +19,9 @@ from sqlalchemy import (
 from accredit_storage.directory.places import new_key
 from accredit_storage.errors import LoginTaken
 from accredit_storage.records import (
+    NewUser,
     Unset,
     User,
-    UserKind,
     UserRole,
     UserUpdate,
     folded,
@@ -62,29 +62,15 @@ class Users:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(
-        self,
-        *,
-        login: str,
-        kind: UserKind,
-        role: UserRole,
-        display_name: str,
-        email: str,
-        at: datetime,
-        active: bool = True,
-    ) -> User | None:
+    def add(self, new: NewUser, *, at: datetime) -> User | None:
         """Store a new user; None if the login is taken.
 
         Where another transaction is adding the same login, waits for how that one ends.
         """
         values = {
-            "login": login,
-            "login_folded": folded(login),
-            "kind": kind,
-            "role": role,
-            "display_name": display_name,
-            "email": email,
-            "active": active,
+            **given(new),
+            "kind": new.kind or new.role.usual_kind,
+            "login_folded": folded(new.login),
             "version": 1,
             "created_at": at,
             "updated_at": at,

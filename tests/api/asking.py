@@ -7,6 +7,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from sqlalchemy import select
 
 from accredit.v1 import types_pb2
+from accredit_storage.records import NewAgent
 from accredit_storage.schema import change_subjects, changes
 from tests.server import Person, Server
 
@@ -130,11 +131,8 @@ def add_agents(server: Server, owner: Person, count: int) -> None:
     with server.app.store.write() as tx:
         for number in range(count):
             tx.agents.add(
-                agent_slug=f"many-{number}",
-                agent_name="",
+                NewAgent(agent_slug=f"many-{number}", agent_name="", config={}, site_scope=None),
                 owner_id=owner.user_id,
-                config={},
-                site_scope=None,
                 at=server.clock(),
             )
 

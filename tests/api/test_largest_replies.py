@@ -4,7 +4,7 @@ from typing import Any
 
 from accredit.v1 import registry_pb2
 from accredit_service.servicers.pages import REPLY_LIMIT, in_replies
-from accredit_storage.records import Ceiling, MemoryLayer, Role
+from accredit_storage.records import Ceiling, MemoryLayer, NewAgent, Role
 from tests.declared.declaring import declare, declared, outcomes, seeds
 from tests.server import Server
 from tests.storage.making import put_definition, put_memory_file_type, token
@@ -68,11 +68,13 @@ def test_the_largest_agents(own_server: Server) -> None:
     with own_server.app.store.write() as tx:
         agents = [
             tx.agents.add(
-                agent_slug=f"large-{number}",
-                agent_name="",
+                NewAgent(
+                    agent_slug=f"large-{number}",
+                    agent_name="",
+                    config=described if number % 2 else LARGE_CONFIG,
+                    site_scope=None,
+                ),
                 owner_id=owner.user_id,
-                config=described if number % 2 else LARGE_CONFIG,
-                site_scope=None,
                 at=own_server.clock(),
             )
             for number in range(150)

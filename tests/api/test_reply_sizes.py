@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from accredit_service.abilities.credentials import bearer
-from accredit_storage.records import Ceiling, Role, Token, UserKind, UserRole
+from accredit_storage.records import Ceiling, NewAgent, NewUser, Role, Token, UserKind, UserRole
 from accredit_storage.store import WriteTransaction
 from tests.server import Person, Server
 
@@ -18,11 +18,13 @@ def _agents(server: Server, owner: Person, count: int) -> list[int]:
     with server.app.store.write() as tx:
         made = [
             tx.agents.add(
-                agent_slug=f"large-{number}",
-                agent_name="n" * 200,
+                NewAgent(
+                    agent_slug=f"large-{number}",
+                    agent_name="n" * 200,
+                    config=CONFIG,
+                    site_scope=None,
+                ),
                 owner_id=owner.user_id,
-                config=CONFIG,
-                site_scope=None,
                 at=server.clock(),
             )
             for number in range(count)
@@ -118,12 +120,14 @@ def test_the_largest_lists_of_users_grants_and_sites_fit(own_server: Server) -> 
     with server.app.store.write() as tx:
         for number in range(1000):
             user = tx.users.add(
-                login=f"u{number:059}",
-                kind=UserKind.HUMAN,
-                role=UserRole.MEMBER,
-                display_name="🙂" * 200,
-                email="e@" + "x" * 252,
-                active=True,
+                NewUser(
+                    login=f"u{number:059}",
+                    kind=UserKind.HUMAN,
+                    role=UserRole.MEMBER,
+                    display_name="🙂" * 200,
+                    email="e@" + "x" * 252,
+                    active=True,
+                ),
                 at=server.clock(),
             )
             assert user is not None

@@ -14,7 +14,16 @@ from accredit_service.interceptors.access import check_access, check_rows
 from accredit_service.interceptors.calls import Call
 from accredit_service.servicers import services
 from accredit_service.setting_rules import Reflection
-from accredit_storage.records import Ceiling, Role, Token, User, UserKind, UserRole
+from accredit_storage.records import (
+    Ceiling,
+    NewAgent,
+    NewUser,
+    Role,
+    Token,
+    User,
+    UserKind,
+    UserRole,
+)
 from accredit_storage.store import WriteTransaction
 from tests.service.conftest import Start
 from tests.service.running import PATIENCE, WHO_AM_I, Running, auth_rows, failed
@@ -44,11 +53,10 @@ def agent_token(app: App, role: UserRole) -> str:
     with app.store.write() as tx:
         owner = add_user(tx, role)
         agent = tx.agents.add(
-            agent_slug=f"agent-{owner.user_id}",
-            agent_name="Agent",
+            NewAgent(
+                agent_slug=f"agent-{owner.user_id}", agent_name="Agent", config={}, site_scope=None
+            ),
             owner_id=owner.user_id,
-            config={},
-            site_scope=None,
             at=NOW,
         )
         assert agent is not None
@@ -57,11 +65,13 @@ def agent_token(app: App, role: UserRole) -> str:
 
 def add_user(tx: WriteTransaction, role: UserRole) -> User:
     user = tx.users.add(
-        login=f"user{tx.users.count()}",
-        kind=UserKind.HUMAN,
-        role=role,
-        display_name="",
-        email="",
+        NewUser(
+            login=f"user{tx.users.count()}",
+            kind=UserKind.HUMAN,
+            role=role,
+            display_name="",
+            email="",
+        ),
         at=NOW,
     )
     assert user is not None

@@ -16,6 +16,7 @@ from accredit_service.abilities.calls.app import App
 from accredit_service.interceptors.calls import Call
 from accredit_service.servicers.sites import SiteServicer
 from accredit_storage.directory.directories import Directories
+from accredit_storage.records import NewSite
 from accredit_storage.store import Store
 
 _SERVICE = site_pb2.DESCRIPTOR.services_by_name["SiteService"]
@@ -41,7 +42,7 @@ class IdentifiedSiteServicer:
 def test_a_servicer_translates_a_record_into_a_message(store: Store, tmp_path: Path) -> None:
     app = App(store=store, directories=Directories(store, tmp_path / "files"))
     with store.write() as tx:
-        made = tx.sites.add(site_slug="events", site_name="Events", at=app.now())
+        made = tx.sites.add(NewSite(site_slug="events", site_name="Events"), at=app.now())
     assert made is not None
     server = grpc_testing.server_from_dictionary(
         {_SERVICE: IdentifiedSiteServicer(app)}, grpc_testing.strict_real_time()

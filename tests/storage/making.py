@@ -20,6 +20,9 @@ from accredit_storage.records import (
     Draft,
     MemoryFileType,
     MemoryLayer,
+    NewAgent,
+    NewSite,
+    NewUser,
     Role,
     Site,
     StoredDefinition,
@@ -50,12 +53,14 @@ def user(
     active: bool = True,
 ) -> User:
     added = tx.users.add(
-        login=login,
-        kind=UserKind.HUMAN,
-        role=role,
-        display_name=login.title(),
-        email=email,
-        active=active,
+        NewUser(
+            login=login,
+            kind=UserKind.HUMAN,
+            role=role,
+            display_name=login.title(),
+            email=email,
+            active=active,
+        ),
         at=NOW,
     )
     assert added is not None
@@ -73,12 +78,14 @@ def agent(
     status: AgentStatus = AgentStatus.ACTIVE,
 ) -> Agent:
     added = tx.agents.add(
-        agent_slug=slug,
-        agent_name=name,
+        NewAgent(
+            agent_slug=slug,
+            agent_name=name,
+            config=config or {},
+            site_scope=None if site is None else site.site_id,
+            status=status,
+        ),
         owner_id=owner.user_id,
-        config=config or {},
-        site_scope=None if site is None else site.site_id,
-        status=status,
         at=NOW,
     )
     assert added is not None
@@ -86,7 +93,7 @@ def agent(
 
 
 def site(tx: Transaction, slug: str = "north") -> Site:
-    added = tx.sites.add(site_slug=slug, site_name=slug.title(), at=NOW)
+    added = tx.sites.add(NewSite(site_slug=slug, site_name=slug.title()), at=NOW)
     assert added is not None
     return added
 

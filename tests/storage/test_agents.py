@@ -9,6 +9,7 @@ from accredit_storage.records import (
     Agent,
     AgentStatus,
     AgentUpdate,
+    NewAgent,
     Role,
 )
 from accredit_storage.store import Store
@@ -46,11 +47,8 @@ def test_a_taken_slug_is_refused_and_the_transaction_goes_on(store: Store) -> No
         owner = user(tx)
         first = agent(tx, owner, "scribe", name="first")
         again = tx.agents.add(
-            agent_slug="scribe",
-            agent_name="second",
+            NewAgent(agent_slug="scribe", agent_name="second", config={}, site_scope=None),
             owner_id=owner.user_id,
-            config={},
-            site_scope=None,
             at=LATER,
         )
         assert again is None
@@ -252,11 +250,8 @@ def test_racing_to_create_a_slug_makes_one_agent(store: Store) -> None:
     def create_if_missing(_: int) -> tuple[bool, int]:
         with store.write() as tx:
             added = tx.agents.add(
-                agent_slug="scribe",
-                agent_name="x",
+                NewAgent(agent_slug="scribe", agent_name="x", config={}, site_scope=None),
                 owner_id=owner.user_id,
-                config={},
-                site_scope=None,
                 at=NOW,
             )
             found = added or tx.agents.find_by_slug("scribe")

@@ -2,6 +2,7 @@ import pytest
 
 from accredit_storage.errors import Conflict, LoginTaken
 from accredit_storage.records import (
+    NewUser,
     Role,
     UserKind,
     UserRole,
@@ -14,12 +15,14 @@ from tests.storage.making import LATER, NOW, agent, all_at_once, token, user
 def test_a_user_comes_back_as_they_were_stored(store: Store) -> None:
     with store.write() as tx:
         added = tx.users.add(
-            login="ada",
-            kind=UserKind.SERVICE,
-            role=UserRole.SERVICE,
-            display_name="Ada \U0001f916",
-            email="ada@example.org",
-            active=False,
+            NewUser(
+                login="ada",
+                kind=UserKind.SERVICE,
+                role=UserRole.SERVICE,
+                display_name="Ada \U0001f916",
+                email="ada@example.org",
+                active=False,
+            ),
             at=NOW,
         )
     assert added is not None
@@ -35,11 +38,13 @@ def test_racing_to_a_login_makes_one_user(store: Store) -> None:
     def add(_: int) -> bool:
         with store.write() as tx:
             added = tx.users.add(
-                login="ada",
-                kind=UserKind.HUMAN,
-                role=UserRole.MEMBER,
-                display_name="",
-                email="",
+                NewUser(
+                    login="ada",
+                    kind=UserKind.HUMAN,
+                    role=UserRole.MEMBER,
+                    display_name="",
+                    email="",
+                ),
                 at=NOW,
             )
         return added is not None
@@ -160,11 +165,9 @@ def test_several_users_are_found_by_login_whatever_its_case(store: Store) -> Non
     with store.write() as tx:
         ada, bob = user(tx, "ada"), user(tx, "Bob")
         again = tx.users.add(
-            login="ADA",
-            kind=UserKind.HUMAN,
-            role=UserRole.MEMBER,
-            display_name="",
-            email="",
+            NewUser(
+                login="ADA", kind=UserKind.HUMAN, role=UserRole.MEMBER, display_name="", email=""
+            ),
             at=NOW,
         )
         assert again is None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from accredit_storage.records import (
     ChangeKind,
+    NewUser,
     SubjectKind,
     Token,
     User,
@@ -58,11 +59,13 @@ def bootstrap(
         if tx.users.count():
             return None
         user = tx.users.add(
-            login=login,
-            kind=UserKind.HUMAN,
-            role=UserRole.ADMINISTRATOR,
-            display_name="Administrator",
-            email="",
+            NewUser(
+                login=login,
+                kind=UserKind.HUMAN,
+                role=UserRole.ADMINISTRATOR,
+                display_name="Administrator",
+                email="",
+            ),
             at=app.now(),
         )
         assert user is not None  # noqa: S101 - there are no users

@@ -1,8 +1,6 @@
 """The sites that share one network of agents."""
 
-from dataclasses import dataclass
-
-from accredit_storage.records import ChangeKind, Site, SubjectKind
+from accredit_storage.records import ChangeKind, NewSite, Site, SubjectKind
 from accredit_storage.store import Transaction
 
 from .calls import snapshots
@@ -29,21 +27,13 @@ from .policy.subjects import subject
 SiteRef = int | str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateSite:
-    """A wish for a site."""
-
-    site_slug: str
-    site_name: str
-
-
-def create_site(app: App, call: Call, command: CreateSite) -> Written[Site] | Replayed:
+def create_site(app: App, call: Call, new: NewSite) -> Written[Site] | Replayed:
     """Add a site."""
-    slug = clean_slug("site_slug", command.site_slug, Reason.FIELD_INVALID)
-    name = texts.one_line("site_name", command.site_name) or slug
+    slug = clean_slug("site_slug", new.site_slug, Reason.FIELD_INVALID)
+    new = NewSite(site_slug=slug, site_name=texts.one_line("site_name", new.site_name) or slug)
 
     def decide(mutation: Mutation) -> Effect[Site]:
-        site = mutation.tx.sites.add(site_slug=slug, site_name=name, at=mutation.now)
+        site = mutation.tx.sites.add(new, at=mutation.now)
         if site is None:
             raise AlreadyExists(
                 Reason.SITE_SLUG_CONFLICT,

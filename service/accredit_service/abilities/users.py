@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from accredit_storage.errors import LoginTaken
 from accredit_storage.records import (
     ChangeKind,
+    NewUser,
     SubjectKind,
     Unset,
     User,
-    UserKind,
     UserRole,
     UserUpdate,
     given,
@@ -54,17 +54,6 @@ _OWN_FIELDS = frozenset({"display_name", "email"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateUser:
-    """A wish for a user. ``kind`` None: what fits the role."""
-
-    login: str
-    kind: UserKind | None
-    role: UserRole
-    display_name: str
-    email: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ListUsers:
     """Which users to list; empty or None: whichever."""
 
@@ -91,25 +80,19 @@ class DeletedUser:
     tokens: int
 
 
-def create_user(app: App, call: Call, command: CreateUser) -> Written[User] | Replayed:
+def create_user(app: App, call: Call, new: NewUser) -> Written[User] | Replayed:
     """Add a user whose role has no action that the caller lacks."""
-    login = texts.login("login", command.login)
-    display_name = texts.one_line("display_name", command.display_name) or login
-    email = texts.email("email", command.email)
-    kind = command.kind
-    if kind is None:
-        kind = UserKind.SERVICE if command.role is UserRole.SERVICE else UserKind.HUMAN
+    login = texts.login("login", new.login)
+    new = replace(
+        new,
+        login=login,
+        display_name=texts.one_line("display_name", new.display_name) or login,
+        email=texts.email("email", new.email),
+    )
 
     def decide(mutation: Mutation) -> Effect[User]:
-        require_actions_of(mutation.caller, command.role)
-        user = mutation.tx.users.add(
-            login=login,
-            kind=kind,
-            role=command.role,
-            display_name=display_name,
-            email=email,
-            at=mutation.now,
-        )
+        require_actions_of(mutation.caller, new.role)
+        user = mutation.tx.users.add(new, at=mutation.now)
         if user is None:
             raise _login_conflict(login)
         return Effect(

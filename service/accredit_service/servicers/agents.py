@@ -5,6 +5,7 @@ from accredit_storage.directory.places import AGENTS
 from accredit_storage.records import (
     AgentStatus,
     AgentUpdate,
+    NewAgent,
 )
 
 from ..abilities.agents import (
@@ -288,11 +289,13 @@ class AgentServicer:
 
 def _create_command(path: str, request: pb.CreateAgentRequest) -> agents.CreateAgent:
     return agents.CreateAgent(
-        agent_slug=request.agent_slug,
-        agent_name=request.agent_name,
+        new=NewAgent(
+            agent_slug=request.agent_slug,
+            agent_name=request.agent_name,
+            config=fields.struct(request.config),
+            site_scope=fields.optional_id(f"{path}site_scope", request.site_scope),
+        ),
         owner=fields.optional_user_ref(request, "owner", f"{path}owner"),
-        config=fields.struct(request.config),
-        site_scope=fields.optional_id(f"{path}site_scope", request.site_scope) or 0,
         create_if_missing=request.create_if_missing,
     )
 
@@ -361,7 +364,7 @@ def _status_filter(value: int) -> AgentStatus | None:
     return status or AgentStatus.ACTIVE
 
 
-def _made(made: agents.Created, validate_only: bool, *, config: bool = True) -> pb.Agent:
+def _made(made: creation.Created, validate_only: bool, *, config: bool = True) -> pb.Agent:
     message = messages.agent(made.agent, config=config)
     if made.created and validate_only:
         # The number that it had for a moment may be another agent's tomorrow.
@@ -387,7 +390,7 @@ def _transferred(
 
 
 def _result(
-    outcome: agents.Created | Refusal, validate_only: bool
+    outcome: creation.Created | Refusal, validate_only: bool
 ) -> pb.BatchCreateAgentsResponse.Result:
     if isinstance(outcome, Refusal):
         return pb.BatchCreateAgentsResponse.Result(error=messages.error(outcome))

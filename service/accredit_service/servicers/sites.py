@@ -1,7 +1,7 @@
 """SiteService."""
 
 from accredit.v1 import site_pb2 as pb
-from accredit_storage.records import Site
+from accredit_storage.records import NewSite, Site
 
 from ..abilities import sites
 from ..abilities.calls.app import App
@@ -18,7 +18,7 @@ class SiteServicer:
         self._app = app
 
     def CreateSite(self, request: pb.CreateSiteRequest, incoming: Call) -> pb.CreateSiteResponse:
-        command = sites.CreateSite(site_slug=request.site_slug, site_name=request.site_name)
+        new = NewSite(site_slug=request.site_slug, site_name=request.site_name)
 
         def pack(site: Site) -> pb.CreateSiteResponse:
             message = messages.site(site)
@@ -30,7 +30,7 @@ class SiteServicer:
             incoming,
             request,
             pb.CreateSiteResponse,
-            lambda call: sites.create_site(self._app, call, command),
+            lambda call: sites.create_site(self._app, call, new),
             pack,
         )
 

@@ -2,6 +2,7 @@
 
 from accredit.v1 import user_pb2 as pb
 from accredit_storage.records import (
+    NewUser,
     User,
     UserKind,
     UserRole,
@@ -23,7 +24,7 @@ class UserServicer:
         self._app = app
 
     def CreateUser(self, request: pb.CreateUserRequest, incoming: Call) -> pb.CreateUserResponse:
-        command = users.CreateUser(
+        new = NewUser(
             login=request.login,
             kind=_kind("kind", request.kind),
             role=fields.required_enum(
@@ -43,7 +44,7 @@ class UserServicer:
             incoming,
             request,
             pb.CreateUserResponse,
-            lambda call: users.create_user(self._app, call, command),
+            lambda call: users.create_user(self._app, call, new),
             pack,
         )
 

@@ -3,15 +3,15 @@
 ``transfers`` has how it gets another owner.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from accredit_storage.records import (
     Agent,
     AgentStatus,
     AgentUpdate,
     ChangeKind,
+    NewAgent,
     Role,
     Unset,
     given,
@@ -37,8 +37,8 @@ from ..errors import (
     Refusal,
     invalid,
 )
-from ..files.new_directories import FilesMade, with_directories
-from ..files.scaffolding import Scaffold, ScaffoldedFile, agent_scaffold
+from ..files.new_directories import with_directories
+from ..files.scaffolding import agent_scaffold
 from ..input import configs, texts
 from ..input.agent_refs import (
     AgentRef,
@@ -50,11 +50,14 @@ from ..input.user_refs import UserRef
 from ..policy.rights import Principal
 from ..policy.subjects import agent_subjects, creation_subjects
 from .creation import (
-    NewAgent,
+    Created,
+    create_or_find,
     hold_quota,
     insert_agent,
     owner_of_new,
     require_site,
+    scaffolds,
+    with_files,
 )
 
 MAX_BATCH = 100
@@ -62,28 +65,11 @@ MAX_BATCH = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateAgent:
-    """A wish for an agent. ``owner`` None and ``site_scope`` 0: not stated."""
+    """An agent to be, and whose. ``owner`` None: not stated."""
 
-    agent_slug: str
-    agent_name: str
+    new: NewAgent
     owner: UserRef | None
-    config: Mapping[str, Any]
-    site_scope: int
-    create_if_missing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """An agent; if this call made it, its starter files: as planned, and what became of them."""
-
-    agent: Agent
-    scaffold: Scaffold | None
-    files: tuple[ScaffoldedFile, ...] = ()
-
-    @property
-    def created(self) -> bool:
-        """Whether this call made it."""
-        return self.scaffold is not None
+    create_if_missing: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,22 +101,7 @@ class StatusSet:
 
 def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created] | Replayed:
     """Add an agent with its directory, or find the one that is there if that will do."""
-
-    def decide(mutation: Mutation) -> Effect[Created]:
-        created = _create(mutation, command)
-        if not created.created:
-            return Effect(value=created)
-        return Effect(
-            value=created,
-            kind=ChangeKind.AGENT_CREATED,
-            subjects=creation_subjects(created.agent),
-            after=snapshots.of_agent(created.agent),
-        )
-
-    written = mutate(app, call, decide, lock=RightsLock.SHARED)
-    if isinstance(written, Replayed):
-        return written
-    return with_directories(app, call, written, _scaffolds([written.value]), _with_files)
+    return create_or_find(app, call, lambda mutation: _create(mutation, command))
 
 
 def batch_create_agents(
@@ -162,9 +133,9 @@ def batch_create_agents(
         app,
         call,
         written,
-        _scaffolds(written.value),
+        scaffolds(written.value),
         lambda outcomes, files: [
-            _with_files(one, files) if isinstance(one, Created) else one for one in outcomes
+            with_files(one, files) if isinstance(one, Created) else one for one in outcomes
         ],
     )
 
@@ -228,39 +199,26 @@ def slug_conflict(slug: str) -> AlreadyExists:
     )
 
 
-def _scaffolds(outcomes: Sequence[Created | Refusal]) -> list[Scaffold]:
-    return [one.scaffold for one in outcomes if isinstance(one, Created) and one.scaffold]
-
-
-def _with_files(created: Created, files: FilesMade) -> Created:
-    return replace(created, files=files.get(created.agent.agent_id, ()))
-
-
 def _create(mutation: Mutation, command: CreateAgent) -> Created:
-    slug = clean_slug("agent_slug", command.agent_slug)
-    name = texts.one_line("agent_name", command.agent_name) or slug
-    config = configs.checked("config", command.config)
+    slug = clean_slug("agent_slug", command.new.agent_slug)
+    new = replace(
+        command.new,
+        agent_slug=slug,
+        agent_name=texts.one_line("agent_name", command.new.agent_name) or slug,
+        config=configs.checked("config", command.new.config),
+    )
     if not mutation.caller.manages_agents:
         # Before looking, so that whoever waited for a racing call of theirs sees what it made.
         hold_quota(mutation, mutation.caller.user.user_id)
     owner = owner_of_new(mutation, command.owner)
-    if command.site_scope:
-        require_site(mutation, command.site_scope)
+    if new.site_scope is not None:
+        require_site(mutation, new.site_scope)
     if command.create_if_missing:
         # A hidden one is as missing here; that the slug is taken is found out where it is given.
         found = reach(mutation.tx, mutation.caller, slug, mutation.now)
         if found is not None:
             return Created(found[0], None)
-    agent = insert_agent(
-        mutation,
-        NewAgent(
-            agent_slug=slug,
-            agent_name=name,
-            config=config,
-            site_scope=command.site_scope,
-        ),
-        owner,
-    )
+    agent = insert_agent(mutation, new, owner)
     if agent is not None:
         return Created(agent, agent_scaffold(mutation.app, mutation.tx, agent))
     if command.create_if_missing:

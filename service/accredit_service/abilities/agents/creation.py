@@ -1,12 +1,12 @@
 """How an agent comes to be: its owner, the limit, reserved slugs, provisioning."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from accredit_storage.errors import Conflict
-from accredit_storage.records import Agent, ChangeKind, Role, User
+from accredit_storage.records import Agent, ChangeKind, NewAgent, Role, User
 from accredit_storage.store import WriteTransaction
 
 from ..calls import snapshots
@@ -26,12 +26,13 @@ from ..errors import (
     FailedPrecondition,
     NotFound,
     Reason,
+    Refusal,
     ResourceExhausted,
     action_missing,
     invalid,
 )
-from ..files.new_directories import with_directories
-from ..files.scaffolding import Scaffold, agent_scaffold
+from ..files.new_directories import FilesMade, with_directories
+from ..files.scaffolding import Scaffold, ScaffoldedFile, agent_scaffold
 from ..input import slugs
 from ..input.user_refs import UserRef, is_caller, require_active
 from ..policy.permissions import Action
@@ -40,27 +41,50 @@ from ..policy.subjects import creation_subjects
 _PROVISION_ATTEMPTS = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewAgent:
-    """An agent to be, cleaned and checked. ``site_scope`` 0: not stated."""
-
-    agent_slug: str
-    agent_name: str
-    config: Mapping[str, Any]
-    site_scope: int
-
-
 @dataclass(frozen=True, slots=True)
-class Provisioned:
-    """The user's own agent, and if this call made it, what it is to begin with."""
+class Created:
+    """An agent; if this call made it, its starter files: as planned, and what became of them."""
 
     agent: Agent
     scaffold: Scaffold | None
+    files: tuple[ScaffoldedFile, ...] = ()
 
     @property
     def created(self) -> bool:
         """Whether this call made it."""
         return self.scaffold is not None
+
+
+def create_or_find(
+    app: App, call: Call, find: Callable[[Mutation], Created]
+) -> Written[Created] | Replayed:
+    """Log the agent that ``find`` has made, if it has, and make its directory."""
+
+    def decide(mutation: Mutation) -> Effect[Created]:
+        created = find(mutation)
+        if not created.created:
+            return Effect(value=created)
+        return Effect(
+            value=created,
+            kind=ChangeKind.AGENT_CREATED,
+            subjects=creation_subjects(created.agent),
+            after=snapshots.of_agent(created.agent),
+        )
+
+    written = mutate(app, call, decide, lock=RightsLock.SHARED)
+    if isinstance(written, Replayed):
+        return written
+    return with_directories(app, call, written, scaffolds([written.value]), with_files)
+
+
+def scaffolds(outcomes: Sequence[Created | Refusal]) -> list[Scaffold]:
+    """The starter files of all that a call has made."""
+    return [one.scaffold for one in outcomes if isinstance(one, Created) and one.scaffold]
+
+
+def with_files(created: Created, files: FilesMade) -> Created:
+    """What a call has made, with what became of its starter files."""
+    return replace(created, files=files.get(created.agent.agent_id, ()))
 
 
 def owner_of_new(mutation: Mutation, ref: UserRef | None) -> User:
@@ -101,40 +125,15 @@ def add_agent(
     tx: WriteTransaction, new: NewAgent, owner_id: int, now: datetime, granted_by: int | None
 ) -> Agent | None:
     """The rows of an agent: its own and its owner's grant. None if the slug is taken."""
-    agent = tx.agents.add(
-        agent_slug=new.agent_slug,
-        agent_name=new.agent_name,
-        owner_id=owner_id,
-        config=new.config,
-        site_scope=new.site_scope or None,
-        at=now,
-    )
+    agent = tx.agents.add(new, owner_id=owner_id, at=now)
     if agent is not None:
         tx.grants.put(agent.agent_id, owner_id, Role.ADMIN, granted_by, now, None)
     return agent
 
 
-def provision_agent(app: App, call: Call, ref: UserRef | None) -> Written[Provisioned] | Replayed:
+def provision_agent(app: App, call: Call, ref: UserRef | None) -> Written[Created] | Replayed:
     """The agent with the lowest id that a user owns, or a new one named after their login."""
-
-    def decide(mutation: Mutation) -> Effect[Provisioned]:
-        provisioned = _provision(mutation, ref)
-        if not provisioned.created:
-            return Effect(value=provisioned)
-        agent = provisioned.agent
-        return Effect(
-            value=provisioned,
-            kind=ChangeKind.AGENT_CREATED,
-            subjects=creation_subjects(agent),
-            after=snapshots.of_agent(agent),
-        )
-
-    written = mutate(app, call, decide, lock=RightsLock.SHARED)
-    if isinstance(written, Replayed) or written.value.scaffold is None:
-        return written
-    return with_directories(
-        app, call, written, [written.value.scaffold], lambda provisioned, _files: provisioned
-    )
+    return create_or_find(app, call, lambda mutation: _provision(mutation, ref))
 
 
 def require_quota(mutation: Mutation, owner: User) -> None:
@@ -206,11 +205,11 @@ def reserve_slug(mutation: Mutation, agent: Agent) -> None:
     mutation.tx.reservations.put(agent.agent_slug, agent.owner_id, until)
 
 
-def _provision(mutation: Mutation, ref: UserRef | None) -> Provisioned:
+def _provision(mutation: Mutation, ref: UserRef | None) -> Created:
     user = _provisioned_user(mutation, ref)
     found = mutation.tx.agents.first_owned(user.user_id)
     if found is not None:
-        return Provisioned(found, None)
+        return Created(found, None)
     if not mutation.caller.manages_agents:
         require_quota(mutation, user)
     for slug in _login_slugs(user.login):
@@ -222,11 +221,11 @@ def _provision(mutation: Mutation, ref: UserRef | None) -> Provisioned:
             agent_slug=slug,
             agent_name=user.display_name or user.login,
             config={},
-            site_scope=0,
+            site_scope=None,
         )
         agent = _store(mutation, new, user.user_id)
         if agent is not None:
-            return Provisioned(agent, agent_scaffold(mutation.app, mutation.tx, agent))
+            return Created(agent, agent_scaffold(mutation.app, mutation.tx, agent))
     raise AlreadyExists(
         Reason.AGENT_SLUG_CONFLICT,
         "every slug near the login {login!r} is taken: create an agent by name",

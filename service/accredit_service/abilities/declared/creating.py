@@ -11,11 +11,12 @@ from accredit_storage.records import (
     Agent,
     ChangeKind,
     Head,
+    NewAgent,
     SubjectKind,
 )
 from accredit_storage.store import WriteTransaction
 
-from ..agents.creation import NewAgent, add_agent
+from ..agents.creation import add_agent
 from ..calls import snapshots
 from ..calls.app import App
 from ..calls.mutations import Effect, Written
@@ -177,7 +178,7 @@ def _wanted(app: App, definition: Definition) -> _Wanted | Result:
         agent_slug=slug,
         agent_name=definition.label,
         config=initial_config(definition),
-        site_scope=0,
+        site_scope=None,
     )
     return _Wanted(definition, new, owner.user_id)
 

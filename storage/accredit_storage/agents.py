@@ -26,12 +26,15 @@ from accredit_storage.directory.places import new_key
 from accredit_storage.errors import SlugTaken
 from accredit_storage.records import (
     Agent,
+    AgentId,
     AgentStatus,
     AgentUpdate,
     Grant,
     NewAgent,
     Role,
+    SiteId,
     Unset,
+    UserId,
     given,
 )
 from accredit_storage.schema import agents, grants
@@ -95,9 +98,9 @@ class AgentQuery:
     time. ``after`` is the (block, agent id) of the last agent already had.
     """
 
-    user_id: int
+    user_id: UserId
     everyone: bool
-    site_id: int | None
+    site_id: SiteId | None
     status: AgentStatus | None
     text: str | None
     at: datetime
@@ -114,8 +117,8 @@ class Viewer:
     ``sees_all``: they have one on every agent. Grants are judged ``at`` that time.
     """
 
-    user_id: int
-    agent_id: int
+    user_id: UserId
+    agent_id: AgentId
     sees_all: bool
     at: datetime
 
@@ -140,7 +143,7 @@ class Agents:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, new: NewAgent, *, owner_id: int, at: datetime) -> Agent | None:
+    def add(self, new: NewAgent, *, owner_id: UserId, at: datetime) -> Agent | None:
         """Store a new agent; None if the slug is taken.
 
         Where another transaction is adding the same slug, waits for how that one ends.
@@ -157,7 +160,7 @@ class Agents:
         statement = _add[self._connection.dialect.name]
         return _agent(self._connection.execute(statement, values).one_or_none())
 
-    def find(self, agent_id: int, *, lock: bool = False) -> Agent | None:
+    def find(self, agent_id: AgentId, *, lock: bool = False) -> Agent | None:
         """The agent of this id."""
         statement = locked(_by_id, lock=lock)
         return _agent(self._connection.execute(statement, {"agent_id": agent_id}).one_or_none())
@@ -168,7 +171,7 @@ class Agents:
         return _agent(self._connection.execute(statement, {"agent_slug": agent_slug}).one_or_none())
 
     def find_seen(
-        self, ref: int | str, viewer: Viewer, *, lock: bool = False
+        self, ref: AgentId | str, viewer: Viewer, *, lock: bool = False
     ) -> tuple[Agent, Grant | None] | None:
         """The agent of an id or a slug and the viewer's grant on it, if they have a role on it.
 
@@ -180,7 +183,9 @@ class Agents:
         row = self._connection.execute(statement, values).one_or_none()
         return None if row is None else _with_their_grant(row)
 
-    def find_many(self, agent_ids: Collection[int], viewer: Viewer | None = None) -> list[Agent]:
+    def find_many(
+        self, agent_ids: Collection[AgentId], viewer: Viewer | None = None
+    ) -> list[Agent]:
         """Those of up to 10 000 ``agent_ids`` that exist, each once, lowest id first.
 
         Of them only those on which a ``viewer`` has a role, if one is given.
@@ -197,23 +202,23 @@ class Agents:
             return []
         return self._many(agents.c.agent_slug.in_(agent_slugs), viewer)
 
-    def all_after(self, agent_id: int, limit: int) -> list[Agent]:
+    def all_after(self, agent_id: AgentId, limit: int) -> list[Agent]:
         """Up to ``limit`` agents with higher ids, lowest first."""
         statement = _select.where(agents.c.agent_id > agent_id).order_by(agents.c.agent_id)
         rows = self._connection.execute(statement.limit(limit))
         return [Agent(**row._mapping) for row in rows]
 
-    def set_files_made(self, agent_ids: Collection[int]) -> None:
+    def set_files_made(self, agent_ids: Collection[AgentId]) -> None:
         """Say of up to 10 000 agents that their directories were made. No version is raised."""
         statement = update(agents).where(agents.c.agent_id.in_(agent_ids))
         self._connection.execute(statement.values(files_made=True))
 
-    def count_owned(self, owner_id: int) -> int:
+    def count_owned(self, owner_id: UserId) -> int:
         """How many agents the user owns, whatever their status."""
         statement = select(func.count()).select_from(agents).where(agents.c.owner_id == owner_id)
         return self._connection.execute(statement).scalar_one()
 
-    def first_owned(self, owner_id: int) -> Agent | None:
+    def first_owned(self, owner_id: UserId) -> Agent | None:
         """The agent with the lowest id among those the user owns."""
         statement = _select.where(agents.c.owner_id == owner_id).order_by(agents.c.agent_id)
         return _agent(self._connection.execute(statement.limit(1)).one_or_none())
@@ -223,7 +228,7 @@ class Agents:
         statement = _all(query) if query.everyone else _mine(query)
         return [_listed(row, query.user_id) for row in self._connection.execute(statement)]
 
-    def update(self, agent_id: int, wanted: AgentUpdate, *, at: datetime) -> Agent | None:
+    def update(self, agent_id: AgentId, wanted: AgentUpdate, *, at: datetime) -> Agent | None:
         """Set what is given and raise the version: the agent as it is then, None if not there.
 
         Raises SlugTaken, after which the transaction goes on.
@@ -240,7 +245,7 @@ class Agents:
         with refusing_taken(self._connection, refusal):
             return _agent(self._connection.execute(statement).one_or_none())
 
-    def delete(self, agent_id: int) -> bool:
+    def delete(self, agent_id: AgentId) -> bool:
         """Remove the agent with its grants, tokens and offer; False if there is none."""
         statement = delete(agents).where(agents.c.agent_id == agent_id)
         return self._connection.execute(statement).rowcount > 0
@@ -273,7 +278,7 @@ def _with_their_grant(row: AnyRow) -> tuple[Agent, Grant | None]:
     return agent, None if grant["user_id"] is None else Grant(**grant)
 
 
-def _listed(row: AnyRow, user_id: int) -> ListedAgent:
+def _listed(row: AnyRow, user_id: UserId) -> ListedAgent:
     *columns, block, role = row
     agent = Agent(**dict(zip(agents.c.keys(), columns, strict=True)))
     is_owner = agent.owner_id == user_id

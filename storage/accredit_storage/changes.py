@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from accredit_storage import chain
 from accredit_storage.chain import Verification
-from accredit_storage.records import Actor, Change, ChangeKind, Subject
+from accredit_storage.records import Actor, AgentId, Change, ChangeKind, Subject, UserId
 from accredit_storage.schema import change_subjects, changes, store_state
 from accredit_storage.statements import AnyRow, AnySelect
 
@@ -63,8 +63,8 @@ class ChangeQuery:
     """
 
     subjects: tuple[Subject, ...] = ()
-    actor_user_id: int | None = None
-    actor_agent_id: int | None = None
+    actor_user_id: UserId | None = None
+    actor_agent_id: AgentId | None = None
     actor_token_id: str | None = None
     kinds: tuple[ChangeKind, ...] = ()
     from_at: datetime | None = None

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from accredit_storage.canonical import canonical_json
-from accredit_storage.records import StoredDefinition, StoredSeed, Suppression
+from accredit_storage.records import StoredDefinition, StoredSeed, Suppression, UserId
 from accredit_storage.schema import definition_seeds, definitions, suppressions
 from accredit_storage.statements import AnyRow, AnySelect, by_dialect, locked
 
@@ -74,12 +74,12 @@ class Definitions:
         label: str,
         description: str,
         memory_seeds: Mapping[str, str],
-        owner_id: int | None,
+        owner_id: UserId | None,
         owner_resolver: str,
         default_config: Mapping[str, Any],
         meta: Mapping[str, Any],
         priority: int,
-        registered_by: int | None,
+        registered_by: UserId | None,
         at: datetime,
     ) -> tuple[StoredDefinition | None, StoredDefinition]:
         """Declare the agent, whatever the source declared before: that or None, and the new one.
@@ -108,7 +108,7 @@ class Definitions:
             filename: StoredSeed(len(text), hashlib.sha256(text).digest())
             for filename, text in encoded.items()
         }
-        before = self.find(agent_slug, source, lock=True)
+        before = self.find(agent_slug, source=source, lock=True)
         if before is None:
             key = {"agent_slug": agent_slug, "source": source}
             row = self._connection.execute(_add, {**key, "created_at": at, **new}).one()
@@ -133,7 +133,7 @@ class Definitions:
         newest = self._connection.scalar(select(func.max(definitions.c.turn)).where(of_slug))
         return bool(newest == definition.turn)
 
-    def find(self, agent_slug: str, source: str, *, lock: bool = False) -> StoredDefinition | None:
+    def find(self, agent_slug: str, *, source: str, lock: bool = False) -> StoredDefinition | None:
         """What exactly this source declares under exactly this slug."""
         statement = locked(_by_key, lock=lock)
         row = self._connection.execute(statement, _values(agent_slug, source)).one_or_none()
@@ -154,9 +154,9 @@ class Definitions:
         rows = self._connection.execute(_select.order_by(definitions.c.definition_id)).all()
         return _joined(rows, self._connection.execute(_seeds).all())
 
-    def remove(self, agent_slug: str, source: str) -> StoredDefinition | None:
+    def remove(self, agent_slug: str, *, source: str) -> StoredDefinition | None:
         """Withdraw what the source declares: what it was, None if there was nothing."""
-        gone = self.find(agent_slug, source, lock=True)
+        gone = self.find(agent_slug, source=source, lock=True)
         if gone is not None:
             self._connection.execute(_remove, _values(agent_slug, source))
         return gone
@@ -196,7 +196,7 @@ class Suppressions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def put(self, name: str, by: int | None, at: datetime) -> bool:
+    def put(self, name: str, by: UserId | None, at: datetime) -> bool:
         """Suppress the name; False if it is already, and then ``by`` and ``at`` change nothing."""
         values = {"name": name, "suppressed_by": by, "created_at": at}
         statement = _suppress[self._connection.dialect.name]

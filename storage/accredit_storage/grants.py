@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from accredit_storage.columns import Key
 from accredit_storage.errors import Conflict
-from accredit_storage.records import Grant, Role, User
+from accredit_storage.records import AgentId, Grant, Role, User, UserId
 from accredit_storage.schema import grants, users
 from accredit_storage.statements import AnyRow, by_dialect, locked, unexpired
 from accredit_storage.users import user_columns
@@ -47,17 +47,17 @@ class Grants:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def find(self, agent_id: int, user_id: int, *, lock: bool = False) -> Grant | None:
+    def find(self, agent_id: AgentId, user_id: UserId, *, lock: bool = False) -> Grant | None:
         """The user's grant on the agent."""
         statement = locked(_by_key, lock=lock)
         return _grant(self._connection.execute(statement, _values(agent_id, user_id)).one_or_none())
 
     def put(
         self,
-        agent_id: int,
-        user_id: int,
+        agent_id: AgentId,
+        user_id: UserId,
         role: Role,
-        granted_by: int | None,
+        granted_by: UserId | None,
         at: datetime,
         expire_at: datetime | None,
     ) -> tuple[Grant | None, Grant]:
@@ -84,12 +84,12 @@ class Grants:
         after = self._connection.execute(_replace, {**_values(agent_id, user_id), **new}).one()
         return before, Grant(**after._mapping)
 
-    def remove(self, agent_id: int, user_id: int) -> Grant | None:
+    def remove(self, agent_id: AgentId, user_id: UserId) -> Grant | None:
         """Remove the user's grant: what it was, None if there was none."""
         return _grant(self._connection.execute(_remove, _values(agent_id, user_id)).one_or_none())
 
     def page_for_agent(
-        self, agent_id: int, *, after: tuple[datetime, int] | None, limit: int
+        self, agent_id: AgentId, *, after: tuple[datetime, int] | None, limit: int
     ) -> list[tuple[Grant, User]]:
         """Up to ``limit`` grants on the agent with their users, oldest first.
 
@@ -108,7 +108,7 @@ class Grants:
 
     def page_for_user(
         self,
-        user_id: int,
+        user_id: UserId,
         *,
         at: datetime,
         min_role: Role | None,
@@ -144,18 +144,18 @@ class Grants:
         found = [Grant(**row._mapping) for row in self._connection.execute(statement)]
         return {(grant.agent_id, grant.user_id): grant for grant in found}
 
-    def all_for_agent(self, agent_id: int) -> list[Grant]:
+    def all_for_agent(self, agent_id: AgentId) -> list[Grant]:
         """Every grant on the agent, lowest user id first."""
         statement = _select.where(grants.c.agent_id == agent_id).order_by(grants.c.user_id)
         return [Grant(**row._mapping) for row in self._connection.execute(statement)]
 
-    def all_for_user(self, user_id: int) -> list[Grant]:
+    def all_for_user(self, user_id: UserId) -> list[Grant]:
         """Every grant of the user, lowest agent id first."""
         statement = _select.where(grants.c.user_id == user_id).order_by(grants.c.agent_id)
         return [Grant(**row._mapping) for row in self._connection.execute(statement)]
 
 
-def _values(agent_id: int, user_id: int) -> dict[str, int]:
+def _values(agent_id: AgentId, user_id: UserId) -> dict[str, int]:
     """The values of ``_key``, whose names must not be those of columns that an UPDATE sets."""
     return {"of_agent_id": agent_id, "of_user_id": user_id}
 

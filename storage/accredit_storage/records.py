@@ -8,7 +8,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NewType
 
 
 class Unset(enum.Enum):
@@ -26,6 +26,12 @@ class Role(enum.IntEnum):
     VIEWER = 1
     OPERATOR = 2
     ADMIN = 3
+
+
+#: Ids are whole numbers from 1 up. One kind is never taken for another.
+AgentId = NewType("AgentId", int)
+UserId = NewType("UserId", int)
+SiteId = NewType("SiteId", int)
 
 
 class UserKind(enum.Enum):
@@ -133,7 +139,7 @@ class User:
     ``directory_key`` and ``files_made`` are as an agent's.
     """
 
-    user_id: int
+    user_id: UserId
     login: str
     kind: UserKind
     role: UserRole
@@ -145,14 +151,14 @@ class User:
     updated_at: datetime
     directory_key: str
     files_made: bool
-    default_agent_id: int | None = None
+    default_agent_id: AgentId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """One of the places that share the network of agents."""
 
-    site_id: int
+    site_id: SiteId
     site_slug: str
     site_name: str
     version: int
@@ -168,13 +174,13 @@ class Agent:
     directory was made: one that is missing afterwards was lost, and is never made anew.
     """
 
-    agent_id: int
+    agent_id: AgentId
     agent_slug: str
     agent_name: str
-    owner_id: int
+    owner_id: UserId
     config: Mapping[str, Any]
     status: AgentStatus
-    site_scope: int | None
+    site_scope: SiteId | None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -209,7 +215,7 @@ class NewAgent:
     agent_slug: str
     agent_name: str
     config: Mapping[str, Any]
-    site_scope: int | None
+    site_scope: SiteId | None
     status: AgentStatus = AgentStatus.ACTIVE
 
 
@@ -219,10 +225,10 @@ class AgentUpdate:
 
     agent_slug: str | Unset = UNSET
     agent_name: str | Unset = UNSET
-    owner_id: int | Unset = UNSET
+    owner_id: UserId | Unset = UNSET
     config: Mapping[str, Any] | Unset = UNSET
     status: AgentStatus | Unset = UNSET
-    site_scope: int | Unset | None = UNSET
+    site_scope: SiteId | Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +241,7 @@ class UserUpdate:
     display_name: str | Unset = UNSET
     email: str | Unset = UNSET
     active: bool | Unset = UNSET
-    default_agent_id: int | Unset | None = UNSET
+    default_agent_id: AgentId | Unset | None = UNSET
 
 
 def given(wanted: NewUser | NewSite | NewAgent | AgentUpdate | UserUpdate) -> dict[str, Any]:
@@ -248,10 +254,10 @@ def given(wanted: NewUser | NewSite | NewAgent | AgentUpdate | UserUpdate) -> di
 class Grant:
     """One user's role on one agent. ``granted_by`` None: the granter is gone."""
 
-    agent_id: int
-    user_id: int
+    agent_id: AgentId
+    user_id: UserId
     role: Role
-    granted_by: int | None
+    granted_by: UserId | None
     granted_at: datetime
     expire_at: datetime | None
     version: int
@@ -263,9 +269,9 @@ class TransferOffer:
     """An agent that its owner offers to another user, who may accept it before ``expire_at``."""
 
     offer_id: int
-    agent_id: int
-    owner_id: int
-    new_owner_id: int
+    agent_id: AgentId
+    owner_id: UserId
+    new_owner_id: UserId
     created_at: datetime
     expire_at: datetime
 
@@ -287,12 +293,12 @@ class Token:
     """
 
     token_id: str
-    agent_id: int | None
-    user_id: int | None
+    agent_id: AgentId | None
+    user_id: UserId | None
     label: str
     ceiling: Ceiling | None
     act_as_owner: bool
-    created_by: int
+    created_by: UserId
     created_at: datetime
     expire_at: datetime | None
     revoked_at: datetime | None
@@ -340,7 +346,7 @@ class Reservation:
     """A released slug, kept for its former owner until ``expire_at``. None: the owner is gone."""
 
     agent_slug: str
-    owner_id: int | None
+    owner_id: UserId | None
     expire_at: datetime
 
 
@@ -348,8 +354,8 @@ class Reservation:
 class Actor:
     """On whose behalf a change was made; all None for the server itself."""
 
-    user_id: int | None = None
-    agent_id: int | None = None
+    user_id: UserId | None = None
+    agent_id: AgentId | None = None
     token_id: str | None = None
 
 
@@ -452,13 +458,13 @@ class StoredDefinition:
     label: str
     description: str
     memory_seeds: Mapping[str, StoredSeed]
-    owner_id: int | None
+    owner_id: UserId | None
     owner_login: str
     owner_resolver: str
     default_config: Mapping[str, Any]
     meta: Mapping[str, Any]
     priority: int
-    registered_by: int | None
+    registered_by: UserId | None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -472,7 +478,7 @@ class Suppression:
     """
 
     name: str
-    suppressed_by: int | None
+    suppressed_by: UserId | None
     created_at: datetime
 
 

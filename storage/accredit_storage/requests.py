@@ -1,6 +1,7 @@
 """Requests: what a call under one request id led to, so that repeating it has no second effect."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,32 +29,38 @@ _finish = update(requests).where(_key)
 _release = delete(requests).where(_key, requests.c.result.is_(None))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """Under what an outcome is kept: ``caller`` is the id of the token that asked."""
+
+    caller: str
+    method: str
+    request_id: str
+
+
 class Requests:
     """The requests that one transaction sees."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def claim(
-        self, caller: str, method: str, request_id: str, body_digest: bytes, at: datetime
-    ) -> Request | None:
+    def claim(self, key: RequestKey, body_digest: bytes, at: datetime) -> Request | None:
         """None where this transaction is the first to use the id, otherwise the earlier request.
 
         The claim is kept if the transaction commits. Where another one has claimed the id and not
         ended, waits for how it ends. Raises Conflict where the earlier one is swept meanwhile.
         """
         values = {
-            "caller": caller,
-            "method": method,
-            "request_id": request_id,
+            "caller": key.caller,
+            "method": key.method,
+            "request_id": key.request_id,
             "body_digest": body_digest,
             "created_at": at,
         }
         statement = _claim[self._connection.dialect.name]
         if self._connection.execute(statement, values).one_or_none() is not None:
             return None
-        key = _values(caller, method, request_id)
-        earlier = self._connection.execute(_find, key).one_or_none()
+        earlier = self._connection.execute(_find, _values(key)).one_or_none()
         if earlier is None:
             raise Conflict("the earlier request was swept at the same time")
         body_digest, result, revision = earlier
@@ -64,28 +71,20 @@ class Requests:
             finished=result is not None,
         )
 
-    def finish(
-        self,
-        caller: str,
-        method: str,
-        request_id: str,
-        result: Mapping[str, Any],
-        revision: int,
-    ) -> None:
+    def finish(self, key: RequestKey, result: Mapping[str, Any], revision: int) -> None:
         """Keep with the claim the key that finds the outcome, and the revision it became.
 
         The one statement that may follow ``record()``, whose answer it needs.
         """
-        key = _values(caller, method, request_id)
-        self._connection.execute(_finish, {**key, "result": result, "revision": revision})
+        values = {**_values(key), "result": result, "revision": revision}
+        self._connection.execute(_finish, values)
 
-    def release(self, caller: str, method: str, request_id: str) -> bool:
+    def release(self, key: RequestKey) -> bool:
         """Give up a claim that led to nothing, so that the id may be claimed again.
 
         False if there is none; one that is finished stays.
         """
-        key = _values(caller, method, request_id)
-        return self._connection.execute(_release, key).rowcount > 0
+        return self._connection.execute(_release, _values(key)).rowcount > 0
 
     def sweep(self, before: datetime) -> int:
         """Remove the requests made before that time: how many there were."""
@@ -93,6 +92,10 @@ class Requests:
         return self._connection.execute(statement).rowcount
 
 
-def _values(caller: str, method: str, request_id: str) -> dict[str, str]:
+def _values(key: RequestKey) -> dict[str, str]:
     """The values of ``_key``, whose names must not be those of columns that an UPDATE sets."""
-    return {"of_caller": caller, "of_method": method, "of_request_id": request_id}
+    return {
+        "of_caller": key.caller,
+        "of_method": key.method,
+        "of_request_id": key.request_id,
+    }

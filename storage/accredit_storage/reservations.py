@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Executable, delete, select
 
-from accredit_storage.records import Reservation
+from accredit_storage.records import Reservation, UserId
 from accredit_storage.schema import reservations
 from accredit_storage.statements import InsertMaker, by_dialect, unexpired
 
@@ -24,7 +24,7 @@ class Reservations:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def put(self, agent_slug: str, owner_id: int, expire_at: datetime) -> None:
+    def put(self, agent_slug: str, owner_id: UserId, expire_at: datetime) -> None:
         """Keep the slug for ``owner_id`` until ``expire_at``, whoever it was kept for before."""
         values = {"agent_slug": agent_slug, "owner_id": owner_id, "expire_at": expire_at}
         self._connection.execute(_put[self._connection.dialect.name], values)

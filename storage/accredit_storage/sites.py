@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from accredit_storage.records import NewSite, Site, given
+from accredit_storage.records import NewSite, Site, SiteId, given
 from accredit_storage.schema import agents, sites
 from accredit_storage.statements import AnyRow, by_dialect, locked
 
@@ -35,7 +35,7 @@ class Sites:
         statement = _add[self._connection.dialect.name]
         return _site(self._connection.execute(statement, values).one_or_none())
 
-    def find(self, site_id: int, *, lock: bool = False) -> Site | None:
+    def find(self, site_id: SiteId, *, lock: bool = False) -> Site | None:
         """The site of this id."""
         statement = locked(_by_id, lock=lock)
         return _site(self._connection.execute(statement, {"site_id": site_id}).one_or_none())
@@ -52,7 +52,7 @@ class Sites:
             statement = statement.where(sites.c.site_id > after)
         return [Site(**row._mapping) for row in self._connection.execute(statement)]
 
-    def delete(self, site_id: int) -> bool:
+    def delete(self, site_id: SiteId) -> bool:
         """Remove the site; False if there is none.
 
         While an agent is of this site, the transaction ends with Conflict.
@@ -60,7 +60,7 @@ class Sites:
         statement = delete(sites).where(sites.c.site_id == site_id)
         return self._connection.execute(statement).rowcount > 0
 
-    def agent_count(self, site_id: int) -> int:
+    def agent_count(self, site_id: SiteId) -> int:
         """How many agents are of this site."""
         statement = select(func.count()).select_from(agents).where(agents.c.site_scope == site_id)
         return self._connection.execute(statement).scalar_one()

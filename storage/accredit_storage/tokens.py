@@ -16,7 +16,7 @@ from sqlalchemy import (
     update,
 )
 
-from accredit_storage.records import Token
+from accredit_storage.records import AgentId, Token, UserId
 from accredit_storage.schema import token_vouchers, tokens
 from accredit_storage.statements import AnyRow, locked, unexpired
 
@@ -66,8 +66,8 @@ class Tokens:
     def page(
         self,
         *,
-        agent_id: int | None,
-        user_id: int | None,
+        agent_id: AgentId | None,
+        user_id: UserId | None,
         include_inactive: bool,
         at: datetime,
         after: tuple[datetime, str] | None,
@@ -91,7 +91,7 @@ class Tokens:
         return [Token(**row._mapping) for row in self._connection.execute(statement)]
 
     def set_replaced(
-        self, token_id: str, successor_id: str, expire_at: datetime | None
+        self, token_id: str, *, successor_id: str, expire_at: datetime | None
     ) -> Token | None:
         """Name the successor and set the end: the token as it is then, None if there is none."""
         of_id = tokens.c.token_id == token_id
@@ -105,10 +105,10 @@ class Tokens:
     def revoke_where(
         self,
         *,
-        agent_id: int | None = None,
-        user_id: int | None = None,
-        created_by: int | None = None,
-        minted_by: int | None = None,
+        agent_id: AgentId | None = None,
+        user_id: UserId | None = None,
+        created_by: UserId | None = None,
+        minted_by: UserId | None = None,
         at: datetime,
     ) -> list[str]:
         """Revoke the live tokens of which everything given is true: their ids, sorted.
@@ -140,11 +140,11 @@ class Tokens:
                 _touch, [{"used_id": key, "used_at": used[key]} for key in sorted(used)]
             )
 
-    def minted_by(self, user_id: int) -> list[str]:
+    def minted_by(self, user_id: UserId) -> list[str]:
         """The ids of all tokens that the user minted or vouches for, sorted."""
         return self._ids(_minted(user_id))
 
-    def users_minted_for(self, user_id: int, at: datetime) -> list[int]:
+    def users_minted_for(self, user_id: UserId, at: datetime) -> list[UserId]:
         """The ids of the others of whom the user minted, or vouches for, a live token; sorted."""
         statement = (
             select(tokens.c.user_id)
@@ -163,7 +163,7 @@ class Tokens:
         )
         return list(self._connection.execute(statement).scalars())
 
-    def adopt(self, user_id: int, heirs: Collection[int]) -> None:
+    def adopt(self, user_id: UserId, heirs: Collection[int]) -> None:
         """Make what the user minted for ``heirs`` their own, and need the user's word no more.
 
         The same for what ``heirs`` minted and the user vouches for.
@@ -180,7 +180,7 @@ class Tokens:
             )
         )
 
-    def delete_minted(self, user_id: int) -> None:
+    def delete_minted(self, user_id: UserId) -> None:
         """Remove all tokens that the user minted or vouches for."""
         self._connection.execute(delete(tokens).where(_minted(user_id)))
 
@@ -193,11 +193,11 @@ class Tokens:
         )
         return {row[0]: row[1] for row in self._connection.execute(statement)}
 
-    def for_agent(self, agent_id: int) -> list[str]:
+    def for_agent(self, agent_id: AgentId) -> list[str]:
         """The ids of all tokens of the agent, sorted."""
         return self._ids(tokens.c.agent_id == agent_id)
 
-    def for_user(self, user_id: int) -> list[str]:
+    def for_user(self, user_id: UserId) -> list[str]:
         """The ids of all tokens of the user, sorted."""
         return self._ids(tokens.c.user_id == user_id)
 
@@ -224,7 +224,7 @@ class Tokens:
         return list(self._connection.execute(statement).scalars())
 
 
-def _minted(user_id: int) -> ColumnElement[bool]:
+def _minted(user_id: UserId) -> ColumnElement[bool]:
     vouched = select(token_vouchers.c.token_id).where(token_vouchers.c.user_id == user_id)
     return or_(tokens.c.created_by == user_id, tokens.c.token_id.in_(vouched))
 

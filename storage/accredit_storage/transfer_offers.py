@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
 
-from accredit_storage.records import TransferOffer
+from accredit_storage.records import AgentId, TransferOffer, UserId
 from accredit_storage.schema import agents, transfer_offers, users
 from accredit_storage.statements import AnyRow, locked
 
@@ -26,7 +26,13 @@ class TransferOffers:
         self._connection = connection
 
     def add(
-        self, *, agent_id: int, owner_id: int, new_owner_id: int, at: datetime, expire_at: datetime
+        self,
+        *,
+        agent_id: AgentId,
+        owner_id: UserId,
+        new_owner_id: UserId,
+        at: datetime,
+        expire_at: datetime,
     ) -> TransferOffer:
         """Store a new offer. Raises Conflict if the agent has one: end it first."""
         values = {
@@ -44,13 +50,13 @@ class TransferOffers:
         statement = _select.where(transfer_offers.c.offer_id == offer_id, *_open(at))
         return _offer(self._connection.execute(locked(statement, lock=lock)).one_or_none())
 
-    def find_for_agent(self, agent_id: int, at: datetime) -> TransferOffer | None:
+    def find_for_agent(self, agent_id: AgentId, at: datetime) -> TransferOffer | None:
         """The offer of the agent, if one is open at ``at``."""
         statement = _select.where(transfer_offers.c.agent_id == agent_id, *_open(at))
         return _offer(self._connection.execute(statement).one_or_none())
 
     def count(
-        self, at: datetime, *, owner_id: int | None = None, new_owner_id: int | None = None
+        self, at: datetime, *, owner_id: UserId | None = None, new_owner_id: UserId | None = None
     ) -> int:
         """How many offers are open at ``at``, made by a user or to one."""
         statement = select(func.count()).select_from(transfer_offers).where(*_open(at))
@@ -62,7 +68,7 @@ class TransferOffers:
 
     def page(
         self,
-        user_id: int,
+        user_id: UserId,
         *,
         made: bool,
         received: bool,
@@ -88,11 +94,11 @@ class TransferOffers:
         (found,) = self._described([transfer_offers.c.offer_id == offer.offer_id], 1)
         return found
 
-    def end(self, *, agent_id: int) -> list[TransferOffer]:
+    def end(self, *, agent_id: AgentId) -> list[TransferOffer]:
         """Remove the agent's offer: what it was, expired or not; none if there was none."""
         return self._remove(transfer_offers.c.agent_id == agent_id)
 
-    def end_of_user(self, user_id: int) -> list[TransferOffer]:
+    def end_of_user(self, user_id: UserId) -> list[TransferOffer]:
         """Remove all offers that the user has made or been made, in the order of their ids."""
         return self._remove(or_(_of_giver == user_id, _of_receiver == user_id))
 

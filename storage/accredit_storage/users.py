@@ -19,9 +19,11 @@ from sqlalchemy import (
 from accredit_storage.directory.places import new_key
 from accredit_storage.errors import LoginTaken
 from accredit_storage.records import (
+    AgentId,
     NewUser,
     Unset,
     User,
+    UserId,
     UserRole,
     UserUpdate,
     folded,
@@ -80,7 +82,7 @@ class Users:
         statement = _add[self._connection.dialect.name]
         return _user(self._connection.execute(statement, values).one_or_none())
 
-    def find(self, user_id: int, *, lock: bool = False, share: bool = False) -> User | None:
+    def find(self, user_id: UserId, *, lock: bool = False, share: bool = False) -> User | None:
         """The user of this id."""
         statement = locked(_by_id, lock=lock, share=share)
         return _user(self._connection.execute(statement, {"user_id": user_id}).one_or_none())
@@ -91,7 +93,7 @@ class Users:
         values = {"login_folded": folded(login)}
         return _user(self._connection.execute(statement, values).one_or_none())
 
-    def find_many(self, user_ids: Collection[int]) -> list[User]:
+    def find_many(self, user_ids: Collection[UserId]) -> list[User]:
         """Those of up to 10 000 ``user_ids`` that exist, each once, lowest id first."""
         if not user_ids:
             return []
@@ -106,7 +108,7 @@ class Users:
         statement = _select.where(users.c.login_folded.in_(wanted)).order_by(users.c.user_id)
         return [User(**row._mapping) for row in self._connection.execute(statement)]
 
-    def set_files_made(self, user_ids: Collection[int]) -> None:
+    def set_files_made(self, user_ids: Collection[UserId]) -> None:
         """Say of up to 10 000 users that their directories were made. No version is raised."""
         statement = update(users).where(users.c.user_id.in_(user_ids))
         self._connection.execute(statement.values(files_made=True))
@@ -139,7 +141,7 @@ class Users:
             statement = statement.where(users.c.active.is_(active))
         return [User(**row._mapping) for row in self._connection.execute(statement)]
 
-    def update(self, user_id: int, wanted: UserUpdate, *, at: datetime) -> User | None:
+    def update(self, user_id: UserId, wanted: UserUpdate, *, at: datetime) -> User | None:
         """Set what is given and raise the version: the user as they are then, None if not there.
 
         Raises LoginTaken, after which the transaction goes on.
@@ -159,7 +161,9 @@ class Users:
         with refusing_taken(self._connection, LoginTaken(f"another user has the login {login!r}")):
             return _user(self._connection.execute(statement).one_or_none())
 
-    def forget_agent(self, agent_id: int, at: datetime, *, only: int | None = None) -> list[int]:
+    def forget_agent(
+        self, agent_id: AgentId, at: datetime, *, only: UserId | None = None
+    ) -> list[int]:
         """Let the agent be nobody's default any more, or not the user's ``only``.
 
         The ids of those whose default it was, lowest first; their versions are raised.
@@ -174,7 +178,7 @@ class Users:
             statement = statement.where(users.c.user_id == only)
         return sorted(self._connection.execute(statement).scalars())
 
-    def delete(self, user_id: int) -> bool:
+    def delete(self, user_id: UserId) -> bool:
         """Remove the user; False if there is none.
 
         With them go their tokens, those they minted, their grants, their reservations and the
@@ -202,7 +206,7 @@ class Users:
         statement = _select.where(_is_active_administrator).order_by(users.c.user_id).limit(1)
         return _user(self._connection.execute(statement).one_or_none())
 
-    def owned_agents(self, user_id: int) -> list[int]:
+    def owned_agents(self, user_id: UserId) -> list[int]:
         """The ids of the agents that the user owns, lowest first."""
         statement = select(agents.c.agent_id).where(agents.c.owner_id == user_id)
         return list(self._connection.execute(statement.order_by(agents.c.agent_id)).scalars())

@@ -7,7 +7,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from sqlalchemy import select
 
 from accredit.v1 import types_pb2
-from accredit_storage.records import NewAgent
+from accredit_storage.records import NewAgent, UserId
 from accredit_storage.schema import change_subjects, changes
 from tests.server import Person, Server
 
@@ -132,7 +132,7 @@ def add_agents(server: Server, owner: Person, count: int) -> None:
         for number in range(count):
             tx.agents.add(
                 NewAgent(agent_slug=f"many-{number}", agent_name="", config={}, site_scope=None),
-                owner_id=owner.user_id,
+                owner_id=UserId(owner.user_id),
                 at=server.clock(),
             )
 

@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import MethodOptions
 from sqlalchemy import select
 
+from accredit_storage.records import AgentId
 from accredit_storage.schema import metadata
 from tests.server import MODULES, Person, Server
 
@@ -96,7 +97,7 @@ def _directory(scene: Scene) -> Fields:
 def write_file(scene: Scene, path: str = "NOTES.md") -> Fields:
     """A file in the agent's directory, which is there again each time."""
     with scene.server.app.store.read() as tx:
-        agent = tx.agents.find(scene.agent_id)
+        agent = tx.agents.find(AgentId(scene.agent_id))
     assert agent is not None
     directories = scene.server.app.directories
     directories.reach(agent, lambda place: directories.files.write(place, path, b"A line.\n"))

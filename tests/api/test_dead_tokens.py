@@ -11,14 +11,14 @@ from accredit_service.abilities.credentials import bearer
 from accredit_service.abilities.credentials.dead_tokens import MISSING_FOR, DeadTokens
 from accredit_service.abilities.credentials.keyring import Keyring
 from accredit_service.abilities.tokens.keys import MINTS_AFTER, minting_key
-from accredit_storage.records import Credential, Token, TokenKey, User, UserKind, UserRole
+from accredit_storage.records import Credential, Token, TokenKey, User, UserId, UserKind, UserRole
 from tests.minting import FOREIGN_KEY, foreign, key_of
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 PATIENCE = 20
 
 USER = User(
-    user_id=1,
+    user_id=UserId(1),
     login="somebody",
     kind=UserKind.HUMAN,
     role=UserRole.MEMBER,
@@ -36,11 +36,11 @@ LIVE = Credential(
     token=Token(
         token_id="0" * 16,
         agent_id=None,
-        user_id=1,
+        user_id=UserId(1),
         label="",
         ceiling=None,
         act_as_owner=False,
-        created_by=1,
+        created_by=UserId(1),
         created_at=NOW,
         expire_at=None,
         revoked_at=None,

@@ -16,6 +16,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from accredit.v1 import change_pb2
+from accredit_storage.requests import RequestKey
 from tests.api.asking import pages
 from tests.api.filing import SHARED, Fields, get, of_agent, of_user, on_disk, paths, put
 from tests.api.scene import contents
@@ -217,8 +218,9 @@ def test_an_attempt_that_was_broken_off_leaves_its_request_in_doubt(
             deterministic=True
         )
     ).digest()
+    key = RequestKey(caller=owner.token_id, method=method, request_id=request_id)
     with server.app.store.write() as tx:
-        assert tx.requests.claim(owner.token_id, method, request_id, digest, server.clock()) is None
+        assert tx.requests.claim(key, digest, server.clock()) is None
     refusal = owner.refused(method, **fields)
     assert refusal.what == "ABORTED REQUEST_IN_DOUBT"
     assert "log.md" not in paths(owner, home)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import Descriptor
 
+from accredit_storage.records import UserId
 from tests.server import Person, RefusedError, Server
 from tests.statements import statements
 
@@ -135,7 +136,7 @@ def test_a_hidden_agent_is_as_one_that_is_not_there(
     hidden = server.agent(server.user(), server.name("hidden"), config={"a": list(range(99))})
     if speaker == "an agent":
         with server.app.store.read() as tx:
-            own = tx.agents.first_owned(stranger.user_id)
+            own = tx.agents.first_owned(UserId(stranger.user_id))
         assert own is not None
         stranger = server.agent_token(stranger, own.agent_id)
     missing_slug = "m" + hidden.agent_slug[1:]

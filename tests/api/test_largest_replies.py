@@ -4,7 +4,7 @@ from typing import Any
 
 from accredit.v1 import registry_pb2
 from accredit_service.servicers.pages import REPLY_LIMIT, in_replies
-from accredit_storage.records import Ceiling, MemoryLayer, NewAgent, Role
+from accredit_storage.records import Ceiling, MemoryLayer, NewAgent, Role, UserId
 from tests.declared.declaring import declare, declared, outcomes, seeds
 from tests.server import Server
 from tests.storage.making import put_definition, put_memory_file_type, token
@@ -74,7 +74,7 @@ def test_the_largest_agents(own_server: Server) -> None:
                     config=described if number % 2 else LARGE_CONFIG,
                     site_scope=None,
                 ),
-                owner_id=owner.user_id,
+                owner_id=UserId(owner.user_id),
                 at=own_server.clock(),
             )
             for number in range(150)
@@ -91,7 +91,7 @@ def test_the_largest_agents(own_server: Server) -> None:
 def test_the_largest_tokens(own_server: Server) -> None:
     capabilities = tuple(f"{number:0100}" for number in range(100))
     with own_server.app.store.write() as tx:
-        admin = tx.users.find(own_server.admin.user_id)
+        admin = tx.users.find(UserId(own_server.admin.user_id))
         assert admin is not None
         for number in range(500):
             ceiling = Ceiling(max_role=Role.VIEWER, capabilities=capabilities)

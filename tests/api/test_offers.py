@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from accredit_service.abilities.agents.transfers import MAX_OFFERS
-from accredit_storage.records import AgentUpdate, UserUpdate
+from accredit_storage.records import AgentUpdate, UserId, UserUpdate
 from tests.api.asking import authenticate, check, held, newest_change, newest_revision, pages
 from tests.server import Person, Server
 
@@ -221,9 +221,11 @@ def test_an_offer_that_was_left_behind_gives_nothing_away(server: Server, what: 
     # As no call would do it.
     with server.app.store.write() as tx:
         if what == "the owner":
-            tx.agents.update(agent.agent_id, AgentUpdate(owner_id=other.user_id), at=server.clock())
+            tx.agents.update(
+                agent.agent_id, AgentUpdate(owner_id=UserId(other.user_id)), at=server.clock()
+            )
         else:
-            tx.users.update(giver.user_id, UserUpdate(active=False), at=server.clock())
+            tx.users.update(UserId(giver.user_id), UserUpdate(active=False), at=server.clock())
     assert accepted(heir, offer_id) == GONE
 
 

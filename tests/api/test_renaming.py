@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from accredit_storage.records import UserId
 from accredit_storage.store import Store
 from tests.api.asking import check, works
 from tests.server import Person, RefusedError, Server, running_server
@@ -164,7 +165,9 @@ def test_who_waited_for_a_slug_to_be_released_does_not_get_it(
         with releasing.write() as tx:
             now = server.clock()
             tx.agents.delete(agent.agent_id)
-            tx.reservations.put(agent.agent_slug, owner.user_id, now.replace(year=now.year + 1))
+            tx.reservations.put(
+                agent.agent_slug, UserId(owner.user_id), now.replace(year=now.year + 1)
+            )
             waiter = threading.Thread(target=take)
             waiter.start()
             _until_somebody_waits(database_url)

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from accredit_service.abilities.credentials import bearer
-from accredit_storage.records import Ceiling, NewAgent, NewUser, Role, Token, UserKind, UserRole
+from accredit_storage.records import (
+    Ceiling,
+    NewAgent,
+    NewUser,
+    Role,
+    Token,
+    UserId,
+    UserKind,
+    UserRole,
+)
 from accredit_storage.store import WriteTransaction
 from tests.server import Person, Server
 
@@ -24,7 +33,7 @@ def _agents(server: Server, owner: Person, count: int) -> list[int]:
                     config=CONFIG,
                     site_scope=None,
                 ),
-                owner_id=owner.user_id,
+                owner_id=UserId(owner.user_id),
                 at=server.clock(),
             )
             for number in range(count)
@@ -43,11 +52,11 @@ def _add_token(tx: WriteTransaction, server: Server) -> None:
     token = Token(
         token_id=minted.token_id,
         agent_id=None,
-        user_id=server.admin.user_id,
+        user_id=UserId(server.admin.user_id),
         label="🙂" * 200,
         ceiling=Ceiling(max_role=Role.ADMIN, capabilities=capabilities),
         act_as_owner=False,
-        created_by=server.admin.user_id,
+        created_by=UserId(server.admin.user_id),
         created_at=server.clock(),
         expire_at=None,
         revoked_at=None,
@@ -132,7 +141,12 @@ def test_the_largest_lists_of_users_grants_and_sites_fit(own_server: Server) -> 
             )
             assert user is not None
             tx.grants.put(
-                agent_id, user.user_id, Role.VIEWER, server.admin.user_id, server.clock(), None
+                agent_id,
+                user.user_id,
+                Role.VIEWER,
+                UserId(server.admin.user_id),
+                server.clock(),
+                None,
             )
     whole = server.admin.call("AgentService/GetAgent", agent={"agent_id": agent_id})
     assert len(whole.access_grants) == 1000

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accredit_service.abilities.policy.permissions import ROLE_ACTIONS, Action
-from accredit_storage.records import UserRole
+from accredit_storage.records import UserId, UserRole
 from tests.server import Person, RefusedError, Server
 
 ALL = sorted(action.value for action in Action)
@@ -73,8 +73,8 @@ ACTS: dict[str, Act] = {
 def state(server: Server, person: Person) -> Any:
     """What the store has of somebody: their row, and their tokens."""
     with server.app.store.read() as tx:
-        user = tx.users.find(person.user_id)
-        listed = [tx.tokens.find(one) for one in tx.tokens.for_user(person.user_id)]
+        user = tx.users.find(UserId(person.user_id))
+        listed = [tx.tokens.find(one) for one in tx.tokens.for_user(UserId(person.user_id))]
     return user, [(one.token_id, one.version) for one in listed if one is not None]
 
 

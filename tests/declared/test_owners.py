@@ -7,7 +7,7 @@ import pytest
 from accredit_service.abilities.declared import reconciling
 from accredit_service.abilities.declared.planning import Outcome
 from accredit_service.abilities.extensions.declarations import Origin
-from accredit_storage.records import UserUpdate
+from accredit_storage.records import UserId, UserUpdate
 from tests.declared.declaring import (
     agent,
     declare,
@@ -125,7 +125,7 @@ def test_without_any_administrator_nothing_is_created_for_the_default_owner(
 ) -> None:
     declare(server, declared("scribe"))
     with server.app.store.write() as tx:
-        tx.users.update(server.admin.user_id, UserUpdate(active=False), at=server.clock())
+        tx.users.update(UserId(server.admin.user_id), UserUpdate(active=False), at=server.clock())
     assert reconciling.reconcile_as_server(server.app)[Outcome.SKIPPED] == 1
     assert no_agent(server, "scribe")
 

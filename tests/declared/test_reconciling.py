@@ -14,7 +14,7 @@ from accredit_service.abilities.declared import reconciling
 from accredit_service.abilities.declared.planning import Outcome
 from accredit_service.abilities.errors import Unauthenticated
 from accredit_service.abilities.extensions.generators import ContentGenerator
-from accredit_storage.records import ChangeKind
+from accredit_storage.records import ChangeKind, UserId
 from tests.api.asking import pages
 from tests.declared.declaring import (
     agent,
@@ -246,7 +246,7 @@ def test_the_server_reconciles_by_itself_with_nobody_as_actor(
     (row,) = changes(server, ChangeKind.DEFINITION_RECONCILED)
     assert (row.actor.user_id, row.actor.token_id) == (None, None)
     with server.app.store.read() as tx:
-        grant = tx.grants.find(agent(server, "scribe").agent_id, server.admin.user_id)
+        grant = tx.grants.find(agent(server, "scribe").agent_id, UserId(server.admin.user_id))
     assert grant is not None
     assert grant.granted_by is None
     told = {one.message: getattr(one, "fields", {}) for one in caplog.records}
@@ -395,6 +395,6 @@ def test_a_call_that_is_broken_off_keeps_what_it_told_of(server: Server) -> None
 
 def _ask(person: Person) -> Ask:
     with person.server.app.store.read() as tx:
-        token_id = tx.tokens.for_user(person.user_id)[0]
+        token_id = tx.tokens.for_user(UserId(person.user_id))[0]
     method = "RegistryService/ReconcileAgents"
     return Ask(method=method, token_id=token_id, consistency=Consistency())

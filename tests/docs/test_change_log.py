@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from accredit_storage.canonical import canonical_json, digest
 from accredit_storage.changes import ChangeQuery
-from accredit_storage.records import Actor, ChangeKind, Draft, Subject, SubjectKind
+from accredit_storage.records import Actor, ChangeKind, Draft, Subject, SubjectKind, UserId
 from accredit_storage.store import Store
 from tests.docs.pages import DOCS, blocks
 from tests.verifying import PROGRAM, verified
@@ -21,7 +21,7 @@ def test_the_example_is_what_the_store_writes(store: Store) -> None:
         tx.record(
             Draft(
                 kind=ChangeKind.AGENT_UPDATED,
-                actor=Actor(user_id=7, token_id=change["actor"]["tokenId"]),
+                actor=Actor(user_id=UserId(7), token_id=change["actor"]["tokenId"]),
                 request_id="",
                 subjects=(
                     Subject(kind=SubjectKind.AGENT, subject_id="3"),

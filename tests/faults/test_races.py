@@ -10,6 +10,7 @@ import pytest
 
 from accredit.v1.types_pb2 import Role
 from accredit_service.abilities.calls.app import Limits
+from accredit_storage.records import UserId
 from tests.faults.racing import answers, race, reasons, refusals, shared_out, spread
 from tests.server import Person, RefusedError, Server, running_server
 
@@ -222,7 +223,7 @@ def next_number(server: Server) -> int:
 
 def is_administrator(server: Server, person: Person) -> bool:
     with server.app.store.read() as tx:
-        user = tx.users.find(person.user_id)
+        user = tx.users.find(UserId(person.user_id))
     return user is not None and user.active and user.role.name == "ADMINISTRATOR"
 
 

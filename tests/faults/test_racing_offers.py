@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from accredit_service.abilities.calls.app import Limits
+from accredit_storage.records import UserId
 from tests.faults.racing import answers, race, reasons, spread
 from tests.server import Person, Server, running_server
 
@@ -71,7 +72,7 @@ def test_who_may_own_one_agent_accepts_or_creates_one_only(
             assert len(answers(outcomes)) == 1
             assert set(reasons(outcomes)) == {("RESOURCE_EXHAUSTED", "AGENT_LIMIT_REACHED")}
             with server.app.store.read() as tx:
-                assert tx.agents.count_owned(heir.user_id) == 1
+                assert tx.agents.count_owned(UserId(heir.user_id)) == 1
 
 
 def test_a_choice_never_outlives_the_grant_that_it_was_made_under(server: Server) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from accredit_service.abilities.calls.app import App
+from accredit_storage.records import UserId
 from tests.server import RefusedError, Server
 
 _WAITS = text(
@@ -47,7 +48,7 @@ def test_who_waited_for_the_slug_does_not_get_it(server: Server, call: str) -> N
         with server.app.store.write() as tx:
             tx.agents.delete(freed.agent_id)
             until = server.clock() + timedelta(days=1)
-            tx.reservations.put(freed.agent_slug, owner.user_id, until)
+            tx.reservations.put(freed.agent_slug, UserId(owner.user_id), until)
             answer = pool.submit(stranger.call, f"AgentService/{call}", **asked)
             wait_for_a_waiter(server.app)
         if call == "ProvisionAgent":

@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 
+from accredit_storage.records import AgentId
 from tests.api.asking import about_agent
 from tests.server import Person, RefusedError, Server
 
@@ -94,7 +95,7 @@ class Scene:
     def own_file(self, path: str = "NOTES.md") -> dict[str, Any]:
         """A file that is there again each time, in the directory of the agent."""
         with self.server.app.store.read() as tx:
-            agent = tx.agents.find(self.agent_id)
+            agent = tx.agents.find(AgentId(self.agent_id))
         assert agent is not None
         directories = self.server.app.directories
         directories.reach(agent, lambda place: directories.files.write(place, path, b"A line.\n"))

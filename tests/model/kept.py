@@ -12,7 +12,7 @@ from typing import Any
 from accredit.v1 import types_pb2
 from accredit_service.abilities.policy.subjects import STORE
 from accredit_storage.changes import ChangeQuery
-from accredit_storage.records import Change, Subject, SubjectKind
+from accredit_storage.records import Change, Subject, SubjectKind, UserId
 from tests.server import Person, RefusedError, Server
 
 TOKEN_INVALID = types_pb2.DECISION_TOKEN_INVALID
@@ -229,7 +229,7 @@ class KeptAnswers:
 
     def _has_chosen(self, user_id: int | None) -> bool:
         with self._server.app.store.read() as tx:
-            user = None if user_id is None else tx.users.find(user_id)
+            user = None if user_id is None else tx.users.find(UserId(user_id))
         return user is not None and user.default_agent_id is not None
 
 

@@ -18,6 +18,7 @@ from accredit_service.abilities.policy.rights import (
 )
 from accredit_storage.records import (
     Agent,
+    AgentId,
     AgentStatus,
     Ceiling,
     Credential,
@@ -25,6 +26,7 @@ from accredit_storage.records import (
     Role,
     Token,
     User,
+    UserId,
     UserKind,
     UserRole,
 )
@@ -46,7 +48,7 @@ ceilings = st.builds(
 def users(draw: st.DrawFn, user_id: int) -> User:
     """A user of any role, active or not."""
     return User(
-        user_id=user_id,
+        user_id=UserId(user_id),
         login=f"user{user_id}",
         kind=UserKind.HUMAN,
         role=draw(st.sampled_from(UserRole)),
@@ -69,10 +71,10 @@ def credentials(draw: st.DrawFn) -> Credential:
     agent = None
     if draw(st.booleans()):
         agent = Agent(
-            agent_id=7,
+            agent_id=AgentId(7),
             agent_slug="seven",
             agent_name="Seven",
-            owner_id=1,
+            owner_id=UserId(1),
             config={},
             status=AgentStatus.ACTIVE if draw(mostly) else AgentStatus.ARCHIVED,
             site_scope=None,
@@ -83,10 +85,10 @@ def credentials(draw: st.DrawFn) -> Credential:
             files_made=False,
         )
     grant = Grant(
-        agent_id=7,
-        user_id=2,
+        agent_id=AgentId(7),
+        user_id=UserId(2),
         role=draw(st.sampled_from(Role)),
-        granted_by=1,
+        granted_by=UserId(1),
         granted_at=NOW,
         expire_at=draw(moments),
         version=1,
@@ -94,8 +96,8 @@ def credentials(draw: st.DrawFn) -> Credential:
     )
     token = Token(
         token_id="a" * 16,
-        agent_id=None if agent is None else 7,
-        user_id=1 if agent is None else None,
+        agent_id=None if agent is None else AgentId(7),
+        user_id=UserId(1) if agent is None else None,
         label="",
         ceiling=draw(st.one_of(st.none(), ceilings)),
         act_as_owner=agent is not None and draw(st.booleans()),
@@ -124,7 +126,7 @@ def restricted(credential: Credential, added: Ceiling) -> Iterator[Credential]:
     yield replace(credential, token=replace(token, expire_at=NOW))
     yield replace(credential, token=replace(token, revoked_at=NOW))
     yield replace(credential, minter=replace(credential.minter, active=False))
-    former = replace(credential.minter, user_id=3, role=UserRole.MEMBER)
+    former = replace(credential.minter, user_id=UserId(3), role=UserRole.MEMBER)
     yield replace(credential, vouchers=(*credential.vouchers, former))
     yield replace(credential, minter_grant=None)
     if credential.minter_grant is not None:

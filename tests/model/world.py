@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from accredit_storage.records import AgentId
 from tests.model.kept import Minted
 from tests.server import Person, Server
 
@@ -59,7 +60,7 @@ class World:
     def owner(self, agent_id: int) -> Person | None:
         """Who owns an agent, if it is there and that is one of them."""
         with self.server.app.store.read() as tx:
-            agent = tx.agents.find(agent_id)
+            agent = tx.agents.find(AgentId(agent_id))
         return None if agent is None else self.people.get(agent.owner_id)
 
 

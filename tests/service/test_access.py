@@ -15,6 +15,7 @@ from accredit_service.interceptors.calls import Call
 from accredit_service.servicers import services
 from accredit_service.setting_rules import Reflection
 from accredit_storage.records import (
+    AgentId,
     Ceiling,
     NewAgent,
     NewUser,
@@ -79,7 +80,7 @@ def add_user(tx: WriteTransaction, role: UserRole) -> User:
 
 
 def add_token(
-    tx: WriteTransaction, user: User, *, agent_id: int | None, ceiling: Ceiling | None
+    tx: WriteTransaction, user: User, *, agent_id: AgentId | None, ceiling: Ceiling | None
 ) -> str:
     minted = bearer.mint(tx.token_keys()[0])
     token = Token(

@@ -11,6 +11,8 @@ from accredit_service.abilities.calls.app import App, Limits
 from accredit_service.background import Housekeeping, Ticker
 from accredit_storage.directory.directories import Directories
 from accredit_storage.errors import StoreUnavailable
+from accredit_storage.records import UserId
+from accredit_storage.requests import RequestKey
 from accredit_storage.store import Store
 from tests.service.running import PATIENCE
 
@@ -76,14 +78,30 @@ def test_what_could_not_be_written_is_kept(
 
 def test_the_sweep_takes_what_is_past_its_time_and_no_more(app: App, token_id: str) -> None:
     with app.store.write() as tx:
-        tx.requests.claim("user:1", "A/B", "old", b"", NOW - DAY - timedelta(seconds=1))
-        tx.requests.claim("user:1", "A/B", "young", b"", NOW - DAY + timedelta(seconds=1))
-        tx.reservations.put("old", 1, NOW)
-        tx.reservations.put("young", 1, NOW + timedelta(seconds=1))
+        tx.requests.claim(
+            RequestKey(caller="user:1", method="A/B", request_id="old"),
+            b"",
+            NOW - DAY - timedelta(seconds=1),
+        )
+        tx.requests.claim(
+            RequestKey(caller="user:1", method="A/B", request_id="young"),
+            b"",
+            NOW - DAY + timedelta(seconds=1),
+        )
+        tx.reservations.put("old", UserId(1), NOW)
+        tx.reservations.put("young", UserId(1), NOW + timedelta(seconds=1))
     Housekeeping(app).sweep()
     with app.store.write() as tx:
-        assert tx.requests.claim("user:1", "A/B", "old", b"", NOW) is None
-        assert tx.requests.claim("user:1", "A/B", "young", b"", NOW) is not None
+        assert (
+            tx.requests.claim(RequestKey(caller="user:1", method="A/B", request_id="old"), b"", NOW)
+            is None
+        )
+        assert (
+            tx.requests.claim(
+                RequestKey(caller="user:1", method="A/B", request_id="young"), b"", NOW
+            )
+            is not None
+        )
         assert tx.reservations.find("old", NOW - DAY) is None
         assert tx.reservations.find("young", NOW) is not None
 

@@ -8,16 +8,16 @@ from datetime import timedelta
 import pytest
 
 from accredit_storage.agents import GRANTED, OWNED, AgentQuery, ListedAgent
-from accredit_storage.records import Agent, AgentStatus, Grant, Role
+from accredit_storage.records import Agent, AgentStatus, Grant, Role, SiteId, UserId
 from accredit_storage.store import Store, Transaction
 from tests.storage.making import EARLIER, LATER, NOW, agent, site, user
 
 
 def ask(
-    user_id: int,
+    user_id: UserId,
     *,
     everyone: bool = False,
-    site_id: int | None = None,
+    site_id: SiteId | None = None,
     status: AgentStatus | None = None,
     text: str | None = None,
     after: tuple[int, int] | None = None,
@@ -110,7 +110,7 @@ def test_a_site_shows_its_agents_and_those_of_the_network(store: Store) -> None:
             query = ask(ada.user_id, everyone=everyone, site_id=north.site_id)
             assert slugs(tx.agents.page(query)) == ["in-north", "anywhere"]
             assert len(tx.agents.page(ask(ada.user_id, everyone=everyone))) == 3
-            nowhere = ask(ada.user_id, everyone=everyone, site_id=99)
+            nowhere = ask(ada.user_id, everyone=everyone, site_id=SiteId(99))
             assert slugs(tx.agents.page(nowhere)) == ["anywhere"]
 
 

@@ -7,10 +7,12 @@ from accredit_storage.agents import Viewer
 from accredit_storage.errors import Conflict, SlugTaken
 from accredit_storage.records import (
     Agent,
+    AgentId,
     AgentStatus,
     AgentUpdate,
     NewAgent,
     Role,
+    UserId,
 )
 from accredit_storage.store import Store
 from tests.storage.making import LATER, NOW, agent, all_at_once, site, token, user
@@ -33,13 +35,13 @@ def test_an_agent_comes_back_as_it_was_stored(store: Store) -> None:
 
 def test_what_is_not_there_is_none(store: Store) -> None:
     with store.read() as tx:
-        assert tx.agents.find(1) is None
+        assert tx.agents.find(AgentId(1)) is None
         assert tx.agents.find_by_slug("nobody") is None
-        assert tx.agents.first_owned(1) is None
-        assert tx.agents.count_owned(1) == 0
+        assert tx.agents.first_owned(UserId(1)) is None
+        assert tx.agents.count_owned(UserId(1)) == 0
     with store.write() as tx:
-        assert tx.agents.update(1, AgentUpdate(agent_name="x"), at=NOW) is None
-        assert not tx.agents.delete(1)
+        assert tx.agents.update(AgentId(1), AgentUpdate(agent_name="x"), at=NOW) is None
+        assert not tx.agents.delete(AgentId(1))
 
 
 def test_a_taken_slug_is_refused_and_the_transaction_goes_on(store: Store) -> None:
@@ -62,7 +64,7 @@ def test_an_agent_needs_an_owner_and_a_site_that_exist(store: Store) -> None:
         ada, north = user(tx), site(tx)
         tx.sites.delete(north.site_id)
     with pytest.raises(Conflict), store.write() as tx:
-        agent(tx, replace(ada, user_id=99))
+        agent(tx, replace(ada, user_id=UserId(99)))
     with pytest.raises(Conflict), store.write() as tx:
         agent(tx, ada, site=north)
     with store.read() as tx:
@@ -148,10 +150,10 @@ def test_many_are_found_at_once_in_the_order_of_their_ids(store: Store) -> None:
         owner = user(tx)
         made = [agent(tx, owner, slug) for slug in ("c", "a", "b")]
         ids = [one.agent_id for one in made]
-        assert tx.agents.find_many([ids[2], 999, ids[0], ids[2]]) == [made[0], made[2]]
+        assert tx.agents.find_many([ids[2], AgentId(999), ids[0], ids[2]]) == [made[0], made[2]]
         assert tx.agents.find_many_by_slug(["b", "nobody", "c", "b"]) == [made[0], made[2]]
         assert tx.agents.find_many([]) == tx.agents.find_many_by_slug([]) == []
-        assert tx.agents.find_many(range(10_000)) == made
+        assert tx.agents.find_many([AgentId(number) for number in range(10_000)]) == made
 
 
 def test_what_somebody_owns_is_counted_and_the_lowest_id_comes_first(store: Store) -> None:
@@ -213,7 +215,9 @@ def test_renaming_to_an_owner_who_is_not_there_is_a_conflict(store: Store) -> No
     with store.write() as tx:
         made = agent(tx, user(tx))
     with pytest.raises(Conflict), store.write() as tx:
-        tx.agents.update(made.agent_id, AgentUpdate(agent_slug="clerk", owner_id=99), at=LATER)
+        tx.agents.update(
+            made.agent_id, AgentUpdate(agent_slug="clerk", owner_id=UserId(99)), at=LATER
+        )
     with store.read() as tx:
         assert tx.agents.find(made.agent_id) == made
 
@@ -289,11 +293,20 @@ def test_only_an_agent_on_which_the_viewer_has_a_role_is_fetched(store: Store) -
             tx.grants.put(hers.agent_id, holder.user_id, Role.VIEWER, ada.user_id, NOW, end)
 
         def seen(user_id: int = 0, agent_id: int = 0, sees_all: bool = False) -> list[Agent]:
-            viewer = Viewer(user_id=user_id, agent_id=agent_id, sees_all=sees_all, at=NOW)
-            refs: list[int | str] = ["hers", "his", hers.agent_id, his.agent_id, "none", 99]
+            viewer = Viewer(
+                user_id=UserId(user_id), agent_id=AgentId(agent_id), sees_all=sees_all, at=NOW
+            )
+            refs: list[AgentId | str] = [
+                "hers",
+                "his",
+                hers.agent_id,
+                his.agent_id,
+                "none",
+                AgentId(99),
+            ]
             found = [tx.agents.find_seen(ref, viewer) for ref in refs]
             by_ref = [one[0] for one in found if one is not None]
-            many = tx.agents.find_many({hers.agent_id, his.agent_id, 99}, viewer)
+            many = tx.agents.find_many({hers.agent_id, his.agent_id, AgentId(99)}, viewer)
             assert many == tx.agents.find_many_by_slug({"hers", "his", "none"}, viewer)
             assert by_ref == [*many, *many]
             return many
@@ -304,7 +317,7 @@ def test_only_an_agent_on_which_the_viewer_has_a_role_is_fetched(store: Store) -
         assert seen(agent_id=his.agent_id) == [his]
         assert seen() == []
         assert seen(sees_all=True) == [hers, his]
-        viewer = Viewer(user_id=bob.user_id, agent_id=0, sees_all=False, at=NOW)
+        viewer = Viewer(user_id=bob.user_id, agent_id=AgentId(0), sees_all=False, at=NOW)
         found = tx.agents.find_seen("hers", viewer, lock=True)
         assert found is not None
         assert found[1] == tx.grants.find(hers.agent_id, bob.user_id)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import column, table, text, update
 
 from accredit_storage.chain import GENESIS, Verification
-from accredit_storage.records import Actor
+from accredit_storage.records import Actor, AgentId, UserId
 from accredit_storage.store import Store
 from tests.storage.making import NOW, about_agent, about_user, draft
 
@@ -23,7 +23,7 @@ def log(store: Store) -> Store:
                 draft(
                     about_agent(number),
                     about_user(1),
-                    actor=Actor(user_id=number, agent_id=2, token_id="t1"),
+                    actor=Actor(user_id=UserId(number), agent_id=AgentId(2), token_id="t1"),
                     request_id=f"request {number}",
                     before={"n": number - 1},
                     after={"n": number},

@@ -6,7 +6,7 @@ import pytest
 from accredit_storage.canonical import canonical_json, digest
 from accredit_storage.chain import GENESIS
 from accredit_storage.changes import ChangeQuery
-from accredit_storage.records import Actor, ChangeKind, Subject, SubjectKind
+from accredit_storage.records import Actor, AgentId, ChangeKind, Subject, SubjectKind, UserId
 from accredit_storage.store import Store, Transaction
 from tests.storage.making import (
     EARLIER,
@@ -37,7 +37,7 @@ def test_a_change_comes_back_as_it_was_recorded(store: Store) -> None:
         grant,
         about_user(14),
         kind=ChangeKind.GRANT_CHANGED,
-        actor=Actor(user_id=1, agent_id=2, token_id="t1"),
+        actor=Actor(user_id=UserId(1), agent_id=AgentId(2), token_id="t1"),
         request_id="a request",
         before={"role": "viewer", "note": "\0é\U0001f916"},
         after={"role": "admin"},
@@ -106,11 +106,11 @@ def test_revisions_are_without_gaps_and_in_the_order_of_the_commits(store: Store
 
 
 def test_changes_are_found_by_subject_actor_kind_and_time(store: Store) -> None:
-    bob = Actor(user_id=2)
+    bob = Actor(user_id=UserId(2))
     drafts = [
-        draft(about_agent(1), actor=Actor(user_id=1), at=EARLIER),
+        draft(about_agent(1), actor=Actor(user_id=UserId(1)), at=EARLIER),
         draft(about_agent(1), about_user(2), kind=ChangeKind.GRANT_CHANGED, actor=bob),
-        draft(about_user(2), actor=Actor(user_id=2, agent_id=7, token_id="t1")),
+        draft(about_user(2), actor=Actor(user_id=UserId(2), agent_id=AgentId(7), token_id="t1")),
         draft(about_agent(11), about_user(1), kind=ChangeKind.TOKEN_REVOKED, at=LATER),
         draft(about_agent(1), about_agent(1), about_user(2), actor=bob, at=LATER),
     ]
@@ -128,15 +128,17 @@ def test_changes_are_found_by_subject_actor_kind_and_time(store: Store) -> None:
         (ChangeQuery(after_revision=3), [4, 5]),
         (ChangeQuery(after_revision=9), []),
         (ChangeQuery(subjects=(about_agent(2),)), []),
-        (ChangeQuery(actor_user_id=2), [2, 3, 5]),
-        (ChangeQuery(actor_agent_id=7), [3]),
+        (ChangeQuery(actor_user_id=UserId(2)), [2, 3, 5]),
+        (ChangeQuery(actor_agent_id=AgentId(7)), [3]),
         (ChangeQuery(actor_token_id="t1"), [3]),
         (ChangeQuery(kinds=(ChangeKind.GRANT_CHANGED, ChangeKind.TOKEN_REVOKED)), [2, 4]),
         (ChangeQuery(from_at=NOW), [2, 3, 4, 5]),
         (ChangeQuery(to_at=NOW), [1]),
         (ChangeQuery(from_at=NOW, to_at=LATER), [2, 3]),
         (
-            ChangeQuery(subjects=(about_agent(1), about_agent(11)), actor_user_id=2, from_at=LATER),
+            ChangeQuery(
+                subjects=(about_agent(1), about_agent(11)), actor_user_id=UserId(2), from_at=LATER
+            ),
             [5],
         ),
     ]

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from accredit_storage.canonical import canonical_json
 from accredit_storage.errors import Conflict, StoreBusy
-from accredit_storage.records import StoredDefinition, Suppression
+from accredit_storage.records import StoredDefinition, Suppression, UserId
 from accredit_storage.schema import definitions
 from accredit_storage.store import Store
 from tests.storage.making import (
@@ -35,7 +35,7 @@ def test_a_definition_comes_back_as_it_was_declared(store: Store) -> None:
         label="A scribe",
         description="Writes things down",
         memory_seeds=stored_seeds(SEEDS),
-        owner_id=99,
+        owner_id=UserId(99),
         owner_login="",
         owner_resolver="",
         default_config={"model": "m", "tools": [1, None, "x"]},
@@ -48,10 +48,10 @@ def test_a_definition_comes_back_as_it_was_declared(store: Store) -> None:
     )
     assert made == expected
     with store.read() as tx:
-        assert tx.definitions.find("scribe", "a-plugin") == expected
+        assert tx.definitions.find("scribe", source="a-plugin") == expected
         assert tx.definitions.seed_texts(made.definition_id) == SEEDS
-        assert tx.definitions.find("Scribe", "a-plugin") is None
-        assert tx.definitions.find("scribe", "another") is None
+        assert tx.definitions.find("Scribe", source="a-plugin") is None
+        assert tx.definitions.find("scribe", source="another") is None
 
 
 def test_declaring_again_keeps_id_and_birth_and_takes_a_new_turn(store: Store) -> None:
@@ -86,7 +86,7 @@ def test_declaring_the_same_again_writes_nothing(store: Store) -> None:
         again = put_definition(tx, at=LATER, default_config=same, registered_by=ada.user_id)
         assert again == (first, first)
     with store.read() as tx:
-        assert tx.definitions.find("scribe", "a-plugin") == first
+        assert tx.definitions.find("scribe", source="a-plugin") == first
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_whatever_is_said_differently_is_kept(store: Store, said: dict[str, Any]
         put_definition(tx)
         _, after = put_definition(tx, at=LATER, **said)
     with store.read() as tx:
-        assert tx.definitions.find("scribe", "a-plugin") == after
+        assert tx.definitions.find("scribe", source="a-plugin") == after
     assert after.version == 2
     if "memory_seeds" in said:
         assert after.memory_seeds == stored_seeds(said["memory_seeds"])
@@ -145,7 +145,7 @@ def test_the_seeds_of_each_are_its_own_and_go_with_it(store: Store) -> None:
         put_definition(tx, "a", memory_seeds={"B.md": "another"})
         assert tx.definitions.seed_texts(a.definition_id) == {"B.md": "another"}
         assert tx.definitions.seed_texts(b.definition_id) == {"A.md": "b"}
-        tx.definitions.remove("a", "a-plugin")
+        tx.definitions.remove("a", source="a-plugin")
         assert tx.definitions.seed_texts(a.definition_id) == {}
         assert tx.definitions.all() == [b]
 
@@ -167,9 +167,9 @@ def test_a_definition_is_withdrawn_once_and_its_id_is_not_given_again(store: Sto
     with store.write() as tx:
         _, made = put_definition(tx)
         _, other = put_definition(tx, source="another")
-        assert tx.definitions.remove("scribe", "A-plugin") is None
-        assert tx.definitions.remove("scribe", "another") == other
-        assert tx.definitions.remove("scribe", "another") is None
+        assert tx.definitions.remove("scribe", source="A-plugin") is None
+        assert tx.definitions.remove("scribe", source="another") == other
+        assert tx.definitions.remove("scribe", source="another") is None
         assert tx.definitions.all() == [made]
         before, anew = put_definition(tx, source="another")
         assert before is None
@@ -210,7 +210,7 @@ def test_what_is_declared_again_is_not_withdrawn_meanwhile(store: Store, databas
     with closing(impatient), store.write() as tx:
         put_definition(tx)
         with pytest.raises(StoreBusy), impatient.write() as rival:
-            rival.definitions.remove("scribe", "a-plugin")
+            rival.definitions.remove("scribe", source="a-plugin")
 
 
 def test_no_two_definitions_have_one_turn(store: Store) -> None:

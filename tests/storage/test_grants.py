@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from accredit_storage.errors import Conflict
-from accredit_storage.records import Grant, Role
+from accredit_storage.records import AgentId, Grant, Role, UserId
 from accredit_storage.store import Store
 from tests.storage.making import EARLIER, LATER, NOW, agent, all_at_once, user
 
@@ -52,10 +52,10 @@ def test_a_grant_refers_to_what_exists(store: Store, missing: str) -> None:
         agent_id = agent(tx, tx.users.find(ada)).agent_id  # type: ignore[arg-type]
     with pytest.raises(Conflict), store.write() as tx:
         tx.grants.put(
-            99 if missing == "agent" else agent_id,
-            99 if missing == "user" else ada,
+            AgentId(99) if missing == "agent" else agent_id,
+            UserId(99) if missing == "user" else ada,
             Role.VIEWER,
-            99 if missing == "granter" else ada,
+            UserId(99) if missing == "granter" else ada,
             NOW,
             None,
         )
@@ -102,7 +102,7 @@ def test_the_grants_of_a_user_are_paged_by_agent_without_the_expired(store: Stor
             tx.grants.put(agent_id, bob.user_id, role, None, EARLIER, end)
         tx.grants.put(ids[0], ada.user_id, Role.ADMIN, None, EARLIER, None)
 
-        def pages(min_role: Role | None, limit: int) -> list[int]:
+        def pages(min_role: Role | None, limit: int) -> list[AgentId]:
             after, found = None, []
             while page := tx.grants.page_for_user(
                 bob.user_id, at=NOW, min_role=min_role, after=after, limit=limit
@@ -127,7 +127,7 @@ def test_all_grants_of_a_user_are_those_of_every_agent_and_end(store: Store) -> 
             granted += tx.grants.put(made.agent_id, bob.user_id, Role.VIEWER, None, NOW, expire_at)
             tx.grants.put(made.agent_id, ada.user_id, Role.VIEWER, None, NOW, None)
         assert tx.grants.all_for_user(bob.user_id) == [granted[1], granted[3]]
-        assert tx.grants.all_for_user(99) == []
+        assert tx.grants.all_for_user(UserId(99)) == []
 
 
 def test_many_are_found_at_once(store: Store) -> None:

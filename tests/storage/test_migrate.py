@@ -231,7 +231,7 @@ def test_seeds_and_types_go_along_up_and_down(database_url: str) -> None:
         command.upgrade(config, "head")
     with opened(database_url) as store, store.read() as tx:
         assert tx.memory_file_types.all() == types
-        assert tx.definitions.find("scribe", "a-plugin") == made
+        assert tx.definitions.find("scribe", source="a-plugin") == made
         assert tx.definitions.seed_texts(made.definition_id) == seeds
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from accredit_storage.errors import Conflict
-from accredit_storage.records import NewSite
+from accredit_storage.records import NewSite, SiteId
 from accredit_storage.store import Store
 from tests.storage.making import LATER, NOW, agent, site, user
 
@@ -12,7 +12,7 @@ def test_a_site_comes_back_as_it_was_stored(store: Store) -> None:
         assert tx.sites.add(NewSite(site_slug="north", site_name="again"), at=LATER) is None
     with store.read() as tx:
         assert tx.sites.find(north.site_id) == north == tx.sites.find_by_slug("north")
-        assert tx.sites.find(99) is None
+        assert tx.sites.find(SiteId(99)) is None
         assert tx.sites.find_by_slug("North") is None
     assert (north.site_name, north.version, north.created_at) == ("North", 1, NOW)
 

@@ -138,10 +138,10 @@ def test_a_replaced_token_names_its_successor_and_ends(store: Store) -> None:
     with store.write() as tx:
         ada = user(tx)
         made = token(tx, "t1", ada, ada)
-        replaced = tx.tokens.set_replaced("t1", "t2", LATER)
+        replaced = tx.tokens.set_replaced("t1", successor_id="t2", expire_at=LATER)
         assert replaced == replace(made, replaced_by="t2", expire_at=LATER, version=2)
         assert tx.tokens.find("t1") == replaced
-        assert tx.tokens.set_replaced("nobody", "t2", LATER) is None
+        assert tx.tokens.set_replaced("nobody", successor_id="t2", expire_at=LATER) is None
 
 
 def test_a_token_is_revoked_once(store: Store) -> None:

@@ -4,6 +4,7 @@ from accredit_storage.errors import Conflict, LoginTaken
 from accredit_storage.records import (
     NewUser,
     Role,
+    UserId,
     UserKind,
     UserRole,
     UserUpdate,
@@ -28,7 +29,7 @@ def test_a_user_comes_back_as_they_were_stored(store: Store) -> None:
     assert added is not None
     with store.read() as tx:
         assert tx.users.find(added.user_id) == added == tx.users.find_by_login("ada")
-        assert tx.users.find(99) is None
+        assert tx.users.find(UserId(99)) is None
         assert tx.users.find_by_login("aDa") == added
     assert (added.kind, added.role, added.active) == (UserKind.SERVICE, UserRole.SERVICE, False)
     assert (added.version, added.created_at, added.updated_at) == (1, NOW, NOW)
@@ -73,7 +74,7 @@ def test_an_update_changes_what_is_given_and_raises_the_version(store: Store) ->
         assert renamed == tx.users.find_by_login("Ada") == tx.users.find_by_login("ada")
         assert renamed is not None
         assert renamed.login == "Ada"
-        assert tx.users.update(99, UserUpdate(active=False), at=LATER) is None
+        assert tx.users.update(UserId(99), UserUpdate(active=False), at=LATER) is None
 
 
 def test_a_taken_login_is_refused_and_the_transaction_goes_on(store: Store) -> None:
@@ -117,7 +118,7 @@ def test_users_are_paged_by_id_under_every_filter(store: Store) -> None:
 def test_many_are_found_at_once_in_the_order_of_their_ids(store: Store) -> None:
     with store.write() as tx:
         ada, bob = user(tx, "ada"), user(tx, "bob")
-        found = tx.users.find_many([bob.user_id, 99, ada.user_id, bob.user_id])
+        found = tx.users.find_many([bob.user_id, UserId(99), ada.user_id, bob.user_id])
         assert found == [ada, bob]
         assert tx.users.find_many([]) == []
 
@@ -140,7 +141,7 @@ def test_a_user_who_owns_agents_cannot_be_deleted(store: Store) -> None:
         ada = user(tx)
         made = [agent(tx, ada, slug).agent_id for slug in ("b", "a")]
         assert tx.users.owned_agents(ada.user_id) == made
-        assert tx.users.owned_agents(99) == []
+        assert tx.users.owned_agents(UserId(99)) == []
     with pytest.raises(Conflict), store.write() as tx:
         tx.users.delete(ada.user_id)
     with store.read() as tx:

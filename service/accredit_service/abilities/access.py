@@ -8,6 +8,7 @@ from typing import NamedTuple
 from accredit_storage.agents import Viewer
 from accredit_storage.records import (
     Agent,
+    AgentId,
     ChangeKind,
     Grant,
     Role,
@@ -428,7 +429,7 @@ def _own_agent(mutation: Mutation, ref: AgentRef) -> Agent:
     require_full_reach(caller)
     found = find_agent(tx, ref)
     # No agent has the id 0: one that does not exist is looked up as one that is hidden.
-    grant = tx.grants.find(0 if found is None else found.agent_id, caller.user.user_id)
+    grant = tx.grants.find(AgentId(0) if found is None else found.agent_id, caller.user.user_id)
     # Locked only now, so that a stranger keeps nobody's agent from changing.
     agent = None if found is None or grant is None else tx.agents.find(found.agent_id, lock=True)
     return agent or require_agent(tx, caller, ref, Role.VIEWER, mutation.now)

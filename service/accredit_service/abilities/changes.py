@@ -8,7 +8,7 @@ from datetime import datetime
 
 from accredit_storage.chain import Verification
 from accredit_storage.changes import ChangeQuery, Redacted
-from accredit_storage.records import Change, ChangeKind, Role, Subject, SubjectKind
+from accredit_storage.records import AgentId, Change, ChangeKind, Role, Subject, SubjectKind
 from accredit_storage.store import Transaction
 
 from .calls.app import App
@@ -77,7 +77,7 @@ class ChangeFilter:
     kinds: tuple[ChangeKind, ...] = ()
     subjects: tuple[Subject, ...] = ()
     actor_user: UserRef | None = None
-    actor_agent_id: int | None = None
+    actor_agent_id: AgentId | None = None
     actor_token_id: str | None = None
     from_at: datetime | None = None
     to_at: datetime | None = None
@@ -207,7 +207,7 @@ def _require_own(
             "the log needs the action {actions}, or a filter by agents of yours and nothing else",
         )
     for one in dict.fromkeys(subjects):
-        require_agent(tx, caller, int(one.subject_id), Role.ADMIN, now)
+        require_agent(tx, caller, AgentId(int(one.subject_id)), Role.ADMIN, now)
 
 
 def _query(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accredit_storage.agents import AgentQuery
-from accredit_storage.records import Agent, AgentStatus, Role, SubjectKind
+from accredit_storage.records import Agent, AgentId, AgentStatus, Role, SubjectKind, UserId
 from accredit_storage.store import Transaction
 
 from .calls.app import App
@@ -57,10 +57,10 @@ class Scope:
     ``named`` says that the one agent in ``agent_ids`` was named or is the principal itself.
     """
 
-    user_id: int | None
-    agent_ids: tuple[int, ...] | None
+    user_id: UserId | None
+    agent_ids: tuple[AgentId, ...] | None
     named: bool
-    default_agent_id: int | None
+    default_agent_id: AgentId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +206,7 @@ def _named(
 
 def _users(
     tx: Transaction, principal: Principal, wanted: UserRef | None, basis: Basis
-) -> tuple[int | None, Basis]:
+) -> tuple[UserId | None, Basis]:
     """Whose rows, None for everybody's. Without manage_agents always one's own."""
     if not principal.manages_agents:
         return principal.user.user_id, basis
@@ -267,9 +267,9 @@ def _default(
     tx: Transaction,
     principal: Principal,
     demand: Demand,
-    agent_ids: Sequence[int],
+    agent_ids: Sequence[AgentId],
     now: datetime,
-) -> int | None:
+) -> AgentId | None:
     """Of agents in their order: the token's own, else the chosen one and no other, else the first.
 
     An administrator may have chosen one that is neither theirs nor granted to them.
@@ -293,7 +293,7 @@ def _fits(agent: Agent, demand: Demand) -> bool:
     return demand.site_id is None or agent.site_scope in (None, demand.site_id)
 
 
-def _own_agent(principal: Principal, agent: Agent, demand: Demand, user_id: int | None) -> Scope:
+def _own_agent(principal: Principal, agent: Agent, demand: Demand, user_id: UserId | None) -> Scope:
     at_site = agent.site_scope is None or demand.site_id in (None, agent.site_scope)
     reaches = principal.max_role >= demand.minimum_role and at_site
     return Scope(

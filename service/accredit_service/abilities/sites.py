@@ -1,6 +1,6 @@
 """The sites that share one network of agents."""
 
-from accredit_storage.records import ChangeKind, NewSite, Site, SubjectKind
+from accredit_storage.records import ChangeKind, NewSite, Site, SiteId, SubjectKind
 from accredit_storage.store import Transaction
 
 from .calls import snapshots
@@ -24,7 +24,7 @@ from .input.agent_refs import clean_slug
 from .policy.subjects import subject
 
 # An id, or a clean slug.
-SiteRef = int | str
+SiteRef = SiteId | str
 
 
 def create_site(app: App, call: Call, new: NewSite) -> Written[Site] | Replayed:

@@ -6,6 +6,7 @@ from accredit_storage.records import (
     AgentStatus,
     AgentUpdate,
     NewAgent,
+    SiteId,
 )
 
 from ..abilities.agents import (
@@ -195,7 +196,7 @@ class AgentServicer:
         self, request: pb.AcceptTransferRequest, incoming: Call
     ) -> pb.AcceptTransferResponse:
         command = transfers.AcceptTransfer(
-            offer_id=fields.required_id("offer_id", request.offer_id),
+            offer_id=fields.required_id("offer_id", request.offer_id, int),
             keep_access=request.keep_access,
         )
         return mutation(
@@ -214,7 +215,7 @@ class AgentServicer:
     def DeclineTransfer(
         self, request: pb.DeclineTransferRequest, incoming: Call
     ) -> pb.DeclineTransferResponse:
-        offer_id = fields.required_id("offer_id", request.offer_id)
+        offer_id = fields.required_id("offer_id", request.offer_id, int)
         return mutation(
             incoming,
             request,
@@ -293,7 +294,7 @@ def _create_command(path: str, request: pb.CreateAgentRequest) -> agents.CreateA
             agent_slug=request.agent_slug,
             agent_name=request.agent_name,
             config=fields.struct(request.config),
-            site_scope=fields.optional_id(f"{path}site_scope", request.site_scope),
+            site_scope=fields.optional_id(f"{path}site_scope", request.site_scope, SiteId),
         ),
         owner=fields.optional_user_ref(request, "owner", f"{path}owner"),
         create_if_missing=request.create_if_missing,
@@ -319,7 +320,9 @@ def _update_command(request: pb.UpdateAgentRequest) -> agents.UpdateAgent:
             "agent_name": lambda: update.agent_name,
             "config": lambda: fields.struct(update.config),
             "status": lambda: _status("update.status", update.status),
-            "site_scope": lambda: fields.optional_id("update.site_scope", update.site_scope),
+            "site_scope": lambda: fields.optional_id(
+                "update.site_scope", update.site_scope, SiteId
+            ),
         },
         unstated=frozenset({"config", "site_scope"}),
     )

@@ -2,7 +2,7 @@
 
 from accredit.v1 import change_pb2 as pb
 from accredit.v1 import types_pb2
-from accredit_storage.records import ChangeKind, Subject, SubjectKind
+from accredit_storage.records import AgentId, ChangeKind, Subject, SubjectKind
 
 from ..abilities import changes
 from ..abilities.calls.app import App
@@ -73,7 +73,7 @@ def change_filter(message: pb.ChangeFilter) -> changes.ChangeFilter:
             )
         ),
         actor_user=fields.optional_user_ref(actor, path="filter.actor.user"),
-        actor_agent_id=fields.optional_id("filter.actor.agent_id", actor.agent_id),
+        actor_agent_id=fields.optional_id("filter.actor.agent_id", actor.agent_id, AgentId),
         actor_token_id=actor.token_id or None,
         from_at=fields.optional_moment("filter.start_time", message, "start_time"),
         to_at=fields.optional_moment("filter.end_time", message, "end_time"),

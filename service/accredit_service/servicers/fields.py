@@ -13,16 +13,18 @@ from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from accredit.v1 import types_pb2
-from accredit_storage.records import Ceiling, Role
+from accredit_storage.records import AgentId, Ceiling, Role, SiteId, UserId
 
 from ..abilities.calls.consistency import Consistency
 from ..abilities.errors import Reason, invalid
 from ..abilities.input import texts
-from ..abilities.input.agent_refs import clean_slug
+from ..abilities.input.agent_refs import AgentRef, clean_slug
 from ..abilities.input.user_refs import UserRef
+from ..abilities.sites import SiteRef
 from ..interceptors.calls import Call
 
 E = TypeVar("E", bound=enum.Enum)
+Id = TypeVar("Id", bound=int)
 Items = TypeVar("Items", bound=Sized)
 
 _SITE_METADATA = "accredit-site"
@@ -40,31 +42,31 @@ def at_most(limit: int, path: str, items: Items) -> Items:
     return items
 
 
-def required_id(path: str, value: int) -> int:
-    """An id that must be stated."""
+def required_id(path: str, value: int, kind: Callable[[int], Id]) -> Id:
+    """An id of a kind that must be stated."""
     if value <= 0:
         raise invalid(path, "an id from 1 up")
-    return value
+    return kind(value)
 
 
-def optional_id(path: str, value: int) -> int | None:
-    """An id, None for 0."""
+def optional_id(path: str, value: int, kind: Callable[[int], Id]) -> Id | None:
+    """An id of a kind, None for 0."""
     if value < 0:
         raise invalid(path, "an id from 1 up, or 0 for none")
-    return value or None
+    return kind(value) if value else None
 
 
-def agent_ref(path: str, ref: types_pb2.AgentRef) -> int | str:
+def agent_ref(path: str, ref: types_pb2.AgentRef) -> AgentRef:
     """The agent named: an id or a slug."""
     which = ref.WhichOneof("identifier")
     if which is None:
         raise invalid(path, "name an agent by agent_id or by agent_slug")
     if which == "agent_id":
-        return required_id(f"{path}.agent_id", ref.agent_id)
+        return required_id(f"{path}.agent_id", ref.agent_id, AgentId)
     return clean_slug(f"{path}.agent_slug", ref.agent_slug)
 
 
-def optional_agent_ref(path: str, message: Message, field: str = "agent") -> int | str | None:
+def optional_agent_ref(path: str, message: Message, field: str = "agent") -> AgentRef | None:
     """The agent named in a field of a message, None if it is not set."""
     return agent_ref(path, getattr(message, field)) if message.HasField(field) else None
 
@@ -78,7 +80,7 @@ def user_ref(path: str, ref: types_pb2.UserRef | types_pb2.PrincipalRef) -> User
     if which is None:
         raise invalid(path, "name a user by user_id or by login")
     if which == "user_id":
-        return required_id(f"{path}.user_id", ref.user_id)
+        return required_id(f"{path}.user_id", ref.user_id, UserId)
     if not ref.login or len(ref.login) > 60 or "\0" in ref.login:
         raise invalid(f"{path}.login", "a login: 1 to 60 characters")
     return ref.login
@@ -89,13 +91,13 @@ def optional_user_ref(message: Message, field: str = "user", path: str = "") -> 
     return user_ref(path or field, getattr(message, field)) if message.HasField(field) else None
 
 
-def site_ref(path: str, ref: types_pb2.SiteRef) -> int | str:
+def site_ref(path: str, ref: types_pb2.SiteRef) -> SiteRef:
     """The site named: an id or a slug."""
     which = ref.WhichOneof("identifier")
     if which is None:
         raise invalid(path, "name a site by site_id or by site_slug")
     if which == "site_id":
-        return required_id(f"{path}.site_id", ref.site_id)
+        return required_id(f"{path}.site_id", ref.site_id, SiteId)
     return clean_slug(f"{path}.site_slug", ref.site_slug, Reason.FIELD_INVALID)
 
 
@@ -203,9 +205,9 @@ def consistency(message: types_pb2.Consistency) -> Consistency:
     return Consistency(at_least=message.at_least_as_fresh)
 
 
-def site(incoming: Call, path: str, value: int) -> int | None:
+def site(incoming: Call, path: str, value: int) -> SiteId | None:
     """The site stated in a field, else by the metadata; None if it is stated nowhere."""
-    stated = optional_id(path, value)
+    stated = optional_id(path, value, SiteId)
     if stated is not None:
         return stated
     headers = incoming.metadata(_SITE_METADATA)
@@ -214,7 +216,7 @@ def site(incoming: Call, path: str, value: int) -> int | None:
     text = headers[0]
     if len(headers) > 1 or not _SITE_ID.fullmatch(text) or int(text) >= 2**63:
         raise invalid(_SITE_METADATA, "one site_id, from 1 up, as metadata")
-    return int(text)
+    return SiteId(int(text))
 
 
 def masked(

@@ -32,7 +32,7 @@ from accredit_storage.directory.places import (
 from accredit_storage.directory.sweeping import every_row
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import PathInvalid, StoreBusy
-from accredit_storage.records import Agent
+from accredit_storage.records import Agent, AgentId, UserId
 from accredit_storage.statements import chunks
 from accredit_storage.store import Store
 
@@ -54,7 +54,7 @@ class _Found(NamedTuple):
 
     shelf: str
     name: str
-    agent_id: int
+    agent_id: AgentId
 
 
 def renew(store: Store, tree: DirectoryTree) -> None:
@@ -125,7 +125,7 @@ def _marked(agents: Folder) -> Sequence[_Found]:
     return found
 
 
-def _marker(folder: Folder, name: str) -> int:
+def _marker(folder: Folder, name: str) -> AgentId:
     """Whose directory it is, 0 for nobody's."""
     # What we may not enter we did not make.
     with (
@@ -135,8 +135,8 @@ def _marker(folder: Folder, name: str) -> int:
         home.open_file(_MARKER, only_name=False) as file,
     ):
         content = _MARKER_CONTENT.fullmatch(file.read(100) or b"")
-        return 0 if content is None else int(content[1])
-    return 0
+        return AgentId(0 if content is None else int(content[1]))
+    return AgentId(0)
 
 
 def _renew_agent(agents: Folder, agent: Agent, theirs: Sequence[_Found]) -> bool:
@@ -199,7 +199,7 @@ def _renew_users(store: Store, users: Folder) -> None:
     ]
     for chunk in chunks(sorted(map(int, names))):
         with store.read() as tx:
-            found = tx.users.find_many(chunk)
+            found = tx.users.find_many([UserId(user_id) for user_id in chunk])
         for user in found:
             if user.user_id <= last:
                 _rename(users, "", str(user.user_id), place_of(user).name)
@@ -221,7 +221,10 @@ def _note_made(store: Store, root: Folder) -> None:
             made = sorted(unknown[name] for name in _names(folder, BY_KEY) & unknown.keys())
         for chunk in chunks(made):
             with store.write() as tx:
-                (tx.agents if top == AGENTS else tx.users).set_files_made(chunk)
+                if top == AGENTS:
+                    tx.agents.set_files_made([AgentId(row_id) for row_id in chunk])
+                else:
+                    tx.users.set_files_made([UserId(row_id) for row_id in chunk])
 
 
 def _unknown(store: Store, top: str, last: int) -> dict[str, int]:

@@ -7,7 +7,7 @@ nothing is touched that is younger than an hour.
 """
 
 import logging
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -31,9 +31,9 @@ from accredit_storage.directory.places import (
 )
 from accredit_storage.directory.tree import DirectoryTree, Links
 from accredit_storage.errors import PathInvalid, StoreBusy
-from accredit_storage.records import Agent, User
+from accredit_storage.records import Agent, AgentId, User, UserId
 from accredit_storage.statements import chunks
-from accredit_storage.store import Store
+from accredit_storage.store import Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -141,11 +141,16 @@ class Sweeper:
             ids = sorted({place.row_id for place in wanted if place.top == top})
             for chunk in chunks(ids):
                 with self._store.read(one_statement=True) as tx:
-                    rows: Sequence[Agent | User]
-                    many = tx.agents.find_many if top == AGENTS else tx.users.find_many
-                    rows = many(chunk)
+                    rows = find_rows(tx, top, chunk)
                 found |= {place_of(row): row for row in rows if place_of(row) in wanted}
         return found
+
+
+def find_rows(tx: Transaction, top: str, ids: Iterable[int]) -> Sequence[Agent | User]:
+    """The agents of those ids, or the users: as many as there are."""
+    if top == AGENTS:
+        return tx.agents.find_many([AgentId(row_id) for row_id in ids])
+    return tx.users.find_many([UserId(row_id) for row_id in ids])
 
 
 def every_row(store: Store, top: str) -> Generator[Agent | User]:
@@ -155,7 +160,7 @@ def every_row(store: Store, top: str) -> Generator[Agent | User]:
         rows: Sequence[Agent | User]
         with store.read(one_statement=True) as tx:
             if top == AGENTS:
-                rows = tx.agents.all_after(after, _PAGE)
+                rows = tx.agents.all_after(AgentId(after), _PAGE)
             else:
                 rows = tx.users.page(after=after, limit=_PAGE)
         yield from rows

@@ -238,7 +238,7 @@ def _checked(mutation: Mutation, update: AgentUpdate) -> AgentUpdate:
             Reason.INVALID_AGENT_UPDATE,
         )
     if not isinstance(update.site_scope, Unset):
-        require_site(mutation, update.site_scope or 0)
+        require_site(mutation, update.site_scope)
     name, config = update.agent_name, update.config
     if not isinstance(name, Unset):
         name = texts.name("update.agent_name", name, Reason.INVALID_AGENT_NAME)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from accredit_storage.errors import Conflict
-from accredit_storage.records import Agent, ChangeKind, NewAgent, Role, User
+from accredit_storage.records import Agent, ChangeKind, NewAgent, Role, SiteId, User, UserId
 from accredit_storage.store import WriteTransaction
 
 from ..calls import snapshots
@@ -110,19 +110,19 @@ def insert_agent(mutation: Mutation, new: NewAgent, owner: User) -> Agent | None
     return _store(mutation, new, owner.user_id)
 
 
-def require_site(mutation: Mutation, site_scope: int) -> None:
+def require_site(mutation: Mutation, site_scope: SiteId | None) -> None:
     """Raise PermissionDenied unless the caller may set a site scope, NotFound without such a site.
 
-    0 stands for every site.
+    None stands for every site.
     """
     if not mutation.caller.manages_agents:
         raise action_missing(Action.MANAGE_AGENTS, "to set the site scope")
-    if site_scope and mutation.tx.sites.find(site_scope) is None:
+    if site_scope is not None and mutation.tx.sites.find(site_scope) is None:
         raise NotFound(Reason.SITE_NOT_FOUND, "there is no site {site_id}", site_id=site_scope)
 
 
 def add_agent(
-    tx: WriteTransaction, new: NewAgent, owner_id: int, now: datetime, granted_by: int | None
+    tx: WriteTransaction, new: NewAgent, owner_id: UserId, now: datetime, granted_by: UserId | None
 ) -> Agent | None:
     """The rows of an agent: its own and its owner's grant. None if the slug is taken."""
     agent = tx.agents.add(new, owner_id=owner_id, at=now)
@@ -159,7 +159,7 @@ def require_quota(mutation: Mutation, owner: User) -> None:
     raise ResourceExhausted(Reason.AGENT_LIMIT_REACHED, message, **parts)
 
 
-def hold_quota(mutation: Mutation, owner_id: int) -> None:
+def hold_quota(mutation: Mutation, owner_id: UserId) -> None:
     """Keep others from creating agents of this owner, so that no two find the last free place.
 
     Not by the user's row: racing calls of one caller share that already, and each would wait for
@@ -168,7 +168,7 @@ def hold_quota(mutation: Mutation, owner_id: int) -> None:
     mutation.tx.exclusive(f"agents of {owner_id}")
 
 
-def check_slug(mutation: Mutation, slug: str, owner_id: int, *, path: str) -> None:
+def check_slug(mutation: Mutation, slug: str, owner_id: UserId, *, path: str) -> None:
     """Raise FailedPrecondition if a slug is kept for somebody else. Administrators may override."""
     if mutation.caller.manages_agents:
         return
@@ -233,7 +233,7 @@ def _provision(mutation: Mutation, ref: UserRef | None) -> Created:
     )
 
 
-def _store(mutation: Mutation, new: NewAgent, owner_id: int) -> Agent | None:
+def _store(mutation: Mutation, new: NewAgent, owner_id: UserId) -> Agent | None:
     granter = mutation.caller.user.user_id
     agent = add_agent(mutation.tx, new, owner_id, mutation.now, granter)
     if agent is not None:
@@ -251,7 +251,7 @@ def _provisioned_user(mutation: Mutation, ref: UserRef | None) -> User:
     return user
 
 
-def _is_reserved(mutation: Mutation, slug: str, owner_id: int) -> bool:
+def _is_reserved(mutation: Mutation, slug: str, owner_id: UserId) -> bool:
     reservation = mutation.tx.reservations.find(slug, mutation.now)
     return reservation is not None and reservation.owner_id != owner_id
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from accredit_storage.agents import AgentQuery, ListedAgent
 from accredit_storage.directory.directories import DirectoryState
 from accredit_storage.errors import StoreError
-from accredit_storage.records import Agent, AgentStatus, Grant, Role, User, folded
+from accredit_storage.records import Agent, AgentStatus, Grant, Role, SiteId, User, UserId, folded
 from accredit_storage.store import Transaction
 
 from ..calls.app import App
@@ -73,7 +73,7 @@ class ListAgents:
 
     everyone: bool
     user: UserRef | None
-    site_id: int | None
+    site_id: SiteId | None
     status: AgentStatus | None
     text: str
 
@@ -189,7 +189,7 @@ def _require_usable(agent: Agent) -> None:
         )
 
 
-def _listed_user(tx: Transaction, caller: Principal, query: ListAgents) -> tuple[int, bool]:
+def _listed_user(tx: Transaction, caller: Principal, query: ListAgents) -> tuple[UserId, bool]:
     """Whose agents are listed, and whether they are active. Raises PermissionDenied, NotFound."""
     if query.everyone and not caller.manages_agents:
         raise PermissionDenied(

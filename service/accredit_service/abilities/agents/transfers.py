@@ -19,6 +19,7 @@ from accredit_storage.records import (
     Role,
     TransferOffer,
     User,
+    UserId,
 )
 from accredit_storage.store import Transaction
 
@@ -115,7 +116,7 @@ class Transferred:
     """The agent under its new owner, the former one, what was revoked, and the grants that stay."""
 
     agent: Agent
-    former_owner_id: int
+    former_owner_id: UserId
     tokens_revoked: int
     grants: Sequence[tuple[Grant, User]]
 
@@ -277,7 +278,7 @@ def _offer(mutation: Mutation, agent: Agent, new_owner: User) -> Effect[Offered]
 
 
 def _require_room_for_offers(
-    tx: Transaction, giver_id: int, receiver_id: int, now: datetime
+    tx: Transaction, giver_id: UserId, receiver_id: UserId, now: datetime
 ) -> None:
     """Raise ResourceExhausted if one of them has as many open offers as they may have.
 

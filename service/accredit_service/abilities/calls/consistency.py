@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from accredit_storage.records import Agent, Head, Subject, SubjectKind
+from accredit_storage.records import Agent, AgentId, Head, Subject, SubjectKind
 from accredit_storage.store import Transaction
 
 from ..errors import Reason, invalid
@@ -59,7 +59,7 @@ class Basis:
 
     def on_agent(
         self,
-        ref: int | str,
+        ref: AgentId | str,
         principal: Principal,
         agent: Agent | None,
         effective: EffectiveRole | None,

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from accredit_storage.records import Actor, ChangeKind, Draft, Head, Subject
+from accredit_storage.requests import RequestKey
 from accredit_storage.store import WriteTransaction
 
 from ..errors import Aborted, Reason, invalid
@@ -54,6 +55,11 @@ class Call:
     def permission(self) -> Method:
         """What the call demands."""
         return METHODS[self.method]
+
+    @property
+    def key(self) -> RequestKey:
+        """Under what its reply is kept, if it has a request id."""
+        return RequestKey(caller=self.token_id, method=self.method, request_id=self.request_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +186,7 @@ def claim(tx: WriteTransaction, call: Call, now: datetime) -> Replayed | None:
     Raises InvalidArgument where it was another request, Aborted where the reply cannot be repeated.
     """
     # Under the token and not its user: another token of theirs may be good for less.
-    earlier = tx.requests.claim(call.token_id, call.method, call.request_id, call.body_digest, now)
+    earlier = tx.requests.claim(call.key, call.body_digest, now)
     if earlier is None:
         return None
     if earlier.body_digest != call.body_digest:
@@ -206,7 +212,7 @@ def conclude(
     head = tx.head()
     if call.request_id:
         result = _result(call, effect)
-        tx.requests.finish(call.token_id, call.method, call.request_id, result, head.revision)
+        tx.requests.finish(call.key, result, head.revision)
     return head
 
 
@@ -237,8 +243,8 @@ def keep_reply(tx: WriteTransaction, call: Call, value: Any, head: Head | None) 
     """Keep another reply under the request id, of a call that did more after its commit."""
     if call.request_id and head is not None:
         result = {"reply": call.encode(value).hex()}
-        request_id = canonical(call.request_id)
-        tx.requests.finish(call.token_id, call.method, request_id, result, head.revision)
+        key = replace(call, request_id=canonical(call.request_id)).key
+        tx.requests.finish(key, result, head.revision)
 
 
 def canonical(request_id: str) -> str:

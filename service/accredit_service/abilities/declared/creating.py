@@ -13,6 +13,7 @@ from accredit_storage.records import (
     Head,
     NewAgent,
     SubjectKind,
+    UserId,
 )
 from accredit_storage.store import WriteTransaction
 
@@ -48,7 +49,7 @@ class Making(NamedTuple):
 
     tx: WriteTransaction
     now: datetime
-    granted_by: int | None
+    granted_by: UserId | None
 
 
 #: Makes one change, on somebody's behalf; it may call what it is given several times.
@@ -60,7 +61,7 @@ class _Wanted(NamedTuple):
 
     definition: Definition
     agent: NewAgent
-    owner_id: int
+    owner_id: UserId
 
 
 def create_declared(
@@ -169,7 +170,7 @@ def _wanted(app: App, definition: Definition) -> _Wanted | Result:
             log.warning("owner resolver failed", exc_info=True, extra=extra)
             return skipped(slug, no_owner("its owner resolver failed"))
         # Anything else is no user's id, and leaves it to the default owner.
-        wanted = answer if _is_id(answer) else None
+        wanted = UserId(answer) if _is_id(answer) else None
     with app.store.read() as tx:
         owner = find_owner(app, tx, wanted)
     if owner is None:

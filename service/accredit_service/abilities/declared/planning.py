@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accredit_storage.errors import StoreError
-from accredit_storage.records import Agent, User
+from accredit_storage.records import Agent, AgentId, User, UserId
 from accredit_storage.store import Transaction
 
 from ..calls.app import App
@@ -51,7 +51,7 @@ class Result:
     agent_slug: str
     outcome: Outcome
     error: Refusal | StoreError | None = None
-    agent_id: int | None = None
+    agent_id: AgentId | None = None
     drift: Sequence[Drift] = ()
     files: Sequence[ScaffoldedFile] = ()
 
@@ -113,7 +113,7 @@ def skipped(slug: str, error: Refusal | StoreError) -> Result:
     return Result(agent_slug=slug, outcome=Outcome.SKIPPED, error=error.with_traceback(None))
 
 
-def without_owner(app: App, slug: str, wanted: int | str | None) -> Result:
+def without_owner(app: App, slug: str, wanted: UserId | str | None) -> Result:
     """The agent cannot be made, because nobody is there to own it."""
     if wanted is not None:
         refusal = no_owner("there is no active user {user!r}", user=wanted)
@@ -129,7 +129,7 @@ def no_owner(message: str, **parts: Any) -> NotFound:
     return NotFound(Reason.AGENT_OWNER_NOT_FOUND, message, **parts)
 
 
-def find_owner(app: App, tx: Transaction, wanted: int | str | None) -> User | None:
+def find_owner(app: App, tx: Transaction, wanted: UserId | str | None) -> User | None:
     """The active user of an id or a login, the default owner for None."""
     user = default_owner(app, tx) if wanted is None else _find(tx, wanted)
     return user if user is not None and user.active else None
@@ -148,7 +148,7 @@ def described(definition: Definition) -> Mapping[str, Any]:
     return config
 
 
-def _find(tx: Transaction, wanted: int | str) -> User | None:
+def _find(tx: Transaction, wanted: UserId | str) -> User | None:
     return tx.users.find(wanted) if isinstance(wanted, int) else tx.users.find_by_login(wanted)
 
 

@@ -112,7 +112,7 @@ def register_agent(app: App, call: Call, command: RegisterAgent) -> Written[Regi
         tx.exclusive(_DEFINITIONS)
         owner = None if command.owner is None else require_user(tx, command.owner)
         of = source or mutation.caller.user.login
-        check_etag(command.etag, stored_etag(tx.definitions.find(given.slug, of, lock=True)))
+        check_etag(command.etag, stored_etag(tx.definitions.find(given.slug, source=of, lock=True)))
         before, after = tx.definitions.put(
             agent_slug=given.slug,
             source=of,
@@ -158,12 +158,12 @@ def unregister_agent(
         tx = mutation.tx
         tx.exclusive(_DEFINITIONS)
         of = stated or mutation.caller.user.login
-        kept = tx.definitions.find(slug, of, lock=True)
+        kept = tx.definitions.find(slug, source=of, lock=True)
         if kept is None:
             raise _not_registered(app, tx, slug, of)
         check_etag(etag, stored_etag(kept))
         shown, _ = _shown(app, tx, kept)
-        tx.definitions.remove(slug, of)
+        tx.definitions.remove(slug, source=of)
         return Effect(
             value=shown,
             kind=ChangeKind.DEFINITION_UNREGISTERED,

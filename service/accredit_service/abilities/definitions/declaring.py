@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from accredit_storage.directory import paths
+from accredit_storage.records import UserId
 
 from ..errors import invalid
 from ..extensions.declarations import DEFAULT_PRIORITY, Definition, Origin
@@ -70,7 +71,7 @@ def define(
     return definition, notices
 
 
-def _owner(owner: int | str | None) -> int | str | None:
+def _owner(owner: int | str | None) -> UserId | str | None:
     """The owner, if it could be a user's id or login. Neither a package nor a file is typed."""
     if isinstance(owner, str):
         sound = 0 < len(owner) <= MAX_LOGIN and owner.isprintable()
@@ -78,7 +79,7 @@ def _owner(owner: int | str | None) -> int | str | None:
         sound = owner is None or 0 < owner <= MAX_ID
     if not sound:
         raise invalid("owner", "the id or the login of a user")
-    return owner
+    return UserId(owner) if isinstance(owner, int) else owner
 
 
 def _description(text: str) -> str:

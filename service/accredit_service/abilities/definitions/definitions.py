@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from accredit_storage.records import StoredDefinition, User
+from accredit_storage.records import StoredDefinition, User, UserId
 from accredit_storage.store import Transaction
 
 from ..calls.app import App
@@ -63,7 +63,7 @@ def winning(app: App, tx: Transaction, slug: str) -> Definition | None:
     return None if standing is None or standing.suppressed else standing.definition
 
 
-def seeds_for(app: App, tx: Transaction, slug: str, owner_id: int) -> Mapping[str, str]:
+def seeds_for(app: App, tx: Transaction, slug: str, owner_id: UserId) -> Mapping[str, str]:
     """What files of the slug's agent are to begin with, by filename, while this user owns it.
 
     Nothing where the definition means another owner: who has its slug by other means has no right
@@ -83,7 +83,7 @@ def texts_of(tx: Transaction, definition: Definition) -> Mapping[str, str]:
     return definition.memory_seeds
 
 
-def is_for_another(app: App, tx: Transaction, slug: str, user_id: int) -> bool:
+def is_for_another(app: App, tx: Transaction, slug: str, user_id: UserId) -> bool:
     """Whether the slug is declared, and not for this user: then it is not theirs to take.
 
     A suppressed definition keeps its slug all the same, for it may contribute again.

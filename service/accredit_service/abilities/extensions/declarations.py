@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from accredit_storage.records import UserId
+
 DEFAULT_PRIORITY = 10
 # A notice quotes what somebody else has written.
 _LONGEST_NOTICE = 500
@@ -40,7 +42,7 @@ class Definition:
     description: str = ""
     memory_seeds: Mapping[str, str]
     seed_sizes: Mapping[str, int]
-    owner: int | str | None = None
+    owner: UserId | str | None = None
     owner_resolver: str = ""
     resolve_owner: Callable[[], object] | None = None
     default_config: Mapping[str, Any]

@@ -92,7 +92,7 @@ def _release(app: App, call: Call) -> None:
     """Let the request id be used again, since nothing was done under it."""
     if call.request_id:
         with suppress(StoreError), app.store.write() as tx:
-            tx.requests.release(call.token_id, call.method, call.request_id)
+            tx.requests.release(call.key)
 
 
 def _log(app: App, call: Call, caller: Principal, effect: Effect[T]) -> Written[T]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from accredit_storage.directory.places import place_of
 from accredit_storage.errors import FilesUnavailable, OwnerMissing, StoreError, StoreFull
-from accredit_storage.records import Agent, User
+from accredit_storage.records import Agent, AgentId, User
 from accredit_storage.store import WriteTransaction
 
 from ..calls.app import App
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: What became of starter files, by the id of their agent.
-FilesMade = Mapping[int, tuple[ScaffoldedFile, ...]]
+FilesMade = Mapping[AgentId, tuple[ScaffoldedFile, ...]]
 
 
 def with_directories(
@@ -120,14 +120,14 @@ def _make_agents_first(app: App, owner: Agent) -> None:
     log.info("directory made late", extra={"fields": {"agent": agent.agent_id}})
 
 
-def whole(files: FilesMade) -> list[int]:
+def whole(files: FilesMade) -> list[AgentId]:
     """The agents of whose files the disk refused none."""
     return [agent_id for agent_id, made in files.items() if not any(map(_is_refused, made))]
 
 
-def agent_id_of(scaffold: Scaffold) -> int:
+def agent_id_of(scaffold: Scaffold) -> AgentId:
     """The id of the agent whose files these are."""
-    return 0 if scaffold.agent is None else scaffold.agent.agent_id
+    return AgentId(0) if scaffold.agent is None else scaffold.agent.agent_id
 
 
 def _is_refused(file: ScaffoldedFile) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from accredit_storage.agents import AgentQuery, Viewer
-from accredit_storage.records import Agent, Grant, Role, User
+from accredit_storage.records import Agent, AgentId, Grant, Role, User, UserId
 from accredit_storage.store import Transaction
 
 from ..errors import (
@@ -30,7 +30,7 @@ from ..policy.rights import (
 from . import slugs, texts
 
 # An id, or a clean slug.
-AgentRef = int | str
+AgentRef = AgentId | str
 
 MAX_SLUG_INPUT = 1000
 _NEIGHBOURS = 3
@@ -77,9 +77,10 @@ def effective_role_on(
 def viewer_of(principal: Principal, now: datetime) -> Viewer:
     """The principal as who looks for agents: where ``effective_role`` has none, it is hidden."""
     as_agent = principal.kind is PrincipalKind.AGENT
-    agent_id = 0 if principal.agent is None or not as_agent else principal.agent.agent_id
+    agent = principal.agent if as_agent else None
+    agent_id = AgentId(0) if agent is None else agent.agent_id
     return Viewer(
-        user_id=0 if as_agent else principal.user.user_id,
+        user_id=UserId(0) if as_agent else principal.user.user_id,
         agent_id=agent_id,
         sees_all=principal.manages_agents and not as_agent,
         at=now,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from accredit_storage.agents import Viewer
-from accredit_storage.records import Agent, Grant
+from accredit_storage.records import Agent, Grant, UserId
 from accredit_storage.store import Transaction
 
 from .agent_refs import AgentRef
@@ -15,7 +15,7 @@ class AgentFacts:
     def __init__(
         self,
         tx: Transaction,
-        asked: Iterable[tuple[AgentRef, int]],
+        asked: Iterable[tuple[AgentRef, UserId]],
         viewer: Viewer | None = None,
     ) -> None:
         """Read what pairs of (agent, user id) rest on.
@@ -48,6 +48,6 @@ class AgentFacts:
         """The agent that is meant."""
         return self._agents.get(ref)
 
-    def grant(self, agent: Agent, user_id: int) -> Grant | None:
+    def grant(self, agent: Agent, user_id: UserId) -> Grant | None:
         """The user's grant on it."""
         return self._grants.get((agent.agent_id, user_id))

@@ -4,14 +4,14 @@ Whoever may not know other users is refused before anybody is looked up, so that
 login whether there is such a user.
 """
 
-from accredit_storage.records import User, folded
+from accredit_storage.records import User, UserId, folded
 from accredit_storage.store import Transaction
 
 from ..errors import NotFound, Reason
 from ..policy.rights import Principal
 
 # An id, or a login.
-UserRef = int | str
+UserRef = UserId | str
 
 
 def find_user(

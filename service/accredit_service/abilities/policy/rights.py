@@ -16,10 +16,12 @@ from accredit_storage.records import (
     Credential,
     Grant,
     Role,
+    SiteId,
     Subject,
     SubjectKind,
     Token,
     User,
+    UserId,
 )
 
 from .permissions import (
@@ -95,7 +97,7 @@ class Principal:
         """Whether every agent is open to it."""
         return Action.MANAGE_AGENTS in self.actions
 
-    def is_user(self, user_id: int) -> bool:
+    def is_user(self, user_id: UserId) -> bool:
         """Whether it speaks as this user, not merely as an agent of theirs."""
         return self.kind in _OWNERS and self.user.user_id == user_id
 
@@ -126,7 +128,7 @@ class Demand:
     """What somebody wants to do with an agent. ``site_id`` None: no site is stated."""
 
     minimum_role: Role
-    site_id: int | None = None
+    site_id: SiteId | None = None
     capability: str = ""
     require_active: bool = False
 

@@ -6,7 +6,16 @@ everything that an answer could rest on, and an answer everything that could cha
 
 from collections.abc import Iterable, Sequence
 
-from accredit_storage.records import Agent, Grant, Subject, SubjectKind, Token, TransferOffer
+from accredit_storage.records import (
+    Agent,
+    AgentId,
+    Grant,
+    Subject,
+    SubjectKind,
+    Token,
+    TransferOffer,
+    UserId,
+)
 from accredit_storage.store import Transaction
 
 #: How many a change lists. One that touched more has the one subject STORE.
@@ -20,7 +29,7 @@ def subject(kind: SubjectKind, subject_id: object) -> Subject:
     return Subject(kind=kind, subject_id=str(subject_id))
 
 
-def grant_subject(agent_id: int, user_id: int) -> Subject:
+def grant_subject(agent_id: AgentId, user_id: UserId) -> Subject:
     """A user's grant on an agent, whether there is one or not."""
     return subject(SubjectKind.GRANT, f"{agent_id}:user:{user_id}")
 

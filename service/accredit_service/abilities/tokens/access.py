@@ -6,6 +6,7 @@ from datetime import datetime
 from accredit_storage.records import (
     Role,
     Token,
+    UserId,
 )
 from accredit_storage.store import Transaction
 
@@ -76,7 +77,7 @@ def may_rotate(tx: Transaction, caller: Principal, token: Token, now: datetime) 
     return may and _has(tx, caller, token, Role.ADMIN, now)
 
 
-def _outranks(tx: Transaction, caller: Principal, user_id: int) -> bool:
+def _outranks(tx: Transaction, caller: Principal, user_id: UserId) -> bool:
     """Whether the caller's credential has every action of the user's role."""
     user = tx.users.find(user_id)
     return user is not None and caller.actions >= ROLE_ACTIONS[user.role]

@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from accredit_storage.records import (
+    AgentId,
     Ceiling,
     ChangeKind,
     Role,
     SubjectKind,
     Token,
+    UserId,
 )
 
 from ..calls import snapshots
@@ -168,7 +170,9 @@ def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedT
         end = now + command.overlap
         if old.expire_at is not None:
             end = min(end, old.expire_at)
-        replaced = tx.tokens.set_replaced(old.token_id, successor.token_id, end)
+        replaced = tx.tokens.set_replaced(
+            old.token_id, successor_id=successor.token_id, expire_at=end
+        )
         assert replaced is not None  # noqa: S101 - the row is locked
         return Effect(
             value=RotatedToken(MintedToken(successor, minted.secret), replaced),
@@ -191,7 +195,7 @@ def checked_ceiling(ceiling: Ceiling) -> Ceiling:
     return replace(ceiling, capabilities=tuple(sorted(set(ceiling.capabilities))))
 
 
-def _holder(mutation: Mutation, command: CreateToken) -> tuple[int | None, int | None]:
+def _holder(mutation: Mutation, command: CreateToken) -> tuple[AgentId | None, UserId | None]:
     """Whom a token shall speak for, if the caller may mint it: an agent's id or a user's."""
     tx, caller, now = mutation.tx, mutation.caller, mutation.now
     if command.agent is not None:

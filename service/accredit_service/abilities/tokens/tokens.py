@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accredit_storage.records import (
+    AgentId,
     ChangeKind,
     Role,
     Subject,
     SubjectKind,
     Token,
     User,
+    UserId,
 )
 from accredit_storage.store import Transaction
 
@@ -136,7 +138,7 @@ def revoke_user_tokens(
 
 def _listed_holder(
     tx: Transaction, caller: Principal, query: ListTokens, now: datetime
-) -> tuple[int | None, int | None]:
+) -> tuple[AgentId | None, UserId | None]:
     agent_ref = query.agent
     if agent_ref is None and query.user is None and not caller.is_user(caller.user.user_id):
         agent_ref = None if caller.agent is None else caller.agent.agent_id

@@ -90,7 +90,7 @@ class Beginning:
         self._has_begun = False
         self._looking = threading.Lock()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Do what is to be done, unless another thread is at it."""
         if not self._looking.acquire(blocking=False):
             return

@@ -147,8 +147,8 @@ def serve(migrate: bool, config: Path | None, **flags: object) -> None:
     check_default_owner(settings, store)
     beginning = make_beginning(settings, app)
     # Where that takes long, it goes on while calls are answered.
-    attempt_within("beginning", _BEGINNING_PATIENCE, beginning.look)
-    server = build(settings, app, services(app), upkeep=beginning.look)
+    attempt_within("beginning", _BEGINNING_PATIENCE, beginning.check)
+    server = build(settings, app, services(app), upkeep=beginning.check)
     code = serve_until_signalled(server, lambda: click.echo(f"listening on {server.address}"))
     if code or not server.is_idle:
         # A call that hangs with the database would hold up the interpreter's own end.

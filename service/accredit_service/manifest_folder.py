@@ -65,7 +65,7 @@ class ManifestFolder:
 class Watch:
     """Reconciles once at first, and again whenever the manifests have changed.
 
-    What fails is due again at the next look.
+    What fails is due again at the next check.
     """
 
     def __init__(self, app: App, folder: ManifestFolder | None) -> None:
@@ -73,7 +73,7 @@ class Watch:
         self._folder = folder
         self._due = True
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Reconcile if it is due."""
         if self._folder is not None and self._folder.refresh():
             self._due = True

@@ -139,9 +139,9 @@ class _Pools:
     def all(self) -> Sequence[WorkerPool]:
         return [one.pool for one in self.request_waits()]
 
-    def look_after(self) -> None:
+    def check(self) -> None:
         for one in self.request_waits():
-            one.look_after()
+            one.check()
 
 
 class Server:
@@ -267,7 +267,7 @@ def build(
         housekeeping=housekeeping,
         tickers=[
             Ticker("readiness", _PROBE_SECONDS, readiness.check),
-            Ticker("request wait", _REQUEST_WAIT_SECONDS, pools.look_after),
+            Ticker("request wait", _REQUEST_WAIT_SECONDS, pools.check),
             Ticker("deadlines", _OVERDUE_SECONDS, deadlines.release_overdue),
             Ticker("usage", settings.last_used_flush, housekeeping.flush_usage),
             Ticker("upkeep", _UPKEEP_SECONDS, upkeep),

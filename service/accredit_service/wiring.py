@@ -94,7 +94,7 @@ def make_beginning(settings: Settings, app: App) -> Beginning:
     folder = None
     if settings.manifests_dir is not None:
         folder = ManifestFolder(app.declarations, settings.manifests_dir)
-    return Beginning(app, Watch(app, folder).look)
+    return Beginning(app, Watch(app, folder).check)
 
 
 def file_limits(settings: Settings) -> FileLimits:

@@ -23,8 +23,8 @@ _parts: tuple[Sequence[ColumnElement[Any]], ...] = (
     user_columns(_vouchers),
 )
 _all = (
-    # Labelled by their place: the tables have columns of the same name.
-    select(*(column.label(f"c{place}") for place, column in enumerate(chain(*_parts)))).select_from(
+    # Labelled by number: the tables have columns of the same name.
+    select(*(column.label(f"c{index}") for index, column in enumerate(chain(*_parts)))).select_from(
         tokens.outerjoin(agents, agents.c.agent_id == tokens.c.agent_id)
         .join(users, users.c.user_id == func.coalesce(agents.c.owner_id, tokens.c.user_id))
         .join(_minters, _minters.c.user_id == tokens.c.created_by)

@@ -245,11 +245,11 @@ def advisory_key(name: str) -> int:
 
 
 @contextmanager
-def _held(turn: threading.Semaphore) -> Generator[None]:
-    """Hold ``turn``; StoreBusy if it does not come free in time."""
-    if not turn.acquire(timeout=LOCK_WAIT):
+def _held(permit: threading.Semaphore) -> Generator[None]:
+    """Hold ``permit``; StoreBusy if it does not come free in time."""
+    if not permit.acquire(timeout=LOCK_WAIT):
         raise StoreBusy("other writers did not finish in time")
     try:
         yield
     finally:
-        turn.release()
+        permit.release()

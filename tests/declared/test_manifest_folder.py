@@ -146,24 +146,24 @@ def test_the_watch_reconciles_at_first_and_whenever_manifests_change(
 ) -> None:
     watch = Watch(server.app, folder_of(server, folder))
     server.admin.call("RegistryService/RegisterAgent", agent_slug="registered")
-    watch.look()
+    watch.check()
     assert agent(server, "registered")
 
     # To declare alone makes nothing, whoever looks.
     server.admin.call("RegistryService/RegisterAgent", agent_slug="later")
-    watch.look()
+    watch.check()
     missing = server.admin.refused("AgentService/GetAgent", agent={"agent_slug": "later"})
     assert missing.what == "NOT_FOUND AGENT_NOT_FOUND"
 
     (folder / "one.yaml").write_text("slug: one\n")
-    watch.look()
-    watch.look()
+    watch.check()
+    watch.check()
     assert agent(server, "one")
     assert agent(server, "later")
     # The manifest goes; the agent stays.
     (folder / "one.yaml").unlink()
-    watch.look()
-    watch.look()
+    watch.check()
+    watch.check()
     assert agent(server, "one")
     assert [each.agent_slug for each in listed(server)] == ["registered", "later"]
 
@@ -172,7 +172,7 @@ def test_without_a_folder_the_watch_reconciles_once(server: Server) -> None:
     watch = Watch(server.app, None)
     for slug in ("first", "second"):
         server.admin.call("RegistryService/RegisterAgent", agent_slug=slug)
-        watch.look()
+        watch.check()
     assert agent(server, "first")
     missing = server.admin.refused("AgentService/GetAgent", agent={"agent_slug": "second"})
     assert missing.what == "NOT_FOUND AGENT_NOT_FOUND"
@@ -184,7 +184,7 @@ def test_an_agent_is_created_whatever_the_disk_says_and_gets_its_files_later(
     (folder / "one.yaml").write_text("slug: one\nmemory_seeds: {SOUL.md: {text: Be one.}}\n")
     watch = Watch(server.app, folder_of(server, folder))
     with root_away(server):
-        watch.look()
+        watch.check()
     assert agent(server, "one")
     home = {"agent": {"agent_slug": "one"}}
     assert paths(server.admin, home) == []
@@ -198,6 +198,6 @@ def test_a_package_that_ends_the_interpreter_costs_its_own_agent(
     (folder / "bad.yaml").write_text("slug: bad\nowner_resolver: broken\n")
     (folder / "good.yaml").write_text("slug: good\n")
     server.app.declarations.owner_resolvers = {"broken": sys.exit}
-    Watch(server.app, folder_of(server, folder)).look()
+    Watch(server.app, folder_of(server, folder)).check()
     assert agent(server, "good")
     assert outcomes(reconcile(server.admin, "bad")) == [("bad", "SKIPPED AGENT_OWNER_NOT_FOUND")]

@@ -14,7 +14,7 @@ def one(
     *,
     origin: Origin = Origin.REGISTERED,
     priority: int = 10,
-    place: int = 0,
+    order: int = 0,
     turn: int = 0,
 ) -> Definition:
     return Definition(
@@ -27,7 +27,7 @@ def one(
         priority=priority,
         origin=origin,
         source=source,
-        place=place,
+        order=order,
         turn=turn,
     )
 
@@ -58,7 +58,7 @@ def shown(standings: list[Standing]) -> list[tuple[str, str, list[str]]]:
             one("a", "x", turn=9), one("a", "y", origin=Origin.SERVER), id="all over registered"
         ),
         pytest.param(
-            one("a", "x", place=2, turn=1), one("a", "y", place=1, turn=2), id="the last turn"
+            one("a", "x", order=2, turn=1), one("a", "y", order=1, turn=2), id="the last turn"
         ),
     ],
 )
@@ -71,11 +71,11 @@ def test_the_stronger_wins_in_whichever_order_they_come(
 
 def test_a_slug_stands_where_it_was_first_declared() -> None:
     definitions = [
-        one("b", "p", place=1, turn=1),
-        one("a", "p", place=2, turn=2),
-        one("b", "m", origin=Origin.MANIFEST, place=5),
-        one("c", "m", origin=Origin.MANIFEST, place=4),
-        one("early", "m", origin=Origin.MANIFEST, place=6, priority=1),
+        one("b", "p", order=1, turn=1),
+        one("a", "p", order=2, turn=2),
+        one("b", "m", origin=Origin.MANIFEST, order=5),
+        one("c", "m", origin=Origin.MANIFEST, order=4),
+        one("early", "m", origin=Origin.MANIFEST, order=6, priority=1),
     ]
     found = merged(definitions, frozenset())
     assert shown(found) == [
@@ -84,7 +84,7 @@ def test_a_slug_stands_where_it_was_first_declared() -> None:
         ("a", "p", []),
         ("c", "m", []),
     ]
-    assert [each.place for each in found] == sorted({each.place for each in found})
+    assert [each.order for each in found] == sorted({each.order for each in found})
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_directory_that_was_not_made_is_missing_and_one_that_was_is_lost(
         name_of(directories, bare)
     home = directories.tree.root.joinpath(*place_of(scribe).names)
     shutil.rmtree(home)
-    for act in (directories.files.paths, directories.look):
+    for act in (directories.files.paths, directories.state_of):
         with pytest.raises(FilesUnavailable, match="is missing"):
             directories.reach(scribe, act)
     assert not home.exists()

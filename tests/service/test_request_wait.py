@@ -67,7 +67,7 @@ class Desk:
 
     def pass_time(self, seconds: float) -> None:
         self.clock.now += seconds
-        self.request_waits.look_after()
+        self.request_waits.check()
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def test_a_request_that_comes_when_its_client_has_been_let_go_is_not_carried_out
         answer = lane_of_another_kind.submit(request_waits.request, client.call, client.requests())
         assert client.begun.wait(PATIENCE)
         clock.now += 5.0
-        request_waits.look_after()
+        request_waits.check()
         with pytest.raises(DeadlineExceeded):
             answer.result(PATIENCE)
 

@@ -25,8 +25,8 @@ from .calls.app import App
 from .calls.callers import require_full_reach
 from .calls.consistency import Basis
 from .calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     Written,
@@ -144,7 +144,7 @@ class BatchCheckResult:
     basis: Basis | None
 
 
-def grant_access(app: App, call: Call, command: GrantAccess) -> Written[Granted] | Replayed:
+def grant_access(app: App, call: MutatingCall, command: GrantAccess) -> Written[Granted] | Replayed:
     """Give a user a role on an agent instead of whatever they had."""
 
     def decide_grant(mutation: Mutation) -> Effect[Granted]:
@@ -177,7 +177,9 @@ def grant_access(app: App, call: Call, command: GrantAccess) -> Written[Granted]
     return mutate(app, call, decide_grant)
 
 
-def revoke_access(app: App, call: Call, command: RevokeAccess) -> Written[Revoked] | Replayed:
+def revoke_access(
+    app: App, call: MutatingCall, command: RevokeAccess
+) -> Written[Revoked] | Replayed:
     """Take a user's grant away, with the tokens that they minted for this agent.
 
     Everybody may give up their own, whatever its role.

@@ -161,7 +161,7 @@ class _Facts:
         principal = self._principal
         if wanted.agent is not None:
             return basis.on_agent(wanted.agent, principal, agent, effective)
-        if agent is not None and self._unnamed.settled:
+        if agent is not None and self._unnamed.fixed:
             # That another one is chosen is a change of the user, on whom all of this rests.
             return basis.on_agent(agent.agent_id, principal, agent, effective)
         # Which agent is meant may change by what happens to any agent of the user's.

@@ -256,10 +256,10 @@ def _agent_of(one: Subject) -> Subject | None:
 
 
 def _check_filter(wanted: ChangeFilter) -> None:
-    for place, one in enumerate(wanted.subjects):
+    for index, one in enumerate(wanted.subjects):
         is_right, rule = _FORMS.get(one.kind, _ANY_FORM)
         if not is_right(one.subject_id):
-            raise invalid(f"filter.subjects[{place}].subject_id", rule)
+            raise invalid(f"filter.subjects[{index}].subject_id", rule)
     if wanted.from_at is not None and wanted.to_at is not None and wanted.from_at >= wanted.to_at:
         raise invalid("filter.end_time", "later than start_time")
 

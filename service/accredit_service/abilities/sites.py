@@ -6,8 +6,8 @@ from accredit_storage.store import Transaction
 from .calls import snapshots
 from .calls.app import App
 from .calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     RightsLock,
@@ -27,12 +27,12 @@ from .policy.subjects import subject
 SiteRef = SiteId | str
 
 
-def create_site(app: App, call: Call, new: NewSite) -> Written[Site] | Replayed:
+def create_site(app: App, call: MutatingCall, new: NewSite) -> Written[Site] | Replayed:
     """Add a site."""
     slug = clean_slug("site_slug", new.site_slug, Reason.FIELD_INVALID)
     new = NewSite(site_slug=slug, site_name=texts.one_line("site_name", new.site_name) or slug)
 
-    def decide(mutation: Mutation) -> Effect[Site]:
+    def perform(mutation: Mutation) -> Effect[Site]:
         site = mutation.tx.sites.add(new, at=mutation.now)
         if site is None:
             raise AlreadyExists(
@@ -47,7 +47,7 @@ def create_site(app: App, call: Call, new: NewSite) -> Written[Site] | Replayed:
             after=snapshots.of_site(site),
         )
 
-    return mutate(app, call, decide, lock=RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.SHARED)
 
 
 def get_site(app: App, ask: Ask, ref: SiteRef) -> Site:
@@ -65,10 +65,10 @@ def list_sites(app: App, ask: Ask, page: PageRequest) -> Page[Site]:
         return cursor.page(found, lambda site: (site.site_id,))
 
 
-def delete_site(app: App, call: Call, ref: SiteRef, etag: str) -> Written[Site] | Replayed:
+def delete_site(app: App, call: MutatingCall, ref: SiteRef, etag: str) -> Written[Site] | Replayed:
     """Remove a site that no agent is scoped to."""
 
-    def decide(mutation: Mutation) -> Effect[Site]:
+    def perform(mutation: Mutation) -> Effect[Site]:
         site = _require_site(mutation.tx, ref, lock=True)
         check_etag(etag, etag_of(site.version))
         agents = mutation.tx.sites.agent_count(site.site_id)
@@ -87,7 +87,7 @@ def delete_site(app: App, call: Call, ref: SiteRef, etag: str) -> Written[Site] 
             before=snapshots.of_site(site),
         )
 
-    return mutate(app, call, decide, lock=RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.SHARED)
 
 
 def _require_site(tx: Transaction, ref: SiteRef, *, lock: bool = False) -> Site:

@@ -19,8 +19,8 @@ from .calls import snapshots
 from .calls.app import App
 from .calls.callers import require_actions_of, require_full_reach
 from .calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     RightsLock,
@@ -80,7 +80,7 @@ class DeletedUser:
     tokens: int
 
 
-def create_user(app: App, call: Call, new: NewUser) -> Written[User] | Replayed:
+def create_user(app: App, call: MutatingCall, new: NewUser) -> Written[User] | Replayed:
     """Add a user whose role has no action that the caller lacks."""
     login = texts.login("login", new.login)
     new = replace(
@@ -90,7 +90,7 @@ def create_user(app: App, call: Call, new: NewUser) -> Written[User] | Replayed:
         email=texts.email("email", new.email),
     )
 
-    def decide(mutation: Mutation) -> Effect[User]:
+    def perform(mutation: Mutation) -> Effect[User]:
         require_actions_of(mutation.caller, new.role)
         user = mutation.tx.users.add(new, at=mutation.now)
         if user is None:
@@ -105,7 +105,7 @@ def create_user(app: App, call: Call, new: NewUser) -> Written[User] | Replayed:
             after=snapshots.of_user(user),
         )
 
-    return mutate(app, call, decide, lock=RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.SHARED)
 
 
 def get_user(app: App, ask: Ask, ref: UserRef) -> User:
@@ -130,11 +130,11 @@ def list_users(app: App, ask: Ask, query: ListUsers, page: PageRequest) -> Page[
         return cursor.page(found, lambda user: (user.user_id,))
 
 
-def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Replayed:
+def update_user(app: App, call: MutatingCall, command: UpdateUser) -> Written[User] | Replayed:
     """Set what is given. Oneself may set display name and e-mail."""
     update = _checked(command.update)
 
-    def decide(mutation: Mutation) -> Effect[User]:
+    def perform(mutation: Mutation) -> Effect[User]:
         tx, caller = mutation.tx, mutation.caller
         manages = Action.MANAGE_USERS in caller.actions
         if not manages and (beyond := sorted(set(given(update)) - _OWN_FIELDS)):
@@ -157,13 +157,15 @@ def update_user(app: App, call: Call, command: UpdateUser) -> Written[User] | Re
             return _deactivated(tx, before, after)
         return _changed(tx, ChangeKind.USER_UPDATED, before, after)
 
-    return mutate(app, call, decide)
+    return mutate(app, call, perform)
 
 
-def deactivate_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[User] | Replayed:
+def deactivate_user(
+    app: App, call: MutatingCall, ref: UserRef, etag: str
+) -> Written[User] | Replayed:
     """Stop a user; one who is stopped already stays as they are."""
 
-    def decide(mutation: Mutation) -> Effect[User]:
+    def perform(mutation: Mutation) -> Effect[User]:
         tx = mutation.tx
         before = _require_user(tx, mutation.caller, ref, lock=True)
         check_etag(etag, etag_of(before.version))
@@ -175,13 +177,15 @@ def deactivate_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Us
         assert after is not None  # noqa: S101 - the row is locked
         return _deactivated(tx, before, after)
 
-    return mutate(app, call, decide)
+    return mutate(app, call, perform)
 
 
-def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[DeletedUser] | Replayed:
+def delete_user(
+    app: App, call: MutatingCall, ref: UserRef, etag: str
+) -> Written[DeletedUser] | Replayed:
     """Remove a user who owns no agent, with grants, tokens, and the tokens that they minted."""
 
-    def decide(mutation: Mutation) -> Effect[DeletedUser]:
+    def perform(mutation: Mutation) -> Effect[DeletedUser]:
         tx = mutation.tx
         user = _require_user(tx, mutation.caller, ref, lock=True)
         check_etag(etag, etag_of(user.version))
@@ -215,7 +219,7 @@ def delete_user(app: App, call: Call, ref: UserRef, etag: str) -> Written[Delete
             before=snapshots.of_user(user),
         )
 
-    written = mutate(app, call, decide)
+    written = mutate(app, call, perform)
     if isinstance(written, Written) and not call.validate_only:
         app.directories.remove_link(written.value.user)
         app.directories.put_aside(written.value.user)

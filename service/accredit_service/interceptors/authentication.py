@@ -40,14 +40,14 @@ def screen(refuse: Callable[[str], None]) -> Screen:
     ``refuse`` raises Unauthenticated. It runs on gRPC's one polling thread and may not wait.
     """
 
-    def look(metadata: Metadata) -> Unauthenticated | None:
+    def examine(metadata: Metadata) -> Unauthenticated | None:
         try:
             refuse(credential(values(metadata, "authorization")))
         except Unauthenticated as refusal:
             return refusal
         return None
 
-    return look
+    return examine
 
 
 def credential(headers: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Calls whose request has not come yet: what they may hold meanwhile, and for how long.
 
 gRPC waits for a request on a thread of the pool, and headers without a request cost a client
-nothing. So a call whose request is slow lends its place to the next one, only so many may be slow
+nothing. So a call whose request is slow lends its slot to the next one, only so many may be slow
 at a time, and none for longer than it takes a good client to send what it has.
 """
 
@@ -55,8 +55,8 @@ class RequestWait:
             raise DeadlineExceeded(Reason.DEADLINE_TOO_SHORT, "the request came too late")
         return request
 
-    def look_after(self) -> None:
-        """Let the slow lend their places, and go if they are too slow or too many: again and again.
+    def check(self) -> None:
+        """Let the slow lend their slots, and go if they are too slow or too many: again and again.
 
         Where they are too many those go that have waited longest. So whoever opens calls without
         a request gets rid of their own, and a request that comes at all still comes in time.
@@ -69,8 +69,8 @@ class RequestWait:
                 if now - arrival.begun_at >= SLOW and not arrival.is_given_up
             ]
             excess = len(slow) - self.pool.spare
-            for place, (call, arrival) in enumerate(slow):
-                if place < excess or now - arrival.begun_at >= self._patience:
+            for index, (call, arrival) in enumerate(slow):
+                if index < excess or now - arrival.begun_at >= self._patience:
                     arrival.is_given_up = True
                     call.let_go(now)
                 elif not arrival.has_lent:

@@ -20,7 +20,7 @@ class WorkerPool(ThreadPoolExecutor):
     caller has stopped waiting for it.
 
     ``threads`` is how many calls are worked on at once. A call that only waits for its client may
-    lend its place to another: for that there are ``spare`` threads beside them.
+    lend its slot to another: for that there are ``spare`` threads beside them.
     """
 
     def __init__(self, name: str, *, threads: int, waiting: int, spare: int = 0) -> None:
@@ -31,8 +31,8 @@ class WorkerPool(ThreadPoolExecutor):
         self._lock = threading.Lock()
         self._load = 0
         self._backlog: deque[_Work] = deque()
-        # How many may work now, and how many do; those that have lent their place are among them.
-        self._places = threads
+        # How many may work now, and how many do; those that have lent their slot are among them.
+        self._slots = threads
         self._workers = 0
         self._lent = 0
 
@@ -52,7 +52,7 @@ class WorkerPool(ThreadPoolExecutor):
         # Also called for work that was cancelled before it began.
         future.add_done_callback(self._done)
         with self._lock:
-            if self._workers < self._places:
+            if self._workers < self._slots:
                 self._begin()
             self._load += 1
             self._backlog.append((future, partial(fn, *args, **kwargs)))
@@ -61,7 +61,7 @@ class WorkerPool(ThreadPoolExecutor):
     def lend(self) -> None:
         """Let another call be worked on meanwhile; to be followed by ``take_back``."""
         with self._lock:
-            self._places += 1
+            self._slots += 1
             self._lent += 1
             if self._backlog:
                 self._begin()
@@ -69,7 +69,7 @@ class WorkerPool(ThreadPoolExecutor):
     def take_back(self) -> None:
         """Go on with the work. Until one of the others has ended there is one too many."""
         with self._lock:
-            self._places -= 1
+            self._slots -= 1
             self._lent -= 1
 
     def _begin(self) -> None:
@@ -91,7 +91,7 @@ class WorkerPool(ThreadPoolExecutor):
 
     def _next(self) -> _Work | None:
         with self._lock:
-            if self._backlog and self._workers <= self._places:
+            if self._backlog and self._workers <= self._slots:
                 return self._backlog.popleft()
             self._workers -= 1
             return None

@@ -117,7 +117,7 @@ class AccessServicer:
         asked = fields.at_most(access.MAX_BATCH, "checks", request.checks)
         if not asked:
             raise invalid("checks", "at least one")
-        checks = [_check(incoming, f"checks[{place}]", check) for place, check in enumerate(asked)]
+        checks = [_check(incoming, f"checks[{index}]", check) for index, check in enumerate(asked)]
         result = access.batch_check_access(
             self._app, ask(incoming, request.consistency), checks, with_basis=request.include_basis
         )

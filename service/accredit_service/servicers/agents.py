@@ -52,7 +52,7 @@ class AgentServicer:
         items = fields.at_most(agents.MAX_BATCH, "requests", request.requests)
         if not items:
             raise invalid("requests", "at least one")
-        commands = [_batch_command(place, item) for place, item in enumerate(items)]
+        commands = [_batch_command(index, item) for index, item in enumerate(items)]
         return mutation(
             incoming,
             request,
@@ -82,8 +82,8 @@ class AgentServicer:
         self, request: pb.BatchGetAgentsRequest, incoming: Call
     ) -> pb.BatchGetAgentsResponse:
         refs = [
-            fields.agent_ref(f"agents[{place}]", ref)
-            for place, ref in enumerate(fields.at_most(queries.MAX_BATCH, "agents", request.agents))
+            fields.agent_ref(f"agents[{index}]", ref)
+            for index, ref in enumerate(fields.at_most(queries.MAX_BATCH, "agents", request.agents))
         ]
         if not refs:
             raise invalid("agents", "at least one")
@@ -301,8 +301,8 @@ def _create_command(path: str, request: pb.CreateAgentRequest) -> agents.CreateA
     )
 
 
-def _batch_command(place: int, item: pb.CreateAgentRequest) -> agents.CreateAgent:
-    path = f"requests[{place}]."
+def _batch_command(index: int, item: pb.CreateAgentRequest) -> agents.CreateAgent:
+    path = f"requests[{index}]."
     if item.validate_only or item.request_id:
         named = "validate_only" if item.validate_only else "request_id"
         raise invalid(f"{path}{named}", "unset in an item: it is the batch's")

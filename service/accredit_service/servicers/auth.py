@@ -59,7 +59,7 @@ class AuthServicer:
         if not asked:
             raise invalid("demands", "at least one")
         demands = [
-            _demand(incoming, f"demands[{place}]", demand) for place, demand in enumerate(asked)
+            _demand(incoming, f"demands[{index}]", demand) for index, demand in enumerate(asked)
         ]
         result = auth.batch_authorize(
             self._app,

@@ -46,13 +46,13 @@ def mutation(
     incoming: Call,
     request: Message,
     reply: type[R],
-    ability: Callable[[mutations.Call], Written[T] | Replayed],
+    ability: Callable[[mutations.MutatingCall], Written[T] | Replayed],
     pack: Callable[[T], R],
 ) -> R:
     """Carry out a mutating ability, or repeat the reply that its request_id was given before."""
     asked: Any = request
     token = incoming.caller.token
-    call = mutations.Call(
+    call = mutations.MutatingCall(
         method=incoming.method,
         token_id="" if token is None else token.token_id,
         encode=lambda value: pack(value).SerializeToString(),

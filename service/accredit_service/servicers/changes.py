@@ -61,14 +61,14 @@ def change_filter(message: pb.ChangeFilter) -> changes.ChangeFilter:
         raise invalid("filter.actor", "a user, an agent_id or a token_id, or not set at all")
     return changes.ChangeFilter(
         kinds=tuple(
-            _kind(f"filter.kinds[{place}]", value)
-            for place, value in enumerate(
+            _kind(f"filter.kinds[{index}]", value)
+            for index, value in enumerate(
                 fields.at_most(changes.MAX_KINDS, "filter.kinds", message.kinds)
             )
         ),
         subjects=tuple(
-            _subject(f"filter.subjects[{place}]", one)
-            for place, one in enumerate(
+            _subject(f"filter.subjects[{index}]", one)
+            for index, one in enumerate(
                 fields.at_most(changes.MAX_SUBJECTS, "filter.subjects", message.subjects)
             )
         ),

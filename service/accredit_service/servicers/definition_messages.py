@@ -22,11 +22,11 @@ def asked_seeds(request: pb.RegisterAgentRequest) -> Sequence[tuple[str, str]]:
     Raises InvalidArgument for one without a filename, and for one that states its size.
     """
     seeds = fields.at_most(MAX_SEEDS, "memory_seeds", request.memory_seeds)
-    for place, seed in enumerate(seeds):
+    for index, seed in enumerate(seeds):
         if not seed.filename:
-            raise invalid(f"memory_seeds[{place}].filename", "required: the name of a file")
+            raise invalid(f"memory_seeds[{index}].filename", "required: the name of a file")
         if seed.size:
-            raise invalid(f"memory_seeds[{place}].size", "not set: the server counts it")
+            raise invalid(f"memory_seeds[{index}].size", "not set: the server counts it")
     return [(seed.filename, seed.text) for seed in seeds]
 
 

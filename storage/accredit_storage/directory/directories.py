@@ -119,7 +119,7 @@ class Directories:
             self.tree.make(place)
         self.put_link(owner)
 
-    def look(self, place: Place) -> DirectoryState:
+    def state_of(self, place: Place) -> DirectoryState:
         """Whether there is a file in the directory of a place. Raises DirectoryMissing."""
         with translated(), self.tree.opened(place) as home:
             return DirectoryState(exists=True, has_files=any(True for _ in walk(home)))

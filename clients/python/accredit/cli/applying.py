@@ -1,7 +1,7 @@
 """`accredit registry apply`: manifests become definitions, and definitions agents.
 
-Each definition succeeds or fails by itself. What went wrong is told on stderr with its place, what
-became of the others is the command's output, in the order of the manifests.
+Each definition succeeds or fails by itself. What went wrong is told on stderr with file and line.
+What became of the others is the command's output, in the order of the manifests.
 """
 
 from collections import Counter
@@ -224,7 +224,7 @@ class _Run:
             answer = self._ask(definition, _request(definition), validate_only=self.validate_only)
             if answer is None:
                 continue
-            at, replaced = place(definition), [place(each) for each in of_slug[:last]]
+            at, replaced = where(definition), [where(each) for each in of_slug[:last]]
             kept_as = answer.definition.source
             self.applied[slug] = Applied(definition, replaced, kept_as, answer.outcome)
             self.complaints += [f"notice: {at}: {text}" for text in answer.notices]
@@ -247,7 +247,7 @@ class _Run:
                 error.add_note(f"{len(self.applied)} of {self.total} definitions were declared")
                 raise
             self.bad_files.add(definition.file)
-            at = place(definition)
+            at = where(definition)
             self.complaints += [f"error: {at}: {rule}" for rule in _rules(error)]
             return None
 
@@ -292,7 +292,7 @@ def apply_manifests(
     return ExitCode.OK if is_done and len(told) == len(run.applied) else ExitCode.NO
 
 
-def place(definition: "Definition") -> str:
+def where(definition: "Definition") -> str:
     """Where it is declared."""
     return f"{definition.file}:{definition.line}"
 

@@ -121,13 +121,13 @@ def edit_file(session: Session, directory: dict[str, Any], path: str) -> None:
     in a file on this machine.
     """
     content, read = _content(session, directory, path)
-    guard: dict[str, Any] = {"only_if_absent": True} if read is None else {"etag": read}
+    condition: dict[str, Any] = {"only_if_absent": True} if read is None else {"etag": read}
     with edited(path, content) as text:
         if text == content:
             note("nothing changed")
             return
         answer = session.client.directories.write_file(
-            directory=directory, path=path, content=text, **guard
+            directory=directory, path=path, content=text, **condition
         )
     show(session, answer, _FILE)
 

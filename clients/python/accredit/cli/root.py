@@ -35,7 +35,7 @@ from accredit.cli.failures import ExitCode, report
 from accredit.cli.options import Group, global_options
 from accredit.cli.output import discard
 from accredit.cli.session import Session
-from accredit.cli.times import look_after_own_token
+from accredit.cli.times import renew_own_token
 
 _EPILOG = """
 \b
@@ -108,7 +108,7 @@ class Root(Group):
         ctx.call_on_close(session.close)
         with _ours_to_end():
             status = super().invoke(ctx)
-        look_after_own_token(session)
+        renew_own_token(session)
         return status
 
 

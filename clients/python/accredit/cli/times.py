@@ -188,7 +188,7 @@ def warn_of_own(session: Session, token: "Token") -> None:
     warn(f"your token expires in {_left(left)}, {moment_text(token.expire_time)}: {advice}")
 
 
-def look_after_own_token(session: Session) -> None:
+def renew_own_token(session: Session) -> None:
     """Ask when the caller's token ends, and warn. Says nothing if that cannot be found out."""
     if not (session.warns and session.has_connected) or session.has_told_expiry:
         return

@@ -301,12 +301,12 @@ def _show_minted(
     """Mint, and hand the secret to where it was asked for."""
     if secret_only and secret_file is not None:
         raise click.UsageError("--secret-only and --secret-file exclude each other")
-    place = None if secret_file is None else SecretFile(secret_file, replace=replace)
-    with place or nullcontext():
+    target = None if secret_file is None else SecretFile(secret_file, replace=replace)
+    with target or nullcontext():
         answer = mint()
         try:
-            if place is not None:
-                place.write(answer.secret)
+            if target is not None:
+                target.write(answer.secret)
             elif secret_only:
                 write(f"{answer.secret}\n")
             else:
@@ -315,7 +315,7 @@ def _show_minted(
         except OSError as error:
             discard()
             raise _lost(answer.token.token_id, error) from error
-    if place is not None:
+    if target is not None:
         answer.ClearField("secret")
         show(session, answer, _details(session, "token"))
     elif not secret_only:

@@ -50,7 +50,7 @@ def checked(key: str, node: Node) -> Any:
 
 
 def plain(node: Node, path: str, level: int = 1) -> Any:
-    """The value without its lines. Raises Invalid for what was refused in it, at its place."""
+    """The value without its lines. Raises Invalid for what was refused in it, at its line."""
     if node.refused:
         raise Invalid(node.line, path, node.refused)
     if level > MAX_MAP_LEVELS + 1:

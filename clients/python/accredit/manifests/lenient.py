@@ -23,9 +23,7 @@ from accredit.manifests.seeds import is_seed
 _TEXTS = ("slug", "label", "description")
 
 
-def settled(
-    fields: dict[str, Node], others: dict[str, Node], findings: Findings
-) -> dict[str, Node]:
+def sound(fields: dict[str, Node], others: dict[str, Node], findings: Findings) -> dict[str, Node]:
     """The fields, each such that a definition may have it, with the other keys in the config.
 
     Nothing in either is refused. What is wrong with the content of a seed is left to who reads it.

@@ -30,7 +30,7 @@ def read(text: str, findings: Findings, seeds: Seeds) -> list[Definition]:
     elif _is_blank(given.get("slug")) and _is_blank(given.get("name")):
         findings.notice(1, "name", "there is none: the file's name is the slug")
     others = {key: node for key, node in given.items() if key not in _KNOWN}
-    fields = lenient.settled(_translated(given, path.stem), others, findings)
+    fields = lenient.sound(_translated(given, path.stem), others, findings)
     definition = defined(Node(1, _with_body(fields, body, findings)), findings, seeds)
     return [definition] if definition else []
 

@@ -17,8 +17,8 @@ class Problem:
     is_error: bool
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(part for part in (place, self.field, self.message) if part)
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(part for part in (where, self.field, self.message) if part)
 
 
 class Invalid(Exception):

@@ -75,8 +75,8 @@ class Seeds:
             )
             return None
         except NotText as error:
-            place = f"{seed.value}:{error.line}" if error.line else seed.value
-            raise Invalid(seed.line, path, f"{place}: {error.message}") from error
+            where = f"{seed.value}:{error.line}" if error.line else seed.value
+            raise Invalid(seed.line, path, f"{where}: {error.message}") from error
         except ValueError as error:
             raise Invalid(seed.line, path, f"{seed.value!r}: {error}") from error
 

@@ -20,8 +20,8 @@ from accredit_storage.records import (
 from ..calls import snapshots
 from ..calls.app import App
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     RightsLock,
@@ -99,17 +99,17 @@ class StatusSet:
     changed: bool
 
 
-def create_agent(app: App, call: Call, command: CreateAgent) -> Written[Created] | Replayed:
+def create_agent(app: App, call: MutatingCall, command: CreateAgent) -> Written[Created] | Replayed:
     """Add an agent with its directory, or find the one that is there if that will do."""
     return create_or_find(app, call, lambda mutation: _create(mutation, command))
 
 
 def batch_create_agents(
-    app: App, call: Call, commands: Sequence[CreateAgent]
+    app: App, call: MutatingCall, commands: Sequence[CreateAgent]
 ) -> Written[list[Created | Refusal]] | Replayed:
     """Create what can be created, each item with its own outcome, as one change."""
 
-    def decide(mutation: Mutation) -> Effect[list[Created | Refusal]]:
+    def perform(mutation: Mutation) -> Effect[list[Created | Refusal]]:
         outcomes: list[Created | Refusal] = []
         for command in commands:
             # Everything that refuses does so before it writes, so that an item leaves nothing.
@@ -126,7 +126,7 @@ def batch_create_agents(
         )
 
     # Alone, as two batches could each have made an agent whose slug the other goes on to ask for.
-    written = mutate(app, call, decide)
+    written = mutate(app, call, perform)
     if isinstance(written, Replayed):
         return written
     return with_directories(
@@ -140,10 +140,10 @@ def batch_create_agents(
     )
 
 
-def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] | Replayed:
+def update_agent(app: App, call: MutatingCall, command: UpdateAgent) -> Written[Agent] | Replayed:
     """Set what is given. An update that says nothing is refused."""
 
-    def decide(mutation: Mutation) -> Effect[Agent]:
+    def perform(mutation: Mutation) -> Effect[Agent]:
         tx = mutation.tx
         before = require_agent(
             tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
@@ -162,16 +162,16 @@ def update_agent(app: App, call: Call, command: UpdateAgent) -> Written[Agent] |
 
     # Only a status takes a right away.
     alone = not isinstance(command.update.status, Unset)
-    return mutate(app, call, decide, lock=RightsLock.EXCLUSIVE if alone else RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.EXCLUSIVE if alone else RightsLock.SHARED)
 
 
 def set_agent_status(
-    app: App, call: Call, command: SetAgentStatus
+    app: App, call: MutatingCall, command: SetAgentStatus
 ) -> Written[StatusSet] | Replayed:
     """Make an agent active, inactive or archived. A status that it has already changes nothing."""
     why = texts.one_line("reason", command.why)
 
-    def decide(mutation: Mutation) -> Effect[StatusSet]:
+    def perform(mutation: Mutation) -> Effect[StatusSet]:
         tx, now = mutation.tx, mutation.now
         before = require_agent(tx, mutation.caller, command.agent, Role.ADMIN, now, lock=True)
         check_etag(command.etag, etag_of(before.version))
@@ -187,7 +187,7 @@ def set_agent_status(
             after={**snapshots.of_agent(after), "status_reason": why},
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, perform)
 
 
 def slug_conflict(slug: str) -> AlreadyExists:

@@ -12,8 +12,8 @@ from accredit_storage.store import WriteTransaction
 from ..calls import snapshots
 from ..calls.app import App
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     RightsLock,
@@ -56,11 +56,11 @@ class Created:
 
 
 def create_or_find(
-    app: App, call: Call, find: Callable[[Mutation], Created]
+    app: App, call: MutatingCall, find: Callable[[Mutation], Created]
 ) -> Written[Created] | Replayed:
     """Log the agent that ``find`` has made, if it has, and make its directory."""
 
-    def decide(mutation: Mutation) -> Effect[Created]:
+    def perform(mutation: Mutation) -> Effect[Created]:
         created = find(mutation)
         if not created.created:
             return Effect(value=created)
@@ -71,7 +71,7 @@ def create_or_find(
             after=snapshots.of_agent(created.agent),
         )
 
-    written = mutate(app, call, decide, lock=RightsLock.SHARED)
+    written = mutate(app, call, perform, lock=RightsLock.SHARED)
     if isinstance(written, Replayed):
         return written
     return with_directories(app, call, written, scaffolds([written.value]), with_files)
@@ -131,7 +131,9 @@ def add_agent(
     return agent
 
 
-def provision_agent(app: App, call: Call, ref: UserRef | None) -> Written[Created] | Replayed:
+def provision_agent(
+    app: App, call: MutatingCall, ref: UserRef | None
+) -> Written[Created] | Replayed:
     """The agent with the lowest id that a user owns, or a new one named after their login."""
     return create_or_find(app, call, lambda mutation: _provision(mutation, ref))
 

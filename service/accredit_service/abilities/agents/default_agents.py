@@ -25,8 +25,8 @@ from ..calls import snapshots
 from ..calls.app import App
 from ..calls.callers import require_full_reach
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     RightsLock,
@@ -45,28 +45,28 @@ _CANDIDATES = 20
 class Meant:
     """The agent that is meant, or None and the slugs of those that could be.
 
-    ``settled``: it is the token's own or the chosen one, whatever other agents there are. Then it
+    ``fixed``: it is the token's own or the chosen one, whatever other agents there are. Then it
     is meant also while it is inactive or out of reach: the question is denied, and never goes to
     another agent.
     """
 
     agent: Agent | None
-    settled: bool = False
+    fixed: bool = False
     candidates: tuple[str, ...] = ()
 
 
 def meant(tx: Transaction, principal: Principal, now: datetime) -> Meant:
     """The agent that a question is about which names none: what Authorize and WhoAmI go by."""
-    return _settled(tx, principal) or _only_one(_active(tx, principal, now, granted=False))
+    return _fixed(tx, principal) or _only_one(_active(tx, principal, now, granted=False))
 
 
 def suggested(tx: Transaction, principal: Principal, now: datetime) -> Meant:
     """The agent to work on: the one that is meant, else the single active one that was granted."""
-    return _settled(tx, principal) or _only_one(_active(tx, principal, now, granted=True))
+    return _fixed(tx, principal) or _only_one(_active(tx, principal, now, granted=True))
 
 
 def set_default_agent(
-    app: App, call: Call, ref: AgentRef | None
+    app: App, call: MutatingCall, ref: AgentRef | None
 ) -> Written[Agent | None] | Replayed:
     """Choose the agent that the caller means where they name none; None for no agent any more.
 
@@ -74,7 +74,7 @@ def set_default_agent(
     every agent.
     """
 
-    def decide(mutation: Mutation) -> Effect[Agent | None]:
+    def perform(mutation: Mutation) -> Effect[Agent | None]:
         tx, caller, now = mutation.tx, mutation.caller, mutation.now
         require_full_reach(caller)
         agent = None if ref is None else require_agent(tx, caller, ref, Role.VIEWER, now)
@@ -97,7 +97,7 @@ def set_default_agent(
             after=snapshots.of_user(after),
         )
 
-    return mutate(app, call, decide, lock=RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.SHARED)
 
 
 def forget_without_grant(tx: WriteTransaction, agent: Agent, user: User, now: datetime) -> None:
@@ -111,14 +111,14 @@ def forget_without_grant(tx: WriteTransaction, agent: Agent, user: User, now: da
     tx.users.forget_agent(agent.agent_id, now, only=user.user_id)
 
 
-def _settled(tx: Transaction, principal: Principal) -> Meant | None:
+def _fixed(tx: Transaction, principal: Principal) -> Meant | None:
     if principal.agent is not None:
         # An agent means itself, also where it acts as its owner.
-        return Meant(principal.agent, settled=True)
+        return Meant(principal.agent, fixed=True)
     if not principal.user.active:
         return Meant(None)
     chosen = principal.user.default_agent_id
-    return None if chosen is None else Meant(tx.agents.find(chosen), settled=True)
+    return None if chosen is None else Meant(tx.agents.find(chosen), fixed=True)
 
 
 def _active(

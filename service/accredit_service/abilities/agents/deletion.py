@@ -9,8 +9,8 @@ from accredit_storage.records import Agent, ChangeKind, Role
 from ..calls import snapshots
 from ..calls.app import App
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     Written,
@@ -52,13 +52,13 @@ class Deleted:
     kept_path: str = ""
 
 
-def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted] | Replayed:
+def delete_agent(app: App, call: MutatingCall, command: DeleteAgent) -> Written[Deleted] | Replayed:
     """Remove an agent with its grants and tokens, and keep its slug for its owner.
 
     Its directory is put aside, or removed, after the commit.
     """
 
-    def decide(mutation: Mutation) -> Effect[Deleted]:
+    def perform(mutation: Mutation) -> Effect[Deleted]:
         tx = mutation.tx
         agent = require_agent(
             tx, mutation.caller, command.agent, Role.ADMIN, mutation.now, lock=True
@@ -90,14 +90,14 @@ def delete_agent(app: App, call: Call, command: DeleteAgent) -> Written[Deleted]
             before=snapshots.of_agent(agent),
         )
 
-    written = mutate(app, call, decide)
+    written = mutate(app, call, perform)
     if isinstance(written, Replayed):
         return written
     return _without_directory(app, call, command, written)
 
 
 def _without_directory(
-    app: App, call: Call, command: DeleteAgent, written: Written[Deleted]
+    app: App, call: MutatingCall, command: DeleteAgent, written: Written[Deleted]
 ) -> Written[Deleted]:
     deleted = written.value
     if call.validate_only:

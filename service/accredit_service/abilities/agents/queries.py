@@ -165,7 +165,7 @@ def resolve_agent(app: App, ask: Ask, ref: AgentRef | None, user: UserRef | None
                 raise action_missing(Action.AUTHENTICATE, "to resolve another user's default agent")
             whose = user_principal(require_user(tx, user))
         found = suggested(tx, whose, now)
-        if found.agent is not None and found.settled and not resolves_any:
+        if found.agent is not None and found.fixed and not resolves_any:
             _require_usable(require_agent(tx, caller, found.agent.agent_id, Role.VIEWER, now))
     if found.agent is not None:
         return found.agent

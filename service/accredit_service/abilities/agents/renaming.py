@@ -13,8 +13,8 @@ from accredit_storage.records import (
 from ..calls import snapshots
 from ..calls.app import App
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     RightsLock,
@@ -50,10 +50,10 @@ class Renamed:
     old_slug: str
 
 
-def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed] | Replayed:
+def rename_agent(app: App, call: MutatingCall, command: RenameAgent) -> Written[Renamed] | Replayed:
     """Give an agent another slug, and keep the old one for its owner. No file is touched."""
 
-    def decide(mutation: Mutation) -> Effect[Renamed]:
+    def perform(mutation: Mutation) -> Effect[Renamed]:
         before, after = _rename(mutation, command)
         if not call.validate_only:
             app.directories.remove_link(before)
@@ -69,7 +69,7 @@ def rename_agent(app: App, call: Call, command: RenameAgent) -> Written[Renamed]
             after=snapshots.of_agent(after),
         )
 
-    written = mutate(app, call, decide, lock=RightsLock.SHARED)
+    written = mutate(app, call, perform, lock=RightsLock.SHARED)
     if isinstance(written, Written) and not call.validate_only:
         renamed = written.value
         # Again, for a sweep that has put it back before the commit.

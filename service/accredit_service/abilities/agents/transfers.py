@@ -27,8 +27,8 @@ from ..calls import snapshots
 from ..calls.app import App
 from ..calls.callers import require_full_reach
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     Written,
@@ -131,11 +131,11 @@ class Offered:
 
 
 def transfer_agent(
-    app: App, call: Call, command: TransferAgent
+    app: App, call: MutatingCall, command: TransferAgent
 ) -> Written[Transferred | Offered] | Replayed:
     """Give an agent to another owner if the caller manages agents, else offer it to them."""
 
-    def decide(mutation: Mutation) -> Effect[Transferred] | Effect[Offered]:
+    def perform(mutation: Mutation) -> Effect[Transferred] | Effect[Offered]:
         tx, caller = mutation.tx, mutation.caller
         agent = require_agent(tx, caller, command.agent, Role.ADMIN, mutation.now, lock=True)
         require_owner(caller, agent)
@@ -150,15 +150,15 @@ def transfer_agent(
             return _transfer(mutation, agent, new_owner, keep_access=command.keep_access)
         return _offer(mutation, agent, new_owner)
 
-    return mutate(app, call, decide)
+    return mutate(app, call, perform)
 
 
 def accept_transfer(
-    app: App, call: Call, command: AcceptTransfer
+    app: App, call: MutatingCall, command: AcceptTransfer
 ) -> Written[Transferred] | Replayed:
     """Take an agent that was offered to the caller, who may have one more."""
 
-    def decide(mutation: Mutation) -> Effect[Transferred]:
+    def perform(mutation: Mutation) -> Effect[Transferred]:
         tx, caller = mutation.tx, mutation.caller
         require_full_reach(caller)
         offer = tx.transfer_offers.find(command.offer_id, mutation.now, lock=True)
@@ -173,13 +173,13 @@ def accept_transfer(
             require_quota(mutation, caller.user)
         return _transfer(mutation, agent, caller.user, keep_access=command.keep_access)
 
-    return mutate(app, call, decide)
+    return mutate(app, call, perform)
 
 
-def decline_transfer(app: App, call: Call, offer_id: int) -> Written[OfferView] | Replayed:
+def decline_transfer(app: App, call: MutatingCall, offer_id: int) -> Written[OfferView] | Replayed:
     """End an offer that was made to the caller, or that the caller has made."""
 
-    def decide(mutation: Mutation) -> Effect[OfferView]:
+    def perform(mutation: Mutation) -> Effect[OfferView]:
         tx, caller = mutation.tx, mutation.caller
         require_full_reach(caller)
         offer = tx.transfer_offers.find(offer_id, mutation.now, lock=True)
@@ -194,7 +194,7 @@ def decline_transfer(app: App, call: Call, offer_id: int) -> Written[OfferView] 
             before=snapshots.of_offer(offer),
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, perform)
 
 
 def list_offers(app: App, ask: Ask, query: ListOffers, page: PageRequest) -> Page[OfferView]:

@@ -41,7 +41,7 @@ class RightsLock(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class MutatingCall:
     """One mutating call. ``encode`` makes of its value the reply that a replay is answered with."""
 
     method: str
@@ -97,7 +97,7 @@ class Mutation:
     app: App
     tx: WriteTransaction
     caller: Principal
-    call: Call
+    call: MutatingCall
     now: datetime
 
 
@@ -111,12 +111,12 @@ class _ValidatedError(Exception):
 
 def mutate(
     app: App,
-    call: Call,
-    decide: Callable[[Mutation], Effect[T]],
+    call: MutatingCall,
+    perform: Callable[[Mutation], Effect[T]],
     *,
     lock: RightsLock = RightsLock.EXCLUSIVE,
 ) -> Written[T] | Replayed:
-    """Make one change. ``decide`` may run several times and touches nothing but its transaction.
+    """Make one change. ``perform`` may run several times and touches nothing but its transaction.
 
     It runs alone, unless it shares the lock on rights with its like, who take nothing away that any
     credential rests on. So no caller loses a right between the judgement and the commit, and
@@ -124,13 +124,13 @@ def mutate(
     is locked, first come, first served: sharing locks on the caller's rows would let a flood of
     calls by one token keep its own revocation waiting for as long as it lasts.
 
-    Raises Unauthenticated or PermissionDenied for the caller, whatever ``decide`` refuses with,
+    Raises Unauthenticated or PermissionDenied for the caller, whatever ``perform`` refuses with,
     InvalidArgument for a request id that was used for something else, and Aborted when other
     writers kept winning.
     """
     call = replace(call, request_id=canonical(call.request_id))
     try:
-        return until_it_wins(lambda: _attempt(app, call, decide, lock))
+        return until_it_wins(lambda: _attempt(app, call, perform, lock))
     except _ValidatedError as validated:
         return Written(value=validated.value, head=None)
 
@@ -157,8 +157,8 @@ def etag(version: int, since: datetime | None = None) -> str:
 
 def _attempt(
     app: App,
-    call: Call,
-    decide: Callable[[Mutation], Effect[T]],
+    call: MutatingCall,
+    perform: Callable[[Mutation], Effect[T]],
     lock: RightsLock,
 ) -> Written[T] | Replayed:
     with app.store.write() as tx:
@@ -169,18 +169,18 @@ def _attempt(
         now = app.now()
         caller = accept(app, tx.credentials.find(call.token_id))
         permit(caller, call.permission)
-        guarded = bool(call.request_id) and not call.validate_only
-        if guarded:
+        repeatable = bool(call.request_id) and not call.validate_only
+        if repeatable:
             replayed = claim(tx, call, now)
             if replayed is not None:
                 return replayed
-        effect = decide(Mutation(app=app, tx=tx, caller=caller, call=call, now=now))
+        effect = perform(Mutation(app=app, tx=tx, caller=caller, call=call, now=now))
         if call.validate_only:
             raise _ValidatedError(effect.value)
         return Written(value=effect.value, head=conclude(tx, call, caller, effect, now))
 
 
-def claim(tx: WriteTransaction, call: Call, now: datetime) -> Replayed | None:
+def claim(tx: WriteTransaction, call: MutatingCall, now: datetime) -> Replayed | None:
     """Claim the call's request id: None where this call is the first, else what that one led to.
 
     Raises InvalidArgument where it was another request, Aborted where the reply cannot be repeated.
@@ -205,7 +205,7 @@ def claim(tx: WriteTransaction, call: Call, now: datetime) -> Replayed | None:
 
 
 def conclude(
-    tx: WriteTransaction, call: Call, caller: Principal, effect: Effect[T], now: datetime
+    tx: WriteTransaction, call: MutatingCall, caller: Principal, effect: Effect[T], now: datetime
 ) -> Head:
     """Log what was done and keep the reply under the request id: the state that this makes."""
     record(tx, effect, now, actor=_actor(caller), request_id=call.request_id)
@@ -239,7 +239,7 @@ def record(
         )
 
 
-def keep_reply(tx: WriteTransaction, call: Call, value: Any, head: Head | None) -> None:
+def keep_reply(tx: WriteTransaction, call: MutatingCall, value: Any, head: Head | None) -> None:
     """Keep another reply under the request id, of a call that did more after its commit."""
     if call.request_id and head is not None:
         result = {"reply": call.encode(value).hex()}
@@ -260,7 +260,7 @@ def canonical(request_id: str) -> str:
     return canonical
 
 
-def _result(call: Call, effect: Effect[Any]) -> Mapping[str, Any]:
+def _result(call: MutatingCall, effect: Effect[Any]) -> Mapping[str, Any]:
     if effect.shown:
         return {"token_id": effect.shown}
     return {"reply": call.encode(effect.value).hex()}

@@ -49,7 +49,7 @@ class Page(Generic[T]):
 
 
 class Cursor:
-    """The place in one list for one caller and one set of filters."""
+    """Where a reader stands in one list, for one caller and one set of filters."""
 
     def __init__(
         self, request: PageRequest, caller: Principal, epoch: str, *, about: int | None = None
@@ -94,20 +94,20 @@ class Cursor:
                 Reason.PAGE_TOKEN_INVALID,
             ) from None
 
-    def page(self, items: Sequence[T], place: Callable[[T], tuple[Any, ...]]) -> Page[T]:
-        """The page from up to ``size + 1`` items; ``place`` says where an item stands."""
+    def page(self, items: Sequence[T], key: Callable[[T], tuple[Any, ...]]) -> Page[T]:
+        """The page from up to ``size + 1`` items; ``key`` says where an item stands."""
 
         def token_after(item: T) -> str:
-            return self.continuing(place(item))
+            return self.continuing(key(item))
 
         if len(items) <= self.size:
             return Page(items, "", token_after)
         kept = items[: self.size]
         return Page(kept, token_after(kept[-1]), token_after)
 
-    def continuing(self, place: tuple[Any, ...]) -> str:
-        """The token of the page that begins after this place."""
-        payload = json.dumps([_plain(value) for value in place]).encode()
+    def continuing(self, key: tuple[Any, ...]) -> str:
+        """The token of the page that begins after this key."""
+        payload = json.dumps([_plain(value) for value in key]).encode()
         return opaque.text_of(self._mac(payload) + payload)
 
     def _mac(self, payload: bytes) -> bytes:

@@ -17,8 +17,8 @@ from accredit_storage.store import Transaction
 
 from ..calls.app import App
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     RightsLock,
     Written,
     mutate,
@@ -71,7 +71,7 @@ class Chunk:
 def reconcile_agents(app: App, ask: Ask, command: ReconcileAgents) -> Iterator[Chunk]:
     """Create what is missing, for a caller who is judged anew for each chunk."""
     slugs = [
-        clean_slug(f"agent_slugs[{place}]", slug) for place, slug in enumerate(command.agent_slugs)
+        clean_slug(f"agent_slugs[{index}]", slug) for index, slug in enumerate(command.agent_slugs)
     ]
     return _chunks(app, _AsCaller(app, ask), slugs, validate_only=command.validate_only)
 
@@ -105,7 +105,7 @@ class _Speaker(Protocol):
         """A snapshot."""
         ...
 
-    def write(self, decide: Callable[[Making], Effect[Results]]) -> Written[Results]:
+    def write(self, perform: Callable[[Making], Effect[Results]]) -> Written[Results]:
         """One change."""
         ...
 
@@ -122,11 +122,13 @@ class _AsCaller:
         with reading(self._app, self._ask) as (tx, _caller, _now, head):
             yield _Snapshot(tx, head)
 
-    def write(self, decide: Callable[[Making], Effect[Results]]) -> Written[Results]:
+    def write(self, perform: Callable[[Making], Effect[Results]]) -> Written[Results]:
         written = mutate(
             self._app,
-            Call(method=self._ask.method, token_id=self._ask.token_id, encode=lambda _: b""),
-            lambda one: decide(Making(one.tx, one.now, one.caller.user.user_id)),
+            MutatingCall(
+                method=self._ask.method, token_id=self._ask.token_id, encode=lambda _: b""
+            ),
+            lambda one: perform(Making(one.tx, one.now, one.caller.user.user_id)),
             lock=RightsLock.SHARED,
         )
         assert isinstance(written, Written)  # noqa: S101 - there is no request id to replay
@@ -144,13 +146,13 @@ class _AsServer:
         with self._app.store.read() as tx:
             yield _Snapshot(tx, tx.head())
 
-    def write(self, decide: Callable[[Making], Effect[Results]]) -> Written[Results]:
-        return until_it_wins(lambda: self._written(decide))
+    def write(self, perform: Callable[[Making], Effect[Results]]) -> Written[Results]:
+        return until_it_wins(lambda: self._written(perform))
 
-    def _written(self, decide: Callable[[Making], Effect[Results]]) -> Written[Results]:
+    def _written(self, perform: Callable[[Making], Effect[Results]]) -> Written[Results]:
         with self._app.store.write() as tx:
             now = self._app.now()
-            effect = decide(Making(tx, now, None))
+            effect = perform(Making(tx, now, None))
             record(tx, effect, now)
             return Written(value=effect.value, head=tx.head())
 

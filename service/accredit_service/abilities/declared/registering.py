@@ -10,8 +10,8 @@ from accredit_storage.store import Transaction
 from ..calls import snapshots
 from ..calls.app import App
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     RightsLock,
@@ -84,7 +84,9 @@ class DefinitionPage:
     notices: Sequence[str]
 
 
-def register_agent(app: App, call: Call, command: RegisterAgent) -> Written[Registered] | Replayed:
+def register_agent(
+    app: App, call: MutatingCall, command: RegisterAgent
+) -> Written[Registered] | Replayed:
     """Declare an agent, or declare it anew.
 
     Raises NotFound for an owner whom nobody knows, Aborted for another etag.
@@ -107,7 +109,7 @@ def register_agent(app: App, call: Call, command: RegisterAgent) -> Written[Regi
     if resolver and resolver not in app.declarations.owner_resolvers:
         notices.append(f"owner_resolver: this server has no {resolver!r}")
 
-    def decide(mutation: Mutation) -> Effect[Registered]:
+    def perform(mutation: Mutation) -> Effect[Registered]:
         tx = mutation.tx
         tx.exclusive(_DEFINITIONS)
         owner = None if command.owner is None else require_user(tx, command.owner)
@@ -140,11 +142,11 @@ def register_agent(app: App, call: Call, command: RegisterAgent) -> Written[Regi
             after=snapshots.of_definition(after),
         )
 
-    return mutate(app, call, decide, lock=RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.SHARED)
 
 
 def unregister_agent(
-    app: App, call: Call, agent_slug: str, source: str, etag: str
+    app: App, call: MutatingCall, agent_slug: str, source: str, etag: str
 ) -> Written[Standing] | Replayed:
     """Take back what a source has registered, the caller's own for an empty one.
 
@@ -154,7 +156,7 @@ def unregister_agent(
     slug = clean_slug("agent_slug", agent_slug)
     stated = _source(source)
 
-    def decide(mutation: Mutation) -> Effect[Standing]:
+    def perform(mutation: Mutation) -> Effect[Standing]:
         tx = mutation.tx
         tx.exclusive(_DEFINITIONS)
         of = stated or mutation.caller.user.login
@@ -171,10 +173,10 @@ def unregister_agent(
             before=snapshots.of_definition(kept),
         )
 
-    return mutate(app, call, decide, lock=RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.SHARED)
 
 
-def suppress_agent(app: App, call: Call, name: str) -> Written[Suppressed] | Replayed:
+def suppress_agent(app: App, call: MutatingCall, name: str) -> Written[Suppressed] | Replayed:
     """Keep definitions of a slug or of a source from contributing."""
 
     def suppress(mutation: Mutation, cleaned: str) -> bool:
@@ -184,7 +186,7 @@ def suppress_agent(app: App, call: Call, name: str) -> Written[Suppressed] | Rep
     return _set_suppressed(app, call, name, suppress, suppressed=True)
 
 
-def unsuppress_agent(app: App, call: Call, name: str) -> Written[Suppressed] | Replayed:
+def unsuppress_agent(app: App, call: MutatingCall, name: str) -> Written[Suppressed] | Replayed:
     """Let definitions of a slug or of a source contribute again."""
 
     def unsuppress(mutation: Mutation, cleaned: str) -> bool:
@@ -195,7 +197,7 @@ def unsuppress_agent(app: App, call: Call, name: str) -> Written[Suppressed] | R
 
 def _set_suppressed(
     app: App,
-    call: Call,
+    call: MutatingCall,
     name: str,
     change: Callable[[Mutation, str], bool],
     *,
@@ -203,7 +205,7 @@ def _set_suppressed(
 ) -> Written[Suppressed] | Replayed:
     given = texts.name("name", name)
 
-    def decide(mutation: Mutation) -> Effect[Suppressed]:
+    def perform(mutation: Mutation) -> Effect[Suppressed]:
         tx = mutation.tx
         tx.exclusive(_DEFINITIONS)
         cleaned = _meant(app, tx, given)
@@ -224,7 +226,7 @@ def _set_suppressed(
             after={"suppressed": suppressed},
         )
 
-    return mutate(app, call, decide, lock=RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.SHARED)
 
 
 def _meant(app: App, tx: Transaction, name: str) -> str:
@@ -263,8 +265,8 @@ def list_definitions(app: App, ask: Ask, page: PageRequest) -> DefinitionPage:
         after = cursor.after(int, int, int)
         found = definitions.all_standings(app, tx)
         if after is not None:
-            found = [standing for standing in found if standing.place > after]
-        shown = cursor.page(found[: cursor.size + 1], lambda standing: standing.place)
+            found = [standing for standing in found if standing.order > after]
+        shown = cursor.page(found[: cursor.size + 1], lambda standing: standing.order)
     notices = [] if after else app.declarations.notices[:MAX_SHOWN]
     return DefinitionPage(shown, notices)
 
@@ -281,7 +283,7 @@ def _shown(app: App, tx: Transaction, stored: StoredDefinition) -> tuple[Standin
     if wins.definition == definition:
         return wins, wins
     suppressed = definitions.is_suppressed(definition, definitions.suppressed_names(app, tx))
-    shown = Standing(definition=definition, suppressed=suppressed, overrides=(), place=wins.place)
+    shown = Standing(definition=definition, suppressed=suppressed, overrides=(), order=wins.order)
     return shown, wins
 
 

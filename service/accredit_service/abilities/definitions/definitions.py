@@ -23,13 +23,13 @@ class Standing:
     """A slug's definition that wins, and the sources of those over which it does, at most 100.
 
     ``suppressed``: no definition of the slug may contribute; this is the one that would win.
-    ``place`` is where the slug was first declared, by which lists are ordered: no two have one.
+    ``order`` is where the slug was first declared, by which lists are ordered: no two have one.
     """
 
     definition: Definition
     suppressed: bool
     overrides: Sequence[str]
-    place: tuple[int, int, int]
+    order: tuple[int, int, int]
 
 
 def merged(definitions: Iterable[Definition], suppressed: Set[str]) -> list[Standing]:
@@ -38,7 +38,7 @@ def merged(definitions: Iterable[Definition], suppressed: Set[str]) -> list[Stan
     for definition in definitions:
         by_slug.setdefault(definition.slug, []).append(definition)
     found = [_standing(each, suppressed) for each in by_slug.values()]
-    return sorted(found, key=lambda standing: standing.place)
+    return sorted(found, key=lambda standing: standing.order)
 
 
 def all_standings(app: App, tx: Transaction) -> list[Standing]:
@@ -79,7 +79,7 @@ def seeds_for(app: App, tx: Transaction, slug: str, owner_id: UserId) -> Mapping
 def texts_of(tx: Transaction, definition: Definition) -> Mapping[str, str]:
     """The texts of a definition's seeds, by filename."""
     if definition.origin is Origin.REGISTERED:
-        return tx.definitions.seed_texts(definition.place)
+        return tx.definitions.seed_texts(definition.order)
     return definition.memory_seeds
 
 
@@ -169,7 +169,7 @@ def from_store(stored: StoredDefinition) -> Definition:
         source=stored.source,
         updated_at=stored.updated_at,
         etag=stored_etag(stored),
-        place=stored.definition_id,
+        order=stored.definition_id,
         turn=stored.turn,
     )
 
@@ -200,5 +200,5 @@ def _standing(of_slug: Sequence[Definition], suppressed: Set[str]) -> Standing:
         suppressed=not left,
         # The strongest of them, where there are more.
         overrides=[other.source for other in others[-MAX_OVERRIDES:]],
-        place=min((one.priority, one.origin.value, one.place) for one in among),
+        order=min((one.priority, one.origin.value, one.order) for one in among),
     )

@@ -34,7 +34,7 @@ class Definition:
     instead; a package may also bring its own, ``resolve_owner``. ``updated_at`` and ``etag`` are
     known of registered ones.
 
-    Among those of its origin it stands at ``place``, and ``turn`` says when it was last declared.
+    Among those of its origin it stands at ``order``, and ``turn`` says when it was last declared.
     """
 
     slug: str
@@ -52,7 +52,7 @@ class Definition:
     source: str
     updated_at: datetime | None = None
     etag: str = ""
-    place: int = 0
+    order: int = 0
     turn: int = 0
 
     @property
@@ -109,7 +109,7 @@ class Declarations:
 
 def _numbered(definitions: Iterable[Definition]) -> Sequence[Definition]:
     return tuple(
-        replace(definition, place=number, turn=number)
+        replace(definition, order=number, turn=number)
         for number, definition in enumerate(definitions)
     )
 

@@ -12,8 +12,8 @@ from accredit_storage.store import Transaction
 
 from ..calls.app import App
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Replayed,
     Written,
 )
@@ -89,7 +89,7 @@ class SearchDays:
 
 
 def append_day(
-    app: App, call: Call, agent: AgentRef, day: str, text: str
+    app: App, call: MutatingCall, agent: AgentRef, day: str, text: str
 ) -> Written[WrittenDay] | Replayed:
     """Add a text and the end of its line to a day; a new day begins with its heading."""
     if not text.strip():
@@ -100,7 +100,7 @@ def append_day(
     )
 
 
-def write_day(app: App, call: Call, command: WriteDay) -> Written[WrittenDay] | Replayed:
+def write_day(app: App, call: MutatingCall, command: WriteDay) -> Written[WrittenDay] | Replayed:
     """Replace a whole day."""
     meant = _stated_day("date", command.day)
     return _write(
@@ -119,14 +119,14 @@ def write_day(app: App, call: Call, command: WriteDay) -> Written[WrittenDay] | 
 
 
 def delete_day(
-    app: App, call: Call, agent: AgentRef, day: str, etag: str
+    app: App, call: MutatingCall, agent: AgentRef, day: str, etag: str
 ) -> Written[None] | Replayed:
     """Remove a day."""
     meant = _stated_day("date", day)
 
     def act(directory: Directory) -> Effect[None]:
         with refusing(directory, "date"):
-            directory.look(
+            directory.within(
                 app,
                 lambda place: app.directories.daily.delete(place, meant, etag=etag or None),
             )
@@ -140,7 +140,7 @@ def open_day(app: App, ask: Ask, agent: AgentRef, day: str) -> OpenDay:
     meant = _day(app, "date", day)
     directory = _readable(app, ask, agent)
     with refusing(directory, "date"):
-        file = directory.look(app, lambda place: app.directories.daily.open(place, meant))
+        file = directory.within(app, lambda place: app.directories.daily.open(place, meant))
     return OpenDay(meant, file)
 
 
@@ -152,7 +152,7 @@ def list_months(app: App, ask: Ask, agent: AgentRef, page: PageRequest) -> Page[
         cursor = Cursor(page, caller, head.epoch, about=about)
         after = cursor.after(str)
     with refusing(directory, "agent"):
-        found: Mapping[str, Sequence[int]] = directory.look(app, app.directories.daily.list, {})
+        found: Mapping[str, Sequence[int]] = directory.within(app, app.directories.daily.list, {})
     left = [
         Month(month, days) for month, days in found.items() if after is None or month < after[0]
     ]
@@ -169,7 +169,7 @@ def search_days(app: App, ask: Ask, query: SearchDays) -> DailySearch:
     last = _stated_day("end_date", query.end) if query.end else None
     directory = _readable(app, ask, query.agent)
     with refusing(directory, "agent"):
-        return directory.look(
+        return directory.within(
             app,
             lambda place: app.directories.daily.search(place, query.text, first=first, last=last),
             DailySearch(matches=(), total=0, complete=True),
@@ -182,7 +182,7 @@ def _readable(app: App, ask: Ask, agent: AgentRef) -> Directory:
 
 
 def _write(
-    app: App, call: Call, agent: AgentRef, day: date, write: Callable[[Place], FileEntry]
+    app: App, call: MutatingCall, agent: AgentRef, day: date, write: Callable[[Place], FileEntry]
 ) -> Written[WrittenDay] | Replayed:
     def act(directory: Directory) -> Effect[WrittenDay]:
         with refusing(directory, "date"):

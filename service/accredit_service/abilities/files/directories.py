@@ -111,9 +111,9 @@ class Directory:
         owner = self.agent or self.user
         if owner is not None:
             make_first(app, owner)
-        return self.look(app, act)
+        return self.within(app, act)
 
-    def look(self, app: App, act: Callable[[Place], T], missing: T | None = None) -> T:
+    def within(self, app: App, act: Callable[[Place], T], missing: T | None = None) -> T:
         """The same for who makes nothing; ``missing`` where there is no such directory yet.
 
         Raises DirectoryMissing where that is None.
@@ -132,7 +132,7 @@ class Directory:
 
     def state(self, app: App) -> DirectoryState:
         """Whether it is there, and whether there is a file in it."""
-        return self.look(app, app.directories.look, NOTHING_THERE)
+        return self.within(app, app.directories.state_of, NOTHING_THERE)
 
     @property
     def _common_place(self) -> CommonPlace:

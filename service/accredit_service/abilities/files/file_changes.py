@@ -22,8 +22,8 @@ from accredit_storage.store import Transaction
 from ..calls.app import App
 from ..calls.callers import accept, permit
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Replayed,
     Written,
     canonical,
@@ -49,7 +49,7 @@ class _Judged(NamedTuple):
 
 
 def change_file(
-    app: App, call: Call, judge: Judge, act: Callable[[Directory], Effect[T]]
+    app: App, call: MutatingCall, judge: Judge, act: Callable[[Directory], Effect[T]]
 ) -> Written[T] | Replayed:
     """Make one change of a file. ``act`` runs once, outside of any transaction.
 
@@ -69,7 +69,7 @@ def change_file(
     return _log(app, call, judged.caller, effect)
 
 
-def _judge(app: App, call: Call, judge: Judge) -> _Judged | Replayed:
+def _judge(app: App, call: MutatingCall, judge: Judge) -> _Judged | Replayed:
     def attempt() -> _Judged | Replayed:
         if not call.request_id:
             with app.store.read() as tx:
@@ -82,20 +82,20 @@ def _judge(app: App, call: Call, judge: Judge) -> _Judged | Replayed:
     return until_it_wins(attempt)
 
 
-def _judged(app: App, call: Call, judge: Judge, tx: Transaction) -> _Judged:
+def _judged(app: App, call: MutatingCall, judge: Judge, tx: Transaction) -> _Judged:
     caller = accept(app, tx.credentials.find(call.token_id))
     permit(caller, call.permission)
     return _Judged(caller, judge(tx, caller, app.now()))
 
 
-def _release(app: App, call: Call) -> None:
+def _release(app: App, call: MutatingCall) -> None:
     """Let the request id be used again, since nothing was done under it."""
     if call.request_id:
         with suppress(StoreError), app.store.write() as tx:
             tx.requests.release(call.key)
 
 
-def _log(app: App, call: Call, caller: Principal, effect: Effect[T]) -> Written[T]:
+def _log(app: App, call: MutatingCall, caller: Principal, effect: Effect[T]) -> Written[T]:
     """Log what was done. Whatever keeps it from that, the caller must not simply try again."""
     for _ in range(_LOG_ATTEMPTS):
         try:

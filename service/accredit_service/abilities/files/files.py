@@ -13,8 +13,8 @@ from accredit_storage.store import Transaction
 
 from ..calls.app import App
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Replayed,
     Written,
 )
@@ -85,7 +85,7 @@ def list_files(
         return Page(entries, taken.next_token, lambda entry: cursor.continuing((entry.path,)))
 
     with refusing(directory, "folder"):
-        return directory.look(app, listed, Page([], "", lambda _: ""))
+        return directory.within(app, listed, Page([], "", lambda _: ""))
 
 
 def read_file(app: App, ask: Ask, ref: DirectoryRef, path: str) -> OpenFile:
@@ -93,10 +93,10 @@ def read_file(app: App, ask: Ask, ref: DirectoryRef, path: str) -> OpenFile:
     with reading(app, ask) as (tx, caller, now, _):
         directory = require_directory(tx, caller, ref, Role.VIEWER, now)
     with refusing(directory):
-        return directory.look(app, lambda place: app.directories.files.open(place, path))
+        return directory.within(app, lambda place: app.directories.files.open(place, path))
 
 
-def write_file(app: App, call: Call, command: WriteFile) -> Written[FileEntry] | Replayed:
+def write_file(app: App, call: MutatingCall, command: WriteFile) -> Written[FileEntry] | Replayed:
     """Replace a file's content, or make the file."""
     return _written(
         app,
@@ -112,7 +112,7 @@ def write_file(app: App, call: Call, command: WriteFile) -> Written[FileEntry] |
     )
 
 
-def append_file(app: App, call: Call, command: WriteFile) -> Written[FileEntry] | Replayed:
+def append_file(app: App, call: MutatingCall, command: WriteFile) -> Written[FileEntry] | Replayed:
     """Add to the end of a file, or make the file."""
     return _written(
         app,
@@ -124,7 +124,7 @@ def append_file(app: App, call: Call, command: WriteFile) -> Written[FileEntry] 
     )
 
 
-def delete_file(app: App, call: Call, command: DeleteFile) -> Written[None] | Replayed:
+def delete_file(app: App, call: MutatingCall, command: DeleteFile) -> Written[None] | Replayed:
     """Remove a file. One of a type that is protected or read-only takes ADMIN on its agent."""
 
     def judge(tx: Transaction, caller: Principal, now: datetime) -> Directory:
@@ -136,7 +136,7 @@ def delete_file(app: App, call: Call, command: DeleteFile) -> Written[None] | Re
 
     def act(directory: Directory) -> Effect[None]:
         with refusing(directory):
-            directory.look(
+            directory.within(
                 app,
                 lambda place: app.directories.files.delete(
                     place, command.path, etag=command.etag or None
@@ -148,7 +148,7 @@ def delete_file(app: App, call: Call, command: DeleteFile) -> Written[None] | Re
 
 
 def scaffold_files(
-    app: App, call: Call, ref: DirectoryRef, filename: str
+    app: App, call: MutatingCall, ref: DirectoryRef, filename: str
 ) -> Written[tuple[ScaffoldedFile, ...]] | Replayed:
     """Make the starter files of a directory that are missing: all of them, or the one named."""
     scaffolds: list[Scaffold] = []
@@ -210,7 +210,7 @@ def deleted(directory: Directory, path: str) -> Effect[None]:
 
 
 def _written(
-    app: App, call: Call, command: WriteFile, write: Callable[[Place], FileEntry]
+    app: App, call: MutatingCall, command: WriteFile, write: Callable[[Place], FileEntry]
 ) -> Written[FileEntry] | Replayed:
     def act(directory: Directory) -> Effect[FileEntry]:
         with refusing(directory):

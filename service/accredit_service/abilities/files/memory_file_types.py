@@ -8,8 +8,8 @@ from accredit_storage.records import ChangeKind, MemoryFileType, MemoryLayer, Su
 from ..calls import snapshots
 from ..calls.app import App
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     RightsLock,
@@ -51,7 +51,7 @@ class RegisterMemoryFileType:
 
 
 def register_memory_file_type(
-    app: App, call: Call, command: RegisterMemoryFileType
+    app: App, call: MutatingCall, command: RegisterMemoryFileType
 ) -> Written[MemoryFileType] | Replayed:
     """Add a type, or replace the one of that name.
 
@@ -65,7 +65,7 @@ def register_memory_file_type(
     capability = texts.capability("required_capability", needed) if needed else ""
     label = texts.one_line("label", command.label)
 
-    def decide(mutation: Mutation) -> Effect[MemoryFileType]:
+    def perform(mutation: Mutation) -> Effect[MemoryFileType]:
         types = mutation.tx.memory_file_types
         there_is = types.find(filename, lock=True)
         check_etag(command.etag, type_etag(there_is))
@@ -96,16 +96,16 @@ def register_memory_file_type(
             after=snapshots.of_memory_file_type(after),
         )
 
-    return mutate(app, call, decide, lock=RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.SHARED)
 
 
 def unregister_memory_file_type(
-    app: App, call: Call, filename: str, etag: str
+    app: App, call: MutatingCall, filename: str, etag: str
 ) -> Written[MemoryFileType] | Replayed:
     """Remove a type; files of that name stay. Raises NotFound, Aborted for another etag."""
     cleaned = _filename(filename)
 
-    def decide(mutation: Mutation) -> Effect[MemoryFileType]:
+    def perform(mutation: Mutation) -> Effect[MemoryFileType]:
         gone = mutation.tx.memory_file_types.find(cleaned, lock=True)
         if gone is None:
             raise NotFound(
@@ -122,7 +122,7 @@ def unregister_memory_file_type(
             before=snapshots.of_memory_file_type(gone),
         )
 
-    return mutate(app, call, decide, lock=RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.SHARED)
 
 
 def list_memory_file_types(app: App, ask: Ask, page: PageRequest) -> Page[MemoryFileType]:

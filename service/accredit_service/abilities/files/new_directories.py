@@ -15,7 +15,7 @@ from accredit_storage.records import Agent, AgentId, User
 from accredit_storage.store import WriteTransaction
 
 from ..calls.app import App
-from ..calls.mutations import Call, Written, keep_reply
+from ..calls.mutations import MutatingCall, Written, keep_reply
 from .scaffolding import (
     Scaffold,
     ScaffoldedFile,
@@ -36,7 +36,7 @@ FilesMade = Mapping[AgentId, tuple[ScaffoldedFile, ...]]
 
 def with_directories(
     app: App,
-    call: Call,
+    call: MutatingCall,
     written: Written[T],
     scaffolds: Sequence[Scaffold],
     told: Callable[[T, FilesMade], T],

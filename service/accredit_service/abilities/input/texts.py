@@ -24,14 +24,14 @@ def visible(path: str, text: str, reason: Reason = Reason.FIELD_INVALID) -> None
 
     With them two texts look alike that are not, and one reads as another.
     """
-    for place, character in enumerate(text, 1):
+    for index, character in enumerate(text, 1):
         if unicodedata.category(character) == "Cf" or _UNSEEN.match(character):
             raise invalid(
                 path,
                 "no invisible or direction-changing character: {character} is the {place}th",
                 reason,
                 character=f"U+{ord(character):04X}",
-                place=place,
+                place=index,
             )
 
 

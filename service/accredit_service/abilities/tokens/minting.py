@@ -17,8 +17,8 @@ from ..calls import snapshots
 from ..calls.app import App
 from ..calls.callers import require_actions_of
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     RightsLock,
@@ -105,12 +105,14 @@ class RotatedToken:
     replaced: Token
 
 
-def create_token(app: App, call: Call, command: CreateToken) -> Written[MintedToken] | Replayed:
+def create_token(
+    app: App, call: MutatingCall, command: CreateToken
+) -> Written[MintedToken] | Replayed:
     """Mint a token within the caller's own rights."""
     label = texts.one_line("label", command.label)
     ceiling = None if command.ceiling is None else checked_ceiling(command.ceiling)
 
-    def decide(mutation: Mutation) -> Effect[MintedToken]:
+    def perform(mutation: Mutation) -> Effect[MintedToken]:
         caller, now = mutation.caller, mutation.now
         agent_id, user_id = _holder(mutation, command)
         expire_at = _expire_at(command.expiry, now)
@@ -141,15 +143,17 @@ def create_token(app: App, call: Call, command: CreateToken) -> Written[MintedTo
             shown=token.token_id,
         )
 
-    return mutate(app, call, decide, lock=RightsLock.SHARED)
+    return mutate(app, call, perform, lock=RightsLock.SHARED)
 
 
-def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedToken] | Replayed:
+def rotate_token(
+    app: App, call: MutatingCall, command: RotateToken
+) -> Written[RotatedToken] | Replayed:
     """Mint a successor with everything carried over; the old token ends after the overlap."""
     if not timedelta(0) <= command.overlap <= MAX_OVERLAP:
         raise invalid("overlap", "from 0 to {days} days", days=MAX_OVERLAP.days)
 
-    def decide(mutation: Mutation) -> Effect[RotatedToken]:
+    def perform(mutation: Mutation) -> Effect[RotatedToken]:
         tx, now = mutation.tx, mutation.now
         old = require_token(tx, mutation.caller, command.token_id, now, may_rotate, lock=True)
         check_etag(command.etag, etag_of(old.version))
@@ -183,15 +187,15 @@ def rotate_token(app: App, call: Call, command: RotateToken) -> Written[RotatedT
             shown=successor.token_id,
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, perform)
 
 
 def checked_ceiling(ceiling: Ceiling) -> Ceiling:
     """The ceiling as it is stored: sorted, without repeats. Raises InvalidArgument."""
     if len(ceiling.capabilities) > MAX_CAPABILITIES:
         raise invalid("ceiling.capabilities", "at most {limit}", limit=MAX_CAPABILITIES)
-    for place, capability in enumerate(ceiling.capabilities):
-        texts.capability(f"ceiling.capabilities[{place}]", capability)
+    for index, capability in enumerate(ceiling.capabilities):
+        texts.capability(f"ceiling.capabilities[{index}]", capability)
     return replace(ceiling, capabilities=tuple(sorted(set(ceiling.capabilities))))
 
 

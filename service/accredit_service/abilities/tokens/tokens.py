@@ -19,8 +19,8 @@ from ..calls import snapshots
 from ..calls.app import App
 from ..calls.callers import require_actions_of
 from ..calls.mutations import (
-    Call,
     Effect,
+    MutatingCall,
     Mutation,
     Replayed,
     Written,
@@ -82,10 +82,10 @@ def list_tokens(app: App, ask: Ask, query: ListTokens, page: PageRequest) -> Pag
         return cursor.page(found, lambda token: (token.created_at, token.token_id))
 
 
-def revoke_token(app: App, call: Call, command: RevokeToken) -> Written[Token] | Replayed:
+def revoke_token(app: App, call: MutatingCall, command: RevokeToken) -> Written[Token] | Replayed:
     """End a token at once. One that is revoked already stays as it is."""
 
-    def decide(mutation: Mutation) -> Effect[Token]:
+    def perform(mutation: Mutation) -> Effect[Token]:
         tx, now = mutation.tx, mutation.now
         token = require_token(tx, mutation.caller, command.token_id, now, may_end, lock=True)
         check_etag(command.etag, etag_of(token.version))
@@ -100,27 +100,27 @@ def revoke_token(app: App, call: Call, command: RevokeToken) -> Written[Token] |
             after=snapshots.of_token(revoked),
         )
 
-    return mutate(app, call, decide)
+    return mutate(app, call, perform)
 
 
-def revoke_agent_tokens(app: App, call: Call, ref: AgentRef) -> Written[int] | Replayed:
+def revoke_agent_tokens(app: App, call: MutatingCall, ref: AgentRef) -> Written[int] | Replayed:
     """End all live tokens of an agent; how many there were."""
 
-    def decide(mutation: Mutation) -> Effect[int]:
+    def perform(mutation: Mutation) -> Effect[int]:
         tx, now = mutation.tx, mutation.now
         agent = require_agent(tx, mutation.caller, ref, Role.ADMIN, now, lock=True)
         ended = tx.tokens.revoke_where(agent_id=agent.agent_id, at=now)
         return _ended(ended, subject(SubjectKind.AGENT, agent.agent_id))
 
-    return mutate(app, call, decide)
+    return mutate(app, call, perform)
 
 
 def revoke_user_tokens(
-    app: App, call: Call, ref: UserRef, *, include_minted: bool
+    app: App, call: MutatingCall, ref: UserRef, *, include_minted: bool
 ) -> Written[int] | Replayed:
     """End all live tokens of a user, and on request those that they minted for agents."""
 
-    def decide(mutation: Mutation) -> Effect[int]:
+    def perform(mutation: Mutation) -> Effect[int]:
         tx, now = mutation.tx, mutation.now
         require_reach(mutation.caller, ref, Role.ADMIN, "tokens")
         user = require_user(tx, ref, share=True)
@@ -133,7 +133,7 @@ def revoke_user_tokens(
             ended += tx.tokens.revoke_where(minted_by=user_id, at=now)
         return _ended(sorted(ended), subject(SubjectKind.USER, user_id))
 
-    return mutate(app, call, decide)
+    return mutate(app, call, perform)
 
 
 def _listed_holder(

@@ -1,5 +1,6 @@
 """Bringing databases up to date, and refusing those that are not."""
 
+import ast
 import multiprocessing
 import stat
 from collections.abc import Generator
@@ -20,6 +21,7 @@ from accredit_storage.columns import UtcDateTime
 from accredit_storage.directory.places import place_named
 from accredit_storage.engine import make_engine, sqlite_path
 from accredit_storage.errors import SchemaMismatch
+from accredit_storage.migrations import versions
 from accredit_storage.records import Role
 from accredit_storage.schema import metadata
 from accredit_storage.store import Store, Transaction
@@ -84,6 +86,46 @@ def test_the_migrations_lead_to_the_tables_of_the_code(database_url: str) -> Non
 def test_alembics_own_check_agrees(database_url: str) -> None:
     with connected(database_url) as connection:
         command.check(migrate.alembic_config(connection))
+
+
+def test_the_newest_schema_is_for_the_servers_of_this_generation(database_url: str) -> None:
+    """Who raises the mark in a migration raises ``SERVER`` as well, and the other way round."""
+    with connected(database_url) as connection:
+        query = text("SELECT oldest_server FROM store_state")
+        assert connection.execute(query).scalar_one() == migrate.SERVER
+
+
+def test_migrations_use_nothing_of_ours_that_may_change_later() -> None:
+    scripts = list(Path(versions.__path__[0]).glob("*.py"))
+    assert scripts
+    for script in scripts:
+        for node in ast.walk(ast.parse(script.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert not (node.module or "").startswith("accredit"), script.name
+            elif isinstance(node, ast.Import):
+                assert not any(one.name.startswith("accredit") for one in node.names), script.name
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_an_upgrade_lets_no_id_be_given_twice(empty_database_url: str) -> None:
+    """SQLite makes a table anew that is altered, which then has only seen the ids that are left."""
+
+    def last_ids(connection: Connection) -> dict[str, int]:
+        rows = connection.execute(text("SELECT name, seq FROM sqlite_sequence"))
+        return {row.name: row.seq for row in rows}
+
+    with connected(empty_database_url) as connection:
+        command.upgrade(migrate.alembic_config(connection), "0001")
+        add = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, 1000)")
+        for name in inspect(connection).get_table_names():
+            table = metadata.tables.get(name)
+            if table is not None and table.dialect_options["sqlite"]["autoincrement"]:
+                connection.execute(add, {"name": name})
+        before = last_ids(connection)
+    assert {"agents", "users", "sites"} <= before.keys()
+    migrate.upgrade(empty_database_url)
+    with connected(empty_database_url) as connection:
+        assert last_ids(connection).items() >= before.items()
 
 
 def test_a_migration_can_be_taken_back(database_url: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from accredit.manifests import Definition as Manifest
 from accredit.manifests import read_folder
 from accredit.manifests.folder import MAX_DEPTH, MAX_ENTRIES
+from accredit_storage.records import UserId
 
 from . import logs
 from .abilities.calls.app import App
@@ -105,18 +106,21 @@ def _read(folder: Path) -> tuple[list[Definition], list[str]]:
 
 
 def _definition(manifest: Manifest) -> tuple[Definition, list[str]]:
+    owner = manifest.owner
     return define(
-        slug=manifest.slug,
-        origin=Origin.MANIFEST,
-        source=manifest.file,
-        label=manifest.label,
-        description=manifest.description,
-        memory_seeds=manifest.memory_seeds.items(),
-        owner=manifest.owner,
-        owner_resolver=manifest.owner_resolver,
-        default_config=manifest.default_config,
-        meta=manifest.meta,
-        priority=manifest.priority,
+        Definition(
+            slug=manifest.slug,
+            origin=Origin.MANIFEST,
+            source=manifest.file,
+            label=manifest.label,
+            description=manifest.description,
+            memory_seeds=tuple(manifest.memory_seeds.items()),
+            owner=UserId(owner) if isinstance(owner, int) else owner,
+            owner_resolver=manifest.owner_resolver,
+            default_config=manifest.default_config,
+            meta=manifest.meta,
+            priority=manifest.priority,
+        )
     )
 
 

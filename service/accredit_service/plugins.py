@@ -18,6 +18,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from accredit_storage.records import UserId
+
 from . import logs
 from .abilities.definitions.declaring import MAX_SEED_BYTES, define
 from .abilities.errors import InvalidArgument
@@ -85,17 +87,19 @@ class AgentRegistrar:
             return None
         try:
             definition, left_out = define(
-                slug=slug,
-                origin=Origin.ENTRY_POINT,
-                source=self._source,
-                label=label,
-                description=description,
-                memory_seeds=self._texts(slug, memory_seeds or {}).items(),
-                owner=owner,
-                resolve_owner=owner_resolver,
-                default_config=default_config,
-                meta=meta,
-                priority=self._priority,
+                Definition(
+                    slug=slug,
+                    origin=Origin.ENTRY_POINT,
+                    source=self._source,
+                    label=label,
+                    description=description,
+                    memory_seeds=tuple(self._texts(slug, memory_seeds or {}).items()),
+                    owner=UserId(owner) if isinstance(owner, int) else owner,
+                    resolve_owner=owner_resolver,
+                    default_config=default_config or {},
+                    meta=meta or {},
+                    priority=self._priority,
+                )
             )
         except InvalidArgument as refusal:
             self._notice(slug, f"{refusal.message}: rejected")

@@ -76,8 +76,13 @@ def agent(server: Server, slug: str) -> Any:
 def declared(slug: str, *, origin: Origin = Origin.MANIFEST, **fields: Any) -> Definition:
     """A definition of the server's own."""
     source = fields.pop("source", f"{slug}.yaml")
-    fields["memory_seeds"] = fields.get("memory_seeds", {}).items()
-    definition, notices = define(slug=slug, origin=origin, source=source, **fields)
+    seeds = tuple(fields.pop("memory_seeds", {}).items())
+    label = fields.pop("label", "")
+    definition, notices = define(
+        Definition(
+            slug=slug, origin=origin, source=source, label=label, memory_seeds=seeds, **fields
+        )
+    )
     assert notices == []
     return definition
 

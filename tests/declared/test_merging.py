@@ -20,10 +20,6 @@ def one(
     return Definition(
         slug=slug,
         label=source,
-        memory_seeds={},
-        seed_sizes={},
-        default_config={},
-        meta={},
         priority=priority,
         origin=origin,
         source=source,

@@ -202,7 +202,7 @@ def test_a_registered_definition_is_answered_clean(tmp_path: Path) -> None:
     )
     assert definition is not None
     assert (definition.slug, definition.label) == ("wiki-gen", "wiki-gen")
-    assert definition.memory_seeds == {"SOUL.md": "text"}
+    assert dict(definition.memory_seeds) == {"SOUL.md": "text"}
     assert definition.default_config == {"n": 1, "2": [3]}
     assert (definition.origin, definition.source) == (Origin.ENTRY_POINT, "pkg")
 
@@ -219,7 +219,7 @@ def test_a_seed_that_cannot_be_read_falls_through(
     seeds |= {"C.md": "relative.md", "D.md": tmp_path}
     definition = one.register("scribe", memory_seeds=seeds)
     assert definition is not None
-    assert definition.memory_seeds == {}
+    assert dict(definition.memory_seeds) == {}
     assert [notice[:30] for notice in one.notices] == [
         f"pkg: 'scribe': memory_seeds: {letter}" for letter in "ABCD"
     ]

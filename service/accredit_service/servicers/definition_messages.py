@@ -10,17 +10,32 @@ from ..abilities.declared.planning import Drift, Result
 from ..abilities.definitions.declaring import MAX_SEEDS
 from ..abilities.definitions.definitions import Standing
 from ..abilities.errors import invalid
+from ..abilities.extensions.declarations import DEFAULT_PRIORITY, Definition, Origin
 from ..abilities.files.memory_file_types import type_etag
 from . import fields, file_messages, messages
 
 _SEED_CHUNK = 64 * 1024
 
 
-def asked_seeds(request: pb.RegisterAgentRequest) -> Sequence[tuple[str, str]]:
-    """The seeds that a request brings: filenames with texts, in their order.
+def asked_definition(request: pb.RegisterAgentRequest) -> Definition:
+    """The definition that a request brings, as it is written there. Raises InvalidArgument."""
+    return Definition(
+        slug=request.agent_slug,
+        label=request.label,
+        description=request.description,
+        memory_seeds=_asked_seeds(request),
+        owner=fields.optional_user_ref(request, "owner"),
+        owner_resolver=request.owner_resolver,
+        default_config=fields.struct(request.default_config),
+        meta=fields.struct(request.meta),
+        priority=request.priority if request.HasField("priority") else DEFAULT_PRIORITY,
+        origin=Origin.REGISTERED,
+        source=request.source,
+    )
 
-    Raises InvalidArgument for one without a filename, and for one that states its size.
-    """
+
+def _asked_seeds(request: pb.RegisterAgentRequest) -> Sequence[tuple[str, str]]:
+    """Filenames with texts. InvalidArgument for one without a name, or that states its size."""
     seeds = fields.at_most(MAX_SEEDS, "memory_seeds", request.memory_seeds)
     for index, seed in enumerate(seeds):
         if not seed.filename:

@@ -25,17 +25,7 @@ class RegistryServicer:
         self, request: pb.RegisterAgentRequest, incoming: Call
     ) -> pb.RegisterAgentResponse:
         command = registering.RegisterAgent(
-            agent_slug=request.agent_slug,
-            label=request.label,
-            description=request.description,
-            memory_seeds=definition_messages.asked_seeds(request),
-            owner=fields.optional_user_ref(request, "owner"),
-            owner_resolver=request.owner_resolver,
-            default_config=fields.struct(request.default_config),
-            meta=fields.struct(request.meta),
-            priority=request.priority if request.HasField("priority") else None,
-            source=request.source,
-            etag=request.etag,
+            definition=definition_messages.asked_definition(request), etag=request.etag
         )
         return mutation(
             incoming,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from accredit_storage.records import ChangeKind, StoredDefinition, SubjectKind
 from accredit_storage.store import Transaction
@@ -25,10 +24,10 @@ from ..definitions import definitions
 from ..definitions.declaring import MAX_SOURCE, define
 from ..definitions.definitions import Standing, not_declared, stored_etag
 from ..errors import FailedPrecondition, NotFound, Reason
-from ..extensions.declarations import DEFAULT_PRIORITY, Origin
+from ..extensions.declarations import Definition
 from ..input import slugs, texts
 from ..input.agent_refs import clean_slug
-from ..input.user_refs import UserRef, require_user
+from ..input.user_refs import require_user
 from ..policy.subjects import subject
 from .planning import Result, plan
 
@@ -39,22 +38,12 @@ _DEFINITIONS = "definitions"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterAgent:
-    """A definition as a caller gives it.
+    """A definition as a caller gives it: an empty source stands for the caller's login.
 
-    ``memory_seeds`` are filenames with texts. ``source`` empty: the caller's login. ``etag`` empty:
-    no guard.
+    ``etag`` empty: whatever the source has declared so far.
     """
 
-    agent_slug: str
-    label: str
-    description: str
-    memory_seeds: Sequence[tuple[str, str]]
-    owner: UserRef | None
-    owner_resolver: str
-    default_config: Mapping[str, Any]
-    meta: Mapping[str, Any]
-    priority: int | None
-    source: str
+    definition: Definition
     etag: str
 
 
@@ -91,20 +80,8 @@ def register_agent(
 
     Raises NotFound for an owner whom nobody knows, Aborted for another etag.
     """
-    source = _source(command.source)
-    given, notices = define(
-        slug=command.agent_slug,
-        origin=Origin.REGISTERED,
-        source=source,
-        label=command.label,
-        description=command.description,
-        memory_seeds=command.memory_seeds,
-        owner=command.owner,
-        owner_resolver=command.owner_resolver,
-        default_config=command.default_config,
-        meta=command.meta,
-        priority=DEFAULT_PRIORITY if command.priority is None else command.priority,
-    )
+    source = _source(command.definition.source)
+    given, notices = define(command.definition)
     resolver = given.owner_resolver
     if resolver and resolver not in app.declarations.owner_resolvers:
         notices.append(f"owner_resolver: this server has no {resolver!r}")
@@ -112,7 +89,7 @@ def register_agent(
     def perform(mutation: Mutation) -> Effect[Registered]:
         tx = mutation.tx
         tx.exclusive(_DEFINITIONS)
-        owner = None if command.owner is None else require_user(tx, command.owner)
+        owner = None if given.owner is None else require_user(tx, given.owner)
         of = source or mutation.caller.user.login
         check_etag(command.etag, stored_etag(tx.definitions.find(given.slug, source=of, lock=True)))
         before, after = tx.definitions.put(
@@ -120,7 +97,7 @@ def register_agent(
             source=of,
             label=given.label,
             description=given.description,
-            memory_seeds=given.memory_seeds,
+            memory_seeds=dict(given.memory_seeds),
             owner_id=None if owner is None else owner.user_id,
             owner_resolver=given.owner_resolver,
             default_config=given.default_config,

@@ -2,14 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from accredit_storage.directory import paths
 from accredit_storage.records import UserId
 
 from ..errors import invalid
-from ..extensions.declarations import DEFAULT_PRIORITY, Definition, Origin
+from ..extensions.declarations import Definition
 from ..input import configs, texts
 from ..input.agent_refs import clean_slug
 
@@ -22,56 +23,38 @@ MAX_LOGIN = 60
 MAX_ID = 2**63 - 1
 
 
-def define(
-    *,
-    slug: str,
-    origin: Origin,
-    source: str,
-    label: str = "",
-    description: str = "",
-    memory_seeds: Iterable[tuple[str, str]] = (),
-    owner: int | str | None = None,
-    owner_resolver: str = "",
-    resolve_owner: Callable[[], object] | None = None,
-    default_config: Mapping[str, Any] | None = None,
-    meta: Mapping[str, Any] | None = None,
-    priority: int = DEFAULT_PRIORITY,
-) -> tuple[Definition, list[str]]:
+def define(given: Definition) -> tuple[Definition, list[str]]:
     """The definition, cleaned, and notices of what was left out of it.
 
-    ``memory_seeds`` are filenames with texts; of two with one name the first stays. Raises
-    InvalidArgument, with the field's name as RegisterAgent has it. Whether the owner exists is
-    asked when the agent is created.
+    Of two seeds for one file the first stays. Raises InvalidArgument, with the field's name as
+    RegisterAgent has it. Whether the owner exists is asked when the agent is created.
     """
-    cleaned = clean_slug("agent_slug", slug)
-    if owner is not None and owner_resolver:
+    slug = clean_slug("agent_slug", given.slug)
+    if given.owner is not None and given.owner_resolver:
         raise invalid("owner_resolver", "empty where an owner is given")
-    if not -MAX_PRIORITY <= priority <= MAX_PRIORITY:
+    if not -MAX_PRIORITY <= given.priority <= MAX_PRIORITY:
         raise invalid(
             "priority",
             "from -{limit} to {limit}",
             limit=MAX_PRIORITY,
         )
-    seeds, notices = _seeds(tuple(memory_seeds))
-    definition = Definition(
-        slug=cleaned,
-        label=texts.one_line("label", label) or cleaned,
-        description=_description(description),
-        memory_seeds=seeds,
+    seeds, notices = _seeds(given.memory_seeds)
+    definition = replace(
+        given,
+        slug=slug,
+        label=texts.one_line("label", given.label) or slug,
+        description=_description(given.description),
+        memory_seeds=tuple(seeds.items()),
         seed_sizes={filename: len(text.encode()) for filename, text in seeds.items()},
-        owner=_owner(owner),
-        owner_resolver=texts.one_line("owner_resolver", owner_resolver),
-        resolve_owner=resolve_owner,
-        default_config=_object("default_config", default_config or {}),
-        meta=_object("meta", meta or {}),
-        priority=priority,
-        origin=origin,
-        source=source,
+        owner=_owner(given.owner),
+        owner_resolver=texts.one_line("owner_resolver", given.owner_resolver),
+        default_config=_object("default_config", given.default_config),
+        meta=_object("meta", given.meta),
     )
     return definition, notices
 
 
-def _owner(owner: int | str | None) -> UserId | str | None:
+def _owner(owner: UserId | str | None) -> UserId | str | None:
     """The owner, if it could be a user's id or login. Neither a package nor a file is typed."""
     if isinstance(owner, str):
         sound = 0 < len(owner) <= MAX_LOGIN and owner.isprintable()
@@ -79,7 +62,7 @@ def _owner(owner: int | str | None) -> UserId | str | None:
         sound = owner is None or 0 < owner <= MAX_ID
     if not sound:
         raise invalid("owner", "the id or the login of a user")
-    return UserId(owner) if isinstance(owner, int) else owner
+    return owner
 
 
 def _description(text: str) -> str:

@@ -80,7 +80,7 @@ def texts_of(tx: Transaction, definition: Definition) -> Mapping[str, str]:
     """The texts of a definition's seeds, by filename."""
     if definition.origin is Origin.REGISTERED:
         return tx.definitions.seed_texts(definition.order)
-    return definition.memory_seeds
+    return dict(definition.memory_seeds)
 
 
 def is_for_another(app: App, tx: Transaction, slug: str, user_id: UserId) -> bool:
@@ -142,8 +142,6 @@ def default_agent(app: App, tx: Transaction) -> Definition | None:
         slug=slug,
         label=user.display_name or user.login,
         description="Default site administrator agent.",
-        memory_seeds={},
-        seed_sizes={},
         owner=user.user_id,
         default_config={},
         meta={},
@@ -158,7 +156,6 @@ def from_store(stored: StoredDefinition) -> Definition:
         slug=stored.agent_slug,
         label=stored.label,
         description=stored.description,
-        memory_seeds={},
         seed_sizes={filename: seed.size for filename, seed in stored.memory_seeds.items()},
         owner=stored.owner_id or stored.owner_login or None,
         owner_resolver=stored.owner_resolver,

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ class Origin(enum.Enum):
 class Definition:
     """What one source says of one agent, cleaned and checked.
 
-    ``memory_seeds`` are texts by filename, and ``seed_sizes`` how many bytes each has; of
+    ``memory_seeds`` are filenames with texts, and ``seed_sizes`` says how many bytes each has; of
     registered ones the store keeps the texts, see ``definitions.texts_of``. ``owner`` is an id or a
     login, None where the default owner is meant. ``owner_resolver`` names a resolver to ask
     instead; a package may also bring its own, ``resolve_owner``. ``updated_at`` and ``etag`` are
@@ -40,13 +40,13 @@ class Definition:
     slug: str
     label: str
     description: str = ""
-    memory_seeds: Mapping[str, str]
-    seed_sizes: Mapping[str, int]
+    memory_seeds: Sequence[tuple[str, str]] = ()
+    seed_sizes: Mapping[str, int] = field(default_factory=dict)
     owner: UserId | str | None = None
     owner_resolver: str = ""
     resolve_owner: Callable[[], object] | None = None
-    default_config: Mapping[str, Any]
-    meta: Mapping[str, Any]
+    default_config: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
     priority: int = DEFAULT_PRIORITY
     origin: Origin
     source: str

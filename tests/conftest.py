@@ -5,9 +5,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from accredit_storage import migrate
 from accredit_storage.store import Store
+from tests.databases import migrated
 from tests.postgres import PostgresServer, running_postgres
 from tests.server import Server, running_server
 
@@ -73,15 +75,11 @@ def database_url(
     engine_name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> Generator[str]:
     """A database of the test's own, migrated and empty."""
-    if engine_name == "sqlite":
-        path = tmp_path / "accredit.db"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-        return
-    database_server: PostgresServer = request.getfixturevalue("postgres")
-    name = database_server.create_database(template=request.getfixturevalue("postgres_template"))
-    yield database_server.url(name)
-    database_server.drop_database(name)
+    url = migrated(engine_name, request, tmp_path)
+    yield url
+    if engine_name == "postgresql":
+        database_server: PostgresServer = request.getfixturevalue("postgres")
+        database_server.drop_database(str(make_url(url).database))
 
 
 @pytest.fixture
@@ -90,6 +88,16 @@ def store(database_url: str) -> Generator[Store]:
     opened = Store.open(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def shared_server(
+    engine_name: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Server]:
+    """One server on each engine for tests that come in nobody's way. Its clock only moves on."""
+    folder = tmp_path_factory.mktemp("shared")
+    with running_server(migrated(engine_name, request, folder), folder) as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,32 +1,12 @@
 """One server on each engine for all of these tests: each test makes users and agents of its own."""
 
-import shutil
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from accredit_service.abilities.calls.app import Limits
-from tests.postgres import PostgresServer
 from tests.server import Server, running_server
-
-
-@pytest.fixture(scope="session")
-def shared_server(
-    engine_name: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[Server]:
-    """The server that ``server`` hands out. Its clock only ever moves on."""
-    folder = tmp_path_factory.mktemp("shared")
-    if engine_name == "sqlite":
-        url = f"sqlite:///{folder / 'accredit.db'}"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "accredit.db")
-    else:
-        database_server: PostgresServer = request.getfixturevalue("postgres")
-        template = request.getfixturevalue("postgres_template")
-        url = database_server.url(database_server.create_database(template=template))
-    # Wrong credentials are what many of these tests are about.
-    with running_server(url, folder) as running:
-        yield running
 
 
 @pytest.fixture

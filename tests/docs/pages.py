@@ -25,7 +25,7 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page that is ours."""
-    found = [README, ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")]
+    found = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
     return sorted([*found, *(ROOT / "examples").rglob("*.md"), *(ROOT / "clients").rglob("*.md")])
 
 

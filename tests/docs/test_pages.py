@@ -54,6 +54,14 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), f"{page}: {path}#{anchor}"
 
 
+def test_the_recipes_name_files_that_there_are() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`([\w./]+(?:\.py|\.proto|\.md|/))`", text))
+    assert len(named) > 20
+    for name in named:
+        assert next(ROOT.glob(f"**/{name.rstrip('/')}"), None) is not None, name
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     reached, ahead = set[Path](), [README]
     while ahead:

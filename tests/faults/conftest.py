@@ -1,6 +1,5 @@
 """What the tests of faults share."""
 
-import shutil
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.postgres import PostgresServer
+from tests.databases import migrated
 from tests.processes import ServerProcess, launched
 
 Launch: TypeAlias = Callable[..., ServerProcess]
@@ -30,13 +29,7 @@ def pair(
 ) -> Generator[tuple[ServerProcess, ServerProcess]]:
     """Two servers on one database, on each engine; for tests that leave both as they are."""
     folder = tmp_path_factory.mktemp("pair")
-    if request.param == "sqlite":
-        url = f"sqlite:///{folder / 'accredit.db'}"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "accredit.db")
-    else:
-        postgres: PostgresServer = request.getfixturevalue("postgres")
-        template = request.getfixturevalue("postgres_template")
-        url = postgres.url(postgres.create_database(template=template))
+    url = migrated(request.param, request, folder)
     with launched(url, folder / "data") as first, launched(url, folder / "data") as second:
         yield first.ready(), second.ready()
 

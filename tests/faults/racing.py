@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from itertools import cycle, islice
 from typing import Any, TypeVar
 
+import grpc
+
+from tests.processes import PATIENCE, ServerProcess
 from tests.server import Person, RefusedError, Server
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 # How often; each attempt waits for a second by itself.
-PATIENCE = 20
+ATTEMPTS = 20
 
 
 def race(calls: Sequence[Callable[[], T]]) -> list[T | RefusedError]:
@@ -32,7 +36,7 @@ def race(calls: Sequence[Callable[[], T]]) -> list[T | RefusedError]:
 
 def patiently(call: Callable[[], T]) -> T:
     """Make the call again while the server has no connection free, as clients do."""
-    for _ in range(PATIENCE):
+    for _ in range(ATTEMPTS):
         try:
             return call()
         except RefusedError as refusal:
@@ -54,6 +58,33 @@ def refusals(outcomes: Iterable[Any]) -> list[RefusedError]:
 def reasons(outcomes: Iterable[Any]) -> list[tuple[str, str]]:
     """Code and reason of each refusal."""
     return [(refusal.code.name, refusal.reason) for refusal in refusals(outcomes)]
+
+
+def until_killed(
+    process: ServerProcess,
+    workers: Sequence[W],
+    work: Callable[[W, Person, Callable[[], object]], RefusedError],
+    *,
+    after: int,
+) -> None:
+    """Let them work, each over a connection, and kill the server after so many answers.
+
+    ``work`` is told what to call for each answer, and goes on until a call fails.
+    """
+    acknowledged = threading.Semaphore(0)
+    with (
+        spread(process.server.admin, connections=len(workers)) as admins,
+        ThreadPoolExecutor(len(workers)) as threads,
+    ):
+        working = [
+            threads.submit(work, worker, admin, acknowledged.release)
+            for worker, admin in zip(workers, admins, strict=True)
+        ]
+        for _ in range(after):
+            assert acknowledged.acquire(timeout=PATIENCE), [one.result(0) for one in working]
+        process.kill()
+        failures = [one.result(PATIENCE) for one in working]
+    assert {failure.code for failure in failures} == {grpc.StatusCode.UNAVAILABLE}, failures
 
 
 @contextmanager

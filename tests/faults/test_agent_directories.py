@@ -3,12 +3,10 @@
 import itertools
 import random
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import grpc
 import pytest
 
 from accredit_storage.directory.directories import Directories
@@ -16,7 +14,7 @@ from tests.api.filing import get, of_agent, put
 from tests.directory.agreeing import assert_agree
 from tests.faults.conftest import Launch
 from tests.faults.movers import LOG, Mover, check_lines
-from tests.faults.racing import spread
+from tests.faults.racing import spread, until_killed
 from tests.processes import PATIENCE, ServerProcess
 from tests.server import Person
 
@@ -38,7 +36,7 @@ def test_row_and_directory_agree_after_every_kill(
     owner = process.server.user()
     movers = [Mover(number, owner.user_id) for number in range(MOVERS)]
     for _ in range(kills):
-        move_until_killed(process, movers, after=random.randint(3, 25))
+        until_killed(process, movers, Mover.go_on, after=random.randint(3, 25))
         process.close()
         process = launch().ready()
         # The start has put in order what there was; nobody has called yet.
@@ -58,24 +56,6 @@ def test_row_and_directory_agree_after_every_kill(
             check_lines(known, (home / LOG).read_bytes() if (home / LOG).exists() else b"")
     assert_agree(app.store, app.directories)
     record_property("measured: calls", sum(mover.calls for mover in movers))
-
-
-def move_until_killed(process: ServerProcess, movers: Sequence[Mover], *, after: int) -> None:
-    """Let them call, and kill the server once so many calls were answered."""
-    acknowledged = threading.Semaphore(0)
-    with (
-        spread(process.server.admin, connections=len(movers)) as admins,
-        ThreadPoolExecutor(len(movers)) as threads,
-    ):
-        moving = [
-            threads.submit(mover.go_on, admin, acknowledged.release)
-            for mover, admin in zip(movers, admins, strict=True)
-        ]
-        for _ in range(after):
-            assert acknowledged.acquire(timeout=PATIENCE), [one.result(0) for one in moving]
-        process.kill()
-        failures = [one.result(PATIENCE) for one in moving]
-    assert {failure.code for failure in failures} == {grpc.StatusCode.UNAVAILABLE}, failures
 
 
 @pytest.mark.timeout(120)

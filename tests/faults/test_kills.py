@@ -2,21 +2,17 @@
 
 import random
 import sqlite3
-import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from sqlalchemy import make_url
 
 from tests.faults.conftest import Launch
-from tests.faults.racing import spread
+from tests.faults.racing import until_killed
 from tests.faults.writers import Writer, check_all, logged_revisions
-from tests.processes import PATIENCE, ServerProcess, launched
+from tests.processes import ServerProcess, launched
 
 WRITERS = 6
 
@@ -50,7 +46,7 @@ def test_what_was_acknowledged_outlives_every_kill(
     changes_before = len(logged_revisions(process.server))
     writers = [Writer(number, guest.user_id) for number in range(WRITERS)]
     for _ in range(kills):
-        write_until_killed(process, writers, after=random.randint(30, 150))
+        until_killed(process, writers, Writer.write, after=random.randint(30, 150))
         process.close()
         process = started()
     check_all(process.server, writers, changes_before=changes_before)
@@ -59,24 +55,6 @@ def test_what_was_acknowledged_outlives_every_kill(
     record_property("measured: longest start, s", round(max(starts), 2))
     record_property("measured: changes", sum(writer.changes for writer in writers))
     assert max(starts) < longest_start
-
-
-def write_until_killed(process: ServerProcess, writers: Sequence[Writer], *, after: int) -> None:
-    """Let them write, and kill the server once so many writes were acknowledged."""
-    acknowledged = threading.Semaphore(0)
-    with (
-        spread(process.server.admin, connections=len(writers)) as admins,
-        ThreadPoolExecutor(len(writers)) as threads,
-    ):
-        writing = [
-            threads.submit(writer.write, admin, acknowledged.release)
-            for writer, admin in zip(writers, admins, strict=True)
-        ]
-        for _ in range(after):
-            assert acknowledged.acquire(timeout=PATIENCE), [one.result(0) for one in writing]
-        process.kill()
-        failures = [one.result(PATIENCE) for one in writing]
-    assert {failure.code for failure in failures} == {grpc.StatusCode.UNAVAILABLE}
 
 
 def file_is_sound(database_url: str) -> bool:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from accredit_storage.arrays import among, by_keys, on_each_dialect
 from accredit_storage.directory.places import new_key
 from accredit_storage.errors import SlugTaken
 from accredit_storage.records import (
@@ -78,6 +79,17 @@ _seen = select(*agents.c, *grants.c).select_from(_with_grant).where(_is_seen)
 _seen_by_id = _seen.where(agents.c.agent_id == bindparam("agent_id"))
 _seen_by_slug = _seen.where(agents.c.agent_slug == bindparam("agent_slug"))
 _all_seen = select(*agents.c).select_from(_with_grant).where(_is_seen)
+# By what they are looked for, and whether for a viewer.
+_many = {
+    (by, is_seen): by_keys(base.order_by(agents.c.agent_id), agents.c[by])
+    for by in ("agent_id", "agent_slug")
+    for is_seen, base in ((False, _select), (True, _all_seen))
+}
+_files_made = on_each_dialect(
+    lambda dialect: (
+        update(agents).where(among(agents.c.agent_id, "keys", dialect)).values(files_made=True)
+    )
+)
 _add = by_dialect(
     lambda insert: (
         insert(agents)
@@ -192,7 +204,7 @@ class Agents:
         """
         if not agent_ids:
             return []
-        return self._many(agents.c.agent_id.in_(agent_ids), viewer)
+        return self._many("agent_id", agent_ids, viewer)
 
     def find_many_by_slug(
         self, agent_slugs: Collection[str], viewer: Viewer | None = None
@@ -200,7 +212,7 @@ class Agents:
         """The same of ``agent_slugs``."""
         if not agent_slugs:
             return []
-        return self._many(agents.c.agent_slug.in_(agent_slugs), viewer)
+        return self._many("agent_slug", agent_slugs, viewer)
 
     def all_after(self, agent_id: AgentId, limit: int) -> list[Agent]:
         """Up to ``limit`` agents with higher ids, lowest first."""
@@ -210,8 +222,8 @@ class Agents:
 
     def set_files_made(self, agent_ids: Collection[AgentId]) -> None:
         """Say of up to 10 000 agents that their directories were made. No version is raised."""
-        statement = update(agents).where(agents.c.agent_id.in_(agent_ids))
-        self._connection.execute(statement.values(files_made=True))
+        statement = _files_made[self._connection.dialect.name]
+        self._connection.execute(statement, {"keys": agent_ids})
 
     def count_owned(self, owner_id: UserId) -> int:
         """How many agents the user owns, whatever their status."""
@@ -250,10 +262,10 @@ class Agents:
         statement = delete(agents).where(agents.c.agent_id == agent_id)
         return self._connection.execute(statement).rowcount > 0
 
-    def _many(self, condition: ColumnElement[bool], viewer: Viewer | None) -> list[Agent]:
-        statement = (_select if viewer is None else _all_seen).where(condition)
+    def _many(self, by: str, keys: Collection[Any], viewer: Viewer | None) -> list[Agent]:
+        statement = _many[by, viewer is not None][self._connection.dialect.name]
         values = {} if viewer is None else _values(viewer)
-        rows = self._connection.execute(statement.order_by(agents.c.agent_id), values)
+        rows = self._connection.execute(statement, {"keys": keys, **values})
         return [Agent(**row._mapping) for row in rows]
 
 

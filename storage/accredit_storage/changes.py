@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -19,6 +20,7 @@ from sqlalchemy import (
 )
 
 from accredit_storage import chain
+from accredit_storage.arrays import among, on_each_dialect, pair_values, pairs
 from accredit_storage.chain import Verification
 from accredit_storage.records import Actor, AgentId, Change, ChangeKind, Subject, UserId
 from accredit_storage.schema import change_subjects, changes, store_state
@@ -51,6 +53,22 @@ _columns = (
     changes.c.at,
     changes.c.hash,
     _previous_hash.label("previous_hash"),
+)
+
+
+_payloads = on_each_dialect(
+    lambda dialect: (
+        select(changes.c.revision, or_(changes.c.before.is_not(None), changes.c.after.is_not(None)))
+        .where(among(changes.c.revision, "keys", dialect))
+        .with_for_update()
+    )
+)
+_redact = on_each_dialect(
+    lambda dialect: (
+        update(changes)
+        .where(among(changes.c.revision, "keys", dialect))
+        .values(before=None, after=None)
+    )
 )
 
 
@@ -96,17 +114,21 @@ class Changes:
         """How many characters the changes have that ``page`` would answer, all but a few."""
         parts = (changes.c.before, changes.c.after, changes.c.subjects)
         before, after_, subjects = (func.coalesce(func.length(part), 0) for part in parts)
-        statement = _page(query, after).with_only_columns(
+        dialect = self._connection.dialect.name
+        statement = _page(query, after, dialect).with_only_columns(
             type_coerce(before + after_ + subjects, Integer), maintain_column_froms=True
         )
-        return list(self._connection.execute(statement.limit(limit)).scalars())
+        rows = self._connection.execute(statement.limit(limit), _arrays(query, dialect))
+        return list(rows.scalars())
 
     def page(self, query: ChangeQuery, *, after: int | None, limit: int) -> list[Change]:
         """Up to ``limit`` changes in the order of their revisions, or against it.
 
         ``after`` is the revision of the last one already had.
         """
-        rows = self._connection.execute(_page(query, after).limit(limit))
+        dialect = self._connection.dialect.name
+        statement = _page(query, after, dialect).limit(limit)
+        rows = self._connection.execute(statement, _arrays(query, dialect))
         return [_change(row) for row in rows]
 
     def hash_at(self, revision: int) -> bytes | None:
@@ -129,14 +151,11 @@ class Changes:
 
         The log still verifies: it goes by the payloads' digests.
         """
-        asked = changes.c.revision.in_(revisions)
-        has_payload = or_(changes.c.before.is_not(None), changes.c.after.is_not(None))
-        rows = self._connection.execute(
-            select(changes.c.revision, has_payload).where(asked).with_for_update()
-        ).all()
+        dialect, keys = self._connection.dialect.name, {"keys": revisions}
+        rows = self._connection.execute(_payloads[dialect], keys).all()
         missing = set(revisions).difference(row[0] for row in rows)
         if not missing:
-            self._connection.execute(update(changes).where(asked).values(before=None, after=None))
+            self._connection.execute(_redact[dialect], keys)
         return Redacted(
             taken=tuple(sorted(row[0] for row in rows if row[1])),
             without=tuple(sorted(row[0] for row in rows if not row[1])),
@@ -178,16 +197,26 @@ class Changes:
         return count
 
 
-def _page(query: ChangeQuery, after: int | None) -> AnySelect:
+def _arrays(query: ChangeQuery, dialect: str) -> dict[str, Any]:
+    """The values of the lists in ``_page``."""
+    values: dict[str, Any] = {"kinds": query.kinds} if query.kinds else {}
+    if len(query.subjects) > 1:
+        asked = [(one.kind, one.subject_id) for one in query.subjects]
+        values |= pair_values("asked", asked, dialect)
+    return values
+
+
+def _page(query: ChangeQuery, after: int | None, dialect: str) -> AnySelect:
     """The changes asked for after that revision, in order.
 
     By way of the subjects, where there are any: SQLite would otherwise read the whole log for those
     of an agent that rarely changes.
     """
-    statement = select(*_columns).where(*_conditions(query))
+    statement = select(*_columns).where(*_conditions(query, dialect))
     revision: ColumnElement[int] = changes.c.revision
     if query.subjects:
-        revision, statement = _of_subjects(query.subjects, statement, _within(query, after))
+        within = _within(query, after)
+        revision, statement = _of_subjects(query.subjects, statement, within, dialect)
     statement = statement.where(*_within(query, after)(revision))
     return statement.order_by(revision.desc() if query.newest_first else revision)
 
@@ -213,24 +242,25 @@ def _of_subjects(
     subjects: tuple[Subject, ...],
     statement: AnySelect,
     bounds: Callable[[ColumnElement[int]], list[ColumnElement[bool]]],
+    dialect: str,
 ) -> tuple[ColumnElement[int], AnySelect]:
     """The statement with only the changes that touched one of these, and where it has revisions."""
-    of_any = [
-        and_(change_subjects.c.kind == one.kind, change_subjects.c.subject_id == one.subject_id)
-        for one in subjects
-    ]
+    kind, subject_id = change_subjects.c.kind, change_subjects.c.subject_id
     revision = change_subjects.c.revision
-    if len(of_any) == 1:
+    if len(subjects) == 1:
         # In the order of the index, so that the database reads no further than the page.
         joined = statement.join(change_subjects, revision == changes.c.revision)
-        return revision, joined.where(of_any[0])
-    touched = select(revision).where(or_(*of_any), *bounds(revision)).distinct().subquery()
+        of_it = (kind == subjects[0].kind, subject_id == subjects[0].subject_id)
+        return revision, joined.where(*of_it)
+    asked = pairs(kind, subject_id, "asked", dialect)
+    of_any = and_(kind == asked.c.kind, subject_id == asked.c.subject_id)
+    touched = select(revision).join(asked, of_any).where(*bounds(revision)).distinct().subquery()
     joined = statement.join(touched, touched.c.revision == changes.c.revision)
     # Bounds on both: PostgreSQL may read the two side by side, and does not conclude them.
     return touched.c.revision, joined.where(*bounds(changes.c.revision))
 
 
-def _conditions(query: ChangeQuery) -> list[ColumnElement[bool]]:
+def _conditions(query: ChangeQuery, dialect: str) -> list[ColumnElement[bool]]:
     actor = {
         changes.c.actor_user_id: query.actor_user_id,
         changes.c.actor_agent_id: query.actor_agent_id,
@@ -238,7 +268,7 @@ def _conditions(query: ChangeQuery) -> list[ColumnElement[bool]]:
     }
     conditions = [column == value for column, value in actor.items() if value is not None]
     if query.kinds:
-        conditions.append(changes.c.kind.in_(query.kinds))
+        conditions.append(among(changes.c.kind, "kinds", dialect))
     if query.from_at is not None:
         conditions.append(changes.c.at >= query.from_at)
     if query.to_at is not None:

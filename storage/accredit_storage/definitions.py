@@ -16,6 +16,7 @@ from sqlalchemy import (
     update,
 )
 
+from accredit_storage.arrays import by_keys
 from accredit_storage.canonical import canonical_json
 from accredit_storage.records import StoredDefinition, StoredSeed, Suppression, UserId
 from accredit_storage.schema import definition_seeds, definitions, suppressions
@@ -44,6 +45,7 @@ _seeds = select(
     definition_seeds.c.size,
     definition_seeds.c.sha256,
 )
+_seeds_of = by_keys(_seeds, definition_seeds.c.definition_id)
 _of_definition = definition_seeds.c.definition_id == bindparam("of_definition_id")
 _texts = select(definition_seeds.c.filename, definition_seeds.c.content).where(_of_definition)
 _add_seeds = insert(definition_seeds)
@@ -186,8 +188,10 @@ class Definitions:
 
     def _with_seeds(self, rows: Sequence[AnyRow]) -> list[StoredDefinition]:
         ids = [row.definition_id for row in rows]
-        of_these = _seeds.where(definition_seeds.c.definition_id.in_(ids))
-        return _joined(rows, self._connection.execute(of_these).all() if ids else [])
+        if not ids:
+            return []
+        of_these = _seeds_of[self._connection.dialect.name]
+        return _joined(rows, self._connection.execute(of_these, {"keys": ids}).all())
 
 
 class Suppressions:

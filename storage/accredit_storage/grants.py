@@ -5,27 +5,36 @@ from datetime import datetime
 
 from sqlalchemy import (
     Connection,
+    FromClause,
     and_,
     bindparam,
-    column,
     delete,
     select,
     tuple_,
     update,
-    values,
 )
 
-from accredit_storage.columns import Key
+from accredit_storage.arrays import on_each_dialect, pair_values, pairs
 from accredit_storage.errors import Conflict
 from accredit_storage.records import AgentId, Grant, Role, User, UserId
 from accredit_storage.schema import grants, users
-from accredit_storage.statements import AnyRow, by_dialect, locked, unexpired
+from accredit_storage.statements import AnyRow, AnySelect, by_dialect, locked, unexpired
 from accredit_storage.users import user_columns
 
 _key = and_(
     grants.c.agent_id == bindparam("of_agent_id"), grants.c.user_id == bindparam("of_user_id")
 )
 _select = select(grants)
+
+
+def _joined(asked: FromClause) -> AnySelect:
+    # Not (agent_id, user_id) IN (…), for which SQLite reads the whole table.
+    return _select.join(
+        asked,
+        and_(asked.c.agent_id == grants.c.agent_id, asked.c.user_id == grants.c.user_id),
+    )
+
+
 _by_key = _select.where(_key)
 _add = by_dialect(
     lambda insert: (
@@ -35,7 +44,9 @@ _add = by_dialect(
     )
 )
 _replace = update(grants).where(_key).values(version=grants.c.version + 1).returning(*grants.c)
-_asked = values(column("agent_id", Key), column("user_id", Key), name="asked")
+_many = on_each_dialect(
+    lambda dialect: _joined(pairs(grants.c.agent_id, grants.c.user_id, "asked", dialect))
+)
 _remove = delete(grants).where(_key).returning(*grants.c)
 _holder_columns = user_columns(users)
 _holder_names = [str(column.key) for column in _holder_columns]
@@ -131,17 +142,13 @@ class Grants:
             statement = statement.where(grants.c.agent_id > after)
         return [Grant(**row._mapping) for row in self._connection.execute(statement)]
 
-    def find_many(self, pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], Grant]:
-        """The grants among up to 5 000 ``pairs`` of (agent id, user id)."""
-        if not pairs:
+    def find_many(self, of: Collection[tuple[int, int]]) -> dict[tuple[int, int], Grant]:
+        """The grants among up to 5 000 pairs of (agent id, user id)."""
+        if not of:
             return {}
-        # Not (agent_id, user_id) IN (…), for which SQLite reads the whole table.
-        asked = _asked.data(list(pairs)).cte()
-        statement = _select.join(
-            asked,
-            and_(asked.c.agent_id == grants.c.agent_id, asked.c.user_id == grants.c.user_id),
-        )
-        found = [Grant(**row._mapping) for row in self._connection.execute(statement)]
+        dialect = self._connection.dialect.name
+        rows = self._connection.execute(_many[dialect], pair_values("asked", of, dialect))
+        found = [Grant(**row._mapping) for row in rows]
         return {(grant.agent_id, grant.user_id): grant for grant in found}
 
     def all_for_agent(self, agent_id: AgentId) -> list[Grant]:

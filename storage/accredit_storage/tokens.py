@@ -16,6 +16,7 @@ from sqlalchemy import (
     update,
 )
 
+from accredit_storage.arrays import among, on_each_dialect
 from accredit_storage.records import AgentId, Token, UserId
 from accredit_storage.schema import token_vouchers, tokens
 from accredit_storage.statements import AnyRow, locked, unexpired
@@ -33,6 +34,24 @@ _touch = (
         or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < bindparam("used_at")),
     )
     .values(last_used_at=bindparam("used_at"))
+)
+_adopt = on_each_dialect(
+    lambda dialect: (
+        update(tokens)
+        .where(
+            tokens.c.created_by == bindparam("of_user_id"),
+            among(tokens.c.user_id, "keys", dialect),
+        )
+        .values(created_by=tokens.c.user_id)
+    )
+)
+_need_no_more = on_each_dialect(
+    lambda dialect: delete(token_vouchers).where(
+        token_vouchers.c.user_id == bindparam("of_user_id"),
+        token_vouchers.c.token_id.in_(
+            select(tokens.c.token_id).where(among(tokens.c.created_by, "keys", dialect))
+        ),
+    )
 )
 
 
@@ -168,17 +187,10 @@ class Tokens:
 
         The same for what ``heirs`` minted and the user vouches for.
         """
-        theirs = select(tokens.c.token_id).where(tokens.c.created_by.in_(heirs))
-        self._connection.execute(
-            update(tokens)
-            .where(tokens.c.created_by == user_id, tokens.c.user_id.in_(heirs))
-            .values(created_by=tokens.c.user_id)
-        )
-        self._connection.execute(
-            delete(token_vouchers).where(
-                token_vouchers.c.user_id == user_id, token_vouchers.c.token_id.in_(theirs)
-            )
-        )
+        dialect = self._connection.dialect.name
+        values = {"of_user_id": user_id, "keys": heirs}
+        self._connection.execute(_adopt[dialect], values)
+        self._connection.execute(_need_no_more[dialect], values)
 
     def delete_minted(self, user_id: UserId) -> None:
         """Remove all tokens that the user minted or vouches for."""

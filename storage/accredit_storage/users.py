@@ -16,6 +16,7 @@ from sqlalchemy import (
     update,
 )
 
+from accredit_storage.arrays import among, by_keys, on_each_dialect
 from accredit_storage.directory.places import new_key
 from accredit_storage.errors import LoginTaken
 from accredit_storage.records import (
@@ -46,6 +47,15 @@ def user_columns(table: FromClause) -> list[ColumnElement[Any]]:
 
 _columns = user_columns(users)
 _select = select(*_columns)
+_many = {
+    by: by_keys(_select.order_by(users.c.user_id), users.c[by])
+    for by in ("user_id", "login_folded")
+}
+_files_made = on_each_dialect(
+    lambda dialect: (
+        update(users).where(among(users.c.user_id, "keys", dialect)).values(files_made=True)
+    )
+)
 _by_id = _select.where(users.c.user_id == bindparam("user_id"))
 _by_login = _select.where(users.c.login_folded == bindparam("login_folded"))
 _add = by_dialect(
@@ -97,21 +107,22 @@ class Users:
         """Those of up to 10 000 ``user_ids`` that exist, each once, lowest id first."""
         if not user_ids:
             return []
-        statement = _select.where(users.c.user_id.in_(user_ids)).order_by(users.c.user_id)
-        return [User(**row._mapping) for row in self._connection.execute(statement)]
+        return self._many("user_id", user_ids)
 
     def find_many_by_login(self, logins: Collection[str]) -> list[User]:
         """Those of up to 10 000 ``logins``, whatever their case, that exist; lowest id first."""
         if not logins:
             return []
-        wanted = {folded(login) for login in logins}
-        statement = _select.where(users.c.login_folded.in_(wanted)).order_by(users.c.user_id)
-        return [User(**row._mapping) for row in self._connection.execute(statement)]
+        return self._many("login_folded", {folded(login) for login in logins})
 
     def set_files_made(self, user_ids: Collection[UserId]) -> None:
         """Say of up to 10 000 users that their directories were made. No version is raised."""
-        statement = update(users).where(users.c.user_id.in_(user_ids))
-        self._connection.execute(statement.values(files_made=True))
+        statement = _files_made[self._connection.dialect.name]
+        self._connection.execute(statement, {"keys": user_ids})
+
+    def _many(self, by: str, keys: Collection[Any]) -> list[User]:
+        statement = _many[by][self._connection.dialect.name]
+        return [User(**row._mapping) for row in self._connection.execute(statement, {"keys": keys})]
 
     def page(
         self,

@@ -1,0 +1,106 @@
+"""Lists of keys as one parameter, so that a statement has one shape however many there are.
+
+PostgreSQL takes an array, SQLite a JSON text. A list that is written into the statement would be
+compiled anew at each call, which costs more than all else that an answer needs.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    ColumnElement,
+    Dialect,
+    Executable,
+    FromClause,
+    Select,
+    Text,
+    TypeDecorator,
+    any_,
+    bindparam,
+    column,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import TypeEngine
+
+S = TypeVar("S", bound=Executable)
+
+_POSTGRESQL, _SQLITE = "postgresql", "sqlite"
+
+
+class _Keys(TypeDecorator[Collection[Any]]):
+    """Values of one type, or on SQLite rows of values of several."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, *items: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.items = items
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Arrays have one type of item."""
+        return ARRAY(self.items[0]) if dialect.name == _POSTGRESQL else Text()
+
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
+        """The array's own type sees to its items; in JSON they are as in a column."""
+        if value is None or dialect.name == _POSTGRESQL:
+            return value if value is None else list(value)
+        processors = [item.dialect_impl(dialect).bind_processor(dialect) for item in self.items]
+        if len(processors) == 1:
+            return json.dumps([_bound(processors[0], one) for one in value])
+        return json.dumps(
+            [[_bound(*each) for each in zip(processors, row, strict=True)] for row in value]
+        )
+
+
+def on_each_dialect(build: Callable[[str], S]) -> dict[str, S]:
+    """What ``build`` makes for each dialect, by the dialect's name."""
+    return {dialect: build(dialect) for dialect in (_POSTGRESQL, _SQLITE)}
+
+
+def among(of: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[bool]:
+    """True where the column has one of the values in the parameter ``name``, a list."""
+    keys = bindparam(name, type_=_Keys(of.type))
+    if dialect == _POSTGRESQL:
+        return of == any_(keys)
+    return of.in_(select(func.json_each(keys).table_valued("value").c.value))
+
+
+def by_keys(statement: Select[Any], of: ColumnElement[Any]) -> dict[str, Select[Any]]:
+    """The statement for the rows whose column has one of ``keys``, by the dialect's name."""
+    return on_each_dialect(lambda dialect: statement.where(among(of, "keys", dialect)))
+
+
+def pairs(
+    first: ColumnElement[Any], second: ColumnElement[Any], name: str, dialect: str
+) -> FromClause:
+    """The pairs in the parameters of ``pair_values``, as a table with the columns' names."""
+    if dialect == _POSTGRESQL:
+        halves = [
+            bindparam(f"{name}_{number}", type_=_Keys(of.type))
+            for number, of in enumerate((first, second))
+        ]
+        columns = [column(str(of.key), of.type) for of in (first, second)]
+        return func.unnest(*halves).table_valued(*columns, name=name).render_derived()
+    each = func.json_each(bindparam(name, type_=_Keys(first.type, second.type)))
+    value = each.table_valued("value").c.value
+    return select(
+        func.json_extract(value, "$[0]").label(str(first.key)),
+        func.json_extract(value, "$[1]").label(str(second.key)),
+    ).subquery(name)
+
+
+def pair_values(
+    name: str, values: Collection[tuple[Any, Any]], dialect: str
+) -> Mapping[str, Collection[Any]]:
+    """The parameters of ``pairs``."""
+    if dialect == _POSTGRESQL:
+        return {f"{name}_{number}": [pair[number] for pair in values] for number in (0, 1)}
+    return {name: values}
+
+
+def _bound(process: Callable[[Any], Any] | None, value: Any) -> Any:
+    return value if process is None else process(value)

@@ -32,9 +32,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Generator[list[str]]:
 def several(scene: Scene, count: int) -> Mapping[str, Fields]:
     """The calls that take lists, each with so many."""
     agents = [{"agent_id": scene.agent_id}, *({"agent_slug": f"a-{n}"} for n in range(count))]
-    agents += [{"agent_id": 1000 + n} for n in range(count)]
+    agents += [{"agent_id": scene.server.agent(scene.owner).agent_id} for _ in range(count)]
     users = [{"user_id": scene.viewer.user_id}, *({"login": f"u{n}"} for n in range(count))]
-    users += [{"user_id": 1000 + n} for n in range(count)]
+    users += [{"user_id": scene.server.user().user_id} for _ in range(count)]
     demands = [{"agent": agent, "minimum_role": "ROLE_VIEWER"} for agent in agents]
     checks = [{**demand, "principal": user} for demand, user in zip(demands, users, strict=True)]
     kinds = ["CHANGE_KIND_AGENT_CREATED", "CHANGE_KIND_USER_CREATED", "CHANGE_KIND_GRANT_CHANGED"]

@@ -11,6 +11,7 @@ GENERATED := clients/python/accredit/v1
 DESCRIPTORS := service/accredit_service/contract.binpb
 EXAMPLE := examples/guarded_service
 GRPCURL := build/bin/grpcurl
+GHZ := build/bin/ghz
 # Folders of programs that are checked when they are there.
 CHECKED := $(wildcard tests bench tools $(EXAMPLE)/notes)
 
@@ -176,8 +177,17 @@ build/locale:
 		echo "build/locale: localedef cannot make en_US.UTF-8 here (Debian: install locales)"
 
 .PHONY: bench
-bench: $(INSTALLED) ## Run the benchmarks
+bench: $(INSTALLED) $(GHZ) ## Measure beside an echo: bench/latest.json, docs/performance.md
 	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: $(INSTALLED) $(GHZ) ## The same from fewer and shorter runs, in under five minutes
+	$(BIN)/python -m bench --pairs 3 --seconds 1 $(ARGS)
+
+# A compiled load generator: one in Python would be measured instead of the server.
+$(GHZ):
+	@command -v go >/dev/null || { echo "ghz is built with Go: install Go" >&2; exit 1; }
+	GOBIN="$(CURDIR)/$(@D)" go install github.com/bojand/ghz/cmd/ghz@v0.93.0
 
 .PHONY: run
 run: $(INSTALLED) ## Run a server with a few agents in it, and say what to try

@@ -21,7 +21,7 @@ from typing import Any
 import grpc
 
 from accredit.v1 import auth_pb2, auth_pb2_grpc, token_pb2, token_pb2_grpc, types_pb2
-from bench.__main__ import _database, _process
+from bench.load import database, served
 
 _DEAD = 50
 _BODY = "acr_{:016}_" + "5" * 43
@@ -41,7 +41,7 @@ def main() -> None:
         _flood(chosen.to[0], Path(chosen.to[1]).read_text().split(), chosen)
         return
     for engine in chosen.engine or ("sqlite", "postgresql"):
-        with tempfile.TemporaryDirectory() as folder, _database(engine, Path(folder)) as url:
+        with tempfile.TemporaryDirectory() as folder, database(engine, Path(folder)) as url:
             print(
                 f"\n{engine}, {chosen.rate} wrong texts a second for {chosen.seconds:g} seconds,"
                 f" {chosen.subjects} of a hundred subjects'"
@@ -50,7 +50,8 @@ def main() -> None:
 
 
 def _measure(url: str, folder: Path, chosen: argparse.Namespace) -> None:
-    with _process("bench.serve", url, str(folder / "secret")) as address:
+    with served("bench.serve", url, str(folder / "secret")) as server:
+        address = server.address
         admin = _bearer((folder / "secret").read_text())
         channel = grpc.insecure_channel(address)
         tokens = token_pb2_grpc.TokenServiceStub(channel)

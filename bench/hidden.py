@@ -32,7 +32,7 @@ from accredit.v1 import (
     user_pb2,
     user_pb2_grpc,
 )
-from bench.__main__ import _database, _process
+from bench.load import database, served
 
 Ask = Callable[[types_pb2.AgentRef], object]
 
@@ -47,12 +47,12 @@ def main() -> None:
     for engine in chosen.engine or ("sqlite", "postgresql"):
         with (
             tempfile.TemporaryDirectory() as folder,
-            _database(engine, Path(folder)) as url,
-            _process("bench.serve", url, str(Path(folder) / "secret")) as address,
+            database(engine, Path(folder)) as url,
+            served("bench.serve", url, str(Path(folder) / "secret")) as server,
         ):
             print(f"\n{engine}: Welch's t of {chosen.pairs} pairs; median of a missing one")
             secret = (Path(folder) / "secret").read_text()
-            for name, ask, hidden, missing in _calls(address, secret):
+            for name, ask, hidden, missing in _calls(server.address, secret):
                 found = [_welch(ask, hidden, missing, chosen.pairs) for _ in range(chosen.rounds)]
                 values = "  ".join(f"{t:6.1f}" for t, _ in found)
                 print(f"{name:28}{values}   {found[0][1] * 1e6:6.0f} us")

@@ -30,7 +30,7 @@ def forged(text: str) -> str:
 
 def key_of(text: str) -> str:
     """The id of the key that the text names."""
-    key_id = bearer.key_id(text)
+    key_id = bearer.parse_key_id(text)
     assert key_id is not None
     return key_id
 

@@ -152,11 +152,12 @@ def test_a_lock_that_is_kept_is_waited_for_and_no_longer_than_that(
     receiver, sender = pipe()
     keeper = started(keep_lock, tree.root, sender)
     assert receiver.poll(PATIENCE)
-    with Folder.at(tree.root.joinpath(*SCRIBE.names)) as folder:
-        with pytest.raises(StoreBusy), locks.locked(folder, ".lock", wait=0.05):
-            pass
-        with locks.locked_if_free(folder, ".lock") as is_free:
-            assert not is_free
+    with (
+        Folder.at(tree.root.joinpath(*SCRIBE.names)) as folder,
+        pytest.raises(StoreBusy),
+        locks.locked(folder, ".lock", wait=0.05),
+    ):
+        pass
     # Reading needs no lock, and the lock is gone when its process is.
     assert files.read(place, "notes.md").content == b"one"
     keeper.kill()
@@ -165,11 +166,13 @@ def test_a_lock_that_is_kept_is_waited_for_and_no_longer_than_that(
 
 
 def test_threads_of_one_process_exclude_each_other(tree: DirectoryTree) -> None:
-    with Folder.at(tree.root) as folder, locks.locked(folder, ".lock"):
-        with pytest.raises(StoreBusy), locks.locked(folder, ".lock", wait=0.01):
-            pass
-        with locks.locked_if_free(folder, ".lock") as is_free:
-            assert not is_free
+    with (
+        Folder.at(tree.root) as folder,
+        locks.locked(folder, ".lock"),
+        pytest.raises(StoreBusy),
+        locks.locked(folder, ".lock", wait=0.01),
+    ):
+        pass
 
 
 def test_a_lock_that_was_removed_meanwhile_is_taken_anew(tree: DirectoryTree) -> None:
@@ -186,15 +189,6 @@ def test_a_lock_that_was_removed_meanwhile_is_taken_anew(tree: DirectoryTree) ->
                 folder.remove("a lock")
 
     all_at_once(6, act)
-
-
-def test_a_lock_that_is_not_there_is_free_and_is_not_made(tree: DirectoryTree) -> None:
-    with (
-        Folder.at(tree.root) as folder,
-        locks.locked_if_free(folder, "a lock") as is_free,
-    ):
-        assert is_free
-    assert not (tree.root / "a lock").exists()
 
 
 def test_a_writer_whose_directory_goes_meanwhile_is_told(

@@ -34,7 +34,7 @@ def test_those_that_start_together_make_one_administrator(
         assert len(files) == 1
         assert files[0].stat().st_mode & 0o777 == 0o600
         secret = files[0].read_text().strip()
-        assert bearer.key_id(secret)
+        assert bearer.parse_key_id(secret)
         (winner,) = {process.data_dir for process in processes} & {files[0].parent}
         (server, *_) = (one.server for one in processes if one.data_dir == winner)
         for process in processes:

@@ -1,6 +1,6 @@
 """Whose token is this (``accredit_storage.credentials``), and may its bearer do that?
 
-They are about somebody else's token, and answer with a decision, which is a value. For the
+These questions are about somebody else's token. The answer is a decision, which is a value. For the
 caller's own credential see ``calls.introspection``.
 """
 

@@ -1,4 +1,4 @@
-"""The people and services that call."""
+"""Users: the people and services that call."""
 
 from dataclasses import dataclass, replace
 

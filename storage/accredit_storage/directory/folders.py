@@ -33,7 +33,7 @@ FILE_MODE = 0o600
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Not blocking, because a pipe that somebody put there would make the caller wait for its writer.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# What a link says to _READ, and a socket.
+# How _READ fails for a link, and for a socket.
 _NOT_PLAIN = (errno.ELOOP, errno.ENXIO)
 # What is no link, and what is not there.
 _NO_LINK = (errno.EINVAL, errno.ENOENT)
@@ -41,7 +41,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Folder:
-    """A descriptor of a directory. Raises OSError as the system does; see ``refusals``."""
+    """A descriptor of a directory. Raises OSError as the system does; see ``translated``."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor

@@ -44,23 +44,6 @@ def locked(folder: Folder, name: str, *, wait: float = LOCK_WAIT) -> Generator[N
             os.close(descriptor)
 
 
-@contextmanager
-def locked_if_free(folder: Folder, name: str) -> Generator[bool]:
-    """Whether nobody held the lock of that name; then it is held until the block ends.
-
-    A lock that is not there is free, and is not made.
-    """
-    try:
-        descriptor = os.open(name, _OPEN, dir_fd=folder.descriptor)
-    except FileNotFoundError:
-        yield True
-        return
-    try:
-        yield _try_flock(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _key(descriptor: int) -> tuple[int, int]:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):

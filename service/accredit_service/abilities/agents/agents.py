@@ -1,6 +1,6 @@
 """Agents created and changed. ``renaming`` and ``deletion`` have the rest of their lives.
 
-``transfers`` has how it gets another owner.
+``transfers`` says how an agent gets another owner.
 """
 
 from collections.abc import Sequence

@@ -57,7 +57,7 @@ def mint(key: TokenKey) -> Minted:
     return Minted(token_id, text, digest(text), key.key_id)
 
 
-def key_id(text: str) -> str | None:
+def parse_key_id(text: str) -> str | None:
     """The id of the key that a text names; None for a text that has not the form of a token."""
     if len(text) != LENGTH or not text.startswith(_PREFIX):
         return None

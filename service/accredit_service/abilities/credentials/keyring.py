@@ -1,9 +1,9 @@
 """Which texts the store has minted: the keys of their tags, as this process knows them.
 
-The server reads the keys again with each look whether the database is there, every half second. So
+Every half second, when the server asks whether the database is there, it reads the keys again. So
 a text under an id that nobody knows is refused at once, with no query and no thread of its own:
-whoever makes texts up makes the ids up as well. MINTS_AFTER is what gives every server the time to
-hear of a new key.
+whoever makes texts up makes the ids up as well. ``tokens.keys.MINTS_AFTER`` gives every server the
+time to hear of a new key.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ class Keyring:
         ``read`` is asked for the keys if there are none yet. It takes a connection, so that the
         caller must hold none.
         """
-        key_id = bearer.key_id(text)
+        key_id = bearer.parse_key_id(text)
         if key_id is None:
             return None
         # Another thread may forget them at any moment.
@@ -43,7 +43,7 @@ class Keyring:
 
     def decides(self, text: str) -> bool:
         """Whether ``digest`` would answer without a reading."""
-        return self._keys is not None or bearer.key_id(text) is None
+        return self._keys is not None or bearer.parse_key_id(text) is None
 
     def forget(self) -> None:
         """Read the keys anew when they are needed next."""

@@ -1,1 +1,4 @@
-"""Declared agents: registered by calls, planned, and created where they are missing."""
+"""Declared agents (the RegistryService): registered by calls, planned, created where missing.
+
+What a definition may say, and which one wins, stands in ``definitions``.
+"""

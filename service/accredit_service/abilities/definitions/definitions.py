@@ -23,7 +23,7 @@ class Standing:
     """A slug's definition that wins, and the sources of those over which it does, at most 100.
 
     ``suppressed``: no definition of the slug may contribute; this is the one that would win.
-    ``order`` is where the slug was first declared, by which lists are ordered: no two have one.
+    ``order`` is where the slug was first declared. Lists go by it; no two slugs share one.
     """
 
     definition: Definition
@@ -191,6 +191,7 @@ def _of_server(app: App, tx: Transaction) -> list[Definition]:
 def _standing(of_slug: Sequence[Definition], suppressed: Set[str]) -> Standing:
     left = [definition for definition in of_slug if not is_suppressed(definition, suppressed)]
     among = left or of_slug
+    # The last one wins: of the highest priority, then of the last origin, then the last declared.
     *others, wins = sorted(among, key=lambda one: (one.priority, one.origin.value, one.turn))
     return Standing(
         definition=wins,

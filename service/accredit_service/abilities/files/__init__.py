@@ -1,1 +1,4 @@
-"""Directories and what is in them: files, journals, starter files, the types of memory files."""
+"""The DirectoryService: files, journals and starter files; and the types of memory files.
+
+The bytes are ``accredit_storage.directory``'s.
+"""

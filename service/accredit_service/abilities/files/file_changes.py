@@ -37,7 +37,7 @@ from .directories import Directory
 
 T = TypeVar("T")
 
-# Each waits for as long as a lock is waited for.
+# Each may wait for a lock, five seconds at most.
 _LOG_ATTEMPTS = 2
 
 Judge = Callable[[Transaction, Principal, datetime], Directory]

@@ -22,6 +22,11 @@ _parts: tuple[Sequence[ColumnElement[Any]], ...] = (
     list(grants.c),
     user_columns(_vouchers),
 )
+# The names of each part's columns, and where in a row they begin.
+_spans = [
+    ([str(column.key) for column in part], sum(len(before) for before in _parts[:number]))
+    for number, part in enumerate(_parts)
+]
 _all = (
     # Labelled by number: the tables have columns of the same name.
     select(*(column.label(f"c{index}") for index, column in enumerate(chain(*_parts)))).select_from(
@@ -60,20 +65,27 @@ class Credentials:
 
     def _one(self, statement: AnySelect, values: dict[str, Any]) -> Credential | None:
         # One row for each voucher, and one if there is none.
-        rows = [_parts_of(row) for row in self._connection.execute(statement, values)]
+        rows = self._connection.execute(statement, values).all()
         if not rows:
             return None
-        token, agent, user, minter, grant, _ = rows[0]
+        token, agent, user, minter, grant, _ = (_part(rows[0], *each) for each in _spans)
+        assert token is not None  # noqa: S101 - the key of the row
+        assert user is not None  # noqa: S101 - joined, like the next
+        assert minter is not None  # noqa: S101
+        vouchers = (_part(row, *_spans[-1]) for row in rows)
         return Credential(
             token=Token(**token),
             user=User(**user),
-            agent=None if agent["agent_id"] is None else Agent(**agent),
+            agent=None if agent is None else Agent(**agent),
             minter=User(**minter),
-            minter_grant=None if grant["agent_id"] is None else Grant(**grant),
-            vouchers=tuple(User(**row[-1]) for row in rows if row[-1]["user_id"] is not None),
+            minter_grant=None if grant is None else Grant(**grant),
+            vouchers=tuple(User(**one) for one in vouchers if one is not None),
         )
 
 
-def _parts_of(row: AnyRow) -> list[dict[str, Any]]:
-    values = iter(row)
-    return [{str(column.key): next(values) for column in part} for part in _parts]
+def _part(row: AnyRow, names: Sequence[str], start: int) -> dict[str, Any] | None:
+    """The columns of one table in a joined row; None where no row of it was joined."""
+    # The first column is part of the table's key.
+    if row[start] is None:
+        return None
+    return dict(zip(names, row[start : start + len(names)], strict=True))

@@ -1,6 +1,8 @@
 """Agents and their directories come and go together, and a slug never leads to another's files."""
 
+import errno
 import itertools
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -79,6 +81,51 @@ def test_a_directory_that_was_lost_is_not_made_anew(server: Server) -> None:
     assert not delete(server, agent, validate_only=True, delete_files=True).files_deleted
     away.rename(home)
     assert paths(owner, of_agent(agent)) == STARTERS
+
+
+def refusing_folders(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Have the system refuse every new directory of a row."""
+    mkdir = os.mkdir
+
+    def refuse(path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        if dir_fd is not None and "." in str(path):
+            raise OSError(code, os.strerror(code))
+        mkdir(path, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [errno.EMFILE, errno.ENOSPC, errno.EIO, errno.ENAMETOOLONG],
+    ids=lambda code: errno.errorcode[code],
+)
+def test_a_directory_that_the_system_refused_is_made_by_the_first_write(
+    server: Server, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    owner = server.user()
+    with monkeypatch.context() as patch:
+        refusing_folders(patch, code)
+        agent = server.agent(owner)
+        made = server.admin.call("AgentService/GetAgent", agent={"agent_id": agent.agent_id})
+        assert not made.directory.exists
+    assert paths(owner, of_agent(agent)) == []
+    put(owner, of_agent(agent), "notes.md", b"mine")
+    assert paths(owner, of_agent(agent)) == [*STARTERS, "notes.md"]
+
+
+def test_without_starter_files_a_refused_directory_is_not_taken_for_one_that_was_made(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with own_server.app.store.write() as tx:
+        for one in tx.memory_file_types.all():
+            tx.memory_file_types.remove(one.filename)
+    owner = own_server.user()
+    with monkeypatch.context() as patch:
+        refusing_folders(patch, errno.EIO)
+        agent = own_server.agent(owner)
+    put(owner, of_agent(agent), "notes.md", b"mine")
+    assert paths(owner, of_agent(agent)) == ["notes.md"]
 
 
 def test_what_was_put_aside_is_given_back_to_its_row(server: Server) -> None:

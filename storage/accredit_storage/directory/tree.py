@@ -25,7 +25,12 @@ from accredit_storage.directory.places import (
     Place,
     place_named,
 )
-from accredit_storage.errors import DirectoryMissing, FilesUnavailable, StoreError
+from accredit_storage.errors import (
+    DirectoryMissing,
+    FilesUnavailable,
+    PathInvalid,
+    StoreError,
+)
 
 # Made beforehand, so that deleting on a full disk needs no new folder.
 _SHELVES = {AGENTS: SHELVES, USERS: SHELVES}
@@ -119,8 +124,12 @@ class DirectoryTree:
 
     def make(self, place: OwnPlace) -> None:
         """Make the directory of a row, on disk when this returns. StoreErrors for the disk."""
-        with translated(), self.shelf(place.top, BY_KEY) as shelf:
-            os.close(shelf.make(place.name).descriptor)
+        try:
+            with translated(), self.shelf(place.top, BY_KEY) as shelf:
+                os.close(shelf.make(place.name).descriptor)
+        except PathInvalid as error:
+            # Nobody named a path: something else has the name, or the disk takes none so long.
+            raise FilesUnavailable("the directory cannot be made: ask an operator") from error
 
     def put_aside(self, place: OwnPlace, *, shelf: str) -> bool:
         """Move the directory of a row that is gone to KEPT or TRASH; whether there was one."""

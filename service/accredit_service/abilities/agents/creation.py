@@ -84,7 +84,8 @@ def scaffolds(outcomes: Sequence[Created | Refusal]) -> list[Scaffold]:
 
 def with_files(created: Created, files: FilesMade) -> Created:
     """What a call has made, with what became of its starter files."""
-    return replace(created, files=files.get(created.agent.agent_id, ()))
+    made = files.get(created.agent.agent_id)
+    return created if made is None else replace(created, files=made.files)
 
 
 def owner_of_new(mutation: Mutation, ref: UserRef | None) -> User:

@@ -144,7 +144,7 @@ def _with_files(app: App, wanted: Sequence[_Wanted], results: Results) -> Result
             # Its owner is the one that the definition means, resolved just now.
             scaffold = agent_scaffold(app, tx, agent, definitions.texts_of(tx, definition))
         files[agent.agent_id] = make_agent_directory(app, scaffold)
-        done[definition.slug] = replace(result, files=files[agent.agent_id])
+        done[definition.slug] = replace(result, files=files[agent.agent_id].files)
         fields = {"agent_slug": agent.agent_slug, "agent_id": agent.agent_id}
         log.info("declared agent created", extra={"fields": fields})
     if files:

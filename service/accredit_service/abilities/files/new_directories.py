@@ -6,11 +6,11 @@ between, it is made when something is first to be written there.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from accredit_storage.directory.places import place_of
-from accredit_storage.errors import FilesUnavailable, OwnerMissing, StoreError, StoreFull
+from accredit_storage.errors import OwnerMissing, StoreError
 from accredit_storage.records import Agent, AgentId, User
 from accredit_storage.store import WriteTransaction
 
@@ -30,8 +30,20 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: What became of starter files, by the id of their agent.
-FilesMade = Mapping[AgentId, tuple[ScaffoldedFile, ...]]
+
+@dataclass(frozen=True, slots=True)
+class NewDirectory:
+    """What became of a new agent's files. ``complete``: directory and files were refused nothing.
+
+    Only such a directory is noted as made: one that is noted and missing is never made anew.
+    """
+
+    files: tuple[ScaffoldedFile, ...]
+    complete: bool
+
+
+#: What became of new directories, by the id of their agent.
+FilesMade = Mapping[AgentId, NewDirectory]
 
 
 def with_directories(
@@ -47,7 +59,10 @@ def with_directories(
     is validated only, the value tells what would be made.
     """
     if call.validate_only:
-        files = {agent_id_of(one): foreseen(starter_files(app, one)) for one in scaffolds}
+        files = {
+            agent_id_of(one): NewDirectory(foreseen(starter_files(app, one)), complete=False)
+            for one in scaffolds
+        }
         return replace(written, value=told(written.value, files))
     if not scaffolds:
         return written
@@ -62,16 +77,17 @@ def with_directories(
     return replace(written, value=value)
 
 
-def make_agent_directory(app: App, scaffold: Scaffold) -> tuple[ScaffoldedFile, ...]:
+def make_agent_directory(app: App, scaffold: Scaffold) -> NewDirectory:
     """Make an agent's directory with its starter files, as far as the disk lets it."""
     agent = scaffold.agent
     assert agent is not None  # noqa: S101 - it is an agent's scaffold
     starters = starter_files(app, scaffold)
     try:
         app.directories.make(agent)
-        return make_missing(app, place_of(agent), starters)
+        made = make_missing(app, place_of(agent), starters)
     except StoreError as error:
-        return all_failed(starters, error)
+        return NewDirectory(all_failed(starters, error), complete=False)
+    return NewDirectory(made, complete=not any(isinstance(one.error, StoreError) for one in made))
 
 
 def note_made(app: App, files: FilesMade) -> None:
@@ -122,16 +138,12 @@ def _make_agents_first(app: App, owner: Agent) -> None:
 
 def whole(files: FilesMade) -> list[AgentId]:
     """The agents of whose files the disk refused none."""
-    return [agent_id for agent_id, made in files.items() if not any(map(_is_refused, made))]
+    return [agent_id for agent_id, made in files.items() if made.complete]
 
 
 def agent_id_of(scaffold: Scaffold) -> AgentId:
     """The id of the agent whose files these are."""
     return AgentId(0) if scaffold.agent is None else scaffold.agent.agent_id
-
-
-def _is_refused(file: ScaffoldedFile) -> bool:
-    return isinstance(file.error, StoreFull | FilesUnavailable)
 
 
 def _note(app: App, note: Callable[[WriteTransaction], None]) -> None:

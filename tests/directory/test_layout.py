@@ -92,7 +92,7 @@ def test_each_directory_gets_its_name_wherever_it_was_left(
 ) -> None:
     directories = begin(store, root)
     assert_renamed(store, directories)
-    assert {path.name for path in root.iterdir()} >= {".layout", ".store"}
+    assert {path.name for path in root.iterdir()} >= {".layout-lock", ".store"}
     assert not (root / ".locks").exists()
     assert not (root / "agents" / ".new").exists()
     before = snapshot(root)
@@ -161,6 +161,34 @@ def test_a_directory_of_today_is_made_when_its_server_says_so(
         assert tx.agents.find(young.agent_id) == young
 
 
+def test_a_part_of_the_old_tree_that_comes_back_later_is_renamed_then(
+    store: Store, root: Path, old: list[Agent]
+) -> None:
+    """It was not restored yet, or nobody might enter it."""
+    aside = root.with_name("aside")
+    (root / "agents" / old[0].agent_slug).rename(aside)
+    begin(store, root)
+    with store.read() as tx:
+        found = tx.agents.find(old[0].agent_id)
+    assert found
+    assert not found.files_made
+    aside.rename(root / "agents" / "restored")
+    assert_renamed(store, begin(store, root))
+
+
+def test_names_that_no_database_gives_are_left_alone(
+    store: Store, root: Path, old: list[Agent]
+) -> None:
+    beyond = "9999999999999999999"
+    (root / "users" / beyond).mkdir()
+    old_home(root, f"agents/{beyond}", old[0], of=int(beyond))
+    (root / "agents" / ".id").mkdir()
+    (root / "agents" / ".id" / f"{beyond}.abcdefghijklmnop").mkdir()
+    begin(store, root).sweep()
+    assert (root / "users" / beyond).is_dir()
+    assert (root / "agents" / ".id" / f"{beyond}.abcdefghijklmnop").is_dir()
+
+
 def test_an_old_tree_that_is_put_back_is_renamed_again(
     store: Store, root: Path, old: list[Agent]
 ) -> None:
@@ -189,7 +217,6 @@ def test_a_database_from_before_finds_its_directories_by_their_new_names(
 ) -> None:
     """Beside a tree that has them already, where its directories were put aside since as well."""
     put_back_an_older_database(database_url)
-    (root / ".layout").unlink(missing_ok=True)
     assert_renamed(store, begin(store, root))
     for home in [*root.glob("agents/.id/*"), *root.glob("users/.id/*")]:
         home.rename(home.parent.with_name(shelf) / home.name)
@@ -278,9 +305,7 @@ def test_servers_that_are_killed_while_they_rename_lose_nothing(
         row = chance.choice(old)
         place = root.joinpath(*place_of(row).names)
         if place.is_dir() and chance.random() < 0.5:
-            (root / ".layout").unlink(missing_ok=True)
             place.rename(root / "agents" / f"back-{row.agent_slug}")
-    (root / ".layout").unlink(missing_ok=True)
     assert_renamed(store, begin(store, root))
 
 

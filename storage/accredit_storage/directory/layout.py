@@ -5,10 +5,10 @@ marker in it says whose it is; so it is found wherever a crash broke a move off.
 had the user's id for a name.
 
 Each directory is renamed once, into a name that nobody else uses, and never over anything. So this
-may end at any moment: whoever begins again finds what is left. A file in the root says when all is
-done. A tree from before that is put back, as from a backup, comes without it, and is looked at
-again. A database from before that is put back gets the same names once more, see migration 0008; it
-only does not know that the directories were made.
+may end at any moment: whoever begins again finds what is left. Every start looks, since a part of
+the old tree may be put back at any time, as from a backup, or was out of reach the last time. A
+database from before that is put back gets the same names once more, see migration 0008; it only
+does not know that the directories were made.
 """
 
 import itertools
@@ -18,12 +18,13 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
-from accredit_storage.directory.folders import Folder, replace_content, translated
+from accredit_storage.directory.folders import Folder, translated
 from accredit_storage.directory.locks import locked
 from accredit_storage.directory.places import (
     AGENTS,
     BY_KEY,
     KEPT,
+    MAX_ID,
     TRASH,
     USERS,
     place_named,
@@ -38,7 +39,6 @@ from accredit_storage.store import Store
 
 log = logging.getLogger(__name__)
 
-_VERSION_FILE, _VERSION = ".layout", b"2\n"
 _LOCK = ".layout-lock"
 _MARKER = ".agent"
 _MARKER_CONTENT = re.compile(rb"([0-9]{1,19}) [0-9a-f]{32}\n")
@@ -63,16 +63,12 @@ def renew(store: Store, tree: DirectoryTree) -> None:
     Waits for another server that is at it. Raises FilesUnavailable or StoreFull.
     """
     with translated(), Folder.at(tree.root) as root, _alone(root):
-        is_done = _is_done(root)
-        if not is_done:
-            with root.enter(AGENTS) as agents:
-                _renew_agents(store, agents)
-            with root.enter(USERS) as users:
-                _renew_users(store, users)
+        with root.enter(AGENTS) as agents:
+            _renew_agents(store, agents)
+        with root.enter(USERS) as users:
+            _renew_users(store, users)
         _note_made(store, root)
-        if not is_done:
-            _clear_locks(root)
-            replace_content(root, _VERSION_FILE, _VERSION)
+        _clear_locks(root)
 
 
 @contextmanager
@@ -83,12 +79,6 @@ def _alone(root: Folder) -> Generator[None]:
                 stack.enter_context(locked(root, _LOCK))
                 break
         yield
-
-
-def _is_done(root: Folder) -> bool:
-    with suppress(FileNotFoundError), root.open_file(_VERSION_FILE, only_name=False) as file:
-        return file.read(len(_VERSION)) == _VERSION
-    return False
 
 
 def _renew_agents(store: Store, agents: Folder) -> None:
@@ -135,7 +125,7 @@ def _marker(folder: Folder, name: str) -> AgentId:
         home.open_file(_MARKER, only_name=False) as file,
     ):
         content = _MARKER_CONTENT.fullmatch(file.read(100) or b"")
-        return AgentId(0 if content is None else int(content[1]))
+        return AgentId(0 if content is None or int(content[1]) > MAX_ID else int(content[1]))
     return AgentId(0)
 
 
@@ -195,7 +185,9 @@ def _renew_users(store: Store, users: Folder) -> None:
     names = [
         entry.name
         for entry in users.entries()
-        if _USER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+        if _USER.fullmatch(entry.name)
+        and int(entry.name) <= MAX_ID
+        and entry.is_dir(follow_symlinks=False)
     ]
     for chunk in chunks(sorted(map(int, names))):
         with store.read() as tx:

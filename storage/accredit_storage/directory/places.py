@@ -14,6 +14,9 @@ AGENTS, USERS = "agents", "users"
 BY_KEY, KEPT, TRASH = ".id", ".kept", ".trash"
 SHELVES = (BY_KEY, KEPT, TRASH)
 
+#: The highest id that a database gives.
+MAX_ID = 2**63 - 1
+
 _KEY_CHARACTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _KEY_LENGTH = 16
 _NAME = re.compile(rf"([1-9][0-9]{{0,18}})\.([{_KEY_CHARACTERS}]{{{_KEY_LENGTH}}})")
@@ -79,7 +82,9 @@ def link_name(owner: Agent | User) -> str:
 def place_named(top: str, name: str) -> OwnPlace | None:
     """The place of a directory of that name below ``agents/`` or ``users/``; None for no such."""
     found = _NAME.fullmatch(name)
-    return None if found is None else OwnPlace(top, int(found[1]), found[2])
+    if found is None or int(found[1]) > MAX_ID:
+        return None
+    return OwnPlace(top, int(found[1]), found[2])
 
 
 def new_key() -> str:

@@ -117,6 +117,9 @@ def _make_users_first(app: App, owner: User) -> None:
         return
     app.directories.make(user)
     with app.store.write() as tx:
+        if tx.users.find(user.user_id, share=True) is None:
+            # They were deleted meanwhile. The sweep puts the directory aside.
+            raise OwnerMissing("there is no such user")
         tx.users.set_files_made([user.user_id])
 
 
@@ -132,6 +135,9 @@ def _make_agents_first(app: App, owner: Agent) -> None:
     # What is still missing then can be scaffolded; the write itself will meet the same disk.
     make_agent_directory(app, scaffold)
     with app.store.write() as tx:
+        if tx.agents.find(agent.agent_id, lock=True) is None:
+            # It was deleted meanwhile. The sweep puts the directory aside.
+            raise OwnerMissing("there is no such agent")
         tx.agents.set_files_made([agent.agent_id])
     log.info("directory made late", extra={"fields": {"agent": agent.agent_id}})
 

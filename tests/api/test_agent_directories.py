@@ -7,16 +7,21 @@ import shutil
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accredit.v1 import directory_pb2
+from accredit_service.abilities.extensions.generators import (
+    DEFAULT_GENERATORS,
+    ContentGenerator,
+)
 from tests.api.filing import Fields, get, of_agent, on_disk, paths, put
 from tests.directory.agreeing import assert_agree
 from tests.directory.making import PATIENCE, snapshot
 from tests.faults.racing import answers, race, reasons, spread
-from tests.server import Person, RefusedError, Server
+from tests.server import Person, RefusedError, Server, running_server
 
 STARTERS = ["MEMORY.md", "SOUL.md", "USER.md"]
 CREATED = directory_pb2.SCAFFOLD_OUTCOME_CREATED
@@ -112,6 +117,30 @@ def test_a_directory_that_the_system_refused_is_made_by_the_first_write(
     assert paths(owner, of_agent(agent)) == []
     put(owner, of_agent(agent), "notes.md", b"mine")
     assert paths(owner, of_agent(agent)) == [*STARTERS, "notes.md"]
+
+
+def test_a_first_write_that_meets_the_deletion_is_not_acknowledged(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes between the look at the row and the note that its directory was made."""
+    doomed: list[Any] = []
+
+    def delete_it(_context: Any, text: str) -> str:
+        while doomed:
+            delete(server, doomed.pop())
+        return text
+
+    more = {"generators": (*DEFAULT_GENERATORS, ContentGenerator("last", 99, delete_it))}
+    with running_server(database_url, tmp_path, more=more) as server:
+        owner = server.user()
+        with monkeypatch.context() as patch:
+            refusing_folders(patch, errno.EIO)
+            agent = server.agent(owner)
+        doomed.append(agent)
+        refusal = server.admin.refused(
+            "DirectoryService/WriteFile", directory=ref(agent), path="notes.md", content=b"lost"
+        )
+        assert refusal.what == "NOT_FOUND AGENT_NOT_FOUND"
 
 
 def test_without_starter_files_a_refused_directory_is_not_taken_for_one_that_was_made(

@@ -8,6 +8,7 @@ import random
 import secrets
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,18 @@ def test_a_part_of_the_old_tree_that_comes_back_later_is_renamed_then(
     assert not found.files_made
     aside.rename(root / "agents" / "restored")
     assert_renamed(store, begin(store, root))
+
+
+@pytest.mark.parametrize("seconds", [-2, 2])
+def test_what_a_former_agent_of_the_id_has_left_is_not_given_to_todays(
+    store: Store, root: Path, old: list[Agent], seconds: int
+) -> None:
+    """An older database has given the id again: what was put aside before is not its own."""
+    shutil.rmtree(root / "agents" / old[0].agent_slug)
+    at = f"{old[0].created_at + timedelta(seconds=seconds):%Y%m%dT%H%M%SZ}"
+    kept = old_home(root, f"agents/.kept/{{slug}}.{{id}}.{at}", old[0])
+    begin(store, root)
+    assert kept.exists() is (seconds < 0)
 
 
 def test_names_that_no_database_gives_are_left_alone(

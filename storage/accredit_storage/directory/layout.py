@@ -16,6 +16,7 @@ import logging
 import re
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from accredit_storage.directory.folders import Folder, translated
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 _LOCK = ".layout-lock"
 _MARKER = ".agent"
 _MARKER_CONTENT = re.compile(rb"([0-9]{1,19}) [0-9a-f]{32}\n")
+# Slug, id and time, in UTC.
+_KEPT_NAME = re.compile(r".*\.(\d{8}T\d{6})Z")
 # Where directories were made ready that no agent had yet.
 _NEW = ".new"
 # Where locks of moves were, directly below the root.
@@ -131,9 +134,20 @@ def _marker(folder: Folder, name: str) -> AgentId:
 
 def _renew_agent(agents: Folder, agent: Agent, theirs: Sequence[_Found]) -> bool:
     """Rename an agent's directory; whether there was one to rename."""
+    theirs = [one for one in theirs if not _is_of_former(one, agent)]
     # That of its slug, where an agent that never came to be had the same id before.
     ordered = sorted(theirs, key=lambda one: (one.shelf, one.name) != ("", agent.agent_slug))
     return any(_rename(agents, one.shelf, one.name, place_of(agent).name) for one in ordered[:1])
+
+
+def _is_of_former(one: _Found, agent: Agent) -> bool:
+    """Whether it was put aside before the agent was made, which an older database gave the id."""
+    kept = _KEPT_NAME.fullmatch(one.name) if one.shelf == KEPT else None
+    if kept is None:
+        return False
+    # To the second: it may have been put aside within the one that it names.
+    put_aside = datetime.strptime(kept[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    return put_aside + timedelta(seconds=1) <= agent.created_at
 
 
 def _rename(folder: Folder, shelf: str, name: str, new_name: str) -> bool:

@@ -194,6 +194,7 @@ def test_names_that_no_database_gives_are_left_alone(
 ) -> None:
     beyond = "9999999999999999999"
     (root / "users" / beyond).mkdir()
+    old_home(root, "agents/.kept/x.{id}.99999999T999999Z", old[0])
     old_home(root, f"agents/{beyond}", old[0], of=int(beyond))
     (root / "agents" / ".id").mkdir()
     (root / "agents" / ".id" / f"{beyond}.abcdefghijklmnop").mkdir()

@@ -145,9 +145,13 @@ def _is_of_former(one: _Found, agent: Agent) -> bool:
     kept = _KEPT_NAME.fullmatch(one.name) if one.shelf == KEPT else None
     if kept is None:
         return False
+    try:
+        put_aside = datetime.strptime(kept[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        # Digits of somebody else's.
+        return False
     # To the second: it may have been put aside within the one that it names.
-    put_aside = datetime.strptime(kept[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return put_aside + timedelta(seconds=1) <= agent.created_at
+    return agent.created_at - put_aside >= timedelta(seconds=1)
 
 
 def _rename(folder: Folder, shelf: str, name: str, new_name: str) -> bool:

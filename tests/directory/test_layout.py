@@ -8,7 +8,7 @@ import random
 import secrets
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -198,7 +198,9 @@ def test_names_that_no_database_gives_are_left_alone(
     old_home(root, f"agents/{beyond}", old[0], of=int(beyond))
     (root / "agents" / ".id").mkdir()
     (root / "agents" / ".id" / f"{beyond}.abcdefghijklmnop").mkdir()
-    begin(store, root).sweep()
+    # The sweep touches nothing younger than an hour.
+    later = datetime.now(UTC) + timedelta(hours=2)
+    Directories(store, root, now=lambda: later).start()
     assert (root / "users" / beyond).is_dir()
     assert (root / "agents" / ".id" / f"{beyond}.abcdefghijklmnop").is_dir()
 

@@ -121,6 +121,7 @@ class Housekeeping:
             if self._unwritten:
                 with self._app.store.write() as tx:
                     tx.tokens.touch(self._unwritten)
+                self._app.memory.authority.used(self._unwritten)
                 self._unwritten.clear()
 
     def sweep(self) -> None:

@@ -26,11 +26,11 @@ from .abilities.calls.app import App
 from .abilities.policy.methods import METHODS, Method, Pool
 from .abilities.policy.permissions import Action
 from .background import Housekeeping, Ticker, attempt_within, stop_all
+from .feed import Feed
 from .health import READINESS, SERVICE, Health, Readiness
 from .interceptors.access import check_access, check_rows
 from .interceptors.authentication import authenticate, screen
 from .interceptors.calls import Screen, Step
-from .interceptors.errors import answer_failures
 from .interceptors.limits import (
     BESIDE_FILE,
     CHANNEL_OPTIONS,
@@ -42,6 +42,7 @@ from .interceptors.limits import (
     share_among_users,
 )
 from .interceptors.pipeline import Pipeline, Route
+from .interceptors.replies import Replies
 from .interceptors.request_wait import RequestWait
 from .interceptors.telemetry import log_calls, refuse
 from .interceptors.worker_pools import WorkerPool
@@ -159,6 +160,7 @@ class Server:
         tickers: Sequence[Ticker],
         pools: Sequence[WorkerPool],
         probed: Store,
+        feed: Feed,
     ) -> None:
         self.address = address
         self._inner = inner
@@ -169,6 +171,7 @@ class Server:
         self._tickers = tickers
         self._pools = pools
         self._probed = probed
+        self._feed = feed
 
     def start(self) -> None:
         """Serve. Readiness has been found out before the first call can come."""
@@ -187,6 +190,7 @@ class Server:
         stop_all(self._tickers, _TIDY_PATIENCE)
         attempt_within("usage", _TIDY_PATIENCE, self._housekeeping.flush_usage)
         self._probed.close()
+        self._feed.close()
         for pool in self._pools:
             pool.shutdown(wait=False)
 
@@ -239,7 +243,14 @@ def build(
         pools.calls.pool,
         interceptors=[
             Pipeline(
-                partial(_route, {**rows, **_COMPANIONS}, pools, steps, _largest_request(settings)),
+                partial(
+                    _route,
+                    {**rows, **_COMPANIONS},
+                    pools,
+                    steps,
+                    _largest_request(settings),
+                    Replies(app) if app.memory.replies.is_on else None,
+                ),
                 pools.refusals.pool,
                 refuse(clock),
             )
@@ -266,6 +277,7 @@ def build(
         readiness=readiness,
         housekeeping=housekeeping,
         tickers=[
+            *_followers(settings, app.memory.feed),
             Ticker("readiness", _PROBE_SECONDS, readiness.check),
             Ticker("request wait", _REQUEST_WAIT_SECONDS, pools.check),
             Ticker("deadlines", _OVERDUE_SECONDS, deadlines.release_overdue),
@@ -275,7 +287,15 @@ def build(
         ],
         pools=pools.all(),
         probed=probed,
+        feed=app.memory.feed,
     )
+
+
+def _followers(settings: Settings, feed: Feed) -> Sequence[Ticker]:
+    """What keeps memory true where nobody asks before each answer."""
+    if not feed.is_polled:
+        return ()
+    return (Ticker("feed", settings.feed_interval, feed.poll, at_once=True),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,15 +322,13 @@ class _Steps:
     ) -> Self:
         """The order is what keeps it safe.
 
-        Everything is logged, and every failure inside of the second step gets its status there.
-        Nobody's request is read before they are known and allowed.
+        Everything is logged. Nobody's request is read before they are known and allowed.
         """
         is_open = frozenset[str]()
         if settings.reflection_mode is Reflection.OPEN:
             is_open = frozenset(reflection.METHODS)
         calls = (
             log_calls(clock),
-            answer_failures,
             limit_metadata,
             deadlines.limit,
             authenticate(partial(introspection.identify, app), is_open=is_open.__contains__),
@@ -320,11 +338,8 @@ class _Steps:
             calls=calls,
             downloads=(*calls, share_among_users(DOWNLOADS_OF_ONE)),
             # Not logged, open to everybody; a watcher stays for as long as it likes.
-            health=(answer_failures, deadlines.limit),
-            watchers=(
-                answer_failures,
-                share_among_sources(WATCHERS_OF_ONE, settings.trusted_proxies),
-            ),
+            health=(deadlines.limit,),
+            watchers=(share_among_sources(WATCHERS_OF_ONE, settings.trusted_proxies),),
             open=is_open,
             screen=screen(partial(introspection.screen, app)),
         )
@@ -352,6 +367,7 @@ def _route(
     pools: _Pools,
     steps: _Steps,
     largest: int,
+    replies: Replies | None,
     method: str,
     streams: bool,
 ) -> Route:
@@ -366,6 +382,7 @@ def _route(
         steps.downloads if row.pool is Pool.DOWNLOADS else steps.calls,
         largest if row.brings_file else MESSAGE_LIMIT,
         None if method in steps.open else steps.screen,
+        replies if row.kept else None,
     )
 
 

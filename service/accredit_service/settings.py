@@ -133,6 +133,35 @@ class Settings:
         default=7,
         metadata=_setting(rules.whole(1, 365), "Days in which an offered agent can be accepted."),
     )
+    authority_bytes: int = field(
+        default=128 << 20,
+        metadata=_setting(
+            rules.whole(0, 1 << 40),
+            "Bytes of memory for the records that questions about access are answered from, "
+            "0 for none.",
+        ),
+    )
+    kept_replies_bytes: int = field(
+        default=256 << 20,
+        metadata=_setting(
+            rules.whole(0, 1 << 40),
+            "Bytes of memory for replies to questions that are asked again, 0 for none.",
+        ),
+    )
+    feed_interval: float = field(
+        default=0.025,
+        metadata=_setting(
+            rules.seconds(0.001, 10),
+            "Seconds between two looks at what other servers have written to PostgreSQL.",
+        ),
+    )
+    feed_bound: float = field(
+        default=1.0,
+        metadata=_setting(
+            rules.seconds(0.01, 60),
+            "Seconds without such a look after which nothing is answered from memory.",
+        ),
+    )
     request_retention_hours: int = field(
         default=24,
         metadata=_setting(rules.whole(1, 8760), "Hours that a request_id is remembered."),

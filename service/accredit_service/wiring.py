@@ -13,6 +13,7 @@ from .abilities.calls.app import App, Limits
 from .abilities.extensions.declarations import Declarations
 from .background import Beginning
 from .manifest_folder import ManifestFolder, Watch
+from .memory import Room
 from .setting_rules import SettingsError
 from .settings import Settings
 
@@ -53,6 +54,11 @@ def make_app(settings: Settings, store: Store) -> App:
             kept_for=timedelta(days=settings.kept_files_days) or None,
         ),
         daily_memory=settings.daily_memory,
+        room=Room(
+            records=settings.authority_bytes,
+            replies=settings.kept_replies_bytes,
+            bound=settings.feed_bound,
+        ),
         limits=Limits(
             agents_per_user=settings.agent_limit,
             slug_reservation=timedelta(days=settings.slug_reservation_days),

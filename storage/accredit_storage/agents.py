@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
+    Integer,
     and_,
     bindparam,
     delete,
@@ -55,6 +56,12 @@ OWNED, GRANTED = 0, 1
 _select = select(agents)
 _by_id = _select.where(agents.c.agent_id == bindparam("agent_id"))
 _by_slug = _select.where(agents.c.agent_slug == bindparam("agent_slug"))
+_owned = (
+    _select.where(agents.c.owner_id == bindparam("owner_id"))
+    .order_by(agents.c.agent_id)
+    .limit(bindparam("most", type_=Integer()))
+)
+_owned_active = _owned.where(agents.c.status == AgentStatus.ACTIVE)
 # What a viewer has no role on is not even fetched, so that it takes the time that nothing takes.
 _is_seen = or_(
     bindparam("sees_all", type_=Boolean()),
@@ -234,6 +241,12 @@ class Agents:
         """The agent with the lowest id among those the user owns."""
         statement = _select.where(agents.c.owner_id == owner_id).order_by(agents.c.agent_id)
         return _agent(self._connection.execute(statement.limit(1)).one_or_none())
+
+    def owned(self, owner_id: UserId, limit: int, *, only_active: bool = False) -> list[Agent]:
+        """Up to ``limit`` agents that the user owns, lowest id first."""
+        statement = _owned_active if only_active else _owned
+        rows = self._connection.execute(statement, {"owner_id": owner_id, "most": limit})
+        return [Agent(**row._mapping) for row in rows]
 
     def page(self, query: AgentQuery) -> list[ListedAgent]:
         """Up to ``query.limit`` agents in the order of (block, agent id), by one statement."""

@@ -29,7 +29,9 @@ _BATCH = 1000
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_counter = select(store_state.c.revision, store_state.c.head_hash).with_for_update()
+_counter = select(
+    store_state.c.epoch, store_state.c.revision, store_state.c.head_hash
+).with_for_update()
 # The payloads as the texts that their digests are made of, so that each is written once.
 _add_change = changes.insert().values(
     before=bindparam("before", type_=PlainText), after=bindparam("after", type_=PlainText)
@@ -56,8 +58,8 @@ class Verification:
     reached: tuple[int, bytes]
 
 
-def append(connection: Connection, draft: Draft) -> int:
-    """Add ``draft`` to the log and move the counter: its revision.
+def append(connection: Connection, draft: Draft) -> tuple[Head, Head]:
+    """Add ``draft`` to the log and move the counter: where it stood before, and where it stands.
 
     From its first statement on, no other transaction appends until this one ends.
     """
@@ -103,7 +105,8 @@ def append(connection: Connection, draft: Draft) -> int:
             ],
         )
     connection.execute(_move_counter, {"revision": revision, "head_hash": hash_})
-    return revision
+    before_it = Head(epoch=counter.epoch, revision=counter.revision, hash=counter.head_hash)
+    return before_it, Head(epoch=counter.epoch, revision=revision, hash=hash_)
 
 
 def verify(

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, bindparam, func, select
 
 from accredit_storage.records import Agent, Credential, Grant, Token, User
 from accredit_storage.schema import agents, grants, token_vouchers, tokens, users
@@ -14,7 +14,8 @@ from accredit_storage.users import user_columns
 
 _minters = users.alias("minters")
 _vouchers = users.alias("vouchers")
-_parts: tuple[Sequence[ColumnElement[Any]], ...] = (
+#: What a credential is read from, one part a record.
+CREDENTIAL_PARTS: tuple[Sequence[ColumnElement[Any]], ...] = (
     TOKEN_COLUMNS,
     list(agents.c),
     user_columns(users),
@@ -22,17 +23,30 @@ _parts: tuple[Sequence[ColumnElement[Any]], ...] = (
     list(grants.c),
     user_columns(_vouchers),
 )
-# The names of each part's columns, and where in a row they begin.
-_spans = [
-    ([str(column.key) for column in part], sum(len(before) for before in _parts[:number]))
-    for number, part in enumerate(_parts)
-]
-_all = (
-    # Labelled by number: the tables have columns of the same name.
-    select(*(column.label(f"c{index}") for index, column in enumerate(chain(*_parts)))).select_from(
-        tokens.outerjoin(agents, agents.c.agent_id == tokens.c.agent_id)
-        .join(users, users.c.user_id == func.coalesce(agents.c.owner_id, tokens.c.user_id))
-        .join(_minters, _minters.c.user_id == tokens.c.created_by)
+#: The columns of a part by name, and where in a row they begin.
+Span: TypeAlias = tuple[Sequence[str], int]
+
+
+def spans(parts: Sequence[Sequence[ColumnElement[Any]]], start: int = 0) -> list[Span]:
+    """Where in a row each part is found; the first one begins at ``start``."""
+    found: list[Span] = []
+    for part in parts:
+        found.append(([str(column.key) for column in part], start))
+        start += len(part)
+    return found
+
+
+def numbered(*parts: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    """The columns labelled by number: the tables have columns of the same name."""
+    return [column.label(f"c{index}") for index, column in enumerate(chain(*parts))]
+
+
+def with_what_it_rests_on(source: FromClause) -> FromClause:
+    """A source of tokens, joined with everything that each rests on."""
+    return (
+        source.outerjoin(agents, agents.c.agent_id == tokens.c.agent_id)
+        .outerjoin(users, users.c.user_id == func.coalesce(agents.c.owner_id, tokens.c.user_id))
+        .outerjoin(_minters, _minters.c.user_id == tokens.c.created_by)
         .outerjoin(
             grants,
             and_(
@@ -44,7 +58,10 @@ _all = (
         .outerjoin(token_vouchers, token_vouchers.c.token_id == tokens.c.token_id)
         .outerjoin(_vouchers, _vouchers.c.user_id == token_vouchers.c.user_id)
     )
-)
+
+
+_spans = spans(CREDENTIAL_PARTS)
+_all = select(*numbered(*CREDENTIAL_PARTS)).select_from(with_what_it_rests_on(tokens))
 _by_digest = _all.where(tokens.c.digest == bindparam("digest"))
 _by_token_id = _all.where(tokens.c.token_id == bindparam("token_id"))
 
@@ -64,26 +81,35 @@ class Credentials:
         return self._one(_by_token_id, {"token_id": token_id})
 
     def _one(self, statement: AnySelect, values: dict[str, Any]) -> Credential | None:
-        # One row for each voucher, and one if there is none.
         rows = self._connection.execute(statement, values).all()
-        if not rows:
-            return None
-        token, agent, user, minter, grant, _ = (_part(rows[0], *each) for each in _spans)
-        assert token is not None  # noqa: S101 - the key of the row
-        assert user is not None  # noqa: S101 - joined, like the next
-        assert minter is not None  # noqa: S101
-        vouchers = (_part(row, *_spans[-1]) for row in rows)
-        return Credential(
-            token=Token(**token),
-            user=User(**user),
-            agent=None if agent is None else Agent(**agent),
-            minter=User(**minter),
-            minter_grant=None if grant is None else Grant(**grant),
-            vouchers=tuple(User(**one) for one in vouchers if one is not None),
-        )
+        return credential_of(rows, _spans) if rows else None
 
 
-def _part(row: AnyRow, names: Sequence[str], start: int) -> dict[str, Any] | None:
+def credential_of(rows: Sequence[AnyRow], where: Sequence[Span]) -> Credential | None:
+    """The credential in rows of one token; None where they have none.
+
+    There is one row for each voucher, and one if there is none.
+    """
+    token, agent, user, minter, grant, _ = (part_of(rows[0], *each) for each in where)
+    if token is None:
+        return None
+    assert user is not None  # noqa: S101 - the rows refer to them, like the next
+    assert minter is not None  # noqa: S101
+    vouchers = (part_of(row, *where[-1]) for row in rows)
+    speaks_for = User(**user)
+    is_own = minter["user_id"] == speaks_for.user_id
+    return Credential(
+        token=Token(**token),
+        user=speaks_for,
+        agent=None if agent is None else Agent(**agent),
+        # Often they are one and the same, who then takes the room of one.
+        minter=speaks_for if is_own else User(**minter),
+        minter_grant=None if grant is None else Grant(**grant),
+        vouchers=tuple(User(**one) for one in vouchers if one is not None),
+    )
+
+
+def part_of(row: AnyRow, names: Sequence[str], start: int) -> dict[str, Any] | None:
     """The columns of one table in a joined row; None where no row of it was joined."""
     # The first column is part of the table's key.
     if row[start] is None:

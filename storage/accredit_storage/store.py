@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from secrets import token_hex
 from typing import Self
 
@@ -19,7 +20,9 @@ from accredit_storage.engine import LOCK_WAIT, has_open_transaction, make_engine
 from accredit_storage.errors import StoreBusy
 from accredit_storage.failures import translated
 from accredit_storage.grants import Grants
+from accredit_storage.log_tail import Tail, name_of, tail
 from accredit_storage.memory_file_types import MemoryFileTypes
+from accredit_storage.questions import Questions
 from accredit_storage.records import Draft, Head, TokenKey, folded
 from accredit_storage.requests import Requests
 from accredit_storage.reservations import Reservations
@@ -45,8 +48,21 @@ _BUGS = (
 _claim_files = by_dialect(
     lambda insert: insert(file_trees).on_conflict_do_nothing(index_elements=["row_id"])
 )
+_login_key = select(store_state.c.login_key)
 _token_keys = select(store_state.c.token_keys)
 _head = select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A change of this process's that was committed: where the log stood before it and after it.
+
+    ``names`` are those of what it touched, see ``log_tail.name_of``.
+    """
+
+    before: Head
+    head: Head
+    names: Sequence[str]
 
 
 class Transaction:
@@ -61,6 +77,7 @@ class Transaction:
         self.transfer_offers = TransferOffers(connection)
         self.tokens = Tokens(connection)
         self.credentials = Credentials(connection)
+        self.questions = Questions(connection)
         self.users = Users(connection)
         self.sites = Sites(connection)
         self.changes = Changes(connection)
@@ -74,15 +91,22 @@ class Transaction:
         epoch, revision, hash_ = self._connection.execute(_head).one()
         return Head(epoch=epoch, revision=revision, hash=hash_)
 
+    def tail(self, position: Head | None) -> Tail:
+        """What was added to the log since a position."""
+        return tail(self._connection, position)
+
     def login_digest(self, login: str) -> str:
         """What stands for a login in the log: 32 hexadecimal digits only this store can compute.
 
         The same for every spelling that differs in case only.
         """
         if self._login_key is None:
-            found = self._connection.execute(select(store_state.c.login_key)).scalar_one()
-            self._login_key = bytes(found)
-        return hmac.digest(self._login_key, folded(login).encode(), "sha256").hex()[:32]
+            self._login_key = self.login_key()
+        return login_digest(self._login_key, login)
+
+    def login_key(self) -> bytes:
+        """The key to the digests of logins, which is a secret of the store's."""
+        return bytes(self._connection.execute(_login_key).scalar_one())
 
     def token_keys(self) -> tuple[TokenKey, ...]:
         """The keys under which tokens are minted: at least one."""
@@ -106,7 +130,8 @@ class WriteTransaction(Transaction):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._recorded = False
+        #: What was written into the log, if anything was.
+        self.recorded: Recorded | None = None
 
     def record(self, draft: Draft) -> int:
         """Write ``draft`` into the change log, and return the revision that it became.
@@ -115,10 +140,11 @@ class WriteTransaction(Transaction):
         counter until the transaction ends: so it comes last, and only ``requests.finish`` after it.
         RuntimeError if called twice.
         """
-        if self._recorded:
+        if self.recorded is not None:
             raise RuntimeError("a transaction records one change")
-        self._recorded = True
-        return chain.append(self._connection, draft)
+        before, head = chain.append(self._connection, draft)
+        self.recorded = Recorded(before, head, [name_of(subject) for subject in draft.subjects])
+        return head.revision
 
     def exclusive(self, name: str) -> None:
         """Wait until no other transaction holds ``name``, and hold it until this one ends.
@@ -165,6 +191,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._observers: list[Callable[[Recorded], None]] = []
         self._writers = engine.execution_options(writes=True)
         self._readers = self._glances = engine.execution_options(writes=False)
         # SQLite has one writer at a time. Those of this process queue here, without a connection
@@ -210,11 +237,27 @@ class Store:
         connection lost while committing raises StoreUnavailable: then nobody knows whether it was.
         """
         with translated(), self._own_turn(), self._writers.begin() as connection:
+            transaction = WriteTransaction(connection)
             with _thrown_away_on_bugs(connection):
-                yield WriteTransaction(connection)
+                yield transaction
             if not has_open_transaction(connection):
                 # COMMIT would succeed here, and keep nothing.
                 raise RuntimeError("the error of a statement was ignored")
+        if transaction.recorded is not None:
+            for observer in self._observers:
+                observer(transaction.recorded)
+
+    def after_commit(self, observer: Callable[[Recorded], None]) -> None:
+        """Have each change of this process's told to ``observer`` before anybody hears of it.
+
+        It is committed then, so that the observer must not fail.
+        """
+        self._observers.append(observer)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file of ours."""
+        return self.engine.dialect.name == "sqlite"
 
     def close(self) -> None:
         """Close the connections that are idle now; the others close as they are given back."""
@@ -236,6 +279,11 @@ def _thrown_away_on_bugs(connection: Connection) -> Generator[None]:
     except _BUGS:
         connection.invalidate()
         raise
+
+
+def login_digest(key: bytes, login: str) -> str:
+    """What stands for a login under a store's key; see ``Transaction.login_digest``."""
+    return hmac.digest(key, folded(login).encode(), "sha256").hex()[:32]
 
 
 def advisory_key(name: str) -> int:

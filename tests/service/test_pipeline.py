@@ -10,7 +10,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from accredit_service.abilities.errors import Reason, Refusal, Unauthenticated
 from accredit_service.interceptors.calls import Call, Step, values
-from accredit_service.interceptors.errors import abort, answer_failures
+from accredit_service.interceptors.errors import abort
 from accredit_service.interceptors.pipeline import Pipeline, Route
 from accredit_service.interceptors.request_wait import RequestWait
 from accredit_service.interceptors.worker_pools import WorkerPool
@@ -94,13 +94,9 @@ def serving(shapes: Shapes, pipeline: Pipeline, pool: WorkerPool) -> Generator[S
 
 
 def noting(name: str, seen: list[str]) -> Step:
-    @contextmanager
-    def step(call: Call) -> Generator[None]:
+    def step(call: Call) -> None:
         seen.append(f"{name} before")
-        try:
-            yield
-        finally:
-            seen.append(f"{name} after")
+        call.at_end(lambda: seen.append(f"{name} after"))
 
     return step
 
@@ -109,7 +105,7 @@ def noting(name: str, seen: list[str]) -> Step:
 def shapes() -> Generator[Shapes]:
     shapes = Shapes()
     pool = WorkerPool("test", threads=4, waiting=8)
-    steps: Sequence[Step] = [noting("a", shapes.seen), answer_failures, noting("b", shapes.seen)]
+    steps: Sequence[Step] = [noting("a", shapes.seen), noting("b", shapes.seen)]
     route = Route(RequestWait(pool, PATIENCE), steps)
     with serving(shapes, Pipeline(lambda method, streams: route, pool, abort), pool) as served:
         yield served
@@ -186,12 +182,8 @@ def test_a_call_without_a_principal_has_no_caller(shapes: Shapes) -> None:
 def test_steps_are_left_when_the_client_goes_away(shapes: Shapes) -> None:
     left = threading.Event()
 
-    @contextmanager
-    def step(call: Call) -> Generator[None]:
-        try:
-            yield
-        finally:
-            left.set()
+    def step(call: Call) -> None:
+        call.at_end(left.set)
 
     pool = WorkerPool("test", threads=1, waiting=0)
     route = Route(RequestWait(pool, PATIENCE), [step])
@@ -217,11 +209,9 @@ def test_who_is_refused_by_their_metadata_takes_no_place_from_anybody() -> None:
     )
     begun, go_on = threading.Semaphore(0), threading.Event()
 
-    @contextmanager
-    def slow(call: Call) -> Generator[None]:
+    def slow(call: Call) -> None:
         begun.release()
         go_on.wait(PATIENCE)
-        yield
 
     def screen(metadata: Iterable[tuple[str, str | bytes]]) -> Refusal | None:
         if values(metadata, "who") == ["nobody"]:
@@ -251,11 +241,9 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
     )
     begun, go_on = threading.Semaphore(0), threading.Event()
 
-    @contextmanager
-    def slow(call: Call) -> Generator[None]:
+    def slow(call: Call) -> None:
         begun.release()
         go_on.wait(PATIENCE)
-        yield
 
     route = Route(RequestWait(pool, PATIENCE), [slow])
     pipeline = Pipeline(lambda *_: route, refusals, abort)

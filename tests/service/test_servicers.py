@@ -29,13 +29,13 @@ class IdentifiedSiteServicer:
         self._inner = SiteServicer(app)
         made = bootstrap.bootstrap(app, lambda _: None)
         assert made is not None
-        self._caller = introspection.identify(app, made.secret)
+        self._caller, self._digest = introspection.identify(app, made.secret)
 
     def GetSite(
         self, request: site_pb2.GetSiteRequest, context: grpc.ServicerContext
     ) -> site_pb2.GetSiteResponse:
         call = Call("SiteService/GetSite", context)
-        call.principal = self._caller
+        call.principal, call.digest = self._caller, self._digest
         return self._inner.GetSite(request, call)
 
 

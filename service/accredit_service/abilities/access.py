@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from accredit_storage.agents import Viewer
 from accredit_storage.records import (
     Agent,
     AgentId,
@@ -15,9 +14,7 @@ from accredit_storage.records import (
     Subject,
     SubjectKind,
     User,
-    folded,
 )
-from accredit_storage.store import Transaction
 
 from .agents.default_agents import forget_without_grant
 from .calls import snapshots
@@ -35,7 +32,7 @@ from .calls.mutations import (
 )
 from .calls.mutations import etag as etag_of
 from .calls.paging import Cursor, Page, PageRequest
-from .calls.reads import Ask, reading
+from .calls.reads import Ask, Question, answered, basis_of, reading
 from .errors import (
     FailedPrecondition,
     NotFound,
@@ -52,7 +49,6 @@ from .input.agent_refs import (
     knows_every_agent,
     require_agent,
     shown_holders,
-    viewer_of,
 )
 from .input.facts import AgentFacts
 from .input.user_refs import UserRef, is_caller, require_user
@@ -70,7 +66,6 @@ from .policy.rights import (
 )
 from .policy.subjects import (
     grant_subject,
-    login_subject,
     subject,
     token_subjects,
 )
@@ -292,30 +287,36 @@ def list_user_access(
 
 def check_access(app: App, ask: Ask, check: AccessCheck) -> CheckResult:
     """Whether a user may act on an agent. A "no" is an answer."""
-    with reading(app, ask) as (tx, caller, now, head):
-        questions = _Questions(tx, caller, [check], now)
-        answer = questions.answer(check)
+
+    def compose(question: Question) -> CheckResult:
+        checks = _Checks(question, [check])
+        answer = checks.answer(check)
         return CheckResult(
             decision=answer.decision,
             principal=answer.principal,
             effective=answer.effective,
-            basis=questions.basis(check, answer, Basis(head=head, judged_at=now)),
+            basis=checks.basis(check, answer, basis_of(question)),
         )
+
+    return answered(app, ask, compose)
 
 
 def batch_check_access(
-    app: App, ask: Ask, checks: Sequence[AccessCheck], *, with_basis: bool
+    app: App, ask: Ask, wanted: Sequence[AccessCheck], *, with_basis: bool
 ) -> BatchCheckResult:
     """The same for several questions, all at one moment."""
-    with reading(app, ask) as (tx, caller, now, head):
-        questions = _Questions(tx, caller, checks, now)
-        answers = [questions.answer(check) for check in checks]
+
+    def compose(question: Question) -> BatchCheckResult:
+        checks = _Checks(question, wanted)
+        answers = [checks.answer(check) for check in wanted]
         basis = None
         if with_basis:
-            basis = Basis(head=head, judged_at=now)
-            for check, answer in zip(checks, answers, strict=True):
-                basis = questions.basis(check, answer, basis)
+            basis = basis_of(question)
+            for check, answer in zip(wanted, answers, strict=True):
+                basis = checks.basis(check, answer, basis)
         return BatchCheckResult(decisions=[one.decision for one in answers], basis=basis)
+
+    return answered(app, ask, compose)
 
 
 class _Answer(NamedTuple):
@@ -327,62 +328,54 @@ class _Answer(NamedTuple):
     effective: EffectiveRole | None
 
 
-class _Questions:
-    """Some questions and what they rest on, read at once."""
+class _Checks:
+    """Some checks and what they rest on, read at once."""
 
-    def __init__(
-        self, tx: Transaction, caller: Principal, checks: Sequence[AccessCheck], now: datetime
-    ) -> None:
+    def __init__(self, question: Question, checks: Sequence[AccessCheck]) -> None:
         """Raise PermissionDenied if one of them is not the caller's to ask."""
-        self._tx, self._caller, self._now = tx, caller, now
+        self._question, self._caller, self._now = question, question.caller, question.now
         refs = {check.user for check in checks if check.user is not None}
-        found = tx.users.find_many({ref for ref in refs if isinstance(ref, int)})
-        found += tx.users.find_many_by_login({ref for ref in refs if isinstance(ref, str)})
-        self._users: dict[UserRef, User] = {user.user_id: user for user in found}
-        self._users |= {folded(user.login): user for user in found}
-        self._digests: dict[str, Subject] = {}
-        own = caller.user.user_id
+        self._users = question.facts.users(refs) if refs else {}
+        own = self._caller.user.user_id
         pairs = {(check.agent, own) for check in checks}
         pairs |= {
             (check.agent, user.user_id)
             for check in checks
-            if check.user is not None and (user := self._user(check.user)) is not None
+            if check.user is not None and (user := self._users.get(check.user)) is not None
         }
-        self._facts = AgentFacts(tx, pairs, self._viewer(checks))
+        self._facts = AgentFacts(question.facts, pairs, self._now, self._viewer(checks))
         for check in checks:
             self._require_may_ask(check)
 
-    def _viewer(self, checks: Sequence[AccessCheck]) -> Viewer | None:
+    def _viewer(self, checks: Sequence[AccessCheck]) -> Principal | None:
         """Who is to have a role on the agents for them to be found; None: nobody has to."""
         if knows_every_agent(self._caller):
             return None
-        seen_by = self._caller
-        if any(check.user is not None and is_caller(seen_by, check.user) for check in checks):
+        if any(check.user is not None and is_caller(self._caller, check.user) for check in checks):
             # In person they may do more than with a token that is held to little.
-            seen_by = user_principal(seen_by.user)
-        return viewer_of(seen_by, self._now)
-
-    def _user(self, ref: UserRef) -> User | None:
-        return self._users.get(folded(ref) if isinstance(ref, str) else ref)
+            return user_principal(self._caller.user)
+        return self._caller
 
     def answer(self, check: AccessCheck) -> _Answer:
         """The decision on one question. A user whom nobody knows is one who is not active."""
         principal = self._caller
         if check.user is not None:
-            user = self._user(check.user)
+            user = self._users.get(check.user)
             if user is None:
                 return _Answer(Decision.USER_INACTIVE, None, None, None)
             principal = user_principal(user)
-        agent = self._facts.agent(check.agent)
-        effective = self._effective(principal, agent)
+        agent, effective = self._effective(principal, check.agent)
         return _Answer(
             decide(principal, agent, effective, check.demand), principal, agent, effective
         )
 
     def basis(self, check: AccessCheck, answer: _Answer, basis: Basis) -> Basis:
         """And on what this answer rests on."""
+        if not knows_every_agent(self._caller):
+            basis = self._asked_with(check.agent, basis)
         if isinstance(check.user, str):
-            basis = basis.on(self._login(check.user))
+            digest = self._question.facts.login_digest(check.user)
+            basis = basis.on(subject(SubjectKind.LOGIN, digest))
         elif check.user is not None:
             basis = basis.on(subject(SubjectKind.USER, check.user))
         if answer.principal is None:
@@ -391,16 +384,24 @@ class _Questions:
         basis = basis.on_principal(answer.principal)
         return basis.on_agent(check.agent, answer.principal, answer.agent, answer.effective)
 
-    def _effective(self, principal: Principal, agent: Agent | None) -> EffectiveRole | None:
+    def _asked_with(self, ref: AgentRef, basis: Basis) -> Basis:
+        """And that the caller may ask about the agent rests on their own role on it."""
+        agent, effective = self._effective(self._caller, ref)
         if agent is None:
-            return None
-        grant = self._facts.grant(agent, principal.user.user_id)
-        return effective_role(principal, agent, grant, self._now)
+            return basis
+        own = grant_subject(agent.agent_id, self._caller.user.user_id)
+        named = subject(SubjectKind.AGENT, agent.agent_id)
+        return basis.asked_with([own, named], None if effective is None else effective.until)
 
-    def _login(self, login: str) -> Subject:
-        if login not in self._digests:
-            self._digests[login] = login_subject(self._tx, login)
-        return self._digests[login]
+    def _effective(
+        self, principal: Principal, ref: AgentRef
+    ) -> tuple[Agent | None, EffectiveRole | None]:
+        user_id = principal.user.user_id
+        agent = self._facts.agent(ref, user_id)
+        if agent is None:
+            return None, None
+        grant = self._facts.grant(ref, user_id)
+        return agent, effective_role(principal, agent, grant, self._now)
 
     def _require_may_ask(self, check: AccessCheck) -> None:
         """One's own access is one's own to know; another user's takes ADMIN on the agent."""
@@ -408,7 +409,7 @@ class _Questions:
             return
         if Action.AUTHENTICATE in self._caller.actions:
             return
-        effective = self._effective(self._caller, self._facts.agent(check.agent))
+        _agent, effective = self._effective(self._caller, check.agent)
         if effective is None or effective.role is not Role.ADMIN:
             # In the same words whether there is such an agent or not.
             raise actions_missing(

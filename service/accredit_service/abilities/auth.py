@@ -6,16 +6,14 @@ caller's own credential see ``calls.introspection``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from accredit_storage.records import Agent, Token, User
-from accredit_storage.store import Transaction
 
 from .agents.default_agents import Meant, meant
 from .calls.app import App
 from .calls.consistency import Basis
 from .calls.introspection import Introspection, introspect, presented
-from .calls.reads import Ask, reading
+from .calls.reads import Ask, Question, answered, basis_of
 from .input.agent_refs import AgentRef
 from .input.facts import AgentFacts
 from .policy.rights import (
@@ -69,21 +67,27 @@ class Self:
 def authenticate(app: App, ask: Ask, text: str) -> Introspection:
     """Whose token this is. Sites play no part."""
     digest = presented(app, text)
-    with reading(app, ask) as (tx, _, now, head):
-        return introspect(app, tx, digest, Basis(head=head, judged_at=now))
+
+    def compose(question: Question) -> Introspection:
+        return introspect(app, question.facts, digest, basis_of(question))
+
+    return answered(app, ask, compose)
 
 
 def authorize(app: App, ask: Ask, text: str, wanted: AgentDemand) -> Authorization:
     """Whose token this is, and whether it meets the demand on an active agent."""
     digest = presented(app, text)
-    with reading(app, ask) as (tx, _, now, head):
-        found = introspect(app, tx, digest, Basis(head=head, judged_at=now))
+
+    def compose(question: Question) -> Authorization:
+        if digest is not None and wanted.agent is not None:
+            question.facts.prepare(digest, wanted.agent, question.now)
+        found = introspect(app, question.facts, digest, basis_of(question))
         decision, principal, basis = found.decision, found.principal, found.basis
         agent, effective = None, None
         if principal is not None:
-            facts = _Facts(tx, principal, [wanted], now)
-            decision, agent, effective = facts.answer(wanted)
-            basis = facts.basis(wanted, agent, effective, basis)
+            demands = _Demands(question, principal, [wanted])
+            decision, agent, effective = demands.answer(wanted)
+            basis = demands.basis(wanted, agent, effective, basis)
         allowed = decision is Decision.ALLOWED
         return Authorization(
             decision=decision,
@@ -93,60 +97,75 @@ def authorize(app: App, ask: Ask, text: str, wanted: AgentDemand) -> Authorizati
             basis=basis,
         )
 
+    return answered(app, ask, compose)
+
 
 def batch_authorize(
     app: App, ask: Ask, text: str, wanted: Sequence[AgentDemand], *, with_basis: bool
 ) -> BatchAuthorization:
     """The same for several demands on one token, all at one moment."""
     digest = presented(app, text)
-    with reading(app, ask) as (tx, _, now, head):
-        found = introspect(app, tx, digest, Basis(head=head, judged_at=now))
+
+    def compose(question: Question) -> BatchAuthorization:
+        found = introspect(app, question.facts, digest, basis_of(question))
         principal, basis = found.principal, found.basis
         decisions = [found.decision] * len(wanted)
         if principal is not None:
-            facts = _Facts(tx, principal, wanted, now)
-            answers = [facts.answer(one) for one in wanted]
+            demands = _Demands(question, principal, wanted)
+            answers = [demands.answer(one) for one in wanted]
             decisions = [decision for decision, _agent, _effective in answers]
             for one, (_decision, agent, effective) in zip(wanted, answers, strict=True):
-                basis = facts.basis(one, agent, effective, basis) if with_basis else basis
+                basis = demands.basis(one, agent, effective, basis) if with_basis else basis
         return BatchAuthorization(
             decisions=decisions, principal=principal, basis=basis if with_basis else None
         )
 
+    return answered(app, ask, compose)
+
 
 def who_am_i(app: App, ask: Ask) -> Self:
     """The caller, and the agent that is meant when they name none."""
-    with reading(app, ask) as (tx, caller, now, _):
-        agent = meant(tx, caller, now).agent
-    if caller.token is None:
-        raise RuntimeError("a caller without a token")
-    return Self(principal=caller, user=caller.user, agent=agent, token=caller.token)
+
+    def compose(question: Question) -> Self:
+        caller = question.caller
+        if caller.token is None:
+            raise RuntimeError("a caller without a token")
+        agent = meant(question.facts, caller).agent
+        return Self(principal=caller, user=caller.user, agent=agent, token=caller.token)
+
+    return answered(app, ask, compose)
 
 
-class _Facts:
+class _Demands:
     """What some demands of one principal rest on, read at once."""
 
     def __init__(
-        self, tx: Transaction, principal: Principal, wanted: Sequence[AgentDemand], now: datetime
+        self, question: Question, principal: Principal, wanted: Sequence[AgentDemand]
     ) -> None:
         self._principal = principal
-        self._now = now
+        self._user_id = principal.user.user_id
+        self._now = question.now
         self._unnamed = Meant(None)
         refs: list[AgentRef] = [one.agent for one in wanted if one.agent is not None]
         if len(refs) < len(wanted):
-            self._unnamed = meant(tx, principal, now)
+            self._unnamed = meant(question.facts, principal)
             if self._unnamed.agent is not None:
                 refs.append(self._unnamed.agent.agent_id)
-        self._facts = AgentFacts(tx, ((ref, principal.user.user_id) for ref in refs))
+        pairs = ((ref, self._user_id) for ref in refs)
+        self._facts = AgentFacts(question.facts, pairs, question.now)
 
     def answer(self, wanted: AgentDemand) -> tuple[Decision, Agent | None, EffectiveRole | None]:
         """The decision on one demand, and what it was made of."""
         if wanted.agent is None and self._unnamed.candidates:
             return Decision.AGENT_AMBIGUOUS, None, None
-        agent = self._unnamed.agent if wanted.agent is None else self._facts.agent(wanted.agent)
-        effective = None
-        if agent is not None:
-            grant = self._facts.grant(agent, self._principal.user.user_id)
+        ref = wanted.agent
+        if ref is None and self._unnamed.agent is not None:
+            ref = self._unnamed.agent.agent_id
+        agent, effective = None, None
+        if ref is not None:
+            agent = self._facts.agent(ref, self._user_id)
+        if ref is not None and agent is not None:
+            grant = self._facts.grant(ref, self._user_id)
             effective = effective_role(self._principal, agent, grant, self._now)
         return decide(self._principal, agent, effective, wanted.demand), agent, effective
 

@@ -16,8 +16,9 @@ from accredit_storage.store import Transaction
 from .calls.app import App
 from .calls.consistency import Basis
 from .calls.introspection import Introspection, introspect, presented
-from .calls.reads import Ask, reading
+from .calls.reads import Ask, basis_of, reading
 from .errors import FailedPrecondition, Reason, action_missing
+from .facts import TransactionFacts
 from .input.agent_refs import (
     AgentRef,
     effective_role_on,
@@ -114,8 +115,9 @@ class ResourceResult:
 def resolve_scope(app: App, ask: Ask, query: ResolveScope) -> ScopeResult:
     """What a principal's queries filter by, or a denial."""
     digest = None if query.token is None else presented(app, query.token)
-    with reading(app, ask) as (tx, caller, now, head):
-        basis = Basis(head=head, judged_at=now)
+    with reading(app, ask) as view:
+        tx, caller, now, _ = view
+        basis = basis_of(view)
         found = _introspect(app, tx, caller, query.token is None, digest, basis)
         principal, basis = found.principal, found.basis
         if principal is None:
@@ -145,8 +147,9 @@ def resolve_scope(app: App, ask: Ask, query: ResolveScope) -> ScopeResult:
 def check_resource(app: App, ask: Ask, query: CheckResource) -> ResourceResult:
     """Whether a principal may touch one row of another service."""
     digest = None if query.token is None else presented(app, query.token)
-    with reading(app, ask) as (tx, caller, now, head):
-        basis = Basis(head=head, judged_at=now)
+    with reading(app, ask) as view:
+        tx, caller, now, _ = view
+        basis = basis_of(view)
         found = _introspect(app, tx, caller, query.token is None, digest, basis)
         principal, basis = found.principal, found.basis
         if principal is None:
@@ -183,7 +186,7 @@ def _introspect(
         )
     if Action.AUTHENTICATE not in caller.actions:
         raise action_missing(Action.AUTHENTICATE, "to ask for another token")
-    return introspect(app, tx, digest, basis)
+    return introspect(app, TransactionFacts(tx, app.dead_tokens), digest, basis)
 
 
 def _named(

@@ -1,7 +1,6 @@
 """Who is calling: believes or refuses the caller's own bearer token."""
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..abilities.errors import Reason, Unauthenticated
@@ -16,20 +15,20 @@ _MISSING = f"the call carries no credential: {_HOW}"
 
 
 def authenticate(
-    identify: Callable[[str], Principal],
+    identify: Callable[[str], tuple[Principal, bytes]],
     *,
     is_open: Callable[[str], bool] = lambda method: False,
 ) -> Step:
     """A step that finds out the caller, except of methods that are open to everybody.
 
+    ``identify`` says who it is, and the digest of the text.
+
     Raises Unauthenticated or PermissionDenied for the caller's own credential.
     """
 
-    @contextmanager
-    def step(call: Call) -> Generator[None]:
+    def step(call: Call) -> None:
         if not is_open(call.method):
-            call.principal = identify(credential(call.metadata("authorization")))
-        yield
+            call.principal, call.digest = identify(credential(call.metadata("authorization")))
 
     return step
 

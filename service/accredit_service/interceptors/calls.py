@@ -1,13 +1,16 @@
 """One call, as the steps around it and the servicer inside see it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import grpc
 
+from ..abilities.calls.consistency import Basis
 from ..abilities.errors import Refusal
 from ..abilities.policy.rights import Principal
+
+#: Where a call says of which site it is, if its request does not.
+SITE_METADATA = "accredit-site"
 
 _OUR_PACKAGE = "/accredit.v1."
 # Long enough for any method there is; what strangers make up is cut before it is logged.
@@ -27,10 +30,25 @@ class Call:
         self.deadline = float("inf")
         #: Set by authentication; None where a call is open to everybody.
         self.principal: Principal | None = None
+        #: What the text of the caller's credential is known by.
+        self.digest = b""
+        #: Set by the servicer: what the answer rests on, and that it may be given again.
+        self.basis: Basis | None = None
+        self.is_repeatable = False
         #: Set by errors, for telemetry.
         self.code: grpc.StatusCode | None = None
         self.reason = ""
         self.failure: Exception | None = None
+        self._endings: list[Callable[[], None]] = []
+
+    def at_end(self, ending: Callable[[], None]) -> None:
+        """Have this done when the call has ended, however it did; the last one comes first."""
+        self._endings.append(ending)
+
+    def end(self) -> None:
+        """Do what was to be done at the end."""
+        while self._endings:
+            self._endings.pop()()
 
     @property
     def caller(self) -> Principal:
@@ -66,8 +84,8 @@ Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 #: A look at a call's metadata: a refusal where that alone decides it.
 Screen: TypeAlias = Callable[[Metadata], Refusal | None]
 
-#: A step: what stands before its ``yield`` runs before the call, what stands after it afterwards.
-Step: TypeAlias = Callable[[Call], AbstractContextManager[None]]
+#: A step before a call is answered, which may refuse it; see ``Call.at_end`` for afterwards.
+Step: TypeAlias = Callable[[Call], None]
 
 
 def values(metadata: Metadata, key: str) -> Sequence[str]:

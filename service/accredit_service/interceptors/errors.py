@@ -4,11 +4,10 @@ A refusal that an ability or the store promises gets its code, its reason and it
 else is a bug: the caller is told a request id, the log everything.
 """
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import grpc
@@ -131,23 +130,19 @@ class _Status(grpc.Status):
         self.trailing_metadata = trailing_metadata
 
 
-@contextmanager
-def answer_failures(call: Call) -> Generator[None]:
-    """A step that ends a failed call with its status. Telemetry stands outside of it.
+def answer_failure(call: Call, error: Exception) -> NoReturn:
+    """End a failed call with its status, while ``error`` is handled.
 
     Nothing else of ours may abort a call, so that every status has passed through here. A
     servicer that did so, such as one that came with gRPC, is left to have its way.
     """
-    try:
-        yield
-    except (Refusal, StoreError) as error:
+    if isinstance(error, Refusal | StoreError):
         abort(call, error)
-    except Exception as error:
-        # The first is how gRPC says that the client has gone, the second how it ends a call that
-        # was aborted: both have to reach it as they are.
-        if isinstance(error, grpc.RpcError) or _is_abort(call, error):
-            raise
+    # The first is how gRPC says that the client has gone, the second how it ends a call that
+    # was aborted: both have to reach it as they are.
+    elif not isinstance(error, grpc.RpcError) and not _is_abort(call, error):
         _bug(call, error)
+    raise error
 
 
 def abort(call: Call, error: Refusal | StoreError) -> None:

@@ -3,9 +3,9 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from ..abilities.errors import DeadlineExceeded, Reason, ResourceExhausted
 from .calls import Call, Step
@@ -39,23 +39,24 @@ def receive_limit(largest: int) -> tuple[str, int]:
     return ("grpc.max_receive_message_length", largest + MESSAGE_LIMIT)
 
 
-@contextmanager
-def limit_metadata(call: Call) -> Generator[None]:
+def limit_metadata(call: Call) -> None:
     """A step that refuses more metadata than any client of ours has use for."""
-    # The library's own entry is not the caller's doing.
-    entries = [one for one in call.context.invocation_metadata() or () if one[0] != "user-agent"]
-    size = sum(len(key) + len(value) for key, value in entries)
-    if size > METADATA_LIMIT or len(entries) > ENTRIES_LIMIT:
+    size, count = 0, 0
+    for key, value in call.context.invocation_metadata() or ():
+        # The library's own entry is not the caller's doing.
+        if key != "user-agent":
+            size += len(key) + len(value)
+            count += 1
+    if size > METADATA_LIMIT or count > ENTRIES_LIMIT:
         raise ResourceExhausted(
             Reason.METADATA_TOO_LARGE,
             "the request's metadata has {size} bytes in {count} entries: at most {limit} in "
             "{entries_limit}",
             size=size,
             limit=METADATA_LIMIT,
-            count=len(entries),
+            count=count,
             entries_limit=ENTRIES_LIMIT,
         )
-    yield
 
 
 class Deadlines:
@@ -71,8 +72,7 @@ class Deadlines:
         self._lock = threading.Lock()
         self._open: set[Call] = set()
 
-    @contextmanager
-    def limit(self, call: Call) -> Generator[None]:
+    def limit(self, call: Call) -> None:
         """A step that sets the call's deadline, and begins nothing that would come too late."""
         # What gRPC says of a call without a deadline is some centuries.
         remaining = call.context.time_remaining()
@@ -84,16 +84,15 @@ class Deadlines:
                     milliseconds=LEAST_TIME * 1000,
                 )
             call.deadline = self._clock() + remaining
-            yield
             return
         call.deadline = self._clock() + self._longest
         with self._lock:
             self._open.add(call)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._open.discard(call)
+        call.at_end(partial(self._close, call))
+
+    def _close(self, call: Call) -> None:
+        with self._lock:
+            self._open.discard(call)
 
     def release_overdue(self) -> None:
         """Let go the clients of calls that are past the server's deadline: they see CANCELLED."""
@@ -126,8 +125,13 @@ def _share(most: int, whose: Callable[[Call], str], said: str) -> Step:
     lock = threading.Lock()
     running: Counter[str] = Counter()
 
-    @contextmanager
-    def step(call: Call) -> Generator[None]:
+    def leave(key: str) -> None:
+        with lock:
+            running[key] -= 1
+            if not running[key]:
+                del running[key]
+
+    def step(call: Call) -> None:
         key = whose(call)
         with lock:
             if running[key] >= most:
@@ -139,12 +143,6 @@ def _share(most: int, whose: Callable[[Call], str], said: str) -> Step:
                     said=said,
                 )
             running[key] += 1
-        try:
-            yield
-        finally:
-            with lock:
-                running[key] -= 1
-                if not running[key]:
-                    del running[key]
+        call.at_end(partial(leave, key))
 
     return step

@@ -6,8 +6,7 @@ thread, and the message of one who has no token would be read and parsed. ``requ
 the wait of those who do have one.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,7 +24,9 @@ from ..abilities.errors import (
     Unimplemented,
 )
 from .calls import Call, Screen, Step, is_ours, method_name
+from .errors import answer_failure
 from .limits import MESSAGE_LIMIT
+from .replies import Replies
 from .request_wait import RequestWait
 from .worker_pools import WorkerPool
 
@@ -37,13 +38,15 @@ class Route:
     """How a method's calls are worked on: in which threads, within which steps.
 
     ``limit``: how large a request may be, in bytes. ``screen``: who is refused before their call
-    takes any of those threads; None where everybody is let in.
+    takes any of those threads; None where everybody is let in. ``replies``: what was answered
+    before.
     """
 
     request_waits: RequestWait
     steps: Sequence[Step]
     limit: int = MESSAGE_LIMIT
     screen: Screen | None = None
+    replies: Replies | None = None
 
     @property
     def pool(self) -> WorkerPool:
@@ -98,12 +101,11 @@ class Pipeline(grpc.ServerInterceptor):
     def _wrap(self, path: str, inner: Any) -> tuple[grpc.RpcMethodHandler, Route]:
         streams = inner.request_streaming or inner.response_streaming
         route = self._route(method_name(path), streams)
-        decode = partial(_decoded, inner.request_deserializer or bytes, route.limit)
-        one_of = partial(_one_of, route.request_waits, decode)
         wrapped = _Wrapped(
             method=method_name(path),
-            steps=route.steps,
-            receive=partial(_all_of, decode) if inner.request_streaming else one_of,
+            route=route,
+            takes_stream=inner.request_streaming,
+            decode=inner.request_deserializer or bytes,
             behave=inner.unary_unary
             or inner.unary_stream
             or inner.stream_unary
@@ -128,11 +130,12 @@ class Pipeline(grpc.ServerInterceptor):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wrapped:
-    """A method: what its handler did, in parts, and the steps around it."""
+    """A method: what its handler did, in parts, and what is around it."""
 
     method: str
-    steps: Sequence[Step]
-    receive: Callable[[Call, Iterator[bytes]], Any]
+    route: Route
+    takes_stream: bool
+    decode: Callable[[bytes], Any]
     behave: Callable[[Any, Any], Any]
     #: What the handler gets beside the request: ours the call, the libraries' the context.
     second: Callable[[Call], Any]
@@ -140,18 +143,77 @@ class _Wrapped:
 
     def answer_once(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         call = Call(self.method, context)
-        with _around(call, self.steps):
-            # Encoded here, so that a failure to do so is a bug like any other, not gRPC's secret.
-            return self.encode(self.behave(self.receive(call, requests), self.second(call)))
-        raise AssertionError("no step may swallow a failure")
+        try:
+            for step in self.route.steps:
+                step(call)
+            if self.takes_stream:
+                # Encoded here, so that a failure to do so is a bug like any other.
+                return self.encode(self.behave(self._all_of(requests), self.second(call)))
+            return self._answer(call, self._one_of(call, requests))
+        except Exception as error:  # noqa: BLE001 - each has its status
+            answer_failure(call, error)
+        finally:
+            call.end()
 
     def answer_many(
         self, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         call = Call(self.method, context)
-        with _around(call, self.steps):
-            for answer in self.behave(self.receive(call, requests), self.second(call)):
+        try:
+            for step in self.route.steps:
+                step(call)
+            if self.takes_stream:
+                request: Any = self._all_of(requests)
+            else:
+                request = self._decoded(self._one_of(call, requests))
+            for answer in self.behave(request, self.second(call)):
                 yield self.encode(answer)
+        except Exception as error:  # noqa: BLE001 - each has its status
+            answer_failure(call, error)
+        finally:
+            call.end()
+
+    def _answer(self, call: Call, request: bytes) -> bytes:
+        replies = self.route.replies
+        if replies is None:
+            return self.encode(self.behave(self._decoded(request), self.second(call)))
+        key = replies.key(call, request)
+        kept = replies.find(key)
+        if kept is not None:
+            return kept
+        answer = self.behave(self._decoded(request), self.second(call))
+        reply = self.encode(answer)
+        if call.basis is not None:
+            replies.keep(key, call, answer, reply)
+        return reply
+
+    def _one_of(self, call: Call, requests: Iterator[bytes]) -> bytes:
+        message = self.route.request_waits.request(call, requests)
+        if message is None:
+            raise InvalidArgument(Reason.REQUEST_MALFORMED, "the call carries no request: send one")
+        # Before it is parsed: small parts take many times their size then.
+        if len(message) > self.route.limit:
+            raise ResourceExhausted(
+                Reason.REQUEST_TOO_LARGE,
+                "the request has {size} bytes: at most {limit}",
+                size=len(message),
+                limit=self.route.limit,
+            )
+        return message
+
+    def _all_of(self, requests: Iterator[bytes]) -> Iterator[Any]:
+        return map(self._decoded, requests)
+
+    def _decoded(self, message: bytes) -> Any:
+        try:
+            return self.decode(message)
+        except DecodeError:
+            # gRPC itself would call it INTERNAL, as if the fault were ours.
+            raise InvalidArgument(
+                Reason.REQUEST_MALFORMED,
+                "the request is not a message of its type: is the client generated from this "
+                "contract?",
+            ) from None
 
 
 def _itself(call: Call) -> Call:
@@ -160,51 +222,6 @@ def _itself(call: Call) -> Call:
 
 def _context_of(call: Call) -> grpc.ServicerContext:
     return call.context
-
-
-@contextmanager
-def _around(call: Call, steps: Iterable[Step]) -> Generator[None]:
-    with ExitStack() as stack:
-        for step in steps:
-            stack.enter_context(step(call))
-        yield
-
-
-def _one_of(
-    request_waits: RequestWait,
-    decode: Callable[[bytes], Any],
-    call: Call,
-    requests: Iterator[bytes],
-) -> Any:
-    message = request_waits.request(call, requests)
-    if message is None:
-        raise InvalidArgument(Reason.REQUEST_MALFORMED, "the call carries no request: send one")
-    return decode(message)
-
-
-def _all_of(
-    decode: Callable[[bytes], Any], _call: Call, requests: Iterator[bytes]
-) -> Iterator[Any]:
-    return map(decode, requests)
-
-
-def _decoded(decode: Callable[[bytes], Any], limit: int, message: bytes) -> Any:
-    # Before it is parsed: small parts take many times their size then.
-    if len(message) > limit:
-        raise ResourceExhausted(
-            Reason.REQUEST_TOO_LARGE,
-            "the request has {size} bytes: at most {limit}",
-            size=len(message),
-            limit=limit,
-        )
-    try:
-        return decode(message)
-    except DecodeError:
-        # gRPC itself would call it INTERNAL, as if the fault were ours.
-        raise InvalidArgument(
-            Reason.REQUEST_MALFORMED,
-            "the request is not a message of its type: is the client generated from this contract?",
-        ) from None
 
 
 def _in_lane(pool: WorkerPool, run: Callable[..., Any]) -> Any:

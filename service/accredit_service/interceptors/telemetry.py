@@ -4,8 +4,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import grpc
 
@@ -31,15 +31,14 @@ _LEVELS = {
 def log_calls(clock: Callable[[], float] = time.monotonic) -> Step:
     """The outermost step: names the call and logs how it ended. Never what it was asked or told."""
 
-    @contextmanager
-    def step(call: Call) -> Generator[None]:
+    def step(call: Call) -> None:
         begun = clock()
         _name(call)
         call.context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-        try:
-            yield
-        finally:
-            _log(call, _code(call, clock), clock() - begun)
+        call.at_end(partial(end, call, begun))
+
+    def end(call: Call, begun: float) -> None:
+        _log(call, _code(call, clock), clock() - begun)
 
     return step
 

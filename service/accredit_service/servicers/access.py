@@ -10,7 +10,7 @@ from ..abilities.input.user_refs import UserRef
 from ..abilities.policy.rights import Decision, Demand
 from ..interceptors.calls import Call
 from . import fields, messages
-from .calls import ask, mutation, page_of
+from .calls import ask, based, mutation, page_of
 from .pages import packed
 
 
@@ -99,7 +99,7 @@ class AccessServicer:
             ask(incoming, request.consistency),
             _check(incoming, "check", request.check),
         )
-        answer = pb.CheckAccessResponse(basis=messages.basis(result.basis))
+        answer = pb.CheckAccessResponse(basis=based(incoming, result.basis))
         if result.decision is Decision.ALLOWED and result.principal is not None:
             answer.principal.CopyFrom(messages.principal(result.principal))
         else:
@@ -123,7 +123,7 @@ class AccessServicer:
         )
         return pb.BatchCheckAccessResponse(
             decisions=[messages.decision(decision) for decision in result.decisions],
-            basis=None if result.basis is None else messages.basis(result.basis),
+            basis=None if result.basis is None else based(incoming, result.basis),
         )
 
 

@@ -10,7 +10,7 @@ from ..abilities.errors import invalid
 from ..abilities.policy.rights import Demand, Principal, PrincipalKind
 from ..interceptors.calls import Call
 from . import fields, messages
-from .calls import ask
+from .calls import ask, based
 
 MAX_BATCH = 1000
 
@@ -25,7 +25,7 @@ class AuthServicer:
         self, request: pb.AuthenticateRequest, incoming: Call
     ) -> pb.AuthenticateResponse:
         result = auth.authenticate(self._app, ask(incoming, request.consistency), request.token)
-        answer = pb.AuthenticateResponse(basis=messages.basis(result.basis))
+        answer = pb.AuthenticateResponse(basis=based(incoming, result.basis))
         if result.principal is not None:
             answer.principal.CopyFrom(messages.principal(result.principal))
         else:
@@ -39,7 +39,7 @@ class AuthServicer:
             request.token,
             _demand(incoming, "demand", request.demand),
         )
-        answer = pb.AuthorizeResponse(basis=messages.basis(result.basis))
+        answer = pb.AuthorizeResponse(basis=based(incoming, result.basis))
         if result.principal is None or result.effective is None or result.agent is None:
             answer.denial.CopyFrom(messages.denial(result.decision))
             return answer
@@ -71,7 +71,7 @@ class AuthServicer:
         return pb.BatchAuthorizeResponse(
             decisions=[messages.decision(decision) for decision in result.decisions],
             principal=None if result.principal is None else messages.principal(result.principal),
-            basis=None if result.basis is None else messages.basis(result.basis),
+            basis=None if result.basis is None else based(incoming, result.basis),
         )
 
     def WhoAmI(self, request: pb.WhoAmIRequest, incoming: Call) -> pb.WhoAmIResponse:

@@ -9,26 +9,37 @@ from google.protobuf.message import Message
 from accredit.v1 import types_pb2
 
 from ..abilities.calls import mutations
-from ..abilities.calls.consistency import Consistency, token_of
+from ..abilities.calls.consistency import Basis, Consistency, token_of
 from ..abilities.calls.mutations import Replayed, Written
 from ..abilities.calls.paging import PageRequest
 from ..abilities.calls.reads import Ask
 from ..interceptors.calls import Call
-from . import fields
+from . import fields, messages
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Message)
 Q = TypeVar("Q", bound=Message)
 
+_ANY = Consistency()
+
 
 def ask(incoming: Call, consistency: types_pb2.Consistency | None = None) -> Ask:
     """This call as a question of its caller's."""
     token = incoming.caller.token
+    fresh = _ANY if consistency is None else fields.consistency(consistency)
+    incoming.is_repeatable = fresh == _ANY
     return Ask(
         method=incoming.method,
         token_id="" if token is None else token.token_id,
-        consistency=Consistency() if consistency is None else fields.consistency(consistency),
+        digest=incoming.digest,
+        consistency=fresh,
     )
+
+
+def based(incoming: Call, basis: Basis) -> types_pb2.Basis:
+    """The basis of the answer, which then may be given again where the same is asked."""
+    incoming.basis = basis
+    return messages.basis(basis)
 
 
 def page_of(incoming: Call, request: Message) -> PageRequest:

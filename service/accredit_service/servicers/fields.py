@@ -21,13 +21,12 @@ from ..abilities.input import texts
 from ..abilities.input.agent_refs import AgentRef, clean_slug
 from ..abilities.input.user_refs import UserRef
 from ..abilities.sites import SiteRef
-from ..interceptors.calls import Call
+from ..interceptors.calls import SITE_METADATA, Call
 
 E = TypeVar("E", bound=enum.Enum)
 Id = TypeVar("Id", bound=int)
 Items = TypeVar("Items", bound=Sized)
 
-_SITE_METADATA = "accredit-site"
 _SITE_ID = re.compile("[1-9][0-9]{0,18}")
 _BILLION = 1_000_000_000
 
@@ -202,7 +201,7 @@ def consistency(message: types_pb2.Consistency) -> Consistency:
             "a consistency_token that this store has given",
             Reason.CONSISTENCY_TOKEN_INVALID,
         )
-    return Consistency(at_least=message.at_least_as_fresh)
+    return Consistency(at_least=message.at_least_as_fresh, fully=which == "fully_consistent")
 
 
 def site(incoming: Call, path: str, value: int) -> SiteId | None:
@@ -210,12 +209,12 @@ def site(incoming: Call, path: str, value: int) -> SiteId | None:
     stated = optional_id(path, value, SiteId)
     if stated is not None:
         return stated
-    headers = incoming.metadata(_SITE_METADATA)
+    headers = incoming.metadata(SITE_METADATA)
     if not headers:
         return None
     text = headers[0]
     if len(headers) > 1 or not _SITE_ID.fullmatch(text) or int(text) >= 2**63:
-        raise invalid(_SITE_METADATA, "one site_id, from 1 up, as metadata")
+        raise invalid(SITE_METADATA, "one site_id, from 1 up, as metadata")
     return SiteId(int(text))
 
 

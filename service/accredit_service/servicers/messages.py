@@ -19,7 +19,7 @@ from accredit.v1 import (
 )
 from accredit_storage.agents import ListedAgent
 from accredit_storage.errors import StoreError
-from accredit_storage.records import Agent, Grant, Role, Site, Subject, Token, User
+from accredit_storage.records import Agent, Grant, Head, Role, Site, Subject, Token, User
 
 from ..abilities.access import grant_etag
 from ..abilities.agents.transfers import OfferView
@@ -93,12 +93,20 @@ def principal(value: Principal) -> types_pb2.Principal:
 
 def basis(value: Basis) -> types_pb2.Basis:
     """What an answer rests on."""
-    head = value.head
+    message = confirmation(value.head)
+    message.cacheable = value.cacheable
+    message.depends_on.extend(
+        sorted(map(subject, value.subjects), key=lambda one: (one.kind, one.subject_id))
+    )
+    message.judged_at.FromDatetime(value.judged_at)
+    if value.valid_until is not None:
+        message.valid_until.FromDatetime(value.valid_until)
+    return message
+
+
+def confirmation(head: Head) -> types_pb2.Basis:
+    """The part of a basis that says at which state of the store an answer is good."""
     return types_pb2.Basis(
-        cacheable=value.cacheable,
-        valid_until=time(value.valid_until),
-        judged_at=time(value.judged_at),
-        depends_on=sorted(map(subject, value.subjects), key=lambda one: (one.kind, one.subject_id)),
         position=types_pb2.Position(
             epoch=epoch_of(head),
             revision=head.revision,

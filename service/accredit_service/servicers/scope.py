@@ -8,7 +8,7 @@ from ..abilities.errors import invalid
 from ..abilities.policy.rights import Decision, Demand
 from ..interceptors.calls import Call
 from . import fields, messages
-from .calls import ask
+from .calls import ask, based
 
 
 class ScopeServicer:
@@ -27,7 +27,7 @@ class ScopeServicer:
             demand=_demand(incoming, request),
         )
         result = scope.resolve_scope(self._app, ask(incoming, request.consistency), query)
-        answer = pb.ResolveScopeResponse(basis=messages.basis(result.basis))
+        answer = pb.ResolveScopeResponse(basis=based(incoming, result.basis))
         if result.principal is not None:
             answer.principal.CopyFrom(messages.principal(result.principal))
         if result.scope is not None:
@@ -45,7 +45,7 @@ class ScopeServicer:
             demand=_demand(incoming, request),
         )
         result = scope.check_resource(self._app, ask(incoming, request.consistency), query)
-        answer = pb.CheckResourceResponse(basis=messages.basis(result.basis))
+        answer = pb.CheckResourceResponse(basis=based(incoming, result.basis))
         if result.decision is Decision.ALLOWED and result.principal is not None:
             answer.principal.CopyFrom(messages.principal(result.principal))
         else:

@@ -33,6 +33,7 @@ from ..calls.mutations import (
     Written,
     mutate,
 )
+from ..facts import Facts
 from ..input.agent_refs import AgentRef, require_agent
 from ..policy.permissions import ROLE_ACTIONS, Action
 from ..policy.rights import Principal
@@ -55,14 +56,18 @@ class Meant:
     candidates: tuple[str, ...] = ()
 
 
-def meant(tx: Transaction, principal: Principal, now: datetime) -> Meant:
+def meant(facts: Facts, principal: Principal) -> Meant:
     """The agent that a question is about which names none: what Authorize and WhoAmI go by."""
-    return _fixed(tx, principal) or _only_one(_active(tx, principal, now, granted=False))
+    return _fixed(facts, principal) or _only_one(facts.owned(principal.user.user_id))
 
 
-def suggested(tx: Transaction, principal: Principal, now: datetime) -> Meant:
+def suggested(tx: Transaction, facts: Facts, principal: Principal, now: datetime) -> Meant:
     """The agent to work on: the one that is meant, else the single active one that was granted."""
-    return _fixed(tx, principal) or _only_one(_active(tx, principal, now, granted=True))
+    found = _fixed(facts, principal)
+    if found is not None:
+        return found
+    owned = facts.owned(principal.user.user_id)
+    return _only_one(owned or _granted(tx, principal, now))
 
 
 def set_default_agent(
@@ -111,20 +116,18 @@ def forget_without_grant(tx: WriteTransaction, agent: Agent, user: User, now: da
     tx.users.forget_agent(agent.agent_id, now, only=user.user_id)
 
 
-def _fixed(tx: Transaction, principal: Principal) -> Meant | None:
+def _fixed(facts: Facts, principal: Principal) -> Meant | None:
     if principal.agent is not None:
         # An agent means itself, also where it acts as its owner.
         return Meant(principal.agent, fixed=True)
     if not principal.user.active:
         return Meant(None)
     chosen = principal.user.default_agent_id
-    return None if chosen is None else Meant(tx.agents.find(chosen), fixed=True)
+    return None if chosen is None else Meant(facts.agent(chosen), fixed=True)
 
 
-def _active(
-    tx: Transaction, principal: Principal, now: datetime, *, granted: bool
-) -> Sequence[Agent]:
-    """The active agents that the user owns; if there is none, those granted to them, if asked."""
+def _granted(tx: Transaction, principal: Principal, now: datetime) -> Sequence[Agent]:
+    """The first active agents that were granted to the user, who owns none that is active."""
     query = AgentQuery(
         user_id=principal.user.user_id,
         everyone=False,
@@ -135,11 +138,7 @@ def _active(
         after=None,
         limit=_CANDIDATES,
     )
-    listed = tx.agents.page(query)
-    owned = [one.agent for one in listed if one.is_owner]
-    if owned or not granted:
-        return owned
-    return [one.agent for one in listed]
+    return [listed.agent for listed in tx.agents.page(query)]
 
 
 def _only_one(agents: Sequence[Agent]) -> Meant:

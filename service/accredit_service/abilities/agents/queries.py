@@ -21,6 +21,7 @@ from ..errors import (
     Reason,
     action_missing,
 )
+from ..facts import TransactionFacts
 from ..files.directories import Directory
 from ..input import texts
 from ..input.agent_refs import (
@@ -29,7 +30,6 @@ from ..input.agent_refs import (
     require_agent,
     require_reach,
     shown_holders,
-    viewer_of,
 )
 from ..input.facts import AgentFacts
 from ..input.user_refs import UserRef, is_caller, require_user
@@ -37,7 +37,6 @@ from ..policy.permissions import Action
 from ..policy.rights import (
     Principal,
     PrincipalKind,
-    effective_role,
     user_principal,
 )
 from .default_agents import suggested
@@ -111,13 +110,8 @@ def batch_get_agents(
         last = 0 if after is None else after[0]
         user_id = caller.user.user_id
         asked = ((ref, user_id) for ref in refs)
-        facts = AgentFacts(tx, asked, viewer_of(caller, now))
-        found = [
-            agent
-            for agent in facts.agents
-            if agent.agent_id > last
-            and effective_role(caller, agent, facts.grant(agent, user_id), now) is not None
-        ]
+        facts = AgentFacts(TransactionFacts(tx, app.dead_tokens), asked, now, caller)
+        found = [agent for agent in facts.agents if agent.agent_id > last]
         return cursor.page(found, lambda agent: (agent.agent_id,))
 
 
@@ -164,7 +158,7 @@ def resolve_agent(app: App, ask: Ask, ref: AgentRef | None, user: UserRef | None
             if not resolves_any:
                 raise action_missing(Action.AUTHENTICATE, "to resolve another user's default agent")
             whose = user_principal(require_user(tx, user))
-        found = suggested(tx, whose, now)
+        found = suggested(tx, TransactionFacts(tx, app.dead_tokens), whose, now)
         if found.agent is not None and found.fixed and not resolves_any:
             _require_usable(require_agent(tx, caller, found.agent.agent_id, Role.VIEWER, now))
     if found.agent is not None:

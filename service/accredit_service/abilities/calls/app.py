@@ -4,11 +4,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from accredit_storage.directory.directories import Directories
 from accredit_storage.records import Head
 from accredit_storage.store import Store
 
+from ...memory import Memory, Room
 from ..credentials.dead_tokens import DeadTokens
 from ..credentials.keyring import Keyring
 from ..extensions.declarations import Declarations
@@ -54,7 +56,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class App:
     """Injected, so that a test can stop the clock."""
 
@@ -71,6 +73,14 @@ class App:
     daily_memory: bool = True
     #: The agents that this server declares beside the store.
     declarations: Declarations = field(default_factory=Declarations)
+
+    #: How much is kept in memory.
+    room: Room = field(default_factory=Room)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What is kept in memory of this store, true at a position of its log."""
+        return Memory.make(self.store, self.dead_tokens, self.room, self.notice)
 
     def notice(self, head: Head) -> None:
         """Forget what is of another history of the store, as after a restore."""

@@ -1,8 +1,11 @@
 """The caller's own credential: believed or refused, and held against what a call demands."""
 
+from datetime import datetime
+
 from accredit_storage.records import Credential, Role, UserRole
 
 from ..errors import PermissionDenied, Reason, Unauthenticated, actions_missing
+from ..facts import Judged
 from ..policy.methods import Method
 from ..policy.permissions import ROLE_ACTIONS, Speaker
 from ..policy.rights import (
@@ -37,14 +40,20 @@ def accept(app: App, credential: Credential | None) -> Principal:
     such token.
     """
     now = app.now()
-    judged = Decision.TOKEN_INVALID if credential is None else judge(credential, now)
-    if isinstance(judged, Decision):
-        refusal = _REFUSALS[judged]
+    outcome = Decision.TOKEN_INVALID if credential is None else judge(credential, now)
+    return accept_judged(app, Judged(credential, outcome), now)
+
+
+def accept_judged(app: App, judged: Judged, now: datetime) -> Principal:
+    """The same of a credential that was judged already."""
+    outcome = judged.outcome
+    if isinstance(outcome, Decision):
+        refusal = _REFUSALS[outcome]
         # A new one each time: an exception that is raised twice collects tracebacks.
         raise type(refusal)(refusal.reason, refusal.message)
-    if judged.token is not None:
-        app.usage.note(judged.token.token_id, now)
-    return judged
+    if outcome.token is not None:
+        app.usage.note(outcome.token.token_id, now)
+    return outcome
 
 
 def permit(caller: Principal, permission: Method) -> None:

@@ -1,18 +1,22 @@
 """Which state of the store an answer was judged at, what it rests on, and how fresh it must be.
 
 A consistency token is a digest of the store's epoch, a revision and the beginning of the hash at
-it. Every answer comes from the database of one primary, so that it is never older than any token
-of that history. What remains to be refused is a token of another store, of a future that a restore
-has undone, or of changes that a failover has lost.
+it. What the database of the one primary answers is never older than any token of that history, and
+memory follows the log as far as a token asks. What remains to be refused is a token of another
+store, of a future that a restore has undone, or of changes that a failover has lost.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
+from accredit_storage.errors import StoreError
 from accredit_storage.records import Agent, AgentId, Head, Subject, SubjectKind
 from accredit_storage.store import Transaction
 
+from ...feed import Feed
 from ..errors import Reason, invalid
 from ..policy.rights import EffectiveRole, Principal, earliest
 from ..policy.subjects import grant_subject, slug_subject, subject
@@ -26,9 +30,13 @@ HASH_PREFIX = 8
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """How fresh an answer must be; ``at_least`` is a consistency token, empty for none."""
+    """How fresh an answer must be.
+
+    ``at_least`` is a consistency token, empty for none. ``fully``: of no moment before the call.
+    """
 
     at_least: str = ""
+    fully: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,11 @@ class Basis:
     cacheable: bool = True
     valid_until: datetime | None = None
     subjects: frozenset[Subject] = frozenset()
+    #: What the asker's right to the answer rests on, and until when: nobody is told.
+    asker_until: datetime | None = None
+    asker: frozenset[Subject] = frozenset()
+    #: The token that was found to be good, whose use each such answer is.
+    used_token_id: str = ""
 
     def on(self, *subjects: Subject) -> "Basis":
         """And on these."""
@@ -52,6 +65,14 @@ class Basis:
     def not_kept(self) -> "Basis":
         """And not to be kept at all."""
         return replace(self, cacheable=False)
+
+    def asked_with(self, subjects: Iterable[Subject], until: datetime | None) -> "Basis":
+        """And that the asker may know it rests on these, and ends then."""
+        return replace(
+            self,
+            asker=self.asker.union(subjects),
+            asker_until=earliest((self.asker_until, until)),
+        )
 
     def on_principal(self, principal: Principal) -> "Basis":
         """And on who speaks."""
@@ -96,6 +117,27 @@ def _store_of(head: Head) -> bytes:
     return hashlib.sha256(f"store {head.epoch}".encode()).digest()[:_STORE_LENGTH]
 
 
+def current(feed: Feed, consistency: Consistency) -> Head | None:
+    """A position at which memory may answer; None where only the database can."""
+    head = feed.current()
+    if head is None or not (consistency.at_least or consistency.fully):
+        return head
+    given = _parse(consistency.at_least) if consistency.at_least else None
+    if consistency.fully or (given is not None and given.revision > head.revision):
+        try:
+            feed.follow()
+        except StoreError:
+            return None
+        head = feed.position
+    if head is None or given is None:
+        return head if consistency.fully else None
+    if given.store != _store_of(head) or given.revision > head.revision:
+        return None
+    # What is not remembered, or not as it should be, the log has to tell of.
+    found = feed.hash_at(given.revision)
+    return head if found is not None and found[:HASH_PREFIX] == given.hash_prefix else None
+
+
 def require(tx: Transaction, consistency: Consistency, head: Head) -> None:
     """Raise InvalidArgument if the answer would be of another history than the one asked for."""
     token = consistency.at_least
@@ -108,15 +150,29 @@ def require(tx: Transaction, consistency: Consistency, head: Head) -> None:
 
 
 def _is_known(tx: Transaction, token: str, head: Head) -> bool:
+    given = _parse(token)
+    if given is None or given.store != _store_of(head) or given.revision > head.revision:
+        return False
+    is_head = given.revision == head.revision
+    found = head.hash if is_head else tx.changes.hash_at(given.revision)
+    # What was pruned cannot be compared any more.
+    return found is None or found[:HASH_PREFIX] == given.hash_prefix
+
+
+class _Given(NamedTuple):
+    """What a consistency token says."""
+
+    store: bytes
+    revision: int
+    hash_prefix: bytes
+
+
+def _parse(token: str) -> _Given | None:
     try:
         raw = opaque.bytes_of(token)
     except ValueError:
-        return False
-    store, rest = raw[:_STORE_LENGTH], raw[_STORE_LENGTH:]
-    revision = int.from_bytes(rest[:_REVISION_LENGTH], "big")
-    given = rest[_REVISION_LENGTH:]
-    if len(given) != HASH_PREFIX or store != _store_of(head) or revision > head.revision:
-        return False
-    found = head.hash if revision == head.revision else tx.changes.hash_at(revision)
-    # What was pruned cannot be compared any more.
-    return found is None or found[:HASH_PREFIX] == given
+        return None
+    if len(raw) != _STORE_LENGTH + _REVISION_LENGTH + HASH_PREFIX:
+        return None
+    revision = int.from_bytes(raw[_STORE_LENGTH:-HASH_PREFIX], "big")
+    return _Given(raw[:_STORE_LENGTH], revision, raw[-HASH_PREFIX:])

@@ -4,15 +4,17 @@ The caller's own is believed or refused; of somebody else's, a decision tells.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from accredit_storage.records import TokenKey
-from accredit_storage.store import Transaction
 
+from ...authority import MovedError
 from ..errors import Reason, Unauthenticated
-from ..policy.rights import Decision, Principal, judge, rests_on
+from ..facts import Facts, Judged
+from ..policy.rights import Decision, Principal, rests_on
 from .app import App
-from .callers import accept
+from .callers import accept, accept_judged
 from .consistency import Basis
 
 _FOREIGN = (
@@ -36,14 +38,21 @@ def screen(app: App, text: str) -> None:
         _worth_a_look_up(app, text)
 
 
-def identify(app: App, text: str) -> Principal:
-    """The caller whose credential this is. Raises Unauthenticated, or PermissionDenied.
+def identify(app: App, text: str) -> tuple[Principal, bytes]:
+    """The caller whose credential this is, and the digest of its text.
 
-    A text that the store did not mint, or that is known to be dead, costs no query.
+    Raises Unauthenticated, or PermissionDenied. A text that the store did not mint, or that is
+    known to be dead, costs no query.
     """
     digest = _worth_a_look_up(app, text)
+    memory = app.memory
+    if memory.authority.is_on and memory.feed.current() is not None:
+        now = app.now()
+        with suppress(MovedError):
+            return accept_judged(app, memory.authority.judged(digest, now), now), digest
     with app.store.read(one_statement=True) as tx:
-        return accept(app, app.dead_tokens.find(digest, tx.credentials.find_by_digest, app.now()))
+        found = app.dead_tokens.find(digest, tx.credentials.find_by_digest, app.now())
+        return accept(app, found), digest
 
 
 def _worth_a_look_up(app: App, text: str) -> bytes:
@@ -68,7 +77,7 @@ def presented(app: App, text: str) -> bytes | None:
     return app.keyring.digest(text, read)
 
 
-def introspect(app: App, tx: Transaction, digest: bytes | None, basis: Basis) -> Introspection:
+def introspect(app: App, facts: Facts, digest: bytes | None, basis: Basis) -> Introspection:
     """Whom somebody else's token speaks for, as of the basis's moment; its use is noted.
 
     ``digest`` is what ``presented`` made of its text.
@@ -76,20 +85,22 @@ def introspect(app: App, tx: Transaction, digest: bytes | None, basis: Basis) ->
     A text that is no live token tells nothing, and such an answer is not to be kept: a basis that
     named the token would tell one that was revoked from one that never was.
     """
-    credential = None
+    judged = Judged(None, Decision.TOKEN_INVALID)
     if digest is not None:
-        look_up = tx.credentials.find_by_digest
-        credential = app.dead_tokens.find(digest, look_up, basis.judged_at)
-    judged = Decision.TOKEN_INVALID if credential is None else judge(credential, basis.judged_at)
-    if credential is None or judged is Decision.TOKEN_INVALID:
+        judged = facts.judged(digest, basis.judged_at)
+    credential, outcome = judged
+    if credential is None or outcome is Decision.TOKEN_INVALID:
         return Introspection(
             decision=Decision.TOKEN_INVALID, principal=None, basis=basis.not_kept()
         )
-    if isinstance(judged, Decision):
+    if isinstance(outcome, Decision):
         # Of the expiries only the token's own could make it another denial.
         basis = basis.on(*rests_on(credential)).until(credential.token.expire_at)
-        return Introspection(decision=judged, principal=None, basis=basis)
-    app.usage.note(credential.token.token_id, basis.judged_at)
+        return Introspection(decision=outcome, principal=None, basis=basis)
+    token_id = credential.token.token_id
+    app.usage.note(token_id, basis.judged_at)
     return Introspection(
-        decision=Decision.ALLOWED, principal=judged, basis=basis.on_principal(judged)
+        decision=Decision.ALLOWED,
+        principal=outcome,
+        basis=replace(basis.on_principal(outcome), used_token_id=token_id),
     )

@@ -71,6 +71,21 @@ class DeadTokens:
                 del self._looked_up[digest]
             mine.set()
 
+    @property
+    def epoch(self) -> str | None:
+        """The history that they are of."""
+        return self._epoch
+
+    def remember(self, digest: bytes, credential: Credential | None, epoch: str | None) -> None:
+        """Remember that a token is dead, or has no row, as it was looked up in a history."""
+        dead = self._judged(credential)
+        with self._lock:
+            if self._epoch == epoch:
+                self._dead[digest] = dead
+                self._dead.move_to_end(digest)
+                if len(self._dead) > self._size:
+                    self._dead.popitem(last=False)
+
     def belong_to(self, epoch: str) -> bool:
         """Forget what is of another history, as after a restore: whether anything changed."""
         with self._lock:
@@ -89,14 +104,7 @@ class DeadTokens:
         credential = look_up(digest)
         if credential is not None and not credential.token.has_ended(now):
             return credential
-        dead = self._judged(credential)
-        with self._lock:
-            # Otherwise it is of the history before.
-            if self._epoch == epoch:
-                self._dead[digest] = dead
-                self._dead.move_to_end(digest)
-                if len(self._dead) > self._size:
-                    self._dead.popitem(last=False)
+        self.remember(digest, credential, epoch)
         return None
 
     def _judged(self, credential: Credential | None) -> "_Dead":

@@ -12,16 +12,23 @@ from accredit_storage.records import TokenKey
 
 from . import bearer
 
+#: How many right texts are remembered, so that their tags are computed once.
+_MOST_VERIFIED = 100_000
+
 
 class Keyring:
     """The store's keys as this process knows them."""
 
     def __init__(self) -> None:
         self._keys: Mapping[str, TokenKey] | None = None
+        # The digests of texts whose tags were found right under these keys.
+        self._verified: set[bytes] = set()
 
     def hold(self, keys: Sequence[TokenKey]) -> None:
         """Go by these keys, and by no others any more."""
-        self._keys = _by_id(keys)
+        held = _by_id(keys)
+        if held != self._keys:
+            self._keys, self._verified = held, set()
 
     def digest(self, text: str, read: Callable[[], Sequence[TokenKey]]) -> bytes | None:
         """What to find the token of a text by; None for a text that the store did not mint.
@@ -29,6 +36,13 @@ class Keyring:
         ``read`` is asked for the keys if there are none yet. It takes a connection, so that the
         caller must hold none.
         """
+        if len(text) != bearer.LENGTH or not text.isascii():
+            return None
+        # Whoever changes the keys begins a new set, so what is added here late is lost with it.
+        verified = self._verified
+        digest = bearer.digest(text)
+        if digest in verified:
+            return digest
         key_id = bearer.parse_key_id(text)
         if key_id is None:
             return None
@@ -39,7 +53,10 @@ class Keyring:
         key = keys.get(key_id)
         if key is None or not bearer.is_minted_under(key, text):
             return None
-        return bearer.digest(text)
+        if len(verified) >= _MOST_VERIFIED:
+            verified.clear()
+        verified.add(digest)
+        return digest
 
     def decides(self, text: str) -> bool:
         """Whether ``digest`` would answer without a reading."""
@@ -47,7 +64,7 @@ class Keyring:
 
     def forget(self) -> None:
         """Read the keys anew when they are needed next."""
-        self._keys = None
+        self._keys, self._verified = None, set()
 
 
 def _by_id(keys: Sequence[TokenKey]) -> Mapping[str, TokenKey]:

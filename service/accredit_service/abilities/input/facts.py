@@ -1,11 +1,12 @@
-"""The agents and grants that several questions rest on, read with one statement a kind."""
+"""The agents and grants that several questions rest on, read at once."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from accredit_storage.agents import Viewer
 from accredit_storage.records import Agent, Grant, UserId
-from accredit_storage.store import Transaction
 
+from ..facts import Facts
+from ..policy.rights import Principal, effective_role
 from .agent_refs import AgentRef
 
 
@@ -14,40 +15,44 @@ class AgentFacts:
 
     def __init__(
         self,
-        tx: Transaction,
+        facts: Facts,
         asked: Iterable[tuple[AgentRef, UserId]],
-        viewer: Viewer | None = None,
+        now: datetime,
+        viewer: Principal | None = None,
     ) -> None:
         """Read what pairs of (agent, user id) rest on.
 
         An agent on which a ``viewer`` has no role is as one that is not there, and both take the
-        same statements. None: the asker may know of every agent.
+        same look-ups. None: the asker may know of every agent.
         """
         pairs = set(asked)
-        ids = {ref for ref, _ in pairs if isinstance(ref, int)}
-        agent_slugs = {ref for ref, _ in pairs if isinstance(ref, str)}
-        found = tx.agents.find_many(ids, viewer)
-        found += tx.agents.find_many_by_slug(agent_slugs, viewer)
-        self._agents: dict[AgentRef, Agent] = {agent.agent_id: agent for agent in found}
-        self._agents |= {agent.agent_slug: agent for agent in found}
-        self._grants = tx.grants.find_many(
-            {
-                (agent.agent_id, user_id)
-                for ref, user_id in pairs
-                if (agent := self._agents.get(ref)) is not None
+        if viewer is not None:
+            pairs |= {(ref, viewer.user.user_id) for ref, _ in pairs}
+        self._found = facts.reached(pairs)
+        self._hidden: set[AgentRef] = set()
+        if viewer is not None:
+            self._hidden = {
+                ref
+                for (ref, user_id), (agent, grant) in self._found.items()
+                if user_id == viewer.user.user_id
+                and agent is not None
+                and effective_role(viewer, agent, grant, now) is None
             }
-        )
 
     @property
     def agents(self) -> Sequence[Agent]:
         """Each once, lowest id first."""
-        found = {agent.agent_id: agent for agent in self._agents.values()}
+        found = {
+            agent.agent_id: agent
+            for (ref, _), (agent, _grant) in self._found.items()
+            if agent is not None and ref not in self._hidden
+        }
         return [found[agent_id] for agent_id in sorted(found)]
 
-    def agent(self, ref: AgentRef) -> Agent | None:
-        """The agent that is meant."""
-        return self._agents.get(ref)
+    def agent(self, ref: AgentRef, user_id: UserId) -> Agent | None:
+        """The agent that is meant in a pair that was asked for."""
+        return None if ref in self._hidden else self._found[ref, user_id].agent
 
-    def grant(self, agent: Agent, user_id: UserId) -> Grant | None:
+    def grant(self, ref: AgentRef, user_id: UserId) -> Grant | None:
         """The user's grant on it."""
-        return self._grants.get((agent.agent_id, user_id))
+        return self._found[ref, user_id].grant

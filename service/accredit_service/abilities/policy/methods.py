@@ -35,7 +35,8 @@ class Method:
     """What a call demands. ``any_action``: one of these. ``role``: on the agent that it names.
 
     ``note`` says what else the ability judges, for the documentation. ``pool`` are the threads that
-    work on it, ``brings_file`` says that its request may be as large as a file.
+    work on it, ``brings_file`` says that its request may be as large as a file, ``kept`` that its
+    reply has a basis, and may be sent again for as long as that holds.
     """
 
     any_action: frozenset[Action] = frozenset()
@@ -44,6 +45,7 @@ class Method:
     note: str = ""
     pool: Pool = Pool.CALLS
     brings_file: bool = False
+    kept: bool = False
 
 
 def _row(
@@ -53,6 +55,7 @@ def _row(
     note: str = "",
     pool: Pool = Pool.CALLS,
     brings_file: bool = False,
+    kept: bool = False,
 ) -> Method:
     return Method(
         any_action=frozenset(any_action),
@@ -61,6 +64,7 @@ def _row(
         note=note,
         pool=pool,
         brings_file=brings_file,
+        kept=kept,
     )
 
 
@@ -133,9 +137,11 @@ METHODS: Mapping[str, Method] = {
     "AccessService/GetAccess": _row(note="one's own, or ADMIN on the agent"),
     "AccessService/ListAgentAccess": _row(role=Role.ADMIN),
     "AccessService/ListUserAccess": _row(speaker=Speaker.OWNER, note="one's own, or manage_agents"),
-    "AccessService/CheckAccess": _row(note="about oneself; ADMIN on the agent, or authenticate"),
+    "AccessService/CheckAccess": _row(
+        note="about oneself; ADMIN on the agent, or authenticate", kept=True
+    ),
     "AccessService/BatchCheckAccess": _row(
-        note="about oneself; ADMIN on each agent, or authenticate"
+        note="about oneself; ADMIN on each agent, or authenticate", kept=True
     ),
     "TokenService/CreateToken": _row(
         speaker=Speaker.USER,
@@ -162,9 +168,9 @@ METHODS: Mapping[str, Method] = {
         note="oneself, or manage_users, with every action of the user's role; manage_agents for "
         "what another user minted",
     ),
-    "AuthService/Authenticate": _row(Action.AUTHENTICATE),
-    "AuthService/Authorize": _row(Action.AUTHENTICATE),
-    "AuthService/BatchAuthorize": _row(Action.AUTHENTICATE),
+    "AuthService/Authenticate": _row(Action.AUTHENTICATE, kept=True),
+    "AuthService/Authorize": _row(Action.AUTHENTICATE, kept=True),
+    "AuthService/BatchAuthorize": _row(Action.AUTHENTICATE, kept=True),
     "AuthService/WhoAmI": _row(),
     "UserService/CreateUser": _row(
         Action.MANAGE_USERS, speaker=Speaker.OWNER, note="and every action of the new role"
@@ -186,8 +192,8 @@ METHODS: Mapping[str, Method] = {
     "SiteService/GetSite": _row(),
     "SiteService/ListSites": _row(),
     "SiteService/DeleteSite": _row(Action.MANAGE_SITES, speaker=Speaker.OWNER),
-    "ScopeService/ResolveScope": _row(note="about oneself, or authenticate"),
-    "ScopeService/CheckResource": _row(note="about oneself, or authenticate"),
+    "ScopeService/ResolveScope": _row(note="about oneself, or authenticate", kept=True),
+    "ScopeService/CheckResource": _row(note="about oneself, or authenticate", kept=True),
     "ChangeService/ListChanges": _row(note="audit, or ADMIN on every agent that is filtered by"),
     "ChangeService/VerifyChanges": _row(Action.AUDIT),
     "DirectoryService/ResolveDirectory": _row(note=_READS, pool=Pool.FILES),

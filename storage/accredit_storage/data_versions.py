@@ -1,0 +1,75 @@
+"""Whether anybody has written to a SQLite file: asked before every answer, in microseconds."""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from accredit_storage.engine import LOCK_WAIT, sqlite_path
+from accredit_storage.errors import StoreUnavailable
+
+
+class DataVersions:
+    """Connections that are only asked for ``PRAGMA data_version``.
+
+    The number says whether another connection, of any process, has committed since the same
+    connection was last asked. Two connections' numbers have nothing to do with each other, so each
+    is kept with its own last one.
+    """
+
+    def __init__(self, url: URL) -> None:
+        """``url`` names the file, which must be there by the time it is used."""
+        self._path: Path = sqlite_path(url)
+        # One for each thread that asks at the same time. Appending and popping need no lock.
+        self._idle: deque[tuple[sqlite3.Connection, int]] = deque()
+        self._is_closed = False
+
+    def follow(self, catch_up: Callable[[], None]) -> None:
+        """Call ``catch_up`` if anything was committed since it was last called from here.
+
+        What was committed before this call is known when it returns. Raises StoreUnavailable.
+        """
+        try:
+            connection, last = self._idle.pop()
+        except IndexError:
+            connection, last = self._connected(), -1
+        try:
+            version = _version(connection)
+            if version != last:
+                # The version was read before what it tells of: what comes in between is seen later.
+                catch_up()
+                last = version
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append((connection, last))
+        if self._is_closed:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop()[0].close()
+
+    def _connected(self) -> sqlite3.Connection:
+        try:
+            return sqlite3.connect(
+                f"{self._path.as_uri()}?mode=rw",
+                uri=True,
+                timeout=LOCK_WAIT,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except sqlite3.Error as error:
+            raise StoreUnavailable("the database file cannot be opened") from error
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    try:
+        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    except sqlite3.Error as error:
+        raise StoreUnavailable("the database file cannot be read") from error
+    return version

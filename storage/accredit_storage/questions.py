@@ -1,0 +1,100 @@
+"""What a question rests on, in one statement: a credential, an agent, a user's grant on it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, FromClause, and_, bindparam, select
+
+from accredit_storage.credentials import (
+    CREDENTIAL_PARTS,
+    credential_of,
+    numbered,
+    part_of,
+    spans,
+    with_what_it_rests_on,
+)
+from accredit_storage.records import Agent, AgentId, Credential, Grant, Head, UserId
+from accredit_storage.schema import agents, grants, store_state, tokens, users
+from accredit_storage.statements import AnyRow, AnySelect
+
+_asked = agents.alias("asked")
+_asked_grants = grants.alias("asked_grants")
+_head = (store_state.c.epoch, store_state.c.revision, store_state.c.head_hash)
+_digest = tokens.c.digest == bindparam("digest", type_=tokens.c.digest.type)
+_of_token = with_what_it_rests_on(store_state.outerjoin(tokens, _digest))
+_user_id = bindparam("user_id", type_=users.c.user_id.type)
+
+
+def _with_asked(source: FromClause, key: str, user_id: object) -> FromClause:
+    column = _asked.c[key]
+    return source.outerjoin(_asked, column == bindparam("agent", type_=column.type)).outerjoin(
+        _asked_grants,
+        and_(_asked_grants.c.agent_id == _asked.c.agent_id, _asked_grants.c.user_id == user_id),
+    )
+
+
+def _select(source: FromClause, *, of_token: bool, of_agent: bool) -> AnySelect:
+    parts = [list(_head), list(_asked.c), list(_asked_grants.c)] if of_agent else [list(_head)]
+    return select(*numbered(*parts, *(CREDENTIAL_PARTS if of_token else ()))).select_from(source)
+
+
+_by_digest = _select(_of_token, of_token=True, of_agent=False)
+_by_user = {
+    key: _select(_with_asked(store_state, key, _user_id), of_token=False, of_agent=True)
+    for key in ("agent_id", "agent_slug")
+}
+_by_both = {
+    key: _select(_with_asked(_of_token, key, users.c.user_id), of_token=True, of_agent=True)
+    for key in ("agent_id", "agent_slug")
+}
+_agent_span, _grant_span = spans([list(_asked.c), list(_asked_grants.c)], len(_head))
+_after_head = spans(CREDENTIAL_PARTS, len(_head))
+_after_grant = spans(CREDENTIAL_PARTS, _grant_span[1] + len(_grant_span[0]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a question rests on, and where the log stood at that moment."""
+
+    head: Head
+    credential: Credential | None = None
+    agent: Agent | None = None
+    grant: Grant | None = None
+
+
+class Questions:
+    """What one transaction sees of what questions rest on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def of_token(self, digest: bytes) -> Found:
+        """The credential of the token whose text has this digest."""
+        rows = self._connection.execute(_by_digest, {"digest": digest}).all()
+        return Found(head=_head_of(rows[0]), credential=credential_of(rows, _after_head))
+
+    def of_token_on(self, digest: bytes, ref: AgentId | str) -> Found:
+        """The same, an agent, and the grant on it of the user for whom the token speaks."""
+        statement = _by_both["agent_id" if isinstance(ref, int) else "agent_slug"]
+        rows = self._connection.execute(statement, {"digest": digest, "agent": ref}).all()
+        agent, grant = part_of(rows[0], *_agent_span), part_of(rows[0], *_grant_span)
+        return Found(
+            head=_head_of(rows[0]),
+            credential=credential_of(rows, _after_grant),
+            agent=None if agent is None else Agent(**agent),
+            grant=None if grant is None else Grant(**grant),
+        )
+
+    def of_user_on(self, user_id: UserId, ref: AgentId | str) -> Found:
+        """An agent, and a user's grant on it. One that is not there takes the same statement."""
+        statement = _by_user["agent_id" if isinstance(ref, int) else "agent_slug"]
+        row = self._connection.execute(statement, {"user_id": user_id, "agent": ref}).one()
+        agent, grant = part_of(row, *_agent_span), part_of(row, *_grant_span)
+        return Found(
+            head=_head_of(row),
+            agent=None if agent is None else Agent(**agent),
+            grant=None if grant is None else Grant(**grant),
+        )
+
+
+def _head_of(row: AnyRow) -> Head:
+    return Head(epoch=row[0], revision=row[1], hash=row[2])

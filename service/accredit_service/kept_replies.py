@@ -57,7 +57,7 @@ class KeptReplies:
 
     def find(self, key: bytes) -> tuple[Kept, Head] | None:
         """A reply that is good now, and the position at which it is."""
-        if not self._entries:
+        if self._entries.get(key) is None:
             return None
         head = self._feed.current()
         entry = self._entries.get(key)

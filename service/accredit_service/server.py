@@ -331,7 +331,10 @@ class _Steps:
             log_calls(clock),
             limit_metadata,
             deadlines.limit,
-            authenticate(partial(introspection.identify, app), is_open=is_open.__contains__),
+            authenticate(
+                lambda text, method: introspection.identify(app, text, rows.get(method)),
+                is_open=is_open.__contains__,
+            ),
             check_access({**rows, **_COMPANIONS}),
         )
         return cls(

@@ -370,6 +370,10 @@ class Subject:
     kind: SubjectKind
     subject_id: str
 
+    def __hash__(self) -> int:
+        """By the id alone, since hashing an enum's member takes longer than all else here."""
+        return hash(self.subject_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:

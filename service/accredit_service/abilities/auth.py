@@ -114,8 +114,9 @@ def batch_authorize(
             demands = _Demands(question, principal, wanted)
             answers = [demands.answer(one) for one in wanted]
             decisions = [decision for decision, _agent, _effective in answers]
-            for one, (_decision, agent, effective) in zip(wanted, answers, strict=True):
-                basis = demands.basis(one, agent, effective, basis) if with_basis else basis
+            if with_basis:
+                for one, (_decision, agent, effective) in zip(wanted, answers, strict=True):
+                    demands.basis(one, agent, effective, basis)
         return BatchAuthorization(
             decisions=decisions, principal=principal, basis=basis if with_basis else None
         )

@@ -15,20 +15,21 @@ _MISSING = f"the call carries no credential: {_HOW}"
 
 
 def authenticate(
-    identify: Callable[[str], tuple[Principal, bytes]],
+    identify: Callable[[str, str], tuple[Principal, bytes]],
     *,
     is_open: Callable[[str], bool] = lambda method: False,
 ) -> Step:
     """A step that finds out the caller, except of methods that are open to everybody.
 
-    ``identify`` says who it is, and the digest of the text.
+    ``identify`` says who it is that calls a method, and the digest of the text.
 
     Raises Unauthenticated or PermissionDenied for the caller's own credential.
     """
 
     def step(call: Call) -> None:
         if not is_open(call.method):
-            call.principal, call.digest = identify(credential(call.metadata("authorization")))
+            text = credential(call.metadata("authorization"))
+            call.principal, call.digest = identify(text, call.method)
 
     return step
 

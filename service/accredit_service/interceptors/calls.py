@@ -90,7 +90,11 @@ Step: TypeAlias = Callable[[Call], None]
 
 def values(metadata: Metadata, key: str) -> Sequence[str]:
     """Every value of a key, in their order, if they are text. Keys are lower case."""
-    return [value for name, value in metadata if name == key and isinstance(value, str)]
+    found = []
+    for name, value in metadata:
+        if name == key and isinstance(value, str):
+            found.append(value)
+    return found
 
 
 def is_ours(path: str) -> bool:

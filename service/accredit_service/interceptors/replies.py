@@ -1,7 +1,7 @@
 """Repeated questions: the same bytes for as long as nothing has changed that they rest on."""
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from accredit.v1 import types_pb2
@@ -14,7 +14,7 @@ from ..servicers import messages
 from .calls import SITE_METADATA, Call
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
+_SECONDS_OF_DAY = 86_400
 _JUDGED_AT = types_pb2.Basis.DESCRIPTOR.fields_by_name["judged_at"].number
 _BYTES = 2
 
@@ -78,10 +78,10 @@ class Replies:
 def _judged_at(now: datetime) -> bytes:
     """The field of a Basis. By hand, since a zero has to replace what stood there before."""
     since = now - _UNIX_EPOCH
-    seconds = since // _SECOND
-    nanos = since.microseconds * 1000
-    moment = b"\x08%b\x10%b" % (_varint(seconds), _varint(nanos))
-    return b"%b%b%b" % (_tag(_JUDGED_AT), _varint(len(moment)), moment)
+    seconds = _varint(since.days * _SECONDS_OF_DAY + since.seconds)
+    nanos = _varint(since.microseconds * 1000)
+    length = 2 + len(seconds) + len(nanos)
+    return b"%c%c\x08%b\x10%b" % (_JUDGED_AT << 3 | _BYTES, length, seconds, nanos)
 
 
 def _tag(field: int) -> bytes:

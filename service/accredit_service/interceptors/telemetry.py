@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count
 
 import grpc
 
@@ -18,6 +19,10 @@ log = logging.getLogger(__name__)
 
 # Nothing that a log, a shell or a web page could take for anything but text.
 _SANE = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+
+# An id has a part that no other process has, and a number.
+_PROCESS = secrets.token_hex(8)
+_numbers = count()
 
 _LEVELS = {
     grpc.StatusCode.INTERNAL: logging.ERROR,
@@ -65,7 +70,7 @@ def request_id(given: Sequence[str]) -> str:
     """The caller's own id for the call if it is one and sane, else a new one."""
     if len(given) == 1 and _SANE.fullmatch(given[0]):
         return given[0]
-    return secrets.token_hex(16)
+    return f"{_PROCESS}{next(_numbers):016x}"
 
 
 def _code(call: Call, clock: Callable[[], float]) -> grpc.StatusCode:

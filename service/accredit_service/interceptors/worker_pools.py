@@ -4,33 +4,44 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_Work: TypeAlias = tuple[Future[Any], Callable[[], Any]]
+
+class _Work(NamedTuple):
+    """A call to make, and whom to tell how it ended."""
+
+    future: Future[Any]
+    run: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
 
 class WorkerPool(ThreadPoolExecutor):
     """A pool that knows how much work it has, and says when it should get no more.
 
     A plain pool queues without a bound: under overload every call would be answered after its
-    caller has stopped waiting for it.
+    caller has stopped waiting for it. It is one only by name, since gRPC takes no other; the thread
+    that was busy last gets the next call, from hand to hand, which costs less than a queue.
 
     ``threads`` is how many calls are worked on at once. A call that only waits for its client may
     lend its slot to another: for that there are ``spare`` threads beside them.
     """
 
     def __init__(self, name: str, *, threads: int, waiting: int, spare: int = 0) -> None:
-        super().__init__(max_workers=threads + spare, thread_name_prefix=name)
+        super().__init__(max_workers=1, thread_name_prefix=name)
         self.spare = spare
         self.capacity = threads + waiting + spare
+        self._name = name
         self._room = threads + waiting
         self._lock = threading.Lock()
         self._load = 0
         self._backlog: deque[_Work] = deque()
+        self._all: list[_Worker] = []
+        self._idle: list[_Worker] = []
+        self._is_shut = False
         # How many may work now, and how many do; those that have lent their slot are among them.
         self._slots = threads
         self._workers = 0
@@ -49,13 +60,15 @@ class WorkerPool(ThreadPoolExecutor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """See Executor."""
         future: Future[T] = Future()
-        # Also called for work that was cancelled before it began.
-        future.add_done_callback(self._done)
+        work = _Work(future, fn, args, kwargs)
         with self._lock:
-            if self._workers < self._slots:
-                self._begin()
+            if self._is_shut:
+                raise RuntimeError("the pool was shut down")
             self._load += 1
-            self._backlog.append((future, partial(fn, *args, **kwargs)))
+            if self._workers < self._slots:
+                self._hand_over(work)
+            else:
+                self._backlog.append(work)
         return future
 
     def lend(self) -> None:
@@ -64,7 +77,7 @@ class WorkerPool(ThreadPoolExecutor):
             self._slots += 1
             self._lent += 1
             if self._backlog:
-                self._begin()
+                self._hand_over(self._backlog.popleft())
 
     def take_back(self) -> None:
         """Go on with the work. Until one of the others has ended there is one too many."""
@@ -72,30 +85,77 @@ class WorkerPool(ThreadPoolExecutor):
             self._slots -= 1
             self._lent -= 1
 
-    def _begin(self) -> None:
-        super().submit(self._work)
-        self._workers += 1
-
-    def _work(self) -> None:
-        # One after the other in the same thread: to wake another one for each costs more.
-        while (work := self._next()) is not None:
-            future, run = work
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(run())
-            except BaseException as error:  # noqa: BLE001 - it is the caller's, as in any pool
-                future.set_exception(error)
-            # A failure holds on to what is here, and must not in turn be held by it.
-            del work, future, run
-
-    def _next(self) -> _Work | None:
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """See Executor. What has begun ends by itself, and keeps no process from ending."""
         with self._lock:
+            self._is_shut = True
+            idle, self._idle = self._idle, []
+            for worker in idle:
+                worker.begin(None)
+        super().shutdown(wait=wait, cancel_futures=cancel_futures)
+        for worker in self._all if wait else ():
+            worker.thread.join()
+
+    def next_work(self, worker: "_Worker") -> _Work | None:
+        """What a worker that has ended its work does next; None: it is one of the idle now."""
+        with self._lock:
+            self._load -= 1
             if self._backlog and self._workers <= self._slots:
                 return self._backlog.popleft()
             self._workers -= 1
+            if self._is_shut:
+                worker.begin(None)
+            else:
+                self._idle.append(worker)
             return None
 
-    def _done(self, _future: object = None) -> None:
-        with self._lock:
-            self._load -= 1
+    def _hand_over(self, work: _Work) -> None:
+        self._workers += 1
+        if self._idle:
+            self._idle.pop().begin(work)
+        else:
+            worker = _Worker(self, self._name)
+            self._all.append(worker)
+            worker.begin(work)
+
+
+class _Worker:
+    """A thread, which waits for work, does it and all there is behind it, and waits again."""
+
+    __slots__ = ("_pool", "_wake", "_work", "thread")
+
+    def __init__(self, pool: WorkerPool, name: str) -> None:
+        self._pool = pool
+        self._work: _Work | None = None
+        # Held while there is nothing to do.
+        self._wake = threading.Lock()
+        self._wake.acquire()
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.thread.start()
+
+    def begin(self, work: _Work | None) -> None:
+        """Do this; None: end."""
+        self._work = work
+        self._wake.release()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.acquire()
+            work, self._work = self._work, None
+            if work is None:
+                return
+            while work is not None:
+                _do(work)
+                work = self._pool.next_work(self)
+
+
+def _do(work: _Work) -> None:
+    future, run, args, kwargs = work
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(run(*args, **kwargs))
+    except BaseException as error:  # noqa: BLE001 - it is the caller's, as in any pool
+        future.set_exception(error)
+        # A failure holds on to what is here, and must not in turn be held by it.
+        del future, run, args, kwargs, work

@@ -4,6 +4,7 @@ import enum
 import re
 from collections.abc import Callable, Mapping, Sized
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -123,9 +124,15 @@ def enum_of(
     """The member that a proto enum's value stands for; None where it is not stated."""
     if not value:
         return None
-    if value not in wrapper.values():
+    member = _members(kind, wrapper, prefix).get(value)
+    if member is None:
         raise invalid(path, "one of {known}", reason, known=_known(wrapper))
-    return kind[wrapper.Name(value).removeprefix(prefix)]
+    return member
+
+
+@cache
+def _members(kind: type[E], wrapper: Any, prefix: str) -> Mapping[int, E]:
+    return {number: kind[name.removeprefix(prefix)] for name, number in wrapper.items() if number}
 
 
 def required_enum(path: str, kind: type[E], wrapper: Any, value: int, *, prefix: str) -> E:

@@ -1,7 +1,9 @@
 """From records to messages. What a record does not have stays unset."""
 
 import enum
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache, lru_cache
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
@@ -19,7 +21,17 @@ from accredit.v1 import (
 )
 from accredit_storage.agents import ListedAgent
 from accredit_storage.errors import StoreError
-from accredit_storage.records import Agent, Grant, Head, Role, Site, Subject, Token, User
+from accredit_storage.records import (
+    Agent,
+    Grant,
+    Head,
+    Role,
+    Site,
+    Subject,
+    SubjectKind,
+    Token,
+    User,
+)
 
 from ..abilities.access import grant_etag
 from ..abilities.agents.transfers import OfferView
@@ -37,6 +49,12 @@ from ..abilities.policy.permissions import ROLE_ACTIONS
 from ..abilities.policy.rights import Decision, Principal
 from ..interceptors.errors import failure_of, status_of
 
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# By identity, which costs nothing; the values keep their ids from being given to others.
+_principals: dict[int, tuple[Principal, types_pb2.Principal]] = {}
+_MOST_PRINCIPALS = 4096
+
 _WHY = {
     Decision.TOKEN_INVALID: "the token is malformed, unknown, expired or revoked",
     Decision.AGENT_INACTIVE: "the agent is not active",
@@ -53,12 +71,23 @@ _WHY = {
 
 def role(value: Role) -> Any:
     """A role."""
-    return types_pb2.Role.Value(f"ROLE_{value.name}")
+    return number(types_pb2.Role, "ROLE_", value)
 
 
 def number(wrapper: Any, prefix: str, member: enum.Enum) -> Any:
     """The proto enum's value for a member of the same name."""
-    return wrapper.Value(f"{prefix}{member.name}")
+    return _numbers(wrapper, prefix, type(member))[member]
+
+
+@cache
+def _numbers(wrapper: Any, prefix: str, kind: type[enum.Enum]) -> Mapping[enum.Enum, int]:
+    # Those that the contract does not have are asked for by nobody.
+    known = wrapper.keys()
+    return {
+        member: wrapper.Value(f"{prefix}{member.name}")
+        for member in kind
+        if f"{prefix}{member.name}" in known
+    }
 
 
 def decision(value: Decision) -> Any:
@@ -72,7 +101,18 @@ def denial(value: Decision) -> types_pb2.Denial:
 
 
 def principal(value: Principal) -> types_pb2.Principal:
-    """Who speaks."""
+    """Who speaks; not to be changed, since what memory holds is made into a message once."""
+    known = _principals.get(id(value))
+    if known is not None and known[0] is value:
+        return known[1]
+    if len(_principals) >= _MOST_PRINCIPALS:
+        _principals.clear()
+    message = _principal(value)
+    _principals[id(value)] = (value, message)
+    return message
+
+
+def _principal(value: Principal) -> types_pb2.Principal:
     effective = {action.value for action in value.actions} | (value.capabilities or frozenset())
     message = types_pb2.Principal(
         kind=number(types_pb2.PrincipalKind, "PRINCIPAL_KIND_", value.kind),
@@ -93,17 +133,20 @@ def principal(value: Principal) -> types_pb2.Principal:
 
 def basis(value: Basis) -> types_pb2.Basis:
     """What an answer rests on."""
-    message = confirmation(value.head)
-    message.cacheable = value.cacheable
-    message.depends_on.extend(
-        sorted(map(subject, value.subjects), key=lambda one: (one.kind, one.subject_id))
-    )
-    message.judged_at.FromDatetime(value.judged_at)
+    message = types_pb2.Basis(cacheable=value.cacheable)
+    message.MergeFrom(confirmation(value.head))
+    kinds = _numbers(types_pb2.SubjectKind, "SUBJECT_KIND_", SubjectKind)
+    named = sorted([(kinds[one.kind], one.subject_id) for one in value.subjects])
+    add = message.depends_on.add
+    for kind, subject_id in named:
+        add(kind=kind, subject_id=subject_id)
+    _set_time(message.judged_at, value.judged_at)
     if value.valid_until is not None:
-        message.valid_until.FromDatetime(value.valid_until)
+        _set_time(message.valid_until, value.valid_until)
     return message
 
 
+@lru_cache(maxsize=16)
 def confirmation(head: Head) -> types_pb2.Basis:
     """The part of a basis that says at which state of the store an answer is good."""
     return types_pb2.Basis(
@@ -299,5 +342,12 @@ def time(value: datetime | None) -> Timestamp | None:
     if value is None:
         return None
     message = Timestamp()
-    message.FromDatetime(value)
+    _set_time(message, value)
     return message
+
+
+def _set_time(message: Timestamp, value: datetime) -> None:
+    # As FromDatetime does, which takes ten times as long.
+    since = value - _UNIX_EPOCH
+    message.seconds = since.days * 86_400 + since.seconds
+    message.nanos = since.microseconds * 1000

@@ -8,9 +8,10 @@ store, of a future that a restore has undone, or of changes that a failover has 
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from functools import lru_cache
+from typing import NamedTuple, Self
 
 from accredit_storage.errors import StoreError
 from accredit_storage.records import Agent, AgentId, Head, Subject, SubjectKind
@@ -39,44 +40,48 @@ class Consistency:
     fully: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Basis:
-    """What an answer rests on and how long it may be kept."""
+    """What an answer rests on and how long it may be kept. It grows while the answer is made."""
 
     head: Head
     judged_at: datetime
     cacheable: bool = True
     valid_until: datetime | None = None
-    subjects: frozenset[Subject] = frozenset()
+    subjects: set[Subject] = field(default_factory=set)
     #: What the asker's right to the answer rests on, and until when: nobody is told.
     asker_until: datetime | None = None
-    asker: frozenset[Subject] = frozenset()
+    asker: set[Subject] = field(default_factory=set)
     #: The token that was found to be good, whose use each such answer is.
     used_token_id: str = ""
 
-    def on(self, *subjects: Subject) -> "Basis":
+    def on(self, *subjects: Subject) -> Self:
         """And on these."""
-        return replace(self, subjects=self.subjects | frozenset(subjects))
+        self.subjects.update(subjects)
+        return self
 
-    def until(self, moment: datetime | None) -> "Basis":
+    def until(self, moment: datetime | None) -> Self:
         """And good no longer than to a moment."""
-        return replace(self, valid_until=earliest((self.valid_until, moment)))
+        if moment is not None:
+            self.valid_until = earliest((self.valid_until, moment))
+        return self
 
-    def not_kept(self) -> "Basis":
+    def not_kept(self) -> Self:
         """And not to be kept at all."""
-        return replace(self, cacheable=False)
+        self.cacheable = False
+        return self
 
-    def asked_with(self, subjects: Iterable[Subject], until: datetime | None) -> "Basis":
+    def asked_with(self, subjects: Iterable[Subject], until: datetime | None) -> Self:
         """And that the asker may know it rests on these, and ends then."""
-        return replace(
-            self,
-            asker=self.asker.union(subjects),
-            asker_until=earliest((self.asker_until, until)),
-        )
+        self.asker.update(subjects)
+        if until is not None:
+            self.asker_until = earliest((self.asker_until, until))
+        return self
 
-    def on_principal(self, principal: Principal) -> "Basis":
+    def on_principal(self, principal: Principal) -> Self:
         """And on who speaks."""
-        return self.on(*principal.rests_on).until(principal.valid_until)
+        self.subjects |= principal.rests_on
+        return self.until(principal.valid_until)
 
     def on_agent(
         self,
@@ -84,7 +89,7 @@ class Basis:
         principal: Principal,
         agent: Agent | None,
         effective: EffectiveRole | None,
-    ) -> "Basis":
+    ) -> Self:
         """And on the agent that ``ref`` means, and the principal's role on it.
 
         ``agent`` None: there is none, or none that the asker may know of. Then the
@@ -92,13 +97,13 @@ class Basis:
         them, and a change that gives an agent a name lists the name.
         """
         named = slug_subject(ref) if isinstance(ref, str) else subject(SubjectKind.AGENT, ref)
-        basis = self.on(named).until(None if effective is None else effective.until)
-        if agent is None:
-            return basis
-        return basis.on(
-            subject(SubjectKind.AGENT, agent.agent_id),
-            grant_subject(agent.agent_id, principal.user.user_id),
-        )
+        self.subjects.add(named)
+        if effective is not None:
+            self.until(effective.until)
+        if agent is not None:
+            self.subjects.add(subject(SubjectKind.AGENT, agent.agent_id))
+            self.subjects.add(grant_subject(agent.agent_id, principal.user.user_id))
+        return self
 
 
 def token_of(head: Head) -> str:
@@ -114,7 +119,12 @@ def epoch_of(head: Head) -> str:
 
 def _store_of(head: Head) -> bytes:
     """What tells one store from another. Not the epoch itself, which is the key to page tokens."""
-    return hashlib.sha256(f"store {head.epoch}".encode()).digest()[:_STORE_LENGTH]
+    return _digest_of(head.epoch)
+
+
+@lru_cache(maxsize=4)
+def _digest_of(epoch: str) -> bytes:
+    return hashlib.sha256(f"store {epoch}".encode()).digest()[:_STORE_LENGTH]
 
 
 def current(feed: Feed, consistency: Consistency) -> Head | None:

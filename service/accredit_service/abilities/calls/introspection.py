@@ -5,16 +5,17 @@ The caller's own is believed or refused; of somebody else's, a decision tells.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from accredit_storage.records import TokenKey
 
 from ...authority import MovedError
 from ..errors import Reason, Unauthenticated
 from ..facts import Facts, Judged
+from ..policy.methods import Method
 from ..policy.rights import Decision, Principal, rests_on
 from .app import App
-from .callers import accept, accept_judged
+from .callers import accept, accept_judged, permits
 from .consistency import Basis
 
 _FOREIGN = (
@@ -38,16 +39,21 @@ def screen(app: App, text: str) -> None:
         _worth_a_look_up(app, text)
 
 
-def identify(app: App, text: str) -> tuple[Principal, bytes]:
+def identify(app: App, text: str, permission: Method | None = None) -> tuple[Principal, bytes]:
     """The caller whose credential this is, and the digest of its text.
 
     Raises Unauthenticated, or PermissionDenied. A text that the store did not mint, or that is
-    known to be dead, costs no query.
+    known to be dead, costs no query. ``permission``: what is called, which judges its caller again;
+    whoever may do it as far as memory knows is let in without a look at the log.
     """
     digest = _worth_a_look_up(app, text)
-    memory = app.memory
+    memory, now = app.memory, app.now()
+    if permission is not None:
+        held = memory.authority.held(digest, now)
+        outcome = None if held is None else held.outcome
+        if held is not None and isinstance(outcome, Principal) and permits(outcome, permission):
+            return accept_judged(app, held, now), digest
     if memory.authority.is_on and memory.feed.current() is not None:
-        now = app.now()
         with suppress(MovedError):
             return accept_judged(app, memory.authority.judged(digest, now), now), digest
     with app.store.read(one_statement=True) as tx:
@@ -97,10 +103,8 @@ def introspect(app: App, facts: Facts, digest: bytes | None, basis: Basis) -> In
         # Of the expiries only the token's own could make it another denial.
         basis = basis.on(*rests_on(credential)).until(credential.token.expire_at)
         return Introspection(decision=outcome, principal=None, basis=basis)
-    token_id = credential.token.token_id
-    app.usage.note(token_id, basis.judged_at)
+    basis.used_token_id = credential.token.token_id
+    app.usage.note(basis.used_token_id, basis.judged_at)
     return Introspection(
-        decision=Decision.ALLOWED,
-        principal=outcome,
-        basis=replace(basis.on_principal(outcome), used_token_id=token_id),
+        decision=Decision.ALLOWED, principal=outcome, basis=basis.on_principal(outcome)
     )

@@ -34,6 +34,9 @@ class DeadTokens:
 
     def holds(self, digest: bytes, now: datetime) -> bool:
         """Whether the token is known to be dead at ``now``."""
+        # Most are not, and what is added meanwhile was looked up by somebody else.
+        if digest not in self._dead:
+            return False
         with self._lock:
             dead = self._dead.get(digest)
             if dead is None:

@@ -48,8 +48,10 @@ def clean_slug(path: str, text: str, reason: Reason = Reason.INVALID_AGENT_SLUG)
             reason,
             limit=MAX_SLUG_INPUT,
         )
-    texts.visible(path, text, reason)
-    slug = slugs.clean(text)
+    slug = text
+    if not slugs.is_clean(text):
+        texts.visible(path, text, reason)
+        slug = slugs.clean(text)
     if not slug:
         raise invalid(path, "a slug with at least one letter, digit or underscore", reason)
     if slugs.is_numeric(slug):

@@ -45,6 +45,15 @@ _ACCENTS = "\u00b4\u02ca\u0300\u0301\u0304\u030c"
 _DROPPED = _any_of(chain(_INVISIBLE, _QUOTES, _ACCENTS, "¡¿©®™°•…"))
 
 
+# What cleans to itself, whatever the rules below; most of what is asked about.
+_CLEAN = re.compile("[a-z0-9_]+(?:-[a-z0-9_]+)*")
+
+
+def is_clean(text: str) -> bool:
+    """Whether a text is a slug of the plain kind already."""
+    return len(text) <= MAX_LENGTH and _CLEAN.fullmatch(text) is not None
+
+
 def clean(text: str) -> str:
     """The slug of a text, possibly empty, in time linear in the text."""
     slug = _pass(text)

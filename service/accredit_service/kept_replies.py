@@ -27,8 +27,8 @@ class Kept:
     reply: bytes
     until: datetime | None
     token_ids: Sequence[str]
-    #: Where in the reply its Basis stands.
-    field: int
+    #: What a Basis begins with in the reply.
+    tag: bytes
 
 
 class KeptReplies:

@@ -25,6 +25,7 @@ from .abilities.calls import introspection
 from .abilities.calls.app import App
 from .abilities.policy.methods import METHODS, Method, Pool
 from .abilities.policy.permissions import Action
+from .abilities.policy.rights import Principal
 from .background import Housekeeping, Ticker, attempt_within, stop_all
 from .feed import Feed
 from .health import READINESS, SERVICE, Health, Readiness
@@ -332,7 +333,8 @@ class _Steps:
             limit_metadata,
             deadlines.limit,
             authenticate(
-                lambda text, method: introspection.identify(app, text, rows.get(method)),
+                partial(introspection.identify, app),
+                remembered=partial(_remembered, app, rows),
                 is_open=is_open.__contains__,
             ),
             check_access({**rows, **_COMPANIONS}),
@@ -363,6 +365,14 @@ _COMPANIONS: Mapping[str, Method] = {
 
 def _largest_request(settings: Settings) -> int:
     return max(MESSAGE_LIMIT, settings.max_file_bytes + BESIDE_FILE)
+
+
+def _remembered(
+    app: App, rows: Mapping[str, Method], digest: bytes, method: str
+) -> Principal | None:
+    # The companions do not judge their callers again.
+    row = rows.get(method)
+    return None if row is None else introspection.remembered(app, digest, row)
 
 
 def _route(

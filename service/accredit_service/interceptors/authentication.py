@@ -15,37 +15,43 @@ _MISSING = f"the call carries no credential: {_HOW}"
 
 
 def authenticate(
-    identify: Callable[[str, str], tuple[Principal, bytes]],
+    identify: Callable[[str], tuple[Principal, bytes]],
     *,
+    remembered: Callable[[bytes, str], Principal | None] = lambda digest, method: None,
     is_open: Callable[[str], bool] = lambda method: False,
 ) -> Step:
     """A step that finds out the caller, except of methods that are open to everybody.
 
-    ``identify`` says who it is that calls a method, and the digest of the text.
+    ``identify`` says whose text it is, and its digest; ``remembered`` whose digest it is that calls
+    a method, if that is known without asking.
 
     Raises Unauthenticated or PermissionDenied for the caller's own credential.
     """
 
     def step(call: Call) -> None:
-        if not is_open(call.method):
+        if is_open(call.method):
+            return
+        if call.digest:
+            call.principal = remembered(call.digest, call.method)
+        if call.principal is None:
             text = credential(call.metadata("authorization"))
-            call.principal, call.digest = identify(text, call.method)
+            call.principal, call.digest = identify(text)
 
     return step
 
 
-def screen(refuse: Callable[[str], None]) -> Screen:
+def screen(look: Callable[[str], bytes | None]) -> Screen:
     """A look at a call's metadata, before the call gets a thread: its refusal if that is certain.
 
-    ``refuse`` raises Unauthenticated. It runs on gRPC's one polling thread and may not wait.
+    ``look`` says what the text is known by, or raises Unauthenticated. It runs on gRPC's one
+    polling thread and may not wait.
     """
 
-    def examine(metadata: Metadata) -> Unauthenticated | None:
+    def examine(metadata: Metadata) -> Unauthenticated | bytes | None:
         try:
-            refuse(credential(values(metadata, "authorization")))
+            return look(credential(values(metadata, "authorization")))
         except Unauthenticated as refusal:
             return refusal
-        return None
 
     return examine
 

@@ -20,7 +20,7 @@ _LONGEST_METHOD = 120
 class Call:
     """One call. Each attribute says which step fills it in."""
 
-    def __init__(self, method: str, context: grpc.ServicerContext) -> None:
+    def __init__(self, method: str, context: grpc.ServicerContext, digest: bytes = b"") -> None:
         #: "AgentService/CreateAgent"; with its package if it is not ours.
         self.method = method
         self.context = context
@@ -30,8 +30,8 @@ class Call:
         self.deadline = float("inf")
         #: Set by authentication; None where a call is open to everybody.
         self.principal: Principal | None = None
-        #: What the text of the caller's credential is known by.
-        self.digest = b""
+        #: What the text of the caller's credential is known by; empty until that is known.
+        self.digest = digest
         #: Set by the servicer: what the answer rests on, and that it may be given again.
         self.basis: Basis | None = None
         self.is_repeatable = False
@@ -81,8 +81,9 @@ class Call:
 #: The names and values that came with a call.
 Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 
-#: A look at a call's metadata: a refusal where that alone decides it.
-Screen: TypeAlias = Callable[[Metadata], Refusal | None]
+#: A look at a call's metadata: a refusal where that alone decides it, else what the caller's
+#: credential is known by, if that much is known.
+Screen: TypeAlias = Callable[[Metadata], Refusal | bytes | None]
 
 #: A step before a call is answered, which may refuse it; see ``Call.at_end`` for afterwards.
 Step: TypeAlias = Callable[[Call], None]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -72,7 +72,7 @@ class Pipeline(grpc.ServerInterceptor):
         self._refusals = refusals
         self._refusal = refuse
         # Only methods that exist get in, so strangers cannot make it grow.
-        self._wrapped: dict[str, tuple[grpc.RpcMethodHandler, Route]] = {}
+        self._wrapped: dict[str, _Wrapped] = {}
 
     def intercept_service(
         self,
@@ -91,20 +91,24 @@ class Pipeline(grpc.ServerInterceptor):
             if handler is None:
                 return self._refuse(path, _unknown(path))
             known = self._wrapped[path] = self._wrap(path, handler)
-        wrapped, route = known
-        if route.screen is not None:
-            refusal = route.screen(handler_call_details.invocation_metadata or ())
-            if refusal is not None:
-                return self._refuse(path, refusal)
-        return self._refuse(path, _overloaded()) if route.pool.is_full else wrapped
+        digest = b""
+        if known.route.screen is not None:
+            screened = known.route.screen(handler_call_details.invocation_metadata or ())
+            if isinstance(screened, Refusal):
+                return self._refuse(path, screened)
+            digest = screened or b""
+        if known.route.pool.is_full:
+            return self._refuse(path, _overloaded())
+        handled: Any = _Handler(known, digest)
+        return handled
 
-    def _wrap(self, path: str, inner: Any) -> tuple[grpc.RpcMethodHandler, Route]:
-        streams = inner.request_streaming or inner.response_streaming
-        route = self._route(method_name(path), streams)
-        wrapped = _Wrapped(
+    def _wrap(self, path: str, inner: Any) -> "_Wrapped":
+        route = self._route(method_name(path), inner.request_streaming or inner.response_streaming)
+        return _Wrapped(
             method=method_name(path),
             route=route,
             takes_stream=inner.request_streaming,
+            gives_stream=inner.response_streaming,
             decode=inner.request_deserializer or bytes,
             behave=inner.unary_unary
             or inner.unary_stream
@@ -113,11 +117,6 @@ class Pipeline(grpc.ServerInterceptor):
             second=_itself if is_ours(path) else _context_of,
             encode=inner.response_serializer or bytes,
         )
-        if inner.response_streaming:
-            run = _in_lane(route.pool, wrapped.answer_many)
-            return grpc.stream_stream_rpc_method_handler(run), route
-        run = _in_lane(route.pool, wrapped.answer_once)
-        return grpc.stream_unary_rpc_method_handler(run), route
 
     def _refuse(self, path: str, refusal: Refusal) -> grpc.RpcMethodHandler:
         """A handler that reads nothing and only refuses; good for any shape."""
@@ -125,7 +124,49 @@ class Pipeline(grpc.ServerInterceptor):
         def run(_requests: Iterator[bytes], context: grpc.ServicerContext) -> None:
             self._refusal(Call(method_name(path), context), refusal)
 
-        return grpc.stream_unary_rpc_method_handler(_in_lane(self._refusals, run))
+        behaviour: Any = partial(run)
+        behaviour.experimental_thread_pool = self._refusals
+        return grpc.stream_unary_rpc_method_handler(behaviour)
+
+
+class _Handler:
+    """What gRPC is given for one call: handler and behaviour in one, since it makes many.
+
+    Requests are taken as streams whatever they are, see above.
+    """
+
+    __slots__ = ("_digest", "_wrapped", "response_streaming")
+
+    request_streaming = True
+    request_deserializer = None
+    response_serializer = None
+
+    def __init__(self, wrapped: "_Wrapped", digest: bytes) -> None:
+        self._wrapped = wrapped
+        self._digest = digest
+        self.response_streaming = wrapped.gives_stream
+
+    @property
+    def stream_unary(self) -> Self:
+        """Itself, as all that can be called."""
+        return self
+
+    @property
+    def stream_stream(self) -> Self:
+        """The same."""
+        return self
+
+    @property
+    def experimental_thread_pool(self) -> WorkerPool:
+        """Where gRPC is to run it."""
+        return self._wrapped.route.pool
+
+    def __call__(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+        """Answer the call."""
+        call = Call(self._wrapped.method, context, self._digest)
+        if self.response_streaming:
+            return self._wrapped.answer_many(call, requests)
+        return self._wrapped.answer_once(call, requests)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,14 +176,14 @@ class _Wrapped:
     method: str
     route: Route
     takes_stream: bool
+    gives_stream: bool
     decode: Callable[[bytes], Any]
     behave: Callable[[Any, Any], Any]
     #: What the handler gets beside the request: ours the call, the libraries' the context.
     second: Callable[[Call], Any]
     encode: Callable[[Any], bytes]
 
-    def answer_once(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        call = Call(self.method, context)
+    def answer_once(self, call: Call, requests: Iterator[bytes]) -> bytes:
         try:
             for step in self.route.steps:
                 step(call)
@@ -155,10 +196,7 @@ class _Wrapped:
         finally:
             call.end()
 
-    def answer_many(
-        self, requests: Iterator[bytes], context: grpc.ServicerContext
-    ) -> Iterator[bytes]:
-        call = Call(self.method, context)
+    def answer_many(self, call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
         try:
             for step in self.route.steps:
                 step(call)
@@ -222,13 +260,6 @@ def _itself(call: Call) -> Call:
 
 def _context_of(call: Call) -> grpc.ServicerContext:
     return call.context
-
-
-def _in_lane(pool: WorkerPool, run: Callable[..., Any]) -> Any:
-    """The behaviour, and where gRPC should run it: it looks for this attribute."""
-    behaviour: Any = partial(run)
-    behaviour.experimental_thread_pool = pool
-    return behaviour
 
 
 def _unknown(path: str) -> Refusal:

@@ -15,7 +15,6 @@ from .calls import SITE_METADATA, Call
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_OF_DAY = 86_400
-_JUDGED_AT = types_pb2.Basis.DESCRIPTOR.fields_by_name["judged_at"].number
 _BYTES = 2
 
 
@@ -29,6 +28,7 @@ class Replies:
         self._app = app
         self._kept = app.memory.replies
         self._confirmed: tuple[Head | None, bytes] = (None, b"")
+        self._second: tuple[int, bytes] = (-1, b"")
 
     def key(self, call: Call, request: bytes) -> bytes:
         """What a call's reply is kept under: who asked what, of which site. No text of a token."""
@@ -48,8 +48,8 @@ class Replies:
         for token_id in kept.token_ids:
             self._app.usage.note(token_id, now)
         # Behind a message, fields of the same message replace what it said before.
-        basis = self._position(head) + _judged_at(now)
-        return b"%b%b%b%b" % (kept.reply, _tag(kept.field), _varint(len(basis)), basis)
+        basis = self._position(head) + self._judged_at(now)
+        return b"%b%b%b%b" % (kept.reply, kept.tag, _varint(len(basis)), basis)
 
     def keep(self, key: bytes, call: Call, answer: Any, reply: bytes) -> None:
         """Keep a reply, if its basis lets it be."""
@@ -62,7 +62,7 @@ class Replies:
             reply=reply,
             until=earliest((basis.valid_until, basis.asker_until)),
             token_ids=tuple({own, basis.used_token_id} - {""}),
-            field=answer.DESCRIPTOR.fields_by_name["basis"].number,
+            tag=_tag(answer.DESCRIPTOR.fields_by_name["basis"].number),
         )
         subjects = basis.subjects | basis.asker
         self._kept.keep(key, kept, subjects, basis.head, caller.user.user_id)
@@ -74,14 +74,26 @@ class Replies:
             self._confirmed = (head, encoded)
         return encoded
 
-
-def _judged_at(now: datetime) -> bytes:
-    """The field of a Basis. By hand, since a zero has to replace what stood there before."""
-    since = now - _UNIX_EPOCH
-    seconds = _varint(since.days * _SECONDS_OF_DAY + since.seconds)
-    nanos = _varint(since.microseconds * 1000)
-    length = 2 + len(seconds) + len(nanos)
-    return b"%c%c\x08%b\x10%b" % (_JUDGED_AT << 3 | _BYTES, length, seconds, nanos)
+    def _judged_at(self, now: datetime) -> bytes:
+        """The field of a Basis. By hand, since a zero has to replace what stood there before."""
+        since = now - _UNIX_EPOCH
+        second, encoded = self._second
+        seconds = since.days * _SECONDS_OF_DAY + since.seconds
+        if second != seconds:
+            encoded = _varint(seconds)
+            self._second = (seconds, encoded)
+        nanos = since.microseconds * 1000
+        # As long as the largest would be, whatever it is: readers take that.
+        return b"%b%c\x08%b\x10%c%c%c%c%c" % (
+            _JUDGED_AT,
+            7 + len(encoded),
+            encoded,
+            nanos & 127 | 128,
+            nanos >> 7 & 127 | 128,
+            nanos >> 14 & 127 | 128,
+            nanos >> 21 & 127 | 128,
+            nanos >> 28,
+        )
 
 
 def _tag(field: int) -> bytes:
@@ -95,3 +107,6 @@ def _varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+_JUDGED_AT = _tag(types_pb2.Basis.DESCRIPTOR.fields_by_name["judged_at"].number)

@@ -43,7 +43,9 @@ def log_calls(clock: Callable[[], float] = time.monotonic) -> Step:
         call.at_end(partial(end, call, begun))
 
     def end(call: Call, begun: float) -> None:
-        _log(call, _code(call, clock), clock() - begun)
+        # How a call without a failure has ended costs a look at gRPC, which only the log needs.
+        if call.code is not None or log.isEnabledFor(logging.INFO):
+            _log(call, _code(call, clock), clock() - begun)
 
     return step
 

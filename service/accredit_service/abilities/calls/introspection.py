@@ -33,27 +33,37 @@ class Introspection:
     basis: Basis
 
 
-def screen(app: App, text: str) -> None:
-    """Raise what ``identify`` would, as far as that takes neither a query nor a wait."""
-    if app.keyring.decides(text):
-        _worth_a_look_up(app, text)
+def screen(app: App, text: str) -> bytes | None:
+    """Raise what ``identify`` would, as far as that takes neither a query nor a wait.
+
+    What the text is known by, None where more than that is needed to know it.
+    """
+    return _worth_a_look_up(app, text) if app.keyring.decides(text) else None
 
 
-def identify(app: App, text: str, permission: Method | None = None) -> tuple[Principal, bytes]:
+def remembered(app: App, digest: bytes, permission: Method) -> Principal | None:
+    """The caller as memory has them, if it lets them in without a look at the log.
+
+    For calls alone that judge their caller again.
+    """
+    now = app.now()
+    held = app.memory.authority.held(digest, now)
+    outcome = None if held is None else held.outcome
+    if held is None or not isinstance(outcome, Principal) or not permits(outcome, permission):
+        return None
+    return accept_judged(app, held, now)
+
+
+def identify(app: App, text: str) -> tuple[Principal, bytes]:
     """The caller whose credential this is, and the digest of its text.
 
     Raises Unauthenticated, or PermissionDenied. A text that the store did not mint, or that is
-    known to be dead, costs no query. ``permission``: what is called, which judges its caller again;
-    whoever may do it as far as memory knows is let in without a look at the log.
+    known to be dead, costs no query.
     """
     digest = _worth_a_look_up(app, text)
-    memory, now = app.memory, app.now()
-    if permission is not None:
-        held = memory.authority.held(digest, now)
-        outcome = None if held is None else held.outcome
-        if held is not None and isinstance(outcome, Principal) and permits(outcome, permission):
-            return accept_judged(app, held, now), digest
+    memory = app.memory
     if memory.authority.is_on and memory.feed.current() is not None:
+        now = app.now()
         with suppress(MovedError):
             return accept_judged(app, memory.authority.judged(digest, now), now), digest
     with app.store.read(one_statement=True) as tx:

@@ -3,12 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
-    Connection,
     and_,
     bindparam,
     delete,
@@ -22,9 +22,10 @@ from sqlalchemy import (
     update,
 )
 
-from accredit_storage.arrays import among, by_keys, on_each_dialect
+from accredit_storage.arrays import among, by_keys
 from accredit_storage.directory.places import new_key
 from accredit_storage.errors import SlugTaken
+from accredit_storage.execution import Executor, Prepared, locked, prepared
 from accredit_storage.records import (
     Agent,
     AgentId,
@@ -44,7 +45,6 @@ from accredit_storage.statements import (
     AnySelect,
     any_contains,
     by_dialect,
-    locked,
     refusing_taken,
     unexpired,
 )
@@ -53,8 +53,8 @@ from accredit_storage.statements import (
 OWNED, GRANTED = 0, 1
 
 _select = select(agents)
-_by_id = _select.where(agents.c.agent_id == bindparam("agent_id"))
-_by_slug = _select.where(agents.c.agent_slug == bindparam("agent_slug"))
+_by_id = prepared(_select.where(agents.c.agent_id == bindparam("agent_id")))
+_by_slug = prepared(_select.where(agents.c.agent_slug == bindparam("agent_slug")))
 # What a viewer has no role on is not even fetched, so that it takes the time that nothing takes.
 _is_seen = or_(
     bindparam("sees_all", type_=Boolean()),
@@ -76,8 +76,8 @@ _with_grant = agents.outerjoin(
     ),
 )
 _seen = select(*agents.c, *grants.c).select_from(_with_grant).where(_is_seen)
-_seen_by_id = _seen.where(agents.c.agent_id == bindparam("agent_id"))
-_seen_by_slug = _seen.where(agents.c.agent_slug == bindparam("agent_slug"))
+_seen_by_id = prepared(_seen.where(agents.c.agent_id == bindparam("agent_id")))
+_seen_by_slug = prepared(_seen.where(agents.c.agent_slug == bindparam("agent_slug")))
 _all_seen = select(*agents.c).select_from(_with_grant).where(_is_seen)
 # By what they are looked for, and whether for a viewer.
 _many = {
@@ -85,7 +85,7 @@ _many = {
     for by in ("agent_id", "agent_slug")
     for is_seen, base in ((False, _select), (True, _all_seen))
 }
-_files_made = on_each_dialect(
+_files_made = Prepared(
     lambda dialect: (
         update(agents).where(among(agents.c.agent_id, "keys", dialect)).values(files_made=True)
     )
@@ -97,6 +97,29 @@ _add = by_dialect(
         .returning(*agents.c)
     )
 )
+_of_owner = agents.c.owner_id == bindparam("owner_id")
+_count_owned = prepared(select(func.count()).select_from(agents).where(_of_owner))
+_first_owned = prepared(_select.where(_of_owner).order_by(agents.c.agent_id).limit(1))
+_after = prepared(
+    _select.where(agents.c.agent_id > bindparam("after"))
+    .order_by(agents.c.agent_id)
+    .limit(bindparam("limit"))
+)
+_delete = prepared(delete(agents).where(agents.c.agent_id == bindparam("agent_id")))
+
+
+@cache
+def _updating(names: frozenset[str]) -> Prepared:
+    """The UPDATE that sets these columns of an agent."""
+    return prepared(
+        update(agents)
+        .where(agents.c.agent_id == bindparam("of_agent_id"))
+        .values(
+            {name: bindparam(name) for name in names}
+            | {"version": agents.c.version + 1, "updated_at": bindparam("updated_at")}
+        )
+        .returning(*agents.c)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +175,7 @@ class ListedAgent:
 class Agents:
     """The agents that one transaction sees."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def add(self, new: NewAgent, *, owner_id: UserId, at: datetime) -> Agent | None:
@@ -169,7 +192,7 @@ class Agents:
             "directory_key": new_key(),
             "files_made": False,
         }
-        statement = _add[self._connection.dialect.name]
+        statement = _add
         return _agent(self._connection.execute(statement, values).one_or_none())
 
     def find(self, agent_id: AgentId, *, lock: bool = False) -> Agent | None:
@@ -216,24 +239,23 @@ class Agents:
 
     def all_after(self, agent_id: AgentId, limit: int) -> list[Agent]:
         """Up to ``limit`` agents with higher ids, lowest first."""
-        statement = _select.where(agents.c.agent_id > agent_id).order_by(agents.c.agent_id)
-        rows = self._connection.execute(statement.limit(limit))
-        return [Agent(**row._mapping) for row in rows]
+        rows = self._connection.execute(_after, {"after": agent_id, "limit": limit})
+        return [Agent(**row._asdict()) for row in rows]
 
     def set_files_made(self, agent_ids: Collection[AgentId]) -> None:
         """Say of up to 10 000 agents that their directories were made. No version is raised."""
-        statement = _files_made[self._connection.dialect.name]
+        statement = _files_made
         self._connection.execute(statement, {"keys": agent_ids})
 
     def count_owned(self, owner_id: UserId) -> int:
         """How many agents the user owns, whatever their status."""
-        statement = select(func.count()).select_from(agents).where(agents.c.owner_id == owner_id)
-        return self._connection.execute(statement).scalar_one()
+        count: int = self._connection.execute(_count_owned, {"owner_id": owner_id}).scalar_one()
+        return count
 
     def first_owned(self, owner_id: UserId) -> Agent | None:
         """The agent with the lowest id among those the user owns."""
-        statement = _select.where(agents.c.owner_id == owner_id).order_by(agents.c.agent_id)
-        return _agent(self._connection.execute(statement.limit(1)).one_or_none())
+        row = self._connection.execute(_first_owned, {"owner_id": owner_id}).one_or_none()
+        return _agent(row)
 
     def page(self, query: AgentQuery) -> list[ListedAgent]:
         """Up to ``query.limit`` agents in the order of (block, agent id), by one statement."""
@@ -245,32 +267,28 @@ class Agents:
 
         Raises SlugTaken, after which the transaction goes on.
         """
-        statement = (
-            update(agents)
-            .where(agents.c.agent_id == agent_id)
-            .values(**given(wanted), version=agents.c.version + 1, updated_at=at)
-            .returning(*agents.c)
-        )
+        values = given(wanted)
+        statement = _updating(frozenset(values))
+        values |= {"of_agent_id": agent_id, "updated_at": at}
         if isinstance(wanted.agent_slug, Unset):
-            return _agent(self._connection.execute(statement).one_or_none())
+            return _agent(self._connection.execute(statement, values).one_or_none())
         refusal = SlugTaken(f"another agent has the slug {wanted.agent_slug!r}")
         with refusing_taken(self._connection, refusal):
-            return _agent(self._connection.execute(statement).one_or_none())
+            return _agent(self._connection.execute(statement, values).one_or_none())
 
     def delete(self, agent_id: AgentId) -> bool:
         """Remove the agent with its grants, tokens and offer; False if there is none."""
-        statement = delete(agents).where(agents.c.agent_id == agent_id)
-        return self._connection.execute(statement).rowcount > 0
+        return self._connection.execute(_delete, {"agent_id": agent_id}).rowcount > 0
 
     def _many(self, by: str, keys: Collection[Any], viewer: Viewer | None) -> list[Agent]:
-        statement = _many[by, viewer is not None][self._connection.dialect.name]
+        statement = _many[by, viewer is not None]
         values = {} if viewer is None else _values(viewer)
         rows = self._connection.execute(statement, {"keys": keys, **values})
-        return [Agent(**row._mapping) for row in rows]
+        return [Agent(**row._asdict()) for row in rows]
 
 
 def _agent(row: AnyRow | None) -> Agent | None:
-    return None if row is None else Agent(**row._mapping)
+    return None if row is None else Agent(**row._asdict())
 
 
 def _values(viewer: Viewer) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, select, type_coerce, update
+from sqlalchemy import ColumnElement, Text, bindparam, cast, select, type_coerce, update
 
 from accredit_storage.canonical import canonical_json, digest
 from accredit_storage.columns import PlainText, named_subjects
 from accredit_storage.engine import any_text
+from accredit_storage.execution import Executor, prepared
 from accredit_storage.records import Draft, Head
 from accredit_storage.schema import change_subjects, changes, store_state
 from accredit_storage.statements import AnyRow, AnySelect
@@ -29,13 +30,15 @@ _BATCH = 1000
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_counter = select(store_state.c.revision, store_state.c.head_hash).with_for_update()
+_counter = prepared(select(store_state.c.revision, store_state.c.head_hash).with_for_update())
 # The payloads as the texts that their digests are made of, so that each is written once.
-_add_change = changes.insert().values(
-    before=bindparam("before", type_=PlainText), after=bindparam("after", type_=PlainText)
+_add_change = prepared(
+    changes.insert().values(
+        before=bindparam("before", type_=PlainText), after=bindparam("after", type_=PlainText)
+    )
 )
-_add_subject = change_subjects.insert()
-_move_counter = update(store_state)
+_add_subject = prepared(change_subjects.insert())
+_move_counter = prepared(update(store_state))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class Verification:
     reached: tuple[int, bytes]
 
 
-def append(connection: Connection, draft: Draft) -> int:
+def append(connection: Executor, draft: Draft) -> int:
     """Add ``draft`` to the log and move the counter: its revision.
 
     From its first statement on, no other transaction appends until this one ends.
@@ -107,18 +110,18 @@ def append(connection: Connection, draft: Draft) -> int:
 
 
 def verify(
-    connection: Connection, *, anchor: tuple[int, bytes] | None, limit: int | None
+    connection: Executor, *, anchor: tuple[int, bytes] | None, limit: int | None
 ) -> Verification:
     """Check up to ``limit`` rows after ``anchor``, from the oldest row on if None.
 
     Rows up to the anchor are vouched for by whoever kept it; check without one to see them.
     """
-    with any_text(connection):
+    with any_text(connection.connection):
         return _verification(connection, anchor, limit)
 
 
 def _verification(
-    connection: Connection, anchor: tuple[int, bytes] | None, limit: int | None
+    connection: Executor, anchor: tuple[int, bytes] | None, limit: int | None
 ) -> Verification:
     state = connection.execute(select(store_state)).one()
     head = Head(epoch=state.epoch, revision=state.revision, hash=state.head_hash)
@@ -153,7 +156,7 @@ def _verification(
 
 
 def _misfit(
-    connection: Connection, anchor: tuple[int, bytes], *, oldest: tuple[int, bytes], newest: int
+    connection: Executor, anchor: tuple[int, bytes], *, oldest: tuple[int, bytes], newest: int
 ) -> int | None:
     """The revision that contradicts ``anchor``, None if the log has it."""
     if anchor[0] == oldest[0]:
@@ -165,7 +168,7 @@ def _misfit(
     return None if found == anchor[1] else min(anchor[0], newest + 1)
 
 
-def _links(connection: Connection, start: tuple[int, bytes]) -> Generator[tuple[int, bytes | None]]:
+def _links(connection: Executor, start: tuple[int, bytes]) -> Generator[tuple[int, bytes | None]]:
     """The revisions after ``start`` and their hashes; the first broken one has None, and ends."""
     reached, link = start
     raw, read_time = _raw[connection.dialect.name], _read_time[connection.dialect.name]
@@ -213,7 +216,7 @@ _raw_subjects = select(
 
 
 def _listed_subjects(
-    connection: Connection, after: int, through: int
+    connection: Executor, after: int, through: int
 ) -> dict[int, set[tuple[str, str]]]:
     """What ``change_subjects`` says about the revisions after ``after``, up to ``through``."""
     listed: dict[int, set[tuple[str, str]]] = {}

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, select
 
+from accredit_storage.execution import Executor, Prepared, prepared
 from accredit_storage.records import Agent, Credential, Grant, Token, User
 from accredit_storage.schema import agents, grants, token_vouchers, tokens, users
-from accredit_storage.statements import AnyRow, AnySelect
+from accredit_storage.statements import AnyRow
 from accredit_storage.tokens import TOKEN_COLUMNS
 from accredit_storage.users import user_columns
 
@@ -45,14 +46,14 @@ _all = (
         .outerjoin(_vouchers, _vouchers.c.user_id == token_vouchers.c.user_id)
     )
 )
-_by_digest = _all.where(tokens.c.digest == bindparam("digest"))
-_by_token_id = _all.where(tokens.c.token_id == bindparam("token_id"))
+_by_digest = prepared(_all.where(tokens.c.digest == bindparam("digest")))
+_by_token_id = prepared(_all.where(tokens.c.token_id == bindparam("token_id")))
 
 
 class Credentials:
     """The credentials that one transaction sees; of revoked and expired tokens too."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def find_by_digest(self, digest: bytes) -> Credential | None:
@@ -63,7 +64,7 @@ class Credentials:
         """The credential of the token with this public id: one statement."""
         return self._one(_by_token_id, {"token_id": token_id})
 
-    def _one(self, statement: AnySelect, values: dict[str, Any]) -> Credential | None:
+    def _one(self, statement: Prepared, values: dict[str, Any]) -> Credential | None:
         # One row for each voucher, and one if there is none.
         rows = self._connection.execute(statement, values).all()
         if not rows:

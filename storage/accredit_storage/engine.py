@@ -59,6 +59,17 @@ def has_open_transaction(connection: Connection) -> bool:
     return bool(driver.info.transaction_status.name == "INTRANS")
 
 
+def driver_cursor(connection: Connection) -> Any:
+    """A cursor of the driver's own, for statements with question marks, or on PostgreSQL $1."""
+    driver: Any = connection.connection.driver_connection
+    if isinstance(driver, sqlite3.Connection):
+        return driver.cursor()
+    # Imported where it is needed: a server on SQLite need not have it.
+    from psycopg import RawCursor
+
+    return RawCursor(driver)
+
+
 @contextmanager
 def any_text(connection: Connection) -> Generator[None]:
     """Meanwhile read what SQLite keeps as text and is no UTF-8 as text with lone surrogates.

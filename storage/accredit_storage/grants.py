@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import (
-    Connection,
     FromClause,
     and_,
     bindparam,
@@ -14,11 +13,12 @@ from sqlalchemy import (
     update,
 )
 
-from accredit_storage.arrays import on_each_dialect, pair_values, pairs
+from accredit_storage.arrays import pair_values, pairs
 from accredit_storage.errors import Conflict
+from accredit_storage.execution import Executor, Prepared, locked, prepared
 from accredit_storage.records import AgentId, Grant, Role, User, UserId
 from accredit_storage.schema import grants, users
-from accredit_storage.statements import AnyRow, AnySelect, by_dialect, locked, unexpired
+from accredit_storage.statements import AnyRow, AnySelect, by_dialect, unexpired
 from accredit_storage.users import user_columns
 
 _key = and_(
@@ -35,7 +35,7 @@ def _joined(asked: FromClause) -> AnySelect:
     )
 
 
-_by_key = _select.where(_key)
+_by_key = prepared(_select.where(_key))
 _add = by_dialect(
     lambda insert: (
         insert(grants)
@@ -43,11 +43,13 @@ _add = by_dialect(
         .returning(*grants.c)
     )
 )
-_replace = update(grants).where(_key).values(version=grants.c.version + 1).returning(*grants.c)
-_many = on_each_dialect(
+_replace = prepared(
+    update(grants).where(_key).values(version=grants.c.version + 1).returning(*grants.c)
+)
+_many = Prepared(
     lambda dialect: _joined(pairs(grants.c.agent_id, grants.c.user_id, "asked", dialect))
 )
-_remove = delete(grants).where(_key).returning(*grants.c)
+_remove = prepared(delete(grants).where(_key).returning(*grants.c))
 _holder_columns = user_columns(users)
 _holder_names = [str(column.key) for column in _holder_columns]
 
@@ -55,7 +57,7 @@ _holder_names = [str(column.key) for column in _holder_columns]
 class Grants:
     """The grants that one transaction sees; expired ones too, where not said otherwise."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def find(self, agent_id: AgentId, user_id: UserId, *, lock: bool = False) -> Grant | None:
@@ -84,16 +86,16 @@ class Grants:
             "updated_at": at,
         }
         added = self._connection.execute(
-            _add[self._connection.dialect.name],
+            _add,
             {"agent_id": agent_id, "user_id": user_id, "granted_at": at, "version": 1, **new},
         ).one_or_none()
         if added is not None:
-            return None, Grant(**added._mapping)
+            return None, Grant(**added._asdict())
         before = self.find(agent_id, user_id, lock=True)
         if before is None:
             raise Conflict("the grant was revoked at the same time")
         after = self._connection.execute(_replace, {**_values(agent_id, user_id), **new}).one()
-        return before, Grant(**after._mapping)
+        return before, Grant(**after._asdict())
 
     def remove(self, agent_id: AgentId, user_id: UserId) -> Grant | None:
         """Remove the user's grant: what it was, None if there was none."""
@@ -140,26 +142,26 @@ class Grants:
             statement = statement.where(grants.c.role.in_([r for r in Role if r >= min_role]))
         if after is not None:
             statement = statement.where(grants.c.agent_id > after)
-        return [Grant(**row._mapping) for row in self._connection.execute(statement)]
+        return [Grant(**row._asdict()) for row in self._connection.execute(statement)]
 
     def find_many(self, of: Collection[tuple[int, int]]) -> dict[tuple[int, int], Grant]:
         """The grants among up to 5 000 pairs of (agent id, user id)."""
         if not of:
             return {}
         dialect = self._connection.dialect.name
-        rows = self._connection.execute(_many[dialect], pair_values("asked", of, dialect))
-        found = [Grant(**row._mapping) for row in rows]
+        rows = self._connection.execute(_many, pair_values("asked", of, dialect))
+        found = [Grant(**row._asdict()) for row in rows]
         return {(grant.agent_id, grant.user_id): grant for grant in found}
 
     def all_for_agent(self, agent_id: AgentId) -> list[Grant]:
         """Every grant on the agent, lowest user id first."""
         statement = _select.where(grants.c.agent_id == agent_id).order_by(grants.c.user_id)
-        return [Grant(**row._mapping) for row in self._connection.execute(statement)]
+        return [Grant(**row._asdict()) for row in self._connection.execute(statement)]
 
     def all_for_user(self, user_id: UserId) -> list[Grant]:
         """Every grant of the user, lowest agent id first."""
         statement = _select.where(grants.c.user_id == user_id).order_by(grants.c.agent_id)
-        return [Grant(**row._mapping) for row in self._connection.execute(statement)]
+        return [Grant(**row._asdict()) for row in self._connection.execute(statement)]
 
 
 def _values(agent_id: AgentId, user_id: UserId) -> dict[str, int]:
@@ -168,7 +170,7 @@ def _values(agent_id: AgentId, user_id: UserId) -> dict[str, int]:
 
 
 def _grant(row: AnyRow | None) -> Grant | None:
-    return None if row is None else Grant(**row._mapping)
+    return None if row is None else Grant(**row._asdict())
 
 
 def _with_user(row: AnyRow) -> tuple[Grant, User]:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from secrets import token_hex
 from typing import Self
 
-from sqlalchemy import URL, Connection, Engine, func, select, update
+from sqlalchemy import URL, BigInteger, Connection, Engine, bindparam, func, select, update
 
 from accredit_storage import chain
 from accredit_storage.agents import Agents
@@ -17,6 +17,7 @@ from accredit_storage.credentials import Credentials
 from accredit_storage.definitions import Definitions, Suppressions
 from accredit_storage.engine import LOCK_WAIT, has_open_transaction, make_engine
 from accredit_storage.errors import StoreBusy
+from accredit_storage.execution import Executor, prepared
 from accredit_storage.failures import translated
 from accredit_storage.grants import Grants
 from accredit_storage.memory_file_types import MemoryFileTypes
@@ -45,8 +46,14 @@ _BUGS = (
 _claim_files = by_dialect(
     lambda insert: insert(file_trees).on_conflict_do_nothing(index_elements=["row_id"])
 )
-_token_keys = select(store_state.c.token_keys)
-_head = select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash)
+_files_id = prepared(select(file_trees.c.files_id))
+_token_keys = prepared(select(store_state.c.token_keys))
+_login_key = prepared(select(store_state.c.login_key))
+_last_old_ids = prepared(select(store_state.c.last_old_agent, store_state.c.last_old_user))
+_head = prepared(select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash))
+_exclusive = prepared(select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger()))))
+_shared = prepared(select(func.pg_advisory_xact_lock_shared(bindparam("key", type_=BigInteger()))))
+_set = prepared(update(store_state))
 
 
 class Transaction:
@@ -54,24 +61,25 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._executor = executor = Executor(connection)
         self._login_key: bytes | None = None
-        self.agents = Agents(connection)
-        self.reservations = Reservations(connection)
-        self.grants = Grants(connection)
-        self.transfer_offers = TransferOffers(connection)
-        self.tokens = Tokens(connection)
-        self.credentials = Credentials(connection)
-        self.users = Users(connection)
-        self.sites = Sites(connection)
-        self.changes = Changes(connection)
-        self.requests = Requests(connection)
-        self.definitions = Definitions(connection)
-        self.suppressions = Suppressions(connection)
-        self.memory_file_types = MemoryFileTypes(connection)
+        self.agents = Agents(executor)
+        self.reservations = Reservations(executor)
+        self.grants = Grants(executor)
+        self.transfer_offers = TransferOffers(executor)
+        self.tokens = Tokens(executor)
+        self.credentials = Credentials(executor)
+        self.users = Users(executor)
+        self.sites = Sites(executor)
+        self.changes = Changes(executor)
+        self.requests = Requests(executor)
+        self.definitions = Definitions(executor)
+        self.suppressions = Suppressions(executor)
+        self.memory_file_types = MemoryFileTypes(executor)
 
     def head(self) -> Head:
         """Where the log stands in this view."""
-        epoch, revision, hash_ = self._connection.execute(_head).one()
+        epoch, revision, hash_ = self._executor.execute(_head).one()
         return Head(epoch=epoch, revision=revision, hash=hash_)
 
     def login_digest(self, login: str) -> str:
@@ -80,24 +88,22 @@ class Transaction:
         The same for every spelling that differs in case only.
         """
         if self._login_key is None:
-            found = self._connection.execute(select(store_state.c.login_key)).scalar_one()
-            self._login_key = bytes(found)
+            self._login_key = bytes(self._executor.execute(_login_key).scalar_one())
         return hmac.digest(self._login_key, folded(login).encode(), "sha256").hex()[:32]
 
     def token_keys(self) -> tuple[TokenKey, ...]:
         """The keys under which tokens are minted: at least one."""
-        keys: tuple[TokenKey, ...] = self._connection.execute(_token_keys).scalar_one()
+        keys: tuple[TokenKey, ...] = self._executor.execute(_token_keys).scalar_one()
         return keys
 
     def files_id(self) -> str | None:
         """Which tree of files belongs to this store; None before one does."""
-        found: str | None = self._connection.scalar(select(file_trees.c.files_id))
+        found: str | None = self._executor.scalar(_files_id)
         return found
 
     def last_old_ids(self) -> tuple[int, int]:
         """The highest ids of an agent and of a user whose directories may have their old names."""
-        statement = select(store_state.c.last_old_agent, store_state.c.last_old_user)
-        agent_id, user_id = self._connection.execute(statement).one()
+        agent_id, user_id = self._executor.execute(_last_old_ids).one()
         return agent_id, user_id
 
 
@@ -118,7 +124,7 @@ class WriteTransaction(Transaction):
         if self._recorded:
             raise RuntimeError("a transaction records one change")
         self._recorded = True
-        return chain.append(self._connection, draft)
+        return chain.append(self._executor, draft)
 
     def exclusive(self, name: str) -> None:
         """Wait until no other transaction holds ``name``, and hold it until this one ends.
@@ -126,7 +132,7 @@ class WriteTransaction(Transaction):
         SQLite needs nothing: there a writer is alone anyway.
         """
         if self._connection.dialect.name == "postgresql":
-            self._connection.execute(select(func.pg_advisory_xact_lock(advisory_key(name))))
+            self._executor.execute(_exclusive, {"key": advisory_key(name)})
 
     def shared(self, name: str) -> None:
         """Wait until no other transaction holds ``name`` exclusively, and keep it from that.
@@ -135,24 +141,23 @@ class WriteTransaction(Transaction):
         share it later. That is what a row locked FOR SHARE does not give.
         """
         if self._connection.dialect.name == "postgresql":
-            self._connection.execute(select(func.pg_advisory_xact_lock_shared(advisory_key(name))))
+            self._executor.execute(_shared, {"key": advisory_key(name)})
 
     def claim_files(self, files_id: str) -> str:
         """Take a tree of files for this store's, unless another is: the one that is then."""
-        statement = _claim_files[self._connection.dialect.name]
-        self._connection.execute(statement, {"row_id": 1, "files_id": files_id})
+        self._executor.execute(_claim_files, {"row_id": 1, "files_id": files_id})
         return self.files_id() or files_id
 
     def set_token_keys(self, keys: tuple[TokenKey, ...]) -> None:
         """Mint under these from now on. ValueError for none."""
         if not keys:
             raise ValueError("a store without a key mints nothing")
-        self._connection.execute(update(store_state).values(token_keys=keys))
+        self._executor.execute(_set, {"token_keys": keys})
 
     def renew_epoch(self) -> str:
         """Declare void what anybody remembers of this store, as after a restore: the new epoch."""
         epoch = token_hex(16)
-        self._connection.execute(update(store_state).values(epoch=epoch))
+        self._executor.execute(_set, {"epoch": epoch})
         return epoch
 
 

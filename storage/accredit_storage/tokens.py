@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     bindparam,
     delete,
     func,
@@ -16,18 +15,19 @@ from sqlalchemy import (
     update,
 )
 
-from accredit_storage.arrays import among, on_each_dialect
+from accredit_storage.arrays import among
+from accredit_storage.execution import Executor, Prepared, locked, prepared
 from accredit_storage.records import AgentId, Token, UserId
 from accredit_storage.schema import token_vouchers, tokens
-from accredit_storage.statements import AnyRow, locked, unexpired
+from accredit_storage.statements import AnyRow, unexpired
 
 #: What a token is read from. The digest and the key's id go in and are compared; neither comes out.
 TOKEN_COLUMNS = [column for column in tokens.c if column.name not in ("digest", "key_id")]
 _select = select(*TOKEN_COLUMNS)
-_by_id = _select.where(tokens.c.token_id == bindparam("token_id"))
-_add = tokens.insert()
-_vouch = token_vouchers.insert()
-_touch = (
+_by_id = prepared(_select.where(tokens.c.token_id == bindparam("token_id")))
+_add = prepared(tokens.insert())
+_vouch = prepared(token_vouchers.insert())
+_touch = prepared(
     update(tokens)
     .where(
         tokens.c.token_id == bindparam("used_id"),
@@ -35,7 +35,7 @@ _touch = (
     )
     .values(last_used_at=bindparam("used_at"))
 )
-_adopt = on_each_dialect(
+_adopt = Prepared(
     lambda dialect: (
         update(tokens)
         .where(
@@ -45,7 +45,7 @@ _adopt = on_each_dialect(
         .values(created_by=tokens.c.user_id)
     )
 )
-_need_no_more = on_each_dialect(
+_need_no_more = Prepared(
     lambda dialect: delete(token_vouchers).where(
         token_vouchers.c.user_id == bindparam("of_user_id"),
         token_vouchers.c.token_id.in_(
@@ -62,7 +62,7 @@ class Tokens:
     is.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def add(self, token: Token, digest: bytes, key_id: str, vouchers: Iterable[int] = ()) -> None:
@@ -107,7 +107,7 @@ class Tokens:
             statement = statement.where(*_live(at))
         if after is not None:
             statement = statement.where(tuple_(tokens.c.created_at, tokens.c.token_id) < after)
-        return [Token(**row._mapping) for row in self._connection.execute(statement)]
+        return [Token(**row._asdict()) for row in self._connection.execute(statement)]
 
     def set_replaced(
         self, token_id: str, *, successor_id: str, expire_at: datetime | None
@@ -187,10 +187,9 @@ class Tokens:
 
         The same for what ``heirs`` minted and the user vouches for.
         """
-        dialect = self._connection.dialect.name
         values = {"of_user_id": user_id, "keys": heirs}
-        self._connection.execute(_adopt[dialect], values)
-        self._connection.execute(_need_no_more[dialect], values)
+        self._connection.execute(_adopt, values)
+        self._connection.execute(_need_no_more, values)
 
     def delete_minted(self, user_id: UserId) -> None:
         """Remove all tokens that the user minted or vouches for."""
@@ -246,4 +245,4 @@ def _live(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _token(row: AnyRow | None) -> Token | None:
-    return None if row is None else Token(**row._mapping)
+    return None if row is None else Token(**row._asdict())

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, cast, select, type_coerce, update
+from sqlalchemy import ColumnElement, Executable, Text, bindparam, cast, select, type_coerce, update
 
+from accredit_storage.arrays import pair_values, pairs
 from accredit_storage.canonical import canonical_json, digest
 from accredit_storage.columns import PlainText, named_subjects
 from accredit_storage.engine import any_text
-from accredit_storage.execution import Executor, prepared
+from accredit_storage.execution import Executor, Prepared, prepared
 from accredit_storage.records import Draft, Head
 from accredit_storage.schema import change_subjects, changes, store_state
 from accredit_storage.statements import AnyRow, AnySelect
@@ -30,15 +31,35 @@ _BATCH = 1000
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_counter = prepared(select(store_state.c.revision, store_state.c.head_hash).with_for_update())
-# The payloads as the texts that their digests are made of, so that each is written once.
-_add_change = prepared(
-    changes.insert().values(
-        before=bindparam("before", type_=PlainText), after=bindparam("after", type_=PlainText)
-    )
+_counter = prepared(
+    select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash).with_for_update()
 )
+# The payloads as the texts that their digests are made of, so that each is written once.
+_adding = changes.insert().values(
+    {column.name: bindparam(column.name, type_=column.type) for column in changes.c}
+    | {name: bindparam(name, type_=PlainText) for name in ("before", "after")}
+)
+_moving = update(store_state).values(
+    revision=bindparam("revision", type_=changes.c.revision.type),
+    head_hash=bindparam("hash", type_=changes.c.hash.type),
+)
+_add_change, _move_counter = prepared(_adding), prepared(_moving)
 _add_subject = prepared(change_subjects.insert())
-_move_counter = prepared(update(store_state))
+
+
+def _at_once(dialect: str) -> Executable:
+    """All that a change writes in one statement, as each takes a journey of its own."""
+    kind, subject_id = change_subjects.c.kind, change_subjects.c.subject_id
+    touched = pairs(kind, subject_id, "touched", dialect)
+    revision = bindparam("revision", type_=changes.c.revision.type)
+    subjects = change_subjects.insert().from_select(
+        ["kind", "subject_id", "revision"],
+        select(touched.c.kind, touched.c.subject_id, revision),
+    )
+    return _moving.add_cte(_adding.cte("added"), subjects.cte("listed"))
+
+
+_append = Prepared(_at_once)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +80,8 @@ class Verification:
     reached: tuple[int, bytes]
 
 
-def append(connection: Executor, draft: Draft) -> int:
-    """Add ``draft`` to the log and move the counter: its revision.
+def append(connection: Executor, draft: Draft) -> Head:
+    """Add ``draft`` to the log and move the counter: where it then stands.
 
     From its first statement on, no other transaction appends until this one ends.
     """
@@ -78,35 +99,38 @@ def append(connection: Executor, draft: Draft) -> int:
         named_subjects(draft.subjects),
         (before_digest, after_digest),
     )
-    connection.execute(
-        _add_change,
-        {
-            "revision": revision,
-            "kind": draft.kind,
-            "at": draft.at,
-            "actor_user_id": draft.actor.user_id,
-            "actor_agent_id": draft.actor.agent_id,
-            "actor_token_id": draft.actor.token_id,
-            "request_id": draft.request_id,
-            "subjects": draft.subjects,
-            "before": before,
-            "before_digest": before_digest,
-            "after": after,
-            "after_digest": after_digest,
-            "hash": hash_,
-        },
-    )
+    values = {
+        "revision": revision,
+        "kind": draft.kind,
+        "at": draft.at,
+        "actor_user_id": draft.actor.user_id,
+        "actor_agent_id": draft.actor.agent_id,
+        "actor_token_id": draft.actor.token_id,
+        "request_id": draft.request_id,
+        "subjects": draft.subjects,
+        "before": before,
+        "before_digest": before_digest,
+        "after": after,
+        "after_digest": after_digest,
+        "hash": hash_,
+    }
     # Once each: a cascade may name what the change was about anyway.
-    if subjects := dict.fromkeys(draft.subjects):
-        connection.execute(
-            _add_subject,
-            [
-                {"kind": subject.kind, "subject_id": subject.subject_id, "revision": revision}
-                for subject in subjects
-            ],
-        )
-    connection.execute(_move_counter, {"revision": revision, "head_hash": hash_})
-    return revision
+    subjects = [(one.kind, one.subject_id) for one in dict.fromkeys(draft.subjects)]
+    if connection.dialect.name == "postgresql":
+        touched = pair_values("touched", subjects, "postgresql")
+        connection.execute(_append, {**values, **touched})
+    else:
+        connection.execute(_add_change, values)
+        if subjects:
+            connection.execute(
+                _add_subject,
+                [
+                    {"kind": kind, "subject_id": subject_id, "revision": revision}
+                    for kind, subject_id in subjects
+                ],
+            )
+        connection.execute(_move_counter, {"revision": revision, "hash": hash_})
+    return Head(epoch=counter.epoch, revision=revision, hash=hash_)
 
 
 def verify(

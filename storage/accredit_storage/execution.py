@@ -7,10 +7,11 @@ columns. Others run through SQLAlchemy, and errors become the same ones in eithe
 """
 
 import re
+import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 from sqlalchemy import (
     Connection,
@@ -21,11 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.expression import ReturnsRows, UpdateBase
 
-from accredit_storage.engine import driver_cursor
+from accredit_storage.engine import Mode
+from accredit_storage.sqlite_driver import SqliteDriver
 
 Values: TypeAlias = Mapping[str, Any]
 
 _NO_VALUES: Values = {}
+_DRIVER = "accredit.driver"
 # A parameter of psycopg's dialect, or a percent sign that it has doubled.
 _PLACE = re.compile(r"%\((\w+)\)s|%%")
 
@@ -119,13 +122,58 @@ def locked(
     return Prepared(build)
 
 
+class Driver(Protocol):
+    """One connection of a driver's. Its refusals are the driver's own."""
+
+    #: Whether a transaction begins with its first statement and not before.
+    begins_late: bool
+    #: How many rows the last statement has changed.
+    rowcount: int
+
+    def execute(self, text: str, parameters: Sequence[Any] = ()) -> Sequence[Any]:
+        """Run a statement to its end: its rows."""
+
+    def execute_many(self, text: str, many: Sequence[Sequence[Any]]) -> None:
+        """Run a statement that answers nothing once for each."""
+
+    def begin(self, mode: Mode, text: str = "") -> Sequence[Any]:
+        """Begin a transaction, together with a statement that takes no parameters: its rows."""
+
+
 class Executor:
     """The statements of one transaction: it answers them as SQLAlchemy's connection would."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, begins: Mode | None = None) -> None:
         self.dialect = connection.dialect
-        self._cursor = driver_cursor(connection)
+        self._connection = connection
+        self._driver = driver_of(connection)
+        self._listeners = connection.engine.dispatch
+        #: As what the transaction is still to begin.
+        self._begins = begins
+        if not self._driver.begins_late:
+            self.begin()
+
+    @property
+    def connection(self) -> Connection:
+        """SQLAlchemy's connection, within the transaction."""
+        self.begin()
+        return self._connection
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a transaction to end."""
+        return self._begins is None
+
+    def begin(self, text: str = "") -> bool:
+        """Begin the transaction, together with a statement; False where it has begun already."""
+        if self._begins is None:
+            return False
+        mode, self._begins = self._begins, None
+        try:
+            self._driver.begin(mode, text)
+        except BaseException as error:  # noqa: BLE001 - it is raised
+            self._refuse(error, text or "BEGIN")
+        return True
 
     def execute(
         self, statement: Prepared | Executable, values: Values | Sequence[Values] | None = None
@@ -134,45 +182,75 @@ class Executor:
         if not isinstance(statement, Prepared):
             result = self.connection.execute(statement, values)
             return Rows(result.all() if result.returns_rows else (), result.rowcount)
-        if isinstance(values, Sequence):
+        if values is None:
+            values = _NO_VALUES
+        elif isinstance(values, Sequence):
             return self._execute_many(statement.compiled(self.dialect, values[0]), values)
-        values = _NO_VALUES if values is None else values
-        compiled, cursor = statement.compiled(self.dialect, values), self._cursor
+        compiled = statement.compiled(self.dialect, values)
         try:
             parameters = compiled.parameters(values)
-            self._notify("before_cursor_execute", compiled, parameters)
-            cursor.execute(compiled.text, parameters)
-            found = cursor.fetchall() if compiled.has_rows else ()
-            self._notify("after_cursor_execute", compiled, parameters)
+            if self._listeners.before_cursor_execute:
+                self._tell("before_cursor_execute", compiled, parameters)
+            if self._begins is None:
+                found = self._driver.execute(compiled.text, parameters)
+            else:
+                found = self._first(compiled.text, parameters)
+            if self._listeners.after_cursor_execute:
+                self._tell("after_cursor_execute", compiled, parameters)
         except BaseException as error:  # noqa: BLE001 - it is raised
-            self._refuse(error, compiled)
-        return Rows(compiled.rows(found), cursor.rowcount)
-
-    def _execute_many(self, compiled: "_Compiled", values: Sequence[Values]) -> Rows:
-        cursor = self._cursor
-        try:
-            parameters = [compiled.parameters(each) for each in values]
-            self._notify("before_cursor_execute", compiled, parameters, many=True)
-            cursor.executemany(compiled.text, parameters)
-            self._notify("after_cursor_execute", compiled, parameters, many=True)
-        except BaseException as error:  # noqa: BLE001 - it is raised
-            self._refuse(error, compiled)
-        return Rows((), cursor.rowcount)
+            self._refuse(error, compiled.text)
+        return Rows(compiled.rows(found), self._driver.rowcount)
 
     def scalar(self, statement: Prepared | Executable) -> Any:
         """The first column of the first row, None where there is none."""
         return self.execute(statement).scalar()
 
-    def _refuse(self, error: BaseException, compiled: "_Compiled") -> NoReturn:
-        """Raise an error as SQLAlchemy does, which lets go of connections that are lost."""
-        self.connection._handle_dbapi_exception(error, compiled.text, None, None, None)
+    def _first(self, text: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        assert self._begins is not None  # noqa: S101 - else there was one before
+        mode, self._begins = self._begins, None
+        if not parameters:
+            return self._driver.begin(mode, text)
+        self._driver.begin(mode)
+        return self._driver.execute(text, parameters)
 
-    def _notify(
-        self, name: str, compiled: "_Compiled", parameters: Any, *, many: bool = False
+    def _execute_many(self, compiled: "_Compiled", values: Sequence[Values]) -> Rows:
+        self.begin()
+        try:
+            many = [compiled.parameters(each) for each in values]
+            self._tell("before_cursor_execute", compiled, many, many=True)
+            self._driver.execute_many(compiled.text, many)
+            self._tell("after_cursor_execute", compiled, many, many=True)
+        except BaseException as error:  # noqa: BLE001 - it is raised
+            self._refuse(error, compiled.text)
+        return Rows((), self._driver.rowcount)
+
+    def _tell(
+        self, name: str, compiled: "_Compiled", parameters: Sequence[Any], *, many: bool = False
     ) -> None:
-        """Tell those who listen to what is sent."""
-        for listener in getattr(self.connection.dispatch, name):
-            listener(self.connection, self._cursor, compiled.text, parameters, None, many)
+        """Tell SQLAlchemy's listeners, as it would itself."""
+        for listener in getattr(self._listeners, name):
+            listener(self._connection, None, compiled.text, parameters, None, many)
+
+    def _refuse(self, error: BaseException, text: str) -> NoReturn:
+        """Raise an error as SQLAlchemy does, which lets go of connections that are lost."""
+        self._connection._handle_dbapi_exception(error, text, None, None, None)
+
+
+def driver_of(connection: Connection) -> Driver:
+    """What runs statements on the connection; the same for as long as the pool keeps that."""
+    kept: Driver | None = connection.info.get(_DRIVER)
+    if kept is None:
+        kept = connection.info[_DRIVER] = _new_driver(connection.connection.driver_connection)
+    return kept
+
+
+def _new_driver(connection: Any) -> Driver:
+    if isinstance(connection, sqlite3.Connection):
+        return SqliteDriver(connection)
+    # A server on SQLite need not have psycopg.
+    from accredit_storage.postgres_driver import PostgresDriver
+
+    return PostgresDriver(connection)
 
 
 class _Compiled:
@@ -185,13 +263,13 @@ class _Compiled:
         columns: Any = ()
         if isinstance(statement, UpdateBase | ReturnsRows):
             columns = statement.exported_columns
-        self.has_rows = bool(columns)
         self._readers = [
             (index, reader)
             for index, column in enumerate(columns)
             if (reader := column.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
         names = list(columns.keys()) if columns else []
+        self._has_rows = bool(names)
         row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]
         self._make: Callable[[Sequence[Any]], Any] = row._make
 
@@ -206,6 +284,9 @@ class _Compiled:
 
     def rows(self, found: Sequence[Any]) -> list[Any]:
         """The rows as named tuples, whose values are those of the columns' types."""
+        if not self._has_rows:
+            # SQLAlchemy asks for the key of a row that it adds, which nobody wants to know here.
+            return []
         make, readers = self._make, self._readers
         rows = []
         for row in found:

@@ -15,7 +15,7 @@ from accredit_storage.agents import Agents
 from accredit_storage.changes import Changes
 from accredit_storage.credentials import Credentials
 from accredit_storage.definitions import Definitions, Suppressions
-from accredit_storage.engine import LOCK_WAIT, has_open_transaction, make_engine
+from accredit_storage.engine import LOCK_WAIT, Mode, has_open_transaction, make_engine
 from accredit_storage.errors import StoreBusy
 from accredit_storage.execution import Executor, prepared
 from accredit_storage.failures import translated
@@ -51,17 +51,18 @@ _token_keys = prepared(select(store_state.c.token_keys))
 _login_key = prepared(select(store_state.c.login_key))
 _last_old_ids = prepared(select(store_state.c.last_old_agent, store_state.c.last_old_user))
 _head = prepared(select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash))
-_exclusive = prepared(select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger()))))
-_shared = prepared(select(func.pg_advisory_xact_lock_shared(bindparam("key", type_=BigInteger()))))
+_locks = {
+    name: prepared(select(func.__getattr__(name)(bindparam("key", type_=BigInteger()))))
+    for name in ("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared")
+}
 _set = prepared(update(store_state))
 
 
 class Transaction:
     """One consistent view of what is stored; it and its repositories end with its block."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._executor = executor = Executor(connection)
+    def __init__(self, connection: Connection, begins: Mode | None = None) -> None:
+        self._executor = executor = Executor(connection, begins)
         self._login_key: bytes | None = None
         self.agents = Agents(executor)
         self.reservations = Reservations(executor)
@@ -76,6 +77,11 @@ class Transaction:
         self.definitions = Definitions(executor)
         self.suppressions = Suppressions(executor)
         self.memory_file_types = MemoryFileTypes(executor)
+
+    @property
+    def _connection(self) -> Connection:
+        """For what is no statement of a repository's."""
+        return self._executor.connection
 
     def head(self) -> Head:
         """Where the log stands in this view."""
@@ -110,9 +116,20 @@ class Transaction:
 class WriteTransaction(Transaction):
     """A transaction that may change things; see Store.write."""
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection, begins: Mode | None = None) -> None:
+        super().__init__(connection, begins)
         self._recorded = False
+        #: Where the log stands once this has written into it: nobody else does until it ends.
+        self._head: Head | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to commit."""
+        return self._executor.has_begun
+
+    def head(self) -> Head:
+        """Where the log stands in this view, with what it has written."""
+        return super().head() if self._head is None else self._head
 
     def record(self, draft: Draft) -> int:
         """Write ``draft`` into the change log, and return the revision that it became.
@@ -124,15 +141,15 @@ class WriteTransaction(Transaction):
         if self._recorded:
             raise RuntimeError("a transaction records one change")
         self._recorded = True
-        return chain.append(self._executor, draft)
+        self._head = chain.append(self._executor, draft)
+        return self._head.revision
 
     def exclusive(self, name: str) -> None:
         """Wait until no other transaction holds ``name``, and hold it until this one ends.
 
         SQLite needs nothing: there a writer is alone anyway.
         """
-        if self._connection.dialect.name == "postgresql":
-            self._executor.execute(_exclusive, {"key": advisory_key(name)})
+        self._lock("pg_advisory_xact_lock", name)
 
     def shared(self, name: str) -> None:
         """Wait until no other transaction holds ``name`` exclusively, and keep it from that.
@@ -140,8 +157,13 @@ class WriteTransaction(Transaction):
         First come, first served: whoever waits to hold it alone is let in before those who ask to
         share it later. That is what a row locked FOR SHARE does not give.
         """
-        if self._connection.dialect.name == "postgresql":
-            self._executor.execute(_shared, {"key": advisory_key(name)})
+        self._lock("pg_advisory_xact_lock_shared", name)
+
+    def _lock(self, function: str, name: str) -> None:
+        if self._executor.dialect.name == "postgresql":
+            key = advisory_key(name)
+            if not self._executor.begin(f"SELECT {function}({key})"):
+                self._executor.execute(_locks[function], {"key": key})
 
     def claim_files(self, files_id: str) -> str:
         """Take a tree of files for this store's, unless another is: the one that is then."""
@@ -158,6 +180,7 @@ class WriteTransaction(Transaction):
         """Declare void what anybody remembers of this store, as after a restore: the new epoch."""
         epoch = token_hex(16)
         self._executor.execute(_set, {"epoch": epoch})
+        self._head = None
         return epoch
 
 
@@ -170,8 +193,6 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._writers = engine.execution_options(writes=True)
-        self._readers = self._glances = engine.execution_options(writes=False)
         # SQLite has one writer at a time. Those of this process queue here, without a connection
         # each; left to the busy timeout they would poll, and keep readers out of the pool.
         self._turn = threading.Semaphore(1)
@@ -179,11 +200,6 @@ class Store:
             # There several write at once, but never all connections: those who wait for a lock
             # would keep the readers out.
             self._turn = threading.Semaphore(max(1, engine.pool.size() - 2))  # type: ignore[attr-defined]
-            # Otherwise each statement would see a moment of its own.
-            self._readers = engine.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-            self._glances = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
     def open(cls, url: str | URL, *, pool_size: int = 8) -> Self:
@@ -197,14 +213,12 @@ class Store:
         A block that sends no more than ``one_statement`` may say so: that one sees one moment by
         itself, and PostgreSQL is then asked once and not three times.
         """
-        readers = self._glances if one_statement else self._readers
         with (
             translated(),
-            readers.connect() as connection,
-            connection.begin(),
+            self.engine.begin() as connection,
             _thrown_away_on_bugs(connection),
         ):
-            yield Transaction(connection)
+            yield Transaction(connection, Mode.GLANCE if one_statement else Mode.READ)
 
     @contextmanager
     def write(self) -> Generator[WriteTransaction]:
@@ -214,10 +228,11 @@ class Store:
         sees what was committed before it, so that what a decision rests on has to be locked. A
         connection lost while committing raises StoreUnavailable: then nobody knows whether it was.
         """
-        with translated(), self._own_turn(), self._writers.begin() as connection:
+        with translated(), self._own_turn(), self.engine.begin() as connection:
             with _thrown_away_on_bugs(connection):
-                yield WriteTransaction(connection)
-            if not has_open_transaction(connection):
+                transaction = WriteTransaction(connection, Mode.WRITE)
+                yield transaction
+            if transaction.has_begun and not has_open_transaction(connection):
                 # COMMIT would succeed here, and keep nothing.
                 raise RuntimeError("the error of a statement was ignored")
 

@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 
 from accredit_storage.agents import AgentQuery
 from accredit_storage.changes import ChangeQuery
-from accredit_storage.engine import driver_cursor
+from accredit_storage.execution import driver_of
 from accredit_storage.records import (
     AgentId,
     AgentStatus,
@@ -217,9 +217,7 @@ def explained(tx: WriteTransaction, statement: str, parameters: Any) -> list[str
     if isinstance(parameters, dict):
         plan = tx._connection.exec_driver_sql(statement, parameters).all()
         return [str(row[-1]) for row in plan]
-    cursor = driver_cursor(tx._connection)
-    cursor.execute(statement, parameters)
-    return [str(row[-1]) for row in cursor.fetchall()]
+    return [str(row[-1]) for row in driver_of(tx._connection).execute(statement, parameters)]
 
 
 def reads_whole(line: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     ColumnElement,
+    Integer,
     and_,
     bindparam,
     delete,
@@ -42,9 +43,9 @@ from accredit_storage.records import (
 from accredit_storage.schema import agents, grants
 from accredit_storage.statements import (
     AnyRow,
-    AnySelect,
-    any_contains,
+    any_like,
     by_dialect,
+    containing,
     refusing_taken,
     unexpired,
 )
@@ -259,8 +260,18 @@ class Agents:
 
     def page(self, query: AgentQuery) -> list[ListedAgent]:
         """Up to ``query.limit`` agents in the order of (block, agent id), by one statement."""
-        statement = _all(query) if query.everyone else _mine(query)
-        return [_listed(row, query.user_id) for row in self._connection.execute(statement)]
+        asked = _filters_of(query)
+        first = None if query.after is None else query.after[0]
+        statement = _all(frozenset(asked)) if query.everyone else _mine(frozenset(asked), first)
+        values = {
+            **asked,
+            "user_id": query.user_id,
+            "at": query.at,
+            "after": 0 if query.after is None else query.after[1],
+            "limit": query.limit,
+        }
+        rows = self._connection.execute(statement, values)
+        return [_listed(row, query.user_id) for row in rows]
 
     def update(self, agent_id: AgentId, wanted: AgentUpdate, *, at: datetime) -> Agent | None:
         """Set what is given and raise the version: the agent as it is then, None if not there.
@@ -317,69 +328,75 @@ def _listed(row: AnyRow, user_id: UserId) -> ListedAgent:
     )
 
 
-def _all(query: AgentQuery) -> AnySelect:
+_user = bindparam("user_id", type_=agents.c.owner_id.type)
+_is_live = unexpired(grants.c.expire_at, bindparam("at", type_=grants.c.expire_at.type))
+_is_after = agents.c.agent_id > bindparam("after")
+_limit = bindparam("limit", type_=Integer())
+
+
+@cache
+def _all(asked: frozenset[str]) -> Prepared:
     """Every agent, beside each the user's unexpired grant."""
-    theirs = and_(
-        grants.c.agent_id == agents.c.agent_id,
-        grants.c.user_id == query.user_id,
-        unexpired(grants.c.expire_at, query.at),
-    )
-    statement = (
+    theirs = and_(grants.c.agent_id == agents.c.agent_id, grants.c.user_id == _user, _is_live)
+    return prepared(
         select(*agents.c, literal(OWNED).label("block"), grants.c.role.label("role"))
         .select_from(agents.outerjoin(grants, theirs))
-        .where(*_filters(query))
+        .where(*_filters(asked), _is_after)
         .order_by(agents.c.agent_id)
-        .limit(query.limit)
+        .limit(_limit)
     )
-    if query.after is not None:
-        statement = statement.where(agents.c.agent_id > query.after[1])
-    return statement
 
 
-def _mine(query: AgentQuery) -> AnySelect:
-    """The owned block, then the granted one.
+@cache
+def _mine(asked: frozenset[str], first: int | None) -> Prepared:
+    """The owned block, then the granted one; ``first`` is the one that is gone on with.
 
     Each is cut to the limit by itself, so that a page costs a page of either and not the whole.
     """
     # The first arm of a UNION says what type its columns are read as.
     no_role = type_coerce(null(), grants.c.role.type).label("role")
     owned = select(*agents.c, literal(OWNED).label("block"), no_role).where(
-        agents.c.owner_id == query.user_id
+        agents.c.owner_id == _user
     )
     granted = (
         select(*agents.c, literal(GRANTED).label("block"), grants.c.role.label("role"))
         .join(grants, grants.c.agent_id == agents.c.agent_id)
-        .where(
-            grants.c.user_id == query.user_id,
-            unexpired(grants.c.expire_at, query.at),
-            agents.c.owner_id != query.user_id,
-        )
+        .where(grants.c.user_id == _user, _is_live, agents.c.owner_id != _user)
     )
     blocks = [owned, granted]
-    if query.after is not None:
-        block, agent_id = query.after
-        blocks = blocks[block:]
-        blocks[0] = blocks[0].where(agents.c.agent_id > agent_id)
+    if first is not None:
+        blocks = blocks[first:]
+        blocks[0] = blocks[0].where(_is_after)
     pages = [
         # A query around each, because SQLite takes no LIMIT in an arm of a UNION.
-        select(
-            block.where(*_filters(query)).order_by(agents.c.agent_id).limit(query.limit).subquery()
-        )
+        select(block.where(*_filters(asked)).order_by(agents.c.agent_id).limit(_limit).subquery())
         for block in blocks
     ]
     both = union_all(*pages).subquery()
-    return select(both).order_by(both.c.block, both.c.agent_id).limit(query.limit)
+    return prepared(select(both).order_by(both.c.block, both.c.agent_id).limit(_limit))
 
 
-def _filters(query: AgentQuery) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if query.site_id is not None:
-        of_network = agents.c.site_scope.is_(None)
-        conditions.append(or_(agents.c.site_scope == query.site_id, of_network))
-    if query.only is not None:
-        conditions.append(agents.c.agent_id == query.only)
-    if query.status is not None:
-        conditions.append(agents.c.status == query.status)
-    if query.text is not None:
-        conditions.append(any_contains((agents.c.agent_slug, agents.c.agent_name), query.text))
-    return conditions
+_CONDITIONS = {
+    "site_id": or_(
+        agents.c.site_scope == bindparam("site_id", type_=agents.c.site_scope.type),
+        agents.c.site_scope.is_(None),
+    ),
+    "only": agents.c.agent_id == bindparam("only"),
+    "status": agents.c.status == bindparam("status"),
+    "pattern": any_like((agents.c.agent_slug, agents.c.agent_name), "pattern"),
+}
+
+
+def _filters(asked: frozenset[str]) -> list[ColumnElement[bool]]:
+    return [condition for name, condition in _CONDITIONS.items() if name in asked]
+
+
+def _filters_of(query: AgentQuery) -> dict[str, Any]:
+    """What is asked of the agents, by the name of its condition."""
+    asked = {
+        "site_id": query.site_id,
+        "only": query.only,
+        "status": query.status,
+        "pattern": None if query.text is None else containing(query.text),
+    }
+    return {name: value for name, value in asked.items() if value is not None}

@@ -2,12 +2,16 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     FromClause,
+    Integer,
     and_,
     bindparam,
     delete,
+    or_,
     select,
     tuple_,
     update,
@@ -52,6 +56,41 @@ _many = Prepared(
 _remove = prepared(delete(grants).where(_key).returning(*grants.c))
 _holder_columns = user_columns(users)
 _holder_names = [str(column.key) for column in _holder_columns]
+_limit = bindparam("limit", type_=Integer())
+_on_agent = grants.c.agent_id == bindparam("agent_id")
+_by_age = (
+    select(*grants.c, *_holder_columns)
+    .join(users, users.c.user_id == grants.c.user_id)
+    .where(_on_agent)
+    .order_by(grants.c.granted_at, grants.c.user_id)
+    .limit(_limit)
+)
+_holders = prepared(_by_age)
+_holders_after = prepared(
+    _by_age.where(
+        tuple_(grants.c.granted_at, grants.c.user_id)
+        > tuple_(
+            bindparam("after_at", type_=grants.c.granted_at.type),
+            bindparam("after_id", type_=grants.c.user_id.type),
+        )
+    )
+)
+_of_agent = prepared(_select.where(_on_agent).order_by(grants.c.user_id))
+_by_user = _select.where(grants.c.user_id == bindparam("user_id")).order_by(grants.c.agent_id)
+_of_user = prepared(_by_user)
+
+
+@cache
+def _page(min_role: Role | None) -> Prepared:
+    """The unexpired grants of a user, of at least that role."""
+    at = bindparam("at", type_=grants.c.expire_at.type)
+    statement = _by_user.where(
+        unexpired(grants.c.expire_at, at), grants.c.agent_id > bindparam("after")
+    ).limit(_limit)
+    if min_role is not None:
+        enough = [grants.c.role == role for role in Role if role >= min_role]
+        statement = statement.where(or_(*enough))
+    return prepared(statement)
 
 
 class Grants:
@@ -108,16 +147,11 @@ class Grants:
 
         In the order of (granted_at, user id); ``after`` is that pair of the last one already had.
         """
-        statement = (
-            select(*grants.c, *_holder_columns)
-            .join(users, users.c.user_id == grants.c.user_id)
-            .where(grants.c.agent_id == agent_id)
-            .order_by(grants.c.granted_at, grants.c.user_id)
-            .limit(limit)
-        )
-        if after is not None:
-            statement = statement.where(tuple_(grants.c.granted_at, grants.c.user_id) > after)
-        return [_with_user(row) for row in self._connection.execute(statement)]
+        values: dict[str, Any] = {"agent_id": agent_id, "limit": limit}
+        if after is None:
+            return [_with_user(row) for row in self._connection.execute(_holders, values)]
+        values |= {"after_at": after[0], "after_id": after[1]}
+        return [_with_user(row) for row in self._connection.execute(_holders_after, values)]
 
     def page_for_user(
         self,
@@ -133,16 +167,9 @@ class Grants:
         ``min_role`` keeps the grants of at least that role; ``after`` is the agent id of the last
         one already had.
         """
-        statement = (
-            _select.where(grants.c.user_id == user_id, unexpired(grants.c.expire_at, at))
-            .order_by(grants.c.agent_id)
-            .limit(limit)
-        )
-        if min_role is not None:
-            statement = statement.where(grants.c.role.in_([r for r in Role if r >= min_role]))
-        if after is not None:
-            statement = statement.where(grants.c.agent_id > after)
-        return [Grant(**row._asdict()) for row in self._connection.execute(statement)]
+        values = {"user_id": user_id, "at": at, "after": after or 0, "limit": limit}
+        rows = self._connection.execute(_page(min_role), values)
+        return [Grant(**row._asdict()) for row in rows]
 
     def find_many(self, of: Collection[tuple[int, int]]) -> dict[tuple[int, int], Grant]:
         """The grants among up to 5 000 pairs of (agent id, user id)."""
@@ -155,13 +182,13 @@ class Grants:
 
     def all_for_agent(self, agent_id: AgentId) -> list[Grant]:
         """Every grant on the agent, lowest user id first."""
-        statement = _select.where(grants.c.agent_id == agent_id).order_by(grants.c.user_id)
-        return [Grant(**row._asdict()) for row in self._connection.execute(statement)]
+        rows = self._connection.execute(_of_agent, {"agent_id": agent_id})
+        return [Grant(**row._asdict()) for row in rows]
 
     def all_for_user(self, user_id: UserId) -> list[Grant]:
         """Every grant of the user, lowest agent id first."""
-        statement = _select.where(grants.c.user_id == user_id).order_by(grants.c.agent_id)
-        return [Grant(**row._asdict()) for row in self._connection.execute(statement)]
+        rows = self._connection.execute(_of_user, {"user_id": user_id})
+        return [Grant(**row._asdict()) for row in rows]
 
 
 def _values(agent_id: AgentId, user_id: UserId) -> dict[str, int]:

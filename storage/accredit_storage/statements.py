@@ -14,6 +14,7 @@ from sqlalchemy import (
     Executable,
     Select,
     Table,
+    bindparam,
     func,
     or_,
 )
@@ -33,6 +34,7 @@ InsertMaker: TypeAlias = Callable[[Table], postgresql.Insert | sqlite.Insert]
 T = TypeVar("T")
 
 _AT_ONCE = 1000
+_ESCAPE = "/"
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -52,11 +54,23 @@ def unexpired(
     return or_(expire_at.is_(None), expire_at > at)
 
 
-def any_contains(columns: tuple[ColumnElement[str], ...], text: str) -> ColumnElement[bool]:
-    """True where one of ``columns`` has ``text`` in it, A to Z being the same as a to z."""
+def any_like(columns: tuple[ColumnElement[str], ...], name: str) -> ColumnElement[bool]:
+    """True where one of ``columns`` is like the parameter ``name``, see ``containing``."""
+    return or_(
+        *(
+            func.lower(column).like(bindparam(name, type_=column.type), escape=_ESCAPE)
+            for column in columns
+        )
+    )
+
+
+def containing(text: str) -> str:
+    """The pattern of what has ``text`` in it, A to Z being the same as a to z."""
     # Not str.lower(), which folds letters that the databases leave alone.
     needle = text.translate(_ASCII_LOWER)
-    return or_(*(func.lower(column).contains(needle, autoescape=True) for column in columns))
+    for special in (_ESCAPE, "%", "_"):
+        needle = needle.replace(special, _ESCAPE + special)
+    return f"%{needle}%"
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Integer,
     bindparam,
     delete,
     func,
@@ -34,6 +36,24 @@ _touch = prepared(
         or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < bindparam("used_at")),
     )
     .values(last_used_at=bindparam("used_at"))
+)
+_change = update(tokens).where(tokens.c.token_id == bindparam("of_id"))
+_set_replaced = prepared(
+    _change.values(
+        replaced_by=bindparam("successor_id"),
+        expire_at=bindparam("end"),
+        version=tokens.c.version + 1,
+    ).returning(*TOKEN_COLUMNS)
+)
+_revoke = prepared(
+    _change.where(tokens.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("revoked"), version=tokens.c.version + 1)
+    .returning(*TOKEN_COLUMNS)
+)
+_vouchers = prepared(
+    select(token_vouchers.c.user_id)
+    .where(token_vouchers.c.token_id == bindparam("token_id"))
+    .order_by(token_vouchers.c.user_id)
 )
 _adopt = Prepared(
     lambda dialect: (
@@ -97,29 +117,24 @@ class Tokens:
         Newest first, in descending order of (created_at, token id); ``after`` is that pair of the
         last one already had. Without ``include_inactive`` those that are live at ``at``.
         """
-        newest_first = (tokens.c.created_at.desc(), tokens.c.token_id.desc())
-        statement = _select.order_by(*newest_first).limit(limit)
-        if agent_id is not None:
-            statement = statement.where(tokens.c.agent_id == agent_id)
-        if user_id is not None:
-            statement = statement.where(tokens.c.user_id == user_id)
-        if not include_inactive:
-            statement = statement.where(*_live(at))
+        asked = {"agent_id": agent_id, "user_id": user_id, "at": None if include_inactive else at}
+        values: dict[str, Any] = {k: value for k, value in asked.items() if value is not None}
         if after is not None:
-            statement = statement.where(tuple_(tokens.c.created_at, tokens.c.token_id) < after)
-        return [Token(**row._asdict()) for row in self._connection.execute(statement)]
+            values |= {"after_at": after[0], "after_id": after[1]}
+        rows = self._connection.execute(_page(frozenset(values)), {**values, "limit": limit})
+        return [Token(**row._asdict()) for row in rows]
 
     def set_replaced(
         self, token_id: str, *, successor_id: str, expire_at: datetime | None
     ) -> Token | None:
         """Name the successor and set the end: the token as it is then, None if there is none."""
-        of_id = tokens.c.token_id == token_id
-        return self._change(of_id, replaced_by=successor_id, expire_at=expire_at)
+        values = {"of_id": token_id, "successor_id": successor_id, "end": expire_at}
+        return _token(self._connection.execute(_set_replaced, values).one_or_none())
 
     def revoke(self, token_id: str, at: datetime) -> Token | None:
         """Revoke the token: as it is then, None if there is none or it was revoked before."""
-        unrevoked = (tokens.c.token_id == token_id, tokens.c.revoked_at.is_(None))
-        return self._change(*unrevoked, revoked_at=at)
+        values = {"of_id": token_id, "revoked": at}
+        return _token(self._connection.execute(_revoke, values).one_or_none())
 
     def revoke_where(
         self,
@@ -175,12 +190,7 @@ class Tokens:
 
     def vouchers(self, token_id: str) -> list[int]:
         """The ids of the users who vouch for the token, sorted."""
-        statement = (
-            select(token_vouchers.c.user_id)
-            .where(token_vouchers.c.token_id == token_id)
-            .order_by(token_vouchers.c.user_id)
-        )
-        return list(self._connection.execute(statement).scalars())
+        return self._connection.execute(_vouchers, {"token_id": token_id}).scalars()
 
     def adopt(self, user_id: UserId, heirs: Collection[int]) -> None:
         """Make what the user minted for ``heirs`` their own, and need the user's word no more.
@@ -212,15 +222,6 @@ class Tokens:
         """The ids of all tokens of the user, sorted."""
         return self._ids(tokens.c.user_id == user_id)
 
-    def _change(self, *conditions: ColumnElement[bool], **values: Any) -> Token | None:
-        statement = (
-            update(tokens)
-            .where(*conditions)
-            .values(**values, version=tokens.c.version + 1)
-            .returning(*TOKEN_COLUMNS)
-        )
-        return _token(self._connection.execute(statement).one_or_none())
-
     def _revoke(self, *conditions: ColumnElement[bool], at: datetime) -> list[str]:
         statement = (
             update(tokens)
@@ -240,7 +241,24 @@ def _minted(user_id: UserId) -> ColumnElement[bool]:
     return or_(tokens.c.created_by == user_id, tokens.c.token_id.in_(vouched))
 
 
-def _live(at: datetime) -> tuple[ColumnElement[bool], ...]:
+@cache
+def _page(asked: frozenset[str]) -> Prepared:
+    """The tokens of which everything asked is true, newest first."""
+    statement = _select.order_by(tokens.c.created_at.desc(), tokens.c.token_id.desc())
+    for name in asked & {"agent_id", "user_id"}:
+        statement = statement.where(tokens.c[name] == bindparam(name))
+    if "at" in asked:
+        statement = statement.where(*_live(bindparam("at", type_=tokens.c.expire_at.type)))
+    if "after_at" in asked:
+        last = (
+            bindparam("after_at", type_=tokens.c.created_at.type),
+            bindparam("after_id", type_=tokens.c.token_id.type),
+        )
+        statement = statement.where(tuple_(tokens.c.created_at, tokens.c.token_id) < tuple_(*last))
+    return prepared(statement.limit(bindparam("limit", type_=Integer())))
+
+
+def _live(at: datetime | ColumnElement[datetime]) -> tuple[ColumnElement[bool], ...]:
     return tokens.c.revoked_at.is_(None), unexpired(tokens.c.expire_at, at)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    Integer,
     and_,
     bindparam,
     delete,
@@ -34,8 +35,9 @@ from accredit_storage.records import (
 from accredit_storage.schema import agents, users
 from accredit_storage.statements import (
     AnyRow,
-    any_contains,
+    any_like,
     by_dialect,
+    containing,
     refusing_taken,
 )
 
@@ -82,6 +84,23 @@ _owned = prepared(
     .order_by(agents.c.agent_id)
 )
 _delete = prepared(delete(users).where(users.c.user_id == bindparam("user_id")))
+
+
+_CONDITIONS = {
+    "after": users.c.user_id > bindparam("after"),
+    "pattern": any_like((users.c.login, users.c.display_name), "pattern"),
+    "email": users.c.email == bindparam("email"),
+    "role": users.c.role == bindparam("role"),
+    "active": users.c.active == bindparam("active"),
+}
+
+
+@cache
+def _page(asked: frozenset[str]) -> Prepared:
+    """The users of whom everything asked is true."""
+    conditions = [condition for name, condition in _CONDITIONS.items() if name in asked]
+    statement = _select.where(*conditions).order_by(users.c.user_id)
+    return prepared(statement.limit(bindparam("limit", type_=Integer())))
 
 
 @cache
@@ -171,18 +190,17 @@ class Users:
         ``text`` is looked for in login and display name, A to Z being the same as a to z; an e-mail
         address is compared byte for byte.
         """
-        statement = _select.order_by(users.c.user_id).limit(limit)
-        if after is not None:
-            statement = statement.where(users.c.user_id > after)
-        if text is not None:
-            statement = statement.where(any_contains((users.c.login, users.c.display_name), text))
-        if email is not None:
-            statement = statement.where(users.c.email == email)
-        if role is not None:
-            statement = statement.where(users.c.role == role)
-        if active is not None:
-            statement = statement.where(users.c.active.is_(active))
-        return [User(**row._asdict()) for row in self._connection.execute(statement)]
+        asked = {
+            "after": after,
+            "pattern": None if text is None else containing(text),
+            "email": email,
+            "role": role,
+            "active": active,
+        }
+        asked = {name: value for name, value in asked.items() if value is not None}
+        statement = _page(frozenset(asked))
+        rows = self._connection.execute(statement, {**asked, "limit": limit})
+        return [User(**row._asdict()) for row in rows]
 
     def update(self, user_id: UserId, wanted: UserUpdate, *, at: datetime) -> User | None:
         """Set what is given and raise the version: the user as they are then, None if not there.

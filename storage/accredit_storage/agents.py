@@ -53,6 +53,8 @@ from accredit_storage.statements import (
 #: The blocks of a list, in their order.
 OWNED, GRANTED = 0, 1
 
+_NAMES, _GRANT_NAMES = agents.c.keys(), grants.c.keys()
+
 _select = select(agents)
 _by_id = prepared(_select.where(agents.c.agent_id == bindparam("agent_id")))
 _by_slug = prepared(_select.where(agents.c.agent_slug == bindparam("agent_slug")))
@@ -313,15 +315,15 @@ def _values(viewer: Viewer) -> dict[str, Any]:
 
 def _with_their_grant(row: AnyRow) -> tuple[Agent, Grant | None]:
     # By position: both tables have an agent_id and a version.
-    width = len(agents.c)
-    agent = Agent(**dict(zip(agents.c.keys(), row[:width], strict=True)))
-    grant = dict(zip(grants.c.keys(), row[width:], strict=True))
+    width = len(_NAMES)
+    agent = Agent(**dict(zip(_NAMES, row[:width], strict=True)))
+    grant = dict(zip(_GRANT_NAMES, row[width:], strict=True))
     return agent, None if grant["user_id"] is None else Grant(**grant)
 
 
 def _listed(row: AnyRow, user_id: UserId) -> ListedAgent:
     *columns, block, role = row
-    agent = Agent(**dict(zip(agents.c.keys(), columns, strict=True)))
+    agent = Agent(**dict(zip(_NAMES, columns, strict=True)))
     is_owner = agent.owner_id == user_id
     return ListedAgent(
         agent=agent, block=block, is_owner=is_owner, role=Role.ADMIN if is_owner else role

@@ -58,18 +58,6 @@ def sqlite_path(url: str | URL) -> Path:
     return Path(name).absolute()
 
 
-def has_open_transaction(connection: Connection) -> bool:
-    """Whether a COMMIT would keep what was done.
-
-    After an error PostgreSQL turns a COMMIT into a ROLLBACK, and SQLite may have rolled back by
-    itself, both without a word.
-    """
-    driver: Any = connection.connection.driver_connection
-    if isinstance(driver, sqlite3.Connection):
-        return driver.in_transaction
-    return bool(driver.info.transaction_status.name == "INTRANS")
-
-
 @contextmanager
 def any_text(connection: Connection) -> Generator[None]:
     """Meanwhile read what SQLite keeps as text and is no UTF-8 as text with lone surrogates.

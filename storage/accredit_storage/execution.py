@@ -139,6 +139,16 @@ class Driver(Protocol):
     def begin(self, mode: Mode, text: str = "") -> Sequence[Any]:
         """Begin a transaction, together with a statement that takes no parameters: its rows."""
 
+    def in_transaction(self) -> bool:
+        """Whether a COMMIT would keep what was done.
+
+        After an error PostgreSQL turns a COMMIT into a ROLLBACK, and SQLite may have rolled back by
+        itself, both without a word.
+        """
+
+    def commit(self) -> None:
+        """Keep what was done."""
+
 
 class Executor:
     """The statements of one transaction: it answers them as SQLAlchemy's connection would."""
@@ -158,11 +168,6 @@ class Executor:
         """SQLAlchemy's connection, within the transaction."""
         self.begin()
         return self._connection
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is a transaction to end."""
-        return self._begins is None
 
     def begin(self, text: str = "") -> bool:
         """Begin the transaction, together with a statement; False where it has begun already."""
@@ -200,6 +205,18 @@ class Executor:
         except BaseException as error:  # noqa: BLE001 - it is raised
             self._refuse(error, compiled.text)
         return Rows(compiled.rows(found), self._driver.rowcount)
+
+    def commit(self) -> bool:
+        """End the transaction; False where nothing of it would be kept, and then it goes on."""
+        if self._begins is not None:
+            return True
+        try:
+            if not self._driver.in_transaction():
+                return False
+            self._driver.commit()
+        except BaseException as error:  # noqa: BLE001 - it is raised
+            self._refuse(error, "COMMIT")
+        return True
 
     def scalar(self, statement: Prepared | Executable) -> Any:
         """The first column of the first row, None where there is none."""

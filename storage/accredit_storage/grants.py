@@ -55,6 +55,7 @@ _many = Prepared(
 )
 _remove = prepared(delete(grants).where(_key).returning(*grants.c))
 _holder_columns = user_columns(users)
+_names = grants.c.keys()
 _holder_names = [str(column.key) for column in _holder_columns]
 _limit = bindparam("limit", type_=Integer())
 _on_agent = grants.c.agent_id == bindparam("agent_id")
@@ -202,6 +203,6 @@ def _grant(row: AnyRow | None) -> Grant | None:
 
 def _with_user(row: AnyRow) -> tuple[Grant, User]:
     # By position: both tables have a user_id, a role and a version.
-    width = len(grants.c)
-    grant = Grant(**dict(zip(grants.c.keys(), row[:width], strict=True)))
+    width = len(_names)
+    grant = Grant(**dict(zip(_names, row[:width], strict=True)))
     return grant, User(**dict(zip(_holder_names, row[width:], strict=True)))

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from psycopg import Connection, OperationalError, errors
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from accredit_storage.engine import Mode
@@ -63,6 +63,16 @@ class PostgresDriver:
         if not both:
             return ()
         return self._rows(self._libpq.exec_(both.encode()), Transformer(self._connection))
+
+    def in_transaction(self) -> bool:
+        """Whether a COMMIT would keep what was done."""
+        return self._libpq.transaction_status == TransactionStatus.INTRANS
+
+    def commit(self) -> None:
+        """Keep what was done."""
+        result = self._libpq.exec_(b"COMMIT")
+        if result.status not in _DONE:
+            self._refuse(result)
 
     def _prepare(self, text: str) -> bytes:
         name = f"accredit_{len(self._prepared)}".encode()

@@ -16,6 +16,7 @@ class SqliteDriver:
     begins_late = False
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
         self._cursor = connection.cursor()
         self._writes: bool | None = None
         self.rowcount = -1
@@ -44,3 +45,11 @@ class SqliteDriver:
         # A writer takes the lock at once: begun as a reader it could not wait for it, only fail.
         self._cursor.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
         return self.execute(text) if text else ()
+
+    def in_transaction(self) -> bool:
+        """Whether a COMMIT would keep what was done."""
+        return self._connection.in_transaction
+
+    def commit(self) -> None:
+        """Keep what was done."""
+        self._connection.commit()

@@ -15,7 +15,7 @@ from accredit_storage.agents import Agents
 from accredit_storage.changes import Changes
 from accredit_storage.credentials import Credentials
 from accredit_storage.definitions import Definitions, Suppressions
-from accredit_storage.engine import LOCK_WAIT, Mode, has_open_transaction, make_engine
+from accredit_storage.engine import LOCK_WAIT, Mode, make_engine
 from accredit_storage.errors import StoreBusy
 from accredit_storage.execution import Executor, prepared
 from accredit_storage.failures import translated
@@ -83,6 +83,10 @@ class Transaction:
         """For what is no statement of a repository's."""
         return self._executor.connection
 
+    def end(self) -> bool:
+        """Commit; False where nothing of it would be kept. Its block does so when it ends."""
+        return self._executor.commit()
+
     def head(self) -> Head:
         """Where the log stands in this view."""
         epoch, revision, hash_ = self._executor.execute(_head).one()
@@ -121,11 +125,6 @@ class WriteTransaction(Transaction):
         self._recorded = False
         #: Where the log stands once this has written into it: nobody else does until it ends.
         self._head: Head | None = None
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is anything to commit."""
-        return self._executor.has_begun
 
     def head(self) -> Head:
         """Where the log stands in this view, with what it has written."""
@@ -218,7 +217,9 @@ class Store:
             self.engine.begin() as connection,
             _thrown_away_on_bugs(connection),
         ):
-            yield Transaction(connection, Mode.GLANCE if one_statement else Mode.READ)
+            transaction = Transaction(connection, Mode.GLANCE if one_statement else Mode.READ)
+            yield transaction
+            transaction.end()
 
     @contextmanager
     def write(self) -> Generator[WriteTransaction]:
@@ -232,8 +233,7 @@ class Store:
             with _thrown_away_on_bugs(connection):
                 transaction = WriteTransaction(connection, Mode.WRITE)
                 yield transaction
-            if transaction.has_begun and not has_open_transaction(connection):
-                # COMMIT would succeed here, and keep nothing.
+            if not transaction.end():
                 raise RuntimeError("the error of a statement was ignored")
 
     def close(self) -> None:

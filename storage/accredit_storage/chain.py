@@ -13,7 +13,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Text, bindparam, cast, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    LargeBinary,
+    Text,
+    bindparam,
+    cast,
+    func,
+    select,
+    true,
+    type_coerce,
+    update,
+)
 
 from accredit_storage.arrays import pair_values, pairs
 from accredit_storage.canonical import canonical_json, digest
@@ -31,32 +43,50 @@ _BATCH = 1000
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_counter = prepared(
-    select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash).with_for_update()
-)
+_counter = prepared(select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash))
 # The payloads as the texts that their digests are made of, so that each is written once.
-_adding = changes.insert().values(
-    {column.name: bindparam(column.name, type_=column.type) for column in changes.c}
-    | {name: bindparam(name, type_=PlainText) for name in ("before", "after")}
-)
-_moving = update(store_state).values(
-    revision=bindparam("revision", type_=changes.c.revision.type),
-    head_hash=bindparam("hash", type_=changes.c.hash.type),
-)
-_add_change, _move_counter = prepared(_adding), prepared(_moving)
+_written = {
+    **{column.name: bindparam(column.name, type_=column.type) for column in changes.c},
+    **{name: bindparam(name, type_=PlainText) for name in ("before", "after")},
+}
+_add_change = prepared(changes.insert().values(_written))
 _add_subject = prepared(change_subjects.insert())
+_move_counter = prepared(update(store_state))
 
 
 def _at_once(dialect: str) -> Executable:
-    """All that a change writes in one statement, as each takes a journey of its own."""
+    """All that a change writes, and its hash, in one statement of PostgreSQL's.
+
+    Each statement is a journey, and from the first one to the commit every other writer waits.
+    """
+    covered = func.concat(
+        '["',
+        func.encode(store_state.c.head_hash, "hex"),
+        '","',
+        cast(store_state.c.revision + 1, Text),
+        '",',
+        bindparam("covered", type_=Text()),
+    )
+    counter = (
+        update(store_state)
+        .values(
+            revision=store_state.c.revision + 1,
+            head_hash=func.sha256(func.convert_to(covered, "UTF8"), type_=LargeBinary()),
+        )
+        .returning(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash)
+        .cte("counter")
+    )
+    values = {**_written, "revision": counter.c.revision, "hash": counter.c.head_hash}
+    added = changes.insert().from_select(list(values), select(*values.values()))
     kind, subject_id = change_subjects.c.kind, change_subjects.c.subject_id
     touched = pairs(kind, subject_id, "touched", dialect)
-    revision = bindparam("revision", type_=changes.c.revision.type)
-    subjects = change_subjects.insert().from_select(
+    listed = change_subjects.insert().from_select(
         ["kind", "subject_id", "revision"],
-        select(touched.c.kind, touched.c.subject_id, revision),
+        select(touched.c.kind, touched.c.subject_id, counter.c.revision).join_from(
+            touched, counter, true()
+        ),
     )
-    return _moving.add_cte(_adding.cte("added"), subjects.cte("listed"))
+    return select(counter).add_cte(added.cte("added"), listed.cte("listed"))
 
 
 _append = Prepared(_at_once)
@@ -85,22 +115,8 @@ def append(connection: Executor, draft: Draft) -> Head:
 
     From its first statement on, no other transaction appends until this one ends.
     """
-    counter = connection.execute(_counter).one()
-    revision: int = counter.revision + 1
     before, after = _text(draft.before), _text(draft.after)
-    before_digest, after_digest = _digest(before), _digest(after)
-    hash_ = _link(
-        counter.head_hash,
-        revision,
-        draft.at,
-        draft.kind.name.lower(),
-        (draft.actor.user_id, draft.actor.agent_id, draft.actor.token_id),
-        draft.request_id,
-        named_subjects(draft.subjects),
-        (before_digest, after_digest),
-    )
     values = {
-        "revision": revision,
         "kind": draft.kind,
         "at": draft.at,
         "actor_user_id": draft.actor.user_id,
@@ -109,28 +125,35 @@ def append(connection: Executor, draft: Draft) -> Head:
         "request_id": draft.request_id,
         "subjects": draft.subjects,
         "before": before,
-        "before_digest": before_digest,
+        "before_digest": _digest(before),
         "after": after,
-        "after_digest": after_digest,
-        "hash": hash_,
+        "after_digest": _digest(after),
     }
+    covered = _covered(
+        draft.at,
+        draft.kind.name.lower(),
+        (draft.actor.user_id, draft.actor.agent_id, draft.actor.token_id),
+        draft.request_id,
+        named_subjects(draft.subjects),
+        (values["before_digest"], values["after_digest"]),
+    )
     # Once each: a cascade may name what the change was about anyway.
     subjects = [(one.kind, one.subject_id) for one in dict.fromkeys(draft.subjects)]
     if connection.dialect.name == "postgresql":
         touched = pair_values("touched", subjects, "postgresql")
-        connection.execute(_append, {**values, **touched})
-    else:
-        connection.execute(_add_change, values)
-        if subjects:
-            connection.execute(
-                _add_subject,
-                [
-                    {"kind": kind, "subject_id": subject_id, "revision": revision}
-                    for kind, subject_id in subjects
-                ],
-            )
-        connection.execute(_move_counter, {"revision": revision, "hash": hash_})
-    return Head(epoch=counter.epoch, revision=revision, hash=hash_)
+        # Without the bracket that opens the list: the statement writes what comes before.
+        values["covered"] = canonical_json(covered)[1:]
+        epoch, revision, hash_ = connection.execute(_append, {**values, **touched}).one()
+        return Head(epoch=epoch, revision=revision, hash=hash_)
+    epoch, revision, previous = connection.execute(_counter).one()
+    revision, hash_ = revision + 1, _link(previous, revision + 1, covered)
+    connection.execute(_add_change, {**values, "revision": revision, "hash": hash_})
+    if subjects:
+        keys = ("kind", "subject_id", "revision")
+        rows = [dict(zip(keys, (*subject, revision), strict=True)) for subject in subjects]
+        connection.execute(_add_subject, rows)
+    connection.execute(_move_counter, {"revision": revision, "head_hash": hash_})
+    return Head(epoch=epoch, revision=revision, hash=hash_)
 
 
 def verify(
@@ -266,9 +289,7 @@ def _is_sound(
         return False
     try:
         subjects = json.loads(row.subjects)
-        link = _link(
-            previous,
-            row.revision,
+        covered = _covered(
             read_time(row.at),
             row.kind,
             (row.actor_user_id, row.actor_agent_id, row.actor_token_id),
@@ -276,6 +297,7 @@ def _is_sound(
             subjects,
             (row.before_digest, row.after_digest),
         )
+        link = _link(previous, row.revision, covered)
         return (
             link == row.hash
             and row.subjects == canonical_json(subjects)
@@ -303,21 +325,22 @@ def _has_types(row: AnyRow) -> bool:
     )
 
 
-def _link(
-    previous: bytes,
-    revision: int,
+def _link(previous: bytes, revision: int, covered: list[Any]) -> bytes:
+    """The hash of one row, which ``_at_once`` makes as well."""
+    return digest(canonical_json([previous.hex(), str(revision), *covered]))
+
+
+def _covered(
     at: datetime,
     kind: str,
     actor: tuple[int | None, int | None, str | None],
     request_id: str,
     subjects: list[list[str]],
-    digests: tuple[bytes | None, bytes | None],
-) -> bytes:
-    """The hash of one row. Numbers enter as texts, since JSON's reach 2^53 only."""
+    digests: tuple[Any, Any],
+) -> list[Any]:
+    """What a hash covers of its own row. Numbers enter as texts, since JSON's reach 2^53 only."""
     user_id, agent_id, token_id = actor
-    covered = [
-        previous.hex(),
-        str(revision),
+    return [
         str((at - _UNIX_EPOCH) // _MICROSECOND),
         kind,
         None if user_id is None else str(user_id),
@@ -327,7 +350,6 @@ def _link(
         subjects,
         *(None if one is None else one.hex() for one in digests),
     ]
-    return digest(canonical_json(covered))
 
 
 def _text(payload: Mapping[str, Any] | None) -> str | None:

@@ -149,12 +149,11 @@ class Feed:
             current = self._position
             if current is None:
                 return
-            if current == recorded.before:
-                self._drop(recorded.names, recorded.head)
+            head = recorded.appended.head
+            if recorded.appended.follows(current):
+                self._drop(recorded.names, head)
                 return
-            is_passed = current.epoch == recorded.head.epoch and (
-                current.revision >= recorded.head.revision
-            )
+            is_passed = current.epoch == head.epoch and current.revision >= head.revision
         # On SQLite whoever asks next sees it; on PostgreSQL others have written in between.
         if self._versions is None and not is_passed:
             try:

@@ -3,12 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
-    Connection,
     Integer,
     and_,
     bindparam,
@@ -23,9 +23,10 @@ from sqlalchemy import (
     update,
 )
 
-from accredit_storage.arrays import among, by_keys, on_each_dialect
+from accredit_storage.arrays import among, by_keys
 from accredit_storage.directory.places import new_key
 from accredit_storage.errors import SlugTaken
+from accredit_storage.execution import Executor, Prepared, locked, prepared
 from accredit_storage.records import (
     Agent,
     AgentId,
@@ -42,10 +43,9 @@ from accredit_storage.records import (
 from accredit_storage.schema import agents, grants
 from accredit_storage.statements import (
     AnyRow,
-    AnySelect,
-    any_contains,
+    any_like,
     by_dialect,
-    locked,
+    containing,
     refusing_taken,
     unexpired,
 )
@@ -53,15 +53,18 @@ from accredit_storage.statements import (
 #: The blocks of a list, in their order.
 OWNED, GRANTED = 0, 1
 
+_NAMES, _GRANT_NAMES = agents.c.keys(), grants.c.keys()
+
 _select = select(agents)
-_by_id = _select.where(agents.c.agent_id == bindparam("agent_id"))
-_by_slug = _select.where(agents.c.agent_slug == bindparam("agent_slug"))
-_owned = (
+_by_id = prepared(_select.where(agents.c.agent_id == bindparam("agent_id")))
+_by_slug = prepared(_select.where(agents.c.agent_slug == bindparam("agent_slug")))
+_owned_all = (
     _select.where(agents.c.owner_id == bindparam("owner_id"))
     .order_by(agents.c.agent_id)
     .limit(bindparam("most", type_=Integer()))
 )
-_owned_active = _owned.where(agents.c.status == AgentStatus.ACTIVE)
+_owned = prepared(_owned_all)
+_owned_active = prepared(_owned_all.where(agents.c.status == AgentStatus.ACTIVE))
 # What a viewer has no role on is not even fetched, so that it takes the time that nothing takes.
 _is_seen = or_(
     bindparam("sees_all", type_=Boolean()),
@@ -83,8 +86,8 @@ _with_grant = agents.outerjoin(
     ),
 )
 _seen = select(*agents.c, *grants.c).select_from(_with_grant).where(_is_seen)
-_seen_by_id = _seen.where(agents.c.agent_id == bindparam("agent_id"))
-_seen_by_slug = _seen.where(agents.c.agent_slug == bindparam("agent_slug"))
+_seen_by_id = prepared(_seen.where(agents.c.agent_id == bindparam("agent_id")))
+_seen_by_slug = prepared(_seen.where(agents.c.agent_slug == bindparam("agent_slug")))
 _all_seen = select(*agents.c).select_from(_with_grant).where(_is_seen)
 # By what they are looked for, and whether for a viewer.
 _many = {
@@ -92,7 +95,7 @@ _many = {
     for by in ("agent_id", "agent_slug")
     for is_seen, base in ((False, _select), (True, _all_seen))
 }
-_files_made = on_each_dialect(
+_files_made = Prepared(
     lambda dialect: (
         update(agents).where(among(agents.c.agent_id, "keys", dialect)).values(files_made=True)
     )
@@ -104,6 +107,29 @@ _add = by_dialect(
         .returning(*agents.c)
     )
 )
+_of_owner = agents.c.owner_id == bindparam("owner_id")
+_count_owned = prepared(select(func.count()).select_from(agents).where(_of_owner))
+_first_owned = prepared(_select.where(_of_owner).order_by(agents.c.agent_id).limit(1))
+_after = prepared(
+    _select.where(agents.c.agent_id > bindparam("after"))
+    .order_by(agents.c.agent_id)
+    .limit(bindparam("limit"))
+)
+_delete = prepared(delete(agents).where(agents.c.agent_id == bindparam("agent_id")))
+
+
+@cache
+def _updating(names: frozenset[str]) -> Prepared:
+    """The UPDATE that sets these columns of an agent."""
+    return prepared(
+        update(agents)
+        .where(agents.c.agent_id == bindparam("of_agent_id"))
+        .values(
+            {name: bindparam(name) for name in names}
+            | {"version": agents.c.version + 1, "updated_at": bindparam("updated_at")}
+        )
+        .returning(*agents.c)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +185,7 @@ class ListedAgent:
 class Agents:
     """The agents that one transaction sees."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def add(self, new: NewAgent, *, owner_id: UserId, at: datetime) -> Agent | None:
@@ -176,7 +202,7 @@ class Agents:
             "directory_key": new_key(),
             "files_made": False,
         }
-        statement = _add[self._connection.dialect.name]
+        statement = _add
         return _agent(self._connection.execute(statement, values).one_or_none())
 
     def find(self, agent_id: AgentId, *, lock: bool = False) -> Agent | None:
@@ -223,67 +249,72 @@ class Agents:
 
     def all_after(self, agent_id: AgentId, limit: int) -> list[Agent]:
         """Up to ``limit`` agents with higher ids, lowest first."""
-        statement = _select.where(agents.c.agent_id > agent_id).order_by(agents.c.agent_id)
-        rows = self._connection.execute(statement.limit(limit))
-        return [Agent(**row._mapping) for row in rows]
+        rows = self._connection.execute(_after, {"after": agent_id, "limit": limit})
+        return [Agent(**row._asdict()) for row in rows]
 
     def set_files_made(self, agent_ids: Collection[AgentId]) -> None:
         """Say of up to 10 000 agents that their directories were made. No version is raised."""
-        statement = _files_made[self._connection.dialect.name]
+        statement = _files_made
         self._connection.execute(statement, {"keys": agent_ids})
 
     def count_owned(self, owner_id: UserId) -> int:
         """How many agents the user owns, whatever their status."""
-        statement = select(func.count()).select_from(agents).where(agents.c.owner_id == owner_id)
-        return self._connection.execute(statement).scalar_one()
+        count: int = self._connection.execute(_count_owned, {"owner_id": owner_id}).scalar_one()
+        return count
 
     def first_owned(self, owner_id: UserId) -> Agent | None:
         """The agent with the lowest id among those the user owns."""
-        statement = _select.where(agents.c.owner_id == owner_id).order_by(agents.c.agent_id)
-        return _agent(self._connection.execute(statement.limit(1)).one_or_none())
+        row = self._connection.execute(_first_owned, {"owner_id": owner_id}).one_or_none()
+        return _agent(row)
 
     def owned(self, owner_id: UserId, limit: int, *, only_active: bool = False) -> list[Agent]:
         """Up to ``limit`` agents that the user owns, lowest id first."""
         statement = _owned_active if only_active else _owned
         rows = self._connection.execute(statement, {"owner_id": owner_id, "most": limit})
-        return [Agent(**row._mapping) for row in rows]
+        return [Agent(**row._asdict()) for row in rows]
 
     def page(self, query: AgentQuery) -> list[ListedAgent]:
         """Up to ``query.limit`` agents in the order of (block, agent id), by one statement."""
-        statement = _all(query) if query.everyone else _mine(query)
-        return [_listed(row, query.user_id) for row in self._connection.execute(statement)]
+        asked = _filters_of(query)
+        first = None if query.after is None else query.after[0]
+        statement = _all(frozenset(asked)) if query.everyone else _mine(frozenset(asked), first)
+        values = {
+            **asked,
+            "user_id": query.user_id,
+            "at": query.at,
+            "after": 0 if query.after is None else query.after[1],
+            "limit": query.limit,
+        }
+        rows = self._connection.execute(statement, values)
+        return [_listed(row, query.user_id) for row in rows]
 
     def update(self, agent_id: AgentId, wanted: AgentUpdate, *, at: datetime) -> Agent | None:
         """Set what is given and raise the version: the agent as it is then, None if not there.
 
         Raises SlugTaken, after which the transaction goes on.
         """
-        statement = (
-            update(agents)
-            .where(agents.c.agent_id == agent_id)
-            .values(**given(wanted), version=agents.c.version + 1, updated_at=at)
-            .returning(*agents.c)
-        )
+        values = given(wanted)
+        statement = _updating(frozenset(values))
+        values |= {"of_agent_id": agent_id, "updated_at": at}
         if isinstance(wanted.agent_slug, Unset):
-            return _agent(self._connection.execute(statement).one_or_none())
+            return _agent(self._connection.execute(statement, values).one_or_none())
         refusal = SlugTaken(f"another agent has the slug {wanted.agent_slug!r}")
         with refusing_taken(self._connection, refusal):
-            return _agent(self._connection.execute(statement).one_or_none())
+            return _agent(self._connection.execute(statement, values).one_or_none())
 
     def delete(self, agent_id: AgentId) -> bool:
         """Remove the agent with its grants, tokens and offer; False if there is none."""
-        statement = delete(agents).where(agents.c.agent_id == agent_id)
-        return self._connection.execute(statement).rowcount > 0
+        return self._connection.execute(_delete, {"agent_id": agent_id}).rowcount > 0
 
     def _many(self, by: str, keys: Collection[Any], viewer: Viewer | None) -> list[Agent]:
-        statement = _many[by, viewer is not None][self._connection.dialect.name]
+        statement = _many[by, viewer is not None]
         values = {} if viewer is None else _values(viewer)
         rows = self._connection.execute(statement, {"keys": keys, **values})
-        return [Agent(**row._mapping) for row in rows]
+        return [Agent(**row._asdict()) for row in rows]
 
 
 def _agent(row: AnyRow | None) -> Agent | None:
-    return None if row is None else Agent(**row._mapping)
+    return None if row is None else Agent(**row._asdict())
 
 
 def _values(viewer: Viewer) -> dict[str, Any]:
@@ -297,84 +328,90 @@ def _values(viewer: Viewer) -> dict[str, Any]:
 
 def _with_their_grant(row: AnyRow) -> tuple[Agent, Grant | None]:
     # By position: both tables have an agent_id and a version.
-    width = len(agents.c)
-    agent = Agent(**dict(zip(agents.c.keys(), row[:width], strict=True)))
-    grant = dict(zip(grants.c.keys(), row[width:], strict=True))
+    width = len(_NAMES)
+    agent = Agent(**dict(zip(_NAMES, row[:width], strict=True)))
+    grant = dict(zip(_GRANT_NAMES, row[width:], strict=True))
     return agent, None if grant["user_id"] is None else Grant(**grant)
 
 
 def _listed(row: AnyRow, user_id: UserId) -> ListedAgent:
     *columns, block, role = row
-    agent = Agent(**dict(zip(agents.c.keys(), columns, strict=True)))
+    agent = Agent(**dict(zip(_NAMES, columns, strict=True)))
     is_owner = agent.owner_id == user_id
     return ListedAgent(
         agent=agent, block=block, is_owner=is_owner, role=Role.ADMIN if is_owner else role
     )
 
 
-def _all(query: AgentQuery) -> AnySelect:
+_user = bindparam("user_id", type_=agents.c.owner_id.type)
+_is_live = unexpired(grants.c.expire_at, bindparam("at", type_=grants.c.expire_at.type))
+_is_after = agents.c.agent_id > bindparam("after")
+_limit = bindparam("limit", type_=Integer())
+
+
+@cache
+def _all(asked: frozenset[str]) -> Prepared:
     """Every agent, beside each the user's unexpired grant."""
-    theirs = and_(
-        grants.c.agent_id == agents.c.agent_id,
-        grants.c.user_id == query.user_id,
-        unexpired(grants.c.expire_at, query.at),
-    )
-    statement = (
+    theirs = and_(grants.c.agent_id == agents.c.agent_id, grants.c.user_id == _user, _is_live)
+    return prepared(
         select(*agents.c, literal(OWNED).label("block"), grants.c.role.label("role"))
         .select_from(agents.outerjoin(grants, theirs))
-        .where(*_filters(query))
+        .where(*_filters(asked), _is_after)
         .order_by(agents.c.agent_id)
-        .limit(query.limit)
+        .limit(_limit)
     )
-    if query.after is not None:
-        statement = statement.where(agents.c.agent_id > query.after[1])
-    return statement
 
 
-def _mine(query: AgentQuery) -> AnySelect:
-    """The owned block, then the granted one.
+@cache
+def _mine(asked: frozenset[str], first: int | None) -> Prepared:
+    """The owned block, then the granted one; ``first`` is the one that is gone on with.
 
     Each is cut to the limit by itself, so that a page costs a page of either and not the whole.
     """
     # The first arm of a UNION says what type its columns are read as.
     no_role = type_coerce(null(), grants.c.role.type).label("role")
     owned = select(*agents.c, literal(OWNED).label("block"), no_role).where(
-        agents.c.owner_id == query.user_id
+        agents.c.owner_id == _user
     )
     granted = (
         select(*agents.c, literal(GRANTED).label("block"), grants.c.role.label("role"))
         .join(grants, grants.c.agent_id == agents.c.agent_id)
-        .where(
-            grants.c.user_id == query.user_id,
-            unexpired(grants.c.expire_at, query.at),
-            agents.c.owner_id != query.user_id,
-        )
+        .where(grants.c.user_id == _user, _is_live, agents.c.owner_id != _user)
     )
     blocks = [owned, granted]
-    if query.after is not None:
-        block, agent_id = query.after
-        blocks = blocks[block:]
-        blocks[0] = blocks[0].where(agents.c.agent_id > agent_id)
+    if first is not None:
+        blocks = blocks[first:]
+        blocks[0] = blocks[0].where(_is_after)
     pages = [
         # A query around each, because SQLite takes no LIMIT in an arm of a UNION.
-        select(
-            block.where(*_filters(query)).order_by(agents.c.agent_id).limit(query.limit).subquery()
-        )
+        select(block.where(*_filters(asked)).order_by(agents.c.agent_id).limit(_limit).subquery())
         for block in blocks
     ]
     both = union_all(*pages).subquery()
-    return select(both).order_by(both.c.block, both.c.agent_id).limit(query.limit)
+    return prepared(select(both).order_by(both.c.block, both.c.agent_id).limit(_limit))
 
 
-def _filters(query: AgentQuery) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if query.site_id is not None:
-        of_network = agents.c.site_scope.is_(None)
-        conditions.append(or_(agents.c.site_scope == query.site_id, of_network))
-    if query.only is not None:
-        conditions.append(agents.c.agent_id == query.only)
-    if query.status is not None:
-        conditions.append(agents.c.status == query.status)
-    if query.text is not None:
-        conditions.append(any_contains((agents.c.agent_slug, agents.c.agent_name), query.text))
-    return conditions
+_CONDITIONS = {
+    "site_id": or_(
+        agents.c.site_scope == bindparam("site_id", type_=agents.c.site_scope.type),
+        agents.c.site_scope.is_(None),
+    ),
+    "only": agents.c.agent_id == bindparam("only"),
+    "status": agents.c.status == bindparam("status"),
+    "pattern": any_like((agents.c.agent_slug, agents.c.agent_name), "pattern"),
+}
+
+
+def _filters(asked: frozenset[str]) -> list[ColumnElement[bool]]:
+    return [condition for name, condition in _CONDITIONS.items() if name in asked]
+
+
+def _filters_of(query: AgentQuery) -> dict[str, Any]:
+    """What is asked of the agents, by the name of its condition."""
+    asked = {
+        "site_id": query.site_id,
+        "only": query.only,
+        "status": query.status,
+        "pattern": None if query.text is None else containing(query.text),
+    }
+    return {name: value for name, value in asked.items() if value is not None}

@@ -6,12 +6,11 @@ compiled anew at each call, which costs more than all else that an answer needs.
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Dialect,
-    Executable,
     FromClause,
     Select,
     Text,
@@ -25,9 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 
-S = TypeVar("S", bound=Executable)
+from accredit_storage.execution import Prepared
 
-_POSTGRESQL, _SQLITE = "postgresql", "sqlite"
+_POSTGRESQL = "postgresql"
 
 
 class _Keys(TypeDecorator[Collection[Any]]):
@@ -56,11 +55,6 @@ class _Keys(TypeDecorator[Collection[Any]]):
         )
 
 
-def on_each_dialect(build: Callable[[str], S]) -> dict[str, S]:
-    """What ``build`` makes for each dialect, by the dialect's name."""
-    return {dialect: build(dialect) for dialect in (_POSTGRESQL, _SQLITE)}
-
-
 def among(of: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[bool]:
     """True where the column has one of the values in the parameter ``name``, a list."""
     keys = bindparam(name, type_=_Keys(of.type))
@@ -69,9 +63,9 @@ def among(of: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[bool
     return of.in_(select(func.json_each(keys).table_valued("value").c.value))
 
 
-def by_keys(statement: Select[Any], of: ColumnElement[Any]) -> dict[str, Select[Any]]:
-    """The statement for the rows whose column has one of ``keys``, by the dialect's name."""
-    return on_each_dialect(lambda dialect: statement.where(among(of, "keys", dialect)))
+def by_keys(statement: Select[Any], of: ColumnElement[Any]) -> Prepared:
+    """The statement for the rows whose column has one of ``keys``."""
+    return Prepared(lambda dialect: statement.where(among(of, "keys", dialect)))
 
 
 def pairs(

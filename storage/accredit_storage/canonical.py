@@ -9,10 +9,13 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 from json.encoder import encode_basestring
+from operator import itemgetter
+from typing import Any
 
 # Between these, numbers are written without an exponent.
 _SMALLEST_PLAIN = 1e-6
 _SMALLEST_LARGE = 1e21
+_KEY = itemgetter(0)
 
 
 def canonical_json(value: object) -> str:
@@ -40,18 +43,25 @@ def _written(value: object) -> str:
         return encode_basestring(value)
     if value is None:
         return "null"
-    if isinstance(value, bool):
+    if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, Mapping):
-        members = sorted(value.items(), key=_place)
+        members = _sorted(value)
         return "{" + ",".join(f"{encode_basestring(k)}:{_written(v)}" for k, v in members) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_written, value)) + "]"
     raise TypeError(f"JSON cannot hold a {type(value).__name__}")
+
+
+def _sorted(value: Mapping[Any, object]) -> list[tuple[str, object]]:
+    """The members in their order, which ASCII has by itself."""
+    if all(type(key) is str and key.isascii() for key in value):
+        return sorted(value.items(), key=_KEY)
+    return sorted(value.items(), key=_place)
 
 
 def _place(member: tuple[object, object]) -> bytes:

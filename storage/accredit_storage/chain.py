@@ -13,11 +13,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    LargeBinary,
+    Text,
+    bindparam,
+    cast,
+    func,
+    select,
+    true,
+    type_coerce,
+    update,
+)
 
+from accredit_storage.arrays import pair_values, pairs
 from accredit_storage.canonical import canonical_json, digest
 from accredit_storage.columns import PlainText, named_subjects
 from accredit_storage.engine import any_text
+from accredit_storage.execution import Executor, Prepared, prepared
 from accredit_storage.records import Draft, Head
 from accredit_storage.schema import change_subjects, changes, store_state
 from accredit_storage.statements import AnyRow, AnySelect
@@ -29,15 +43,53 @@ _BATCH = 1000
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_counter = select(
-    store_state.c.epoch, store_state.c.revision, store_state.c.head_hash
-).with_for_update()
+_counter = prepared(select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash))
 # The payloads as the texts that their digests are made of, so that each is written once.
-_add_change = changes.insert().values(
-    before=bindparam("before", type_=PlainText), after=bindparam("after", type_=PlainText)
-)
-_add_subject = change_subjects.insert()
-_move_counter = update(store_state)
+_written = {
+    **{column.name: bindparam(column.name, type_=column.type) for column in changes.c},
+    **{name: bindparam(name, type_=PlainText) for name in ("before", "after")},
+}
+_add_change = prepared(changes.insert().values(_written))
+_add_subject = prepared(change_subjects.insert())
+_move_counter = prepared(update(store_state))
+
+
+def _at_once(dialect: str) -> Executable:
+    """All that a change writes, and its hash, in one statement of PostgreSQL's.
+
+    Each statement is a journey, and from the first one to the commit every other writer waits.
+    """
+    covered = func.concat(
+        '["',
+        func.encode(store_state.c.head_hash, "hex"),
+        '","',
+        cast(store_state.c.revision + 1, Text),
+        '",',
+        bindparam("covered", type_=Text()),
+    )
+    counter = (
+        update(store_state)
+        .values(
+            revision=store_state.c.revision + 1,
+            head_hash=func.sha256(func.convert_to(covered, "UTF8"), type_=LargeBinary()),
+        )
+        .returning(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash)
+        .cte("counter")
+    )
+    values = {**_written, "revision": counter.c.revision, "hash": counter.c.head_hash}
+    added = changes.insert().from_select(list(values), select(*values.values()))
+    kind, subject_id = change_subjects.c.kind, change_subjects.c.subject_id
+    touched = pairs(kind, subject_id, "touched", dialect)
+    listed = change_subjects.insert().from_select(
+        ["kind", "subject_id", "revision"],
+        select(touched.c.kind, touched.c.subject_id, counter.c.revision).join_from(
+            touched, counter, true()
+        ),
+    )
+    return select(counter).add_cte(added.cte("added"), listed.cte("listed"))
+
+
+_append = Prepared(_at_once)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,70 +110,80 @@ class Verification:
     reached: tuple[int, bytes]
 
 
-def append(connection: Connection, draft: Draft) -> tuple[Head, Head]:
-    """Add ``draft`` to the log and move the counter: where it stood before, and where it stands.
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """A change that was added: where the log stands with it, and what its hash covers."""
+
+    head: Head
+    covered: list[Any]
+
+    def follows(self, position: Head) -> bool:
+        """Whether it is the next one after ``position``, in the same history."""
+        head = self.head
+        if position.epoch != head.epoch or position.revision + 1 != head.revision:
+            return False
+        return _link(position.hash, head.revision, self.covered) == head.hash
+
+
+def append(connection: Executor, draft: Draft) -> Appended:
+    """Add ``draft`` to the log and move the counter.
 
     From its first statement on, no other transaction appends until this one ends.
     """
-    counter = connection.execute(_counter).one()
-    revision: int = counter.revision + 1
     before, after = _text(draft.before), _text(draft.after)
-    before_digest, after_digest = _digest(before), _digest(after)
-    hash_ = _link(
-        counter.head_hash,
-        revision,
+    values = {
+        "kind": draft.kind,
+        "at": draft.at,
+        "actor_user_id": draft.actor.user_id,
+        "actor_agent_id": draft.actor.agent_id,
+        "actor_token_id": draft.actor.token_id,
+        "request_id": draft.request_id,
+        "subjects": draft.subjects,
+        "before": before,
+        "before_digest": _digest(before),
+        "after": after,
+        "after_digest": _digest(after),
+    }
+    covered = _covered(
         draft.at,
         draft.kind.name.lower(),
         (draft.actor.user_id, draft.actor.agent_id, draft.actor.token_id),
         draft.request_id,
         named_subjects(draft.subjects),
-        (before_digest, after_digest),
-    )
-    connection.execute(
-        _add_change,
-        {
-            "revision": revision,
-            "kind": draft.kind,
-            "at": draft.at,
-            "actor_user_id": draft.actor.user_id,
-            "actor_agent_id": draft.actor.agent_id,
-            "actor_token_id": draft.actor.token_id,
-            "request_id": draft.request_id,
-            "subjects": draft.subjects,
-            "before": before,
-            "before_digest": before_digest,
-            "after": after,
-            "after_digest": after_digest,
-            "hash": hash_,
-        },
+        (values["before_digest"], values["after_digest"]),
     )
     # Once each: a cascade may name what the change was about anyway.
-    if subjects := dict.fromkeys(draft.subjects):
-        connection.execute(
-            _add_subject,
-            [
-                {"kind": subject.kind, "subject_id": subject.subject_id, "revision": revision}
-                for subject in subjects
-            ],
-        )
+    subjects = [(one.kind, one.subject_id) for one in dict.fromkeys(draft.subjects)]
+    if connection.dialect.name == "postgresql":
+        touched = pair_values("touched", subjects, "postgresql")
+        # Without the bracket that opens the list: the statement writes what comes before.
+        values["covered"] = canonical_json(covered)[1:]
+        epoch, revision, hash_ = connection.execute(_append, {**values, **touched}).one()
+        return Appended(Head(epoch=epoch, revision=revision, hash=hash_), covered)
+    epoch, revision, previous = connection.execute(_counter).one()
+    revision, hash_ = revision + 1, _link(previous, revision + 1, covered)
+    connection.execute(_add_change, {**values, "revision": revision, "hash": hash_})
+    if subjects:
+        keys = ("kind", "subject_id", "revision")
+        rows = [dict(zip(keys, (*subject, revision), strict=True)) for subject in subjects]
+        connection.execute(_add_subject, rows)
     connection.execute(_move_counter, {"revision": revision, "head_hash": hash_})
-    before_it = Head(epoch=counter.epoch, revision=counter.revision, hash=counter.head_hash)
-    return before_it, Head(epoch=counter.epoch, revision=revision, hash=hash_)
+    return Appended(Head(epoch=epoch, revision=revision, hash=hash_), covered)
 
 
 def verify(
-    connection: Connection, *, anchor: tuple[int, bytes] | None, limit: int | None
+    connection: Executor, *, anchor: tuple[int, bytes] | None, limit: int | None
 ) -> Verification:
     """Check up to ``limit`` rows after ``anchor``, from the oldest row on if None.
 
     Rows up to the anchor are vouched for by whoever kept it; check without one to see them.
     """
-    with any_text(connection):
+    with any_text(connection.connection):
         return _verification(connection, anchor, limit)
 
 
 def _verification(
-    connection: Connection, anchor: tuple[int, bytes] | None, limit: int | None
+    connection: Executor, anchor: tuple[int, bytes] | None, limit: int | None
 ) -> Verification:
     state = connection.execute(select(store_state)).one()
     head = Head(epoch=state.epoch, revision=state.revision, hash=state.head_hash)
@@ -156,7 +218,7 @@ def _verification(
 
 
 def _misfit(
-    connection: Connection, anchor: tuple[int, bytes], *, oldest: tuple[int, bytes], newest: int
+    connection: Executor, anchor: tuple[int, bytes], *, oldest: tuple[int, bytes], newest: int
 ) -> int | None:
     """The revision that contradicts ``anchor``, None if the log has it."""
     if anchor[0] == oldest[0]:
@@ -168,7 +230,7 @@ def _misfit(
     return None if found == anchor[1] else min(anchor[0], newest + 1)
 
 
-def _links(connection: Connection, start: tuple[int, bytes]) -> Generator[tuple[int, bytes | None]]:
+def _links(connection: Executor, start: tuple[int, bytes]) -> Generator[tuple[int, bytes | None]]:
     """The revisions after ``start`` and their hashes; the first broken one has None, and ends."""
     reached, link = start
     raw, read_time = _raw[connection.dialect.name], _read_time[connection.dialect.name]
@@ -216,7 +278,7 @@ _raw_subjects = select(
 
 
 def _listed_subjects(
-    connection: Connection, after: int, through: int
+    connection: Executor, after: int, through: int
 ) -> dict[int, set[tuple[str, str]]]:
     """What ``change_subjects`` says about the revisions after ``after``, up to ``through``."""
     listed: dict[int, set[tuple[str, str]]] = {}
@@ -242,9 +304,7 @@ def _is_sound(
         return False
     try:
         subjects = json.loads(row.subjects)
-        link = _link(
-            previous,
-            row.revision,
+        covered = _covered(
             read_time(row.at),
             row.kind,
             (row.actor_user_id, row.actor_agent_id, row.actor_token_id),
@@ -252,6 +312,7 @@ def _is_sound(
             subjects,
             (row.before_digest, row.after_digest),
         )
+        link = _link(previous, row.revision, covered)
         return (
             link == row.hash
             and row.subjects == canonical_json(subjects)
@@ -279,21 +340,22 @@ def _has_types(row: AnyRow) -> bool:
     )
 
 
-def _link(
-    previous: bytes,
-    revision: int,
+def _link(previous: bytes, revision: int, covered: list[Any]) -> bytes:
+    """The hash of one row, which ``_at_once`` makes as well."""
+    return digest(canonical_json([previous.hex(), str(revision), *covered]))
+
+
+def _covered(
     at: datetime,
     kind: str,
     actor: tuple[int | None, int | None, str | None],
     request_id: str,
     subjects: list[list[str]],
-    digests: tuple[bytes | None, bytes | None],
-) -> bytes:
-    """The hash of one row. Numbers enter as texts, since JSON's reach 2^53 only."""
+    digests: tuple[Any, Any],
+) -> list[Any]:
+    """What a hash covers of its own row. Numbers enter as texts, since JSON's reach 2^53 only."""
     user_id, agent_id, token_id = actor
-    covered = [
-        previous.hex(),
-        str(revision),
+    return [
         str((at - _UNIX_EPOCH) // _MICROSECOND),
         kind,
         None if user_id is None else str(user_id),
@@ -303,7 +365,6 @@ def _link(
         subjects,
         *(None if one is None else one.hex() for one in digests),
     ]
-    return digest(canonical_json(covered))
 
 
 def _text(payload: Mapping[str, Any] | None) -> str | None:

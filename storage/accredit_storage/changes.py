@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Integer,
     LargeBinary,
     and_,
@@ -20,8 +19,9 @@ from sqlalchemy import (
 )
 
 from accredit_storage import chain
-from accredit_storage.arrays import among, on_each_dialect, pair_values, pairs
+from accredit_storage.arrays import among, pair_values, pairs
 from accredit_storage.chain import Verification
+from accredit_storage.execution import Executor, Prepared
 from accredit_storage.records import Actor, AgentId, Change, ChangeKind, Subject, UserId
 from accredit_storage.schema import change_subjects, changes, store_state
 from accredit_storage.statements import AnyRow, AnySelect
@@ -56,14 +56,14 @@ _columns = (
 )
 
 
-_payloads = on_each_dialect(
+_payloads = Prepared(
     lambda dialect: (
         select(changes.c.revision, or_(changes.c.before.is_not(None), changes.c.after.is_not(None)))
         .where(among(changes.c.revision, "keys", dialect))
         .with_for_update()
     )
 )
-_redact = on_each_dialect(
+_redact = Prepared(
     lambda dialect: (
         update(changes)
         .where(among(changes.c.revision, "keys", dialect))
@@ -107,7 +107,7 @@ class Redacted:
 class Changes:
     """The change log that one transaction sees."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def sizes(self, query: ChangeQuery, *, after: int | None, limit: int) -> list[int]:
@@ -119,7 +119,7 @@ class Changes:
             type_coerce(before + after_ + subjects, Integer), maintain_column_froms=True
         )
         rows = self._connection.execute(statement.limit(limit), _arrays(query, dialect))
-        return list(rows.scalars())
+        return rows.scalars()
 
     def page(self, query: ChangeQuery, *, after: int | None, limit: int) -> list[Change]:
         """Up to ``limit`` changes in the order of their revisions, or against it.
@@ -151,11 +151,11 @@ class Changes:
 
         The log still verifies: it goes by the payloads' digests.
         """
-        dialect, keys = self._connection.dialect.name, {"keys": revisions}
-        rows = self._connection.execute(_payloads[dialect], keys).all()
+        keys = {"keys": revisions}
+        rows = self._connection.execute(_payloads, keys).all()
         missing = set(revisions).difference(row[0] for row in rows)
         if not missing:
-            self._connection.execute(_redact[dialect], keys)
+            self._connection.execute(_redact, keys)
         return Redacted(
             taken=tuple(sorted(row[0] for row in rows if row[1])),
             without=tuple(sorted(row[0] for row in rows if not row[1])),

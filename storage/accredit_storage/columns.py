@@ -2,9 +2,9 @@
 
 import enum
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text, TypeDecorator
 from sqlalchemy.types import TypeEngine
@@ -21,9 +21,58 @@ _COLLATIONS = {"postgresql": "C"}
 Key = BigInteger().with_variant(Integer, "sqlite")
 
 
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
 def named_subjects(subjects: Iterable[Subject]) -> list[list[str]]:
     """The subjects as JSON: [kind, id], the kind by its lower-case name."""
     return [[subject.kind.name.lower(), subject.subject_id] for subject in subjects]
+
+
+def _without_nul(value: str | None) -> str | None:
+    if value is not None and "\0" in value:
+        raise ValueError("text may not contain U+0000")
+    return value
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError(f"naive datetime {value!r}")
+    return value.astimezone(UTC)
+
+
+def _utc_text(value: datetime | None) -> str | None:
+    """As SQLAlchemy writes it for SQLite, without the zone."""
+    at = _utc(value)
+    return None if at is None else at.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _from_utc_text(value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    at = datetime.fromisoformat(value)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    return None if value is None else value.astimezone(UTC)
+
+
+def _from_json(value: str | None) -> Any:
+    """What ``json.loads`` makes of it, at once where it is of our own making: without spaces."""
+    if value is None:
+        return None
+    try:
+        found, end = _scan(value, 0)
+    except StopIteration:
+        end = -1
+    return found if end == len(value) else json.loads(value)
+
+
+def _member_name(value: enum.Enum | None) -> str | None:
+    return None if value is None else value.name.lower()
 
 
 class PlainText(TypeDecorator[str]):
@@ -36,11 +85,9 @@ class PlainText(TypeDecorator[str]):
         """Leave the locale of a PostgreSQL database aside."""
         return Text(collation=_COLLATIONS.get(dialect.name))
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:
         """Refuse what PostgreSQL cannot keep and SQLite's functions stop reading at."""
-        if value is not None and "\0" in value:
-            raise ValueError("text may not contain U+0000")
-        return value
+        return _without_nul
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -49,19 +96,13 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
         """Refuse naive times: guessing their zone is how expiry bugs are made."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"naive datetime {value!r}")
-        return value.astimezone(UTC)
+        return _utc_text if dialect.name == "sqlite" else _utc
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Put back the zone that SQLite drops and PostgreSQL answers in its session's."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return _from_utc_text if dialect.name == "sqlite" else _in_utc
 
 
 class MemberName(TypeDecorator[Member]):
@@ -79,13 +120,17 @@ class MemberName(TypeDecorator[Member]):
         """See PlainText."""
         return Text(collation=_COLLATIONS.get(dialect.name))
 
-    def process_bind_param(self, value: Member | None, dialect: Dialect) -> str | None:
+    def bind_processor(self, dialect: Dialect) -> Callable[[Member | None], str | None]:
         """The name."""
-        return None if value is None else value.name.lower()
+        return _member_name
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Member | None:
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[str | None], Member | None]:
         """The member; KeyError for a name that this version does not know."""
-        return None if value is None else self._by_name[value]
+        by_name: dict[str | None, Member | None] = dict(self._by_name.items())
+        by_name[None] = None
+        return by_name.__getitem__
 
 
 class CanonicalJson(TypeDecorator[Mapping[str, Any]]):
@@ -98,9 +143,11 @@ class CanonicalJson(TypeDecorator[Mapping[str, Any]]):
         """The canonical text."""
         return None if value is None else canonical_json(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, Any] | None:
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[str | None], Mapping[str, Any] | None]:
         """The object."""
-        return None if value is None else cast("dict[str, Any]", json.loads(value))
+        return _from_json
 
 
 class CeilingJson(TypeDecorator[Ceiling]):

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, func, select
 
+from accredit_storage.execution import Executor, Prepared, prepared
 from accredit_storage.records import Agent, Credential, Grant, Token, User
 from accredit_storage.schema import agents, grants, token_vouchers, tokens, users
-from accredit_storage.statements import AnyRow, AnySelect
+from accredit_storage.statements import AnyRow
 from accredit_storage.tokens import TOKEN_COLUMNS
 from accredit_storage.users import user_columns
 
@@ -62,14 +63,14 @@ def with_what_it_rests_on(source: FromClause) -> FromClause:
 
 _spans = spans(CREDENTIAL_PARTS)
 _all = select(*numbered(*CREDENTIAL_PARTS)).select_from(with_what_it_rests_on(tokens))
-_by_digest = _all.where(tokens.c.digest == bindparam("digest"))
-_by_token_id = _all.where(tokens.c.token_id == bindparam("token_id"))
+_by_digest = prepared(_all.where(tokens.c.digest == bindparam("digest")))
+_by_token_id = prepared(_all.where(tokens.c.token_id == bindparam("token_id")))
 
 
 class Credentials:
     """The credentials that one transaction sees; of revoked and expired tokens too."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def find_by_digest(self, digest: bytes) -> Credential | None:
@@ -80,7 +81,7 @@ class Credentials:
         """The credential of the token with this public id: one statement."""
         return self._one(_by_token_id, {"token_id": token_id})
 
-    def _one(self, statement: AnySelect, values: dict[str, Any]) -> Credential | None:
+    def _one(self, statement: Prepared, values: dict[str, Any]) -> Credential | None:
         rows = self._connection.execute(statement, values).all()
         return credential_of(rows, _spans) if rows else None
 

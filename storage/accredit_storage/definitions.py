@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    Connection,
     and_,
     bindparam,
     delete,
@@ -18,38 +17,46 @@ from sqlalchemy import (
 
 from accredit_storage.arrays import by_keys
 from accredit_storage.canonical import canonical_json
+from accredit_storage.execution import Executor, locked, prepared
 from accredit_storage.records import StoredDefinition, StoredSeed, Suppression, UserId
 from accredit_storage.schema import definition_seeds, definitions, suppressions
-from accredit_storage.statements import AnyRow, AnySelect, by_dialect, locked
+from accredit_storage.statements import AnyRow, by_dialect
 
 _key = and_(
     definitions.c.agent_slug == bindparam("of_agent_slug"),
     definitions.c.source == bindparam("of_source"),
 )
 _select = select(definitions)
-_by_key = _select.where(_key)
+_by_key = prepared(_select.where(_key))
+_of_slug = definitions.c.agent_slug == bindparam("agent_slug")
+_by_slug = prepared(_select.where(_of_slug).order_by(definitions.c.turn))
+_all = prepared(_select.order_by(definitions.c.definition_id))
+_newest = prepared(select(func.max(definitions.c.turn)).where(_of_slug))
 # Under a name of its own: an UPDATE would take the table for its own row.
 _others = definitions.alias("others")
 _next_turn = select(func.coalesce(func.max(_others.c.turn), 0) + 1).scalar_subquery()
-_add = insert(definitions).values(turn=_next_turn, version=1).returning(*definitions.c)
-_replace = (
+_add = prepared(insert(definitions).values(turn=_next_turn, version=1).returning(*definitions.c))
+_replace = prepared(
     update(definitions)
     .where(_key)
     .values(turn=_next_turn, version=definitions.c.version + 1)
     .returning(*definitions.c)
 )
-_remove = delete(definitions).where(_key)
+_remove = prepared(delete(definitions).where(_key))
 _seeds = select(
     definition_seeds.c.definition_id,
     definition_seeds.c.filename,
     definition_seeds.c.size,
     definition_seeds.c.sha256,
 )
+_all_seeds = prepared(_seeds)
 _seeds_of = by_keys(_seeds, definition_seeds.c.definition_id)
 _of_definition = definition_seeds.c.definition_id == bindparam("of_definition_id")
-_texts = select(definition_seeds.c.filename, definition_seeds.c.content).where(_of_definition)
-_add_seeds = insert(definition_seeds)
-_remove_seeds = delete(definition_seeds).where(_of_definition)
+_texts = prepared(
+    select(definition_seeds.c.filename, definition_seeds.c.content).where(_of_definition)
+)
+_add_seeds = prepared(insert(definition_seeds))
+_remove_seeds = prepared(delete(definition_seeds).where(_of_definition))
 _suppress = by_dialect(
     lambda insert: (
         insert(suppressions)
@@ -57,6 +64,8 @@ _suppress = by_dialect(
         .returning(suppressions.c.name)
     )
 )
+_unsuppress = prepared(delete(suppressions).where(suppressions.c.name == bindparam("name")))
+_suppressions = prepared(select(suppressions).order_by(suppressions.c.name))
 
 
 class Definitions:
@@ -65,7 +74,7 @@ class Definitions:
     None has the texts of its seeds, which may be megabytes: ``seed_texts`` has those of one.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def put(
@@ -131,9 +140,8 @@ class Definitions:
 
     def _is_last(self, definition: StoredDefinition) -> bool:
         """Whether none of its slug was registered after it."""
-        of_slug = definitions.c.agent_slug == definition.agent_slug
-        newest = self._connection.scalar(select(func.max(definitions.c.turn)).where(of_slug))
-        return bool(newest == definition.turn)
+        newest = self._connection.execute(_newest, {"agent_slug": definition.agent_slug})
+        return bool(newest.scalar() == definition.turn)
 
     def find(self, agent_slug: str, *, source: str, lock: bool = False) -> StoredDefinition | None:
         """What exactly this source declares under exactly this slug."""
@@ -148,13 +156,13 @@ class Definitions:
 
     def of_slug(self, agent_slug: str) -> list[StoredDefinition]:
         """What every source declares under this slug, the last registered last."""
-        statement = _select.where(definitions.c.agent_slug == agent_slug)
-        return self._found(statement.order_by(definitions.c.turn))
+        rows = self._connection.execute(_by_slug, {"agent_slug": agent_slug}).all()
+        return self._with_seeds(rows)
 
     def all(self) -> list[StoredDefinition]:
         """Every one, lowest id first."""
-        rows = self._connection.execute(_select.order_by(definitions.c.definition_id)).all()
-        return _joined(rows, self._connection.execute(_seeds).all())
+        rows = self._connection.execute(_all).all()
+        return _joined(rows, self._connection.execute(_all_seeds).all())
 
     def remove(self, agent_slug: str, *, source: str) -> StoredDefinition | None:
         """Withdraw what the source declares: what it was, None if there was nothing."""
@@ -183,38 +191,32 @@ class Definitions:
             ]
             self._connection.execute(_add_seeds, rows)
 
-    def _found(self, statement: AnySelect) -> list[StoredDefinition]:
-        return self._with_seeds(self._connection.execute(statement).all())
-
     def _with_seeds(self, rows: Sequence[AnyRow]) -> list[StoredDefinition]:
         ids = [row.definition_id for row in rows]
         if not ids:
             return []
-        of_these = _seeds_of[self._connection.dialect.name]
-        return _joined(rows, self._connection.execute(of_these, {"keys": ids}).all())
+        return _joined(rows, self._connection.execute(_seeds_of, {"keys": ids}).all())
 
 
 class Suppressions:
     """The suppressed names that one transaction sees. There are few: people enter them by hand."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def put(self, name: str, by: UserId | None, at: datetime) -> bool:
         """Suppress the name; False if it is already, and then ``by`` and ``at`` change nothing."""
         values = {"name": name, "suppressed_by": by, "created_at": at}
-        statement = _suppress[self._connection.dialect.name]
-        return self._connection.execute(statement, values).one_or_none() is not None
+        return self._connection.execute(_suppress, values).one_or_none() is not None
 
     def remove(self, name: str) -> bool:
         """Suppress exactly this name no more; False if it was not."""
-        statement = delete(suppressions).where(suppressions.c.name == name)
-        return self._connection.execute(statement).rowcount > 0
+        return self._connection.execute(_unsuppress, {"name": name}).rowcount > 0
 
     def all(self) -> list[Suppression]:
         """Every one, in the order of their names."""
-        rows = self._connection.execute(select(suppressions).order_by(suppressions.c.name))
-        return [Suppression(**row._mapping) for row in rows]
+        rows = self._connection.execute(_suppressions)
+        return [Suppression(**row._asdict()) for row in rows]
 
 
 def _values(agent_slug: str, source: str) -> dict[str, str]:
@@ -232,4 +234,4 @@ def _joined(rows: Sequence[AnyRow], seeds: Sequence[AnyRow]) -> list[StoredDefin
 
 
 def _definition(row: AnyRow, seeds: Mapping[str, StoredSeed]) -> StoredDefinition:
-    return StoredDefinition(**row._mapping, memory_seeds=seeds)
+    return StoredDefinition(**row._asdict(), memory_seeds=seeds)

@@ -1,12 +1,13 @@
 """Engines: how each database is connected to, and what it must be told to keep our promises."""
 
+import enum
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.pool import QueuePool
 
 #: How long a call waits for a free connection, in seconds.
@@ -20,6 +21,16 @@ STATEMENT_TIME = 30.0
 IDLE_TIME = 5.0
 #: How long PostgreSQL may take to accept a connection, in seconds.
 CONNECT_TIME = 3
+
+
+class Mode(enum.Enum):
+    """What a transaction is for."""
+
+    WRITE = "write"
+    #: It sees one moment and changes nothing.
+    READ = "read"
+    #: One statement that reads, and sees one moment by itself.
+    GLANCE = "glance"
 
 
 def make_engine(url: str | URL, *, pool_size: int = 8) -> Engine:
@@ -45,18 +56,6 @@ def sqlite_path(url: str | URL) -> Path:
     if not name or name == ":memory:" or name.startswith("file:"):
         raise ValueError("a sqlite url must name a file: sqlite:///path")
     return Path(name).absolute()
-
-
-def has_open_transaction(connection: Connection) -> bool:
-    """Whether a COMMIT would keep what was done.
-
-    After an error PostgreSQL turns a COMMIT into a ROLLBACK, and SQLite may have rolled back by
-    itself, both without a word.
-    """
-    driver: Any = connection.connection.driver_connection
-    if isinstance(driver, sqlite3.Connection):
-        return driver.in_transaction
-    return bool(driver.info.transaction_status.name == "INTRANS")
 
 
 @contextmanager
@@ -89,9 +88,7 @@ def _sqlite(url: URL, pool_size: int) -> Engine:
             location,
             uri=True,
             timeout=LOCK_WAIT,
-            # We send BEGIN ourselves, below. The driver would send it before the first write: too
-            # late for a transaction that has read by then, which loses the updates of others
-            # without an error.
+            # It begins nothing by itself, see SqliteDriver.
             isolation_level=None,
             # The pool hands a connection from thread to thread, to one at a time.
             check_same_thread=False,
@@ -108,7 +105,7 @@ def _sqlite(url: URL, pool_size: int) -> Engine:
             raise
         return connection
 
-    engine = create_engine(
+    return create_engine(
         url,
         creator=connect,
         hide_parameters=True,
@@ -118,17 +115,6 @@ def _sqlite(url: URL, pool_size: int) -> Engine:
         pool_timeout=POOL_WAIT,
         pool_use_lifo=True,
     )
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A writer takes the lock at once: begun as a reader it could not wait for it, only fail.
-        writes = connection.get_execution_options().get("writes", False)
-        if connection.info.get("writes") is not writes:
-            connection.exec_driver_sql(f"PRAGMA query_only = {int(not writes)}")
-            connection.info["writes"] = writes
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
 
 
 def _postgresql(url: URL, pool_size: int) -> Engine:
@@ -148,13 +134,16 @@ def _postgresql(url: URL, pool_size: int) -> Engine:
     # What the operator says in the url wins: by being left out here, and of the options by being
     # the last.
     arguments = {name: value for name, value in arguments.items() if name not in url.query}
+    # What it prepares by itself it forgets after a rollback, with a DEALLOCATE ALL that would take
+    # along what PostgresDriver has prepared.
+    arguments["prepare_threshold"] = None
     arguments["options"] = " ".join([*options, str(url.query.get("options", ""))])
     return create_engine(
         url,
         connect_args=arguments,
         hide_parameters=True,
-        # Whatever the database's default is: our locking is made for this one.
-        isolation_level="READ COMMITTED",
+        # It begins nothing by itself, see PostgresDriver.
+        isolation_level="AUTOCOMMIT",
         # Would ask each new connection for a type that we do not use.
         use_native_hstore=False,
         poolclass=QueuePool,

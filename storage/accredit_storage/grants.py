@@ -2,23 +2,27 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from sqlalchemy import (
-    Connection,
     FromClause,
+    Integer,
     and_,
     bindparam,
     delete,
+    or_,
     select,
     tuple_,
     update,
 )
 
-from accredit_storage.arrays import on_each_dialect, pair_values, pairs
+from accredit_storage.arrays import pair_values, pairs
 from accredit_storage.errors import Conflict
+from accredit_storage.execution import Executor, Prepared, locked, prepared
 from accredit_storage.records import AgentId, Grant, Role, User, UserId
 from accredit_storage.schema import grants, users
-from accredit_storage.statements import AnyRow, AnySelect, by_dialect, locked, unexpired
+from accredit_storage.statements import AnyRow, AnySelect, by_dialect, unexpired
 from accredit_storage.users import user_columns
 
 _key = and_(
@@ -35,7 +39,7 @@ def _joined(asked: FromClause) -> AnySelect:
     )
 
 
-_by_key = _select.where(_key)
+_by_key = prepared(_select.where(_key))
 _add = by_dialect(
     lambda insert: (
         insert(grants)
@@ -43,19 +47,57 @@ _add = by_dialect(
         .returning(*grants.c)
     )
 )
-_replace = update(grants).where(_key).values(version=grants.c.version + 1).returning(*grants.c)
-_many = on_each_dialect(
+_replace = prepared(
+    update(grants).where(_key).values(version=grants.c.version + 1).returning(*grants.c)
+)
+_many = Prepared(
     lambda dialect: _joined(pairs(grants.c.agent_id, grants.c.user_id, "asked", dialect))
 )
-_remove = delete(grants).where(_key).returning(*grants.c)
+_remove = prepared(delete(grants).where(_key).returning(*grants.c))
 _holder_columns = user_columns(users)
+_names = grants.c.keys()
 _holder_names = [str(column.key) for column in _holder_columns]
+_limit = bindparam("limit", type_=Integer())
+_on_agent = grants.c.agent_id == bindparam("agent_id")
+_by_age = (
+    select(*grants.c, *_holder_columns)
+    .join(users, users.c.user_id == grants.c.user_id)
+    .where(_on_agent)
+    .order_by(grants.c.granted_at, grants.c.user_id)
+    .limit(_limit)
+)
+_holders = prepared(_by_age)
+_holders_after = prepared(
+    _by_age.where(
+        tuple_(grants.c.granted_at, grants.c.user_id)
+        > tuple_(
+            bindparam("after_at", type_=grants.c.granted_at.type),
+            bindparam("after_id", type_=grants.c.user_id.type),
+        )
+    )
+)
+_of_agent = prepared(_select.where(_on_agent).order_by(grants.c.user_id))
+_by_user = _select.where(grants.c.user_id == bindparam("user_id")).order_by(grants.c.agent_id)
+_of_user = prepared(_by_user)
+
+
+@cache
+def _page(min_role: Role | None) -> Prepared:
+    """The unexpired grants of a user, of at least that role."""
+    at = bindparam("at", type_=grants.c.expire_at.type)
+    statement = _by_user.where(
+        unexpired(grants.c.expire_at, at), grants.c.agent_id > bindparam("after")
+    ).limit(_limit)
+    if min_role is not None:
+        enough = [grants.c.role == role for role in Role if role >= min_role]
+        statement = statement.where(or_(*enough))
+    return prepared(statement)
 
 
 class Grants:
     """The grants that one transaction sees; expired ones too, where not said otherwise."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def find(self, agent_id: AgentId, user_id: UserId, *, lock: bool = False) -> Grant | None:
@@ -84,16 +126,16 @@ class Grants:
             "updated_at": at,
         }
         added = self._connection.execute(
-            _add[self._connection.dialect.name],
+            _add,
             {"agent_id": agent_id, "user_id": user_id, "granted_at": at, "version": 1, **new},
         ).one_or_none()
         if added is not None:
-            return None, Grant(**added._mapping)
+            return None, Grant(**added._asdict())
         before = self.find(agent_id, user_id, lock=True)
         if before is None:
             raise Conflict("the grant was revoked at the same time")
         after = self._connection.execute(_replace, {**_values(agent_id, user_id), **new}).one()
-        return before, Grant(**after._mapping)
+        return before, Grant(**after._asdict())
 
     def remove(self, agent_id: AgentId, user_id: UserId) -> Grant | None:
         """Remove the user's grant: what it was, None if there was none."""
@@ -106,16 +148,11 @@ class Grants:
 
         In the order of (granted_at, user id); ``after`` is that pair of the last one already had.
         """
-        statement = (
-            select(*grants.c, *_holder_columns)
-            .join(users, users.c.user_id == grants.c.user_id)
-            .where(grants.c.agent_id == agent_id)
-            .order_by(grants.c.granted_at, grants.c.user_id)
-            .limit(limit)
-        )
-        if after is not None:
-            statement = statement.where(tuple_(grants.c.granted_at, grants.c.user_id) > after)
-        return [_with_user(row) for row in self._connection.execute(statement)]
+        values: dict[str, Any] = {"agent_id": agent_id, "limit": limit}
+        if after is None:
+            return [_with_user(row) for row in self._connection.execute(_holders, values)]
+        values |= {"after_at": after[0], "after_id": after[1]}
+        return [_with_user(row) for row in self._connection.execute(_holders_after, values)]
 
     def page_for_user(
         self,
@@ -131,35 +168,28 @@ class Grants:
         ``min_role`` keeps the grants of at least that role; ``after`` is the agent id of the last
         one already had.
         """
-        statement = (
-            _select.where(grants.c.user_id == user_id, unexpired(grants.c.expire_at, at))
-            .order_by(grants.c.agent_id)
-            .limit(limit)
-        )
-        if min_role is not None:
-            statement = statement.where(grants.c.role.in_([r for r in Role if r >= min_role]))
-        if after is not None:
-            statement = statement.where(grants.c.agent_id > after)
-        return [Grant(**row._mapping) for row in self._connection.execute(statement)]
+        values = {"user_id": user_id, "at": at, "after": after or 0, "limit": limit}
+        rows = self._connection.execute(_page(min_role), values)
+        return [Grant(**row._asdict()) for row in rows]
 
     def find_many(self, of: Collection[tuple[int, int]]) -> dict[tuple[int, int], Grant]:
         """The grants among up to 5 000 pairs of (agent id, user id)."""
         if not of:
             return {}
         dialect = self._connection.dialect.name
-        rows = self._connection.execute(_many[dialect], pair_values("asked", of, dialect))
-        found = [Grant(**row._mapping) for row in rows]
+        rows = self._connection.execute(_many, pair_values("asked", of, dialect))
+        found = [Grant(**row._asdict()) for row in rows]
         return {(grant.agent_id, grant.user_id): grant for grant in found}
 
     def all_for_agent(self, agent_id: AgentId) -> list[Grant]:
         """Every grant on the agent, lowest user id first."""
-        statement = _select.where(grants.c.agent_id == agent_id).order_by(grants.c.user_id)
-        return [Grant(**row._mapping) for row in self._connection.execute(statement)]
+        rows = self._connection.execute(_of_agent, {"agent_id": agent_id})
+        return [Grant(**row._asdict()) for row in rows]
 
     def all_for_user(self, user_id: UserId) -> list[Grant]:
         """Every grant of the user, lowest agent id first."""
-        statement = _select.where(grants.c.user_id == user_id).order_by(grants.c.agent_id)
-        return [Grant(**row._mapping) for row in self._connection.execute(statement)]
+        rows = self._connection.execute(_of_user, {"user_id": user_id})
+        return [Grant(**row._asdict()) for row in rows]
 
 
 def _values(agent_id: AgentId, user_id: UserId) -> dict[str, int]:
@@ -168,11 +198,11 @@ def _values(agent_id: AgentId, user_id: UserId) -> dict[str, int]:
 
 
 def _grant(row: AnyRow | None) -> Grant | None:
-    return None if row is None else Grant(**row._mapping)
+    return None if row is None else Grant(**row._asdict())
 
 
 def _with_user(row: AnyRow) -> tuple[Grant, User]:
     # By position: both tables have a user_id, a role and a version.
-    width = len(grants.c)
-    grant = Grant(**dict(zip(grants.c.keys(), row[:width], strict=True)))
+    width = len(_names)
+    grant = Grant(**dict(zip(_names, row[:width], strict=True)))
     return grant, User(**dict(zip(_holder_names, row[width:], strict=True)))

@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Text, bindparam, func, literal, select, type_coerce
+from sqlalchemy import Text, bindparam, func, literal, select, type_coerce
 
+from accredit_storage.execution import Executor, Prepared, prepared
 from accredit_storage.records import ChangeKind, Head, Subject
 from accredit_storage.schema import changes, store_state
 
@@ -13,28 +14,19 @@ from accredit_storage.schema import changes, store_state
 MOST_CHANGES = 5000
 
 _KINDS = frozenset(kind.name.lower() for kind in ChangeKind)
-_position = {
-    "postgresql": select(
+_position = Prepared(
+    lambda dialect: select(
         store_state.c.epoch,
         store_state.c.revision,
         store_state.c.head_hash,
-        func.pg_is_in_recovery(),
+        func.pg_is_in_recovery() if dialect == "postgresql" else literal(False),
         select(changes.c.hash)
         .where(changes.c.revision == bindparam("at_revision"))
         .scalar_subquery(),
-    ),
-    "sqlite": select(
-        store_state.c.epoch,
-        store_state.c.revision,
-        store_state.c.head_hash,
-        literal(False),
-        select(changes.c.hash)
-        .where(changes.c.revision == bindparam("at_revision"))
-        .scalar_subquery(),
-    ),
-}
+    )
+)
 # As text: a later version may have kinds that this one cannot read.
-_since = (
+_since = prepared(
     select(type_coerce(changes.c.kind, Text), type_coerce(changes.c.subjects, Text))
     .where(
         changes.c.revision > bindparam("after"),
@@ -63,11 +55,10 @@ def name_of(subject: Subject) -> str:
     return f"{subject.kind._value_}:{subject.subject_id}"
 
 
-def tail(connection: Connection, position: Head | None) -> Tail:
+def tail(connection: Executor, position: Head | None) -> Tail:
     """What was added since ``position``; None for the first time."""
     at_revision = 0 if position is None else position.revision
-    statement = _position[connection.dialect.name]
-    row = connection.execute(statement, {"at_revision": at_revision}).one()
+    row = connection.execute(_position, {"at_revision": at_revision}).one()
     epoch, revision, hash_, is_standby, hash_at = row
     head = Head(epoch=epoch, revision=revision, hash=hash_)
     if is_standby:
@@ -81,7 +72,7 @@ def tail(connection: Connection, position: Head | None) -> Tail:
     return Tail(head, _names(connection, at_revision, revision))
 
 
-def _names(connection: Connection, after: int, until: int) -> Sequence[str] | None:
+def _names(connection: Executor, after: int, until: int) -> Sequence[str] | None:
     rows = connection.execute(_since, {"after": after, "until": until}).all()
     # One that is missing was pruned or taken out.
     if len(rows) != until - after:

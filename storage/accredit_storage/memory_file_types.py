@@ -2,17 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from accredit_storage.errors import Conflict
+from accredit_storage.execution import Executor, locked, prepared
 from accredit_storage.records import MemoryFileType, MemoryLayer
 from accredit_storage.schema import memory_file_types
-from accredit_storage.statements import AnyRow, by_dialect, locked
+from accredit_storage.statements import AnyRow, by_dialect
 
 # Not the name of a column, which an UPDATE would set.
 _key = memory_file_types.c.filename == bindparam("of_filename")
 _select = select(memory_file_types)
-_by_filename = _select.where(_key)
+_by_filename = prepared(_select.where(_key))
+_all = prepared(_select.order_by(memory_file_types.c.priority, memory_file_types.c.filename))
 _add = by_dialect(
     lambda insert: (
         insert(memory_file_types)
@@ -20,19 +22,19 @@ _add = by_dialect(
         .returning(*memory_file_types.c)
     )
 )
-_replace = (
+_replace = prepared(
     update(memory_file_types)
     .where(_key)
     .values(version=memory_file_types.c.version + 1)
     .returning(*memory_file_types.c)
 )
-_remove = delete(memory_file_types).where(_key).returning(*memory_file_types.c)
+_remove = prepared(delete(memory_file_types).where(_key).returning(*memory_file_types.c))
 
 
 class MemoryFileTypes:
     """The memory file types that one transaction sees. There are few, six at first."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def put(
@@ -63,18 +65,18 @@ class MemoryFileTypes:
         }
         new = {**content, "updated_at": at}
         added = self._connection.execute(
-            _add[self._connection.dialect.name],
+            _add,
             {"filename": filename, "version": 1, "created_at": at, **new},
         ).one_or_none()
         if added is not None:
-            return None, MemoryFileType(**added._mapping)
+            return None, MemoryFileType(**added._asdict())
         before = self.find(filename, lock=True)
         if before is None:
             raise Conflict("the memory file type was removed at the same time")
         if {name: getattr(before, name) for name in content} == content:
             return before, before
         after = self._connection.execute(_replace, {"of_filename": filename, **new}).one()
-        return before, MemoryFileType(**after._mapping)
+        return before, MemoryFileType(**after._asdict())
 
     def find(self, filename: str, *, lock: bool = False) -> MemoryFileType | None:
         """The type of exactly this filename."""
@@ -83,8 +85,7 @@ class MemoryFileTypes:
 
     def all(self) -> list[MemoryFileType]:
         """Every one, lowest priority first, those of one priority by filename."""
-        statement = _select.order_by(memory_file_types.c.priority, memory_file_types.c.filename)
-        return [MemoryFileType(**row._mapping) for row in self._connection.execute(statement)]
+        return [MemoryFileType(**row._asdict()) for row in self._connection.execute(_all)]
 
     def remove(self, filename: str) -> MemoryFileType | None:
         """Remove the type: what it was, None if there was none."""
@@ -92,4 +93,4 @@ class MemoryFileTypes:
 
 
 def _type(row: AnyRow | None) -> MemoryFileType | None:
-    return None if row is None else MemoryFileType(**row._mapping)
+    return None if row is None else MemoryFileType(**row._asdict())

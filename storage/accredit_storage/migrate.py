@@ -11,8 +11,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, inspect, make_url, select, text
 
-from accredit_storage.engine import make_engine, sqlite_path
+from accredit_storage.engine import Mode, make_engine, sqlite_path
 from accredit_storage.errors import SchemaMismatch, StoreUnavailable
+from accredit_storage.execution import Executor
 from accredit_storage.failures import translated
 from accredit_storage.schema import store_state
 from accredit_storage.store import Store, Transaction, advisory_key
@@ -107,12 +108,14 @@ def _alone(connection: Connection) -> Generator[None]:
         cursor.execute("PRAGMA foreign_keys = OFF")
         cursor.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
         cursor.close()
-        with connection.execution_options(writes=True).begin():
+        with connection.begin():
+            Executor(connection, Mode.WRITE).begin()
             yield
             if dangling := connection.execute(text("PRAGMA foreign_key_check")).all():
                 raise RuntimeError(f"the migration left dangling references: {dangling[:3]}")
     else:
         with connection.begin():
+            Executor(connection, Mode.WRITE).begin()
             connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}s'"))
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             key = {"key": advisory_key("migrate")}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, FromClause, and_, bindparam, select
+from sqlalchemy import FromClause, and_, bindparam, select
 
 from accredit_storage.credentials import (
     CREDENTIAL_PARTS,
@@ -12,9 +12,10 @@ from accredit_storage.credentials import (
     spans,
     with_what_it_rests_on,
 )
+from accredit_storage.execution import Executor, Prepared, prepared
 from accredit_storage.records import Agent, AgentId, Credential, Grant, Head, UserId
 from accredit_storage.schema import agents, grants, store_state, tokens, users
-from accredit_storage.statements import AnyRow, AnySelect
+from accredit_storage.statements import AnyRow
 
 _asked = agents.alias("asked")
 _asked_grants = grants.alias("asked_grants")
@@ -32,9 +33,10 @@ def _with_asked(source: FromClause, key: str, user_id: object) -> FromClause:
     )
 
 
-def _select(source: FromClause, *, of_token: bool, of_agent: bool) -> AnySelect:
+def _select(source: FromClause, *, of_token: bool, of_agent: bool) -> Prepared:
     parts = [list(_head), list(_asked.c), list(_asked_grants.c)] if of_agent else [list(_head)]
-    return select(*numbered(*parts, *(CREDENTIAL_PARTS if of_token else ()))).select_from(source)
+    columns = numbered(*parts, *(CREDENTIAL_PARTS if of_token else ()))
+    return prepared(select(*columns).select_from(source))
 
 
 _by_digest = _select(_of_token, of_token=True, of_agent=False)
@@ -64,7 +66,7 @@ class Found:
 class Questions:
     """What one transaction sees of what questions rest on."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def of_token(self, digest: bytes) -> Found:

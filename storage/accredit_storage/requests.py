@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, delete, select, update
 
 from accredit_storage.errors import Conflict
+from accredit_storage.execution import Executor, prepared
 from accredit_storage.records import Request
 from accredit_storage.schema import requests
 from accredit_storage.statements import by_dialect
@@ -24,9 +25,10 @@ _claim = by_dialect(
         .returning(requests.c.request_id)
     )
 )
-_find = select(requests.c.body_digest, requests.c.result, requests.c.revision).where(_key)
-_finish = update(requests).where(_key)
-_release = delete(requests).where(_key, requests.c.result.is_(None))
+_find = prepared(select(requests.c.body_digest, requests.c.result, requests.c.revision).where(_key))
+_finish = prepared(update(requests).where(_key))
+_release = prepared(delete(requests).where(_key, requests.c.result.is_(None)))
+_sweep = prepared(delete(requests).where(requests.c.created_at < bindparam("before")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class RequestKey:
 class Requests:
     """The requests that one transaction sees."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def claim(self, key: RequestKey, body_digest: bytes, at: datetime) -> Request | None:
@@ -57,8 +59,7 @@ class Requests:
             "body_digest": body_digest,
             "created_at": at,
         }
-        statement = _claim[self._connection.dialect.name]
-        if self._connection.execute(statement, values).one_or_none() is not None:
+        if self._connection.execute(_claim, values).one_or_none() is not None:
             return None
         earlier = self._connection.execute(_find, _values(key)).one_or_none()
         if earlier is None:
@@ -88,8 +89,7 @@ class Requests:
 
     def sweep(self, before: datetime) -> int:
         """Remove the requests made before that time: how many there were."""
-        statement = delete(requests).where(requests.c.created_at < before)
-        return self._connection.execute(statement).rowcount
+        return self._connection.execute(_sweep, {"before": before}).rowcount
 
 
 def _values(key: RequestKey) -> dict[str, str]:

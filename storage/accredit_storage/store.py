@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Self
 
-from sqlalchemy import URL, Connection, Engine, func, select, update
+from sqlalchemy import URL, BigInteger, Connection, Engine, bindparam, func, select, update
 
 from accredit_storage import chain
 from accredit_storage.agents import Agents
 from accredit_storage.changes import Changes
 from accredit_storage.credentials import Credentials
 from accredit_storage.definitions import Definitions, Suppressions
-from accredit_storage.engine import LOCK_WAIT, has_open_transaction, make_engine
+from accredit_storage.engine import LOCK_WAIT, Mode, make_engine
 from accredit_storage.errors import StoreBusy
+from accredit_storage.execution import Executor, prepared
 from accredit_storage.failures import translated
 from accredit_storage.grants import Grants
 from accredit_storage.log_tail import Tail, name_of, tail
@@ -48,52 +49,67 @@ _BUGS = (
 _claim_files = by_dialect(
     lambda insert: insert(file_trees).on_conflict_do_nothing(index_elements=["row_id"])
 )
-_login_key = select(store_state.c.login_key)
-_token_keys = select(store_state.c.token_keys)
-_head = select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash)
+_files_id = prepared(select(file_trees.c.files_id))
+_token_keys = prepared(select(store_state.c.token_keys))
+_login_key = prepared(select(store_state.c.login_key))
+_last_old_ids = prepared(select(store_state.c.last_old_agent, store_state.c.last_old_user))
+_head = prepared(select(store_state.c.epoch, store_state.c.revision, store_state.c.head_hash))
+_locks = {
+    name: prepared(select(func.__getattr__(name)(bindparam("key", type_=BigInteger()))))
+    for name in ("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared")
+}
+_set = prepared(update(store_state))
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A change of this process's that was committed: where the log stood before it and after it.
+    """A change of this process's that was committed, and the names of what it touched.
 
-    ``names`` are those of what it touched, see ``log_tail.name_of``.
+    See ``log_tail.name_of``.
     """
 
-    before: Head
-    head: Head
+    appended: chain.Appended
     names: Sequence[str]
 
 
 class Transaction:
     """One consistent view of what is stored; it and its repositories end with its block."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, begins: Mode | None = None) -> None:
+        self._executor = executor = Executor(connection, begins)
         self._login_key: bytes | None = None
-        self.agents = Agents(connection)
-        self.reservations = Reservations(connection)
-        self.grants = Grants(connection)
-        self.transfer_offers = TransferOffers(connection)
-        self.tokens = Tokens(connection)
-        self.credentials = Credentials(connection)
-        self.questions = Questions(connection)
-        self.users = Users(connection)
-        self.sites = Sites(connection)
-        self.changes = Changes(connection)
-        self.requests = Requests(connection)
-        self.definitions = Definitions(connection)
-        self.suppressions = Suppressions(connection)
-        self.memory_file_types = MemoryFileTypes(connection)
+        self.agents = Agents(executor)
+        self.reservations = Reservations(executor)
+        self.grants = Grants(executor)
+        self.transfer_offers = TransferOffers(executor)
+        self.tokens = Tokens(executor)
+        self.credentials = Credentials(executor)
+        self.questions = Questions(executor)
+        self.users = Users(executor)
+        self.sites = Sites(executor)
+        self.changes = Changes(executor)
+        self.requests = Requests(executor)
+        self.definitions = Definitions(executor)
+        self.suppressions = Suppressions(executor)
+        self.memory_file_types = MemoryFileTypes(executor)
+
+    @property
+    def _connection(self) -> Connection:
+        """For what is no statement of a repository's."""
+        return self._executor.connection
+
+    def end(self) -> bool:
+        """Commit; False where nothing of it would be kept. Its block does so when it ends."""
+        return self._executor.commit()
 
     def head(self) -> Head:
         """Where the log stands in this view."""
-        epoch, revision, hash_ = self._connection.execute(_head).one()
+        epoch, revision, hash_ = self._executor.execute(_head).one()
         return Head(epoch=epoch, revision=revision, hash=hash_)
 
     def tail(self, position: Head | None) -> Tail:
         """What was added to the log since a position."""
-        return tail(self._connection, position)
+        return tail(self._executor, position)
 
     def login_digest(self, login: str) -> str:
         """What stands for a login in the log: 32 hexadecimal digits only this store can compute.
@@ -106,32 +122,36 @@ class Transaction:
 
     def login_key(self) -> bytes:
         """The key to the digests of logins, which is a secret of the store's."""
-        return bytes(self._connection.execute(_login_key).scalar_one())
+        return bytes(self._executor.execute(_login_key).scalar_one())
 
     def token_keys(self) -> tuple[TokenKey, ...]:
         """The keys under which tokens are minted: at least one."""
-        keys: tuple[TokenKey, ...] = self._connection.execute(_token_keys).scalar_one()
+        keys: tuple[TokenKey, ...] = self._executor.execute(_token_keys).scalar_one()
         return keys
 
     def files_id(self) -> str | None:
         """Which tree of files belongs to this store; None before one does."""
-        found: str | None = self._connection.scalar(select(file_trees.c.files_id))
+        found: str | None = self._executor.scalar(_files_id)
         return found
 
     def last_old_ids(self) -> tuple[int, int]:
         """The highest ids of an agent and of a user whose directories may have their old names."""
-        statement = select(store_state.c.last_old_agent, store_state.c.last_old_user)
-        agent_id, user_id = self._connection.execute(statement).one()
+        agent_id, user_id = self._executor.execute(_last_old_ids).one()
         return agent_id, user_id
 
 
 class WriteTransaction(Transaction):
     """A transaction that may change things; see Store.write."""
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        #: What was written into the log, if anything was.
+    def __init__(self, connection: Connection, begins: Mode | None = None) -> None:
+        super().__init__(connection, begins)
+        #: What was written into the log, if anything was: nobody else does until this ends.
         self.recorded: Recorded | None = None
+        self._head: Head | None = None
+
+    def head(self) -> Head:
+        """Where the log stands in this view, with what it has written."""
+        return super().head() if self._head is None else self._head
 
     def record(self, draft: Draft) -> int:
         """Write ``draft`` into the change log, and return the revision that it became.
@@ -142,17 +162,17 @@ class WriteTransaction(Transaction):
         """
         if self.recorded is not None:
             raise RuntimeError("a transaction records one change")
-        before, head = chain.append(self._connection, draft)
-        self.recorded = Recorded(before, head, [name_of(subject) for subject in draft.subjects])
-        return head.revision
+        appended = chain.append(self._executor, draft)
+        self.recorded = Recorded(appended, [name_of(subject) for subject in draft.subjects])
+        self._head = appended.head
+        return appended.head.revision
 
     def exclusive(self, name: str) -> None:
         """Wait until no other transaction holds ``name``, and hold it until this one ends.
 
         SQLite needs nothing: there a writer is alone anyway.
         """
-        if self._connection.dialect.name == "postgresql":
-            self._connection.execute(select(func.pg_advisory_xact_lock(advisory_key(name))))
+        self._lock("pg_advisory_xact_lock", name)
 
     def shared(self, name: str) -> None:
         """Wait until no other transaction holds ``name`` exclusively, and keep it from that.
@@ -160,25 +180,30 @@ class WriteTransaction(Transaction):
         First come, first served: whoever waits to hold it alone is let in before those who ask to
         share it later. That is what a row locked FOR SHARE does not give.
         """
-        if self._connection.dialect.name == "postgresql":
-            self._connection.execute(select(func.pg_advisory_xact_lock_shared(advisory_key(name))))
+        self._lock("pg_advisory_xact_lock_shared", name)
+
+    def _lock(self, function: str, name: str) -> None:
+        if self._executor.dialect.name == "postgresql":
+            key = advisory_key(name)
+            if not self._executor.begin(f"SELECT {function}({key})"):
+                self._executor.execute(_locks[function], {"key": key})
 
     def claim_files(self, files_id: str) -> str:
         """Take a tree of files for this store's, unless another is: the one that is then."""
-        statement = _claim_files[self._connection.dialect.name]
-        self._connection.execute(statement, {"row_id": 1, "files_id": files_id})
+        self._executor.execute(_claim_files, {"row_id": 1, "files_id": files_id})
         return self.files_id() or files_id
 
     def set_token_keys(self, keys: tuple[TokenKey, ...]) -> None:
         """Mint under these from now on. ValueError for none."""
         if not keys:
             raise ValueError("a store without a key mints nothing")
-        self._connection.execute(update(store_state).values(token_keys=keys))
+        self._executor.execute(_set, {"token_keys": keys})
 
     def renew_epoch(self) -> str:
         """Declare void what anybody remembers of this store, as after a restore: the new epoch."""
         epoch = token_hex(16)
-        self._connection.execute(update(store_state).values(epoch=epoch))
+        self._executor.execute(_set, {"epoch": epoch})
+        self._head = None
         return epoch
 
 
@@ -192,8 +217,6 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._observers: list[Callable[[Recorded], None]] = []
-        self._writers = engine.execution_options(writes=True)
-        self._readers = self._glances = engine.execution_options(writes=False)
         # SQLite has one writer at a time. Those of this process queue here, without a connection
         # each; left to the busy timeout they would poll, and keep readers out of the pool.
         self._turn = threading.Semaphore(1)
@@ -201,11 +224,6 @@ class Store:
             # There several write at once, but never all connections: those who wait for a lock
             # would keep the readers out.
             self._turn = threading.Semaphore(max(1, engine.pool.size() - 2))  # type: ignore[attr-defined]
-            # Otherwise each statement would see a moment of its own.
-            self._readers = engine.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-            self._glances = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
     def open(cls, url: str | URL, *, pool_size: int = 8) -> Self:
@@ -219,14 +237,14 @@ class Store:
         A block that sends no more than ``one_statement`` may say so: that one sees one moment by
         itself, and PostgreSQL is then asked once and not three times.
         """
-        readers = self._glances if one_statement else self._readers
         with (
             translated(),
-            readers.connect() as connection,
-            connection.begin(),
+            self.engine.begin() as connection,
             _thrown_away_on_bugs(connection),
         ):
-            yield Transaction(connection)
+            transaction = Transaction(connection, Mode.GLANCE if one_statement else Mode.READ)
+            yield transaction
+            transaction.end()
 
     @contextmanager
     def write(self) -> Generator[WriteTransaction]:
@@ -236,12 +254,11 @@ class Store:
         sees what was committed before it, so that what a decision rests on has to be locked. A
         connection lost while committing raises StoreUnavailable: then nobody knows whether it was.
         """
-        with translated(), self._own_turn(), self._writers.begin() as connection:
-            transaction = WriteTransaction(connection)
+        with translated(), self._own_turn(), self.engine.begin() as connection:
             with _thrown_away_on_bugs(connection):
+                transaction = WriteTransaction(connection, Mode.WRITE)
                 yield transaction
-            if not has_open_transaction(connection):
-                # COMMIT would succeed here, and keep nothing.
+            if not transaction.end():
                 raise RuntimeError("the error of a statement was ignored")
         if transaction.recorded is not None:
             for observer in self._observers:

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
+    Integer,
     bindparam,
     delete,
     func,
@@ -16,18 +17,19 @@ from sqlalchemy import (
     update,
 )
 
-from accredit_storage.arrays import among, on_each_dialect
+from accredit_storage.arrays import among
+from accredit_storage.execution import Executor, Prepared, locked, prepared
 from accredit_storage.records import AgentId, Token, UserId
 from accredit_storage.schema import token_vouchers, tokens
-from accredit_storage.statements import AnyRow, locked, unexpired
+from accredit_storage.statements import AnyRow, unexpired
 
 #: What a token is read from. The digest and the key's id go in and are compared; neither comes out.
 TOKEN_COLUMNS = [column for column in tokens.c if column.name not in ("digest", "key_id")]
 _select = select(*TOKEN_COLUMNS)
-_by_id = _select.where(tokens.c.token_id == bindparam("token_id"))
-_add = tokens.insert()
-_vouch = token_vouchers.insert()
-_touch = (
+_by_id = prepared(_select.where(tokens.c.token_id == bindparam("token_id")))
+_add = prepared(tokens.insert())
+_vouch = prepared(token_vouchers.insert())
+_touch = prepared(
     update(tokens)
     .where(
         tokens.c.token_id == bindparam("used_id"),
@@ -35,7 +37,25 @@ _touch = (
     )
     .values(last_used_at=bindparam("used_at"))
 )
-_adopt = on_each_dialect(
+_change = update(tokens).where(tokens.c.token_id == bindparam("of_id"))
+_set_replaced = prepared(
+    _change.values(
+        replaced_by=bindparam("successor_id"),
+        expire_at=bindparam("end"),
+        version=tokens.c.version + 1,
+    ).returning(*TOKEN_COLUMNS)
+)
+_revoke = prepared(
+    _change.where(tokens.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("revoked"), version=tokens.c.version + 1)
+    .returning(*TOKEN_COLUMNS)
+)
+_vouchers = prepared(
+    select(token_vouchers.c.user_id)
+    .where(token_vouchers.c.token_id == bindparam("token_id"))
+    .order_by(token_vouchers.c.user_id)
+)
+_adopt = Prepared(
     lambda dialect: (
         update(tokens)
         .where(
@@ -45,7 +65,7 @@ _adopt = on_each_dialect(
         .values(created_by=tokens.c.user_id)
     )
 )
-_need_no_more = on_each_dialect(
+_need_no_more = Prepared(
     lambda dialect: delete(token_vouchers).where(
         token_vouchers.c.user_id == bindparam("of_user_id"),
         token_vouchers.c.token_id.in_(
@@ -62,7 +82,7 @@ class Tokens:
     is.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def add(self, token: Token, digest: bytes, key_id: str, vouchers: Iterable[int] = ()) -> None:
@@ -97,29 +117,24 @@ class Tokens:
         Newest first, in descending order of (created_at, token id); ``after`` is that pair of the
         last one already had. Without ``include_inactive`` those that are live at ``at``.
         """
-        newest_first = (tokens.c.created_at.desc(), tokens.c.token_id.desc())
-        statement = _select.order_by(*newest_first).limit(limit)
-        if agent_id is not None:
-            statement = statement.where(tokens.c.agent_id == agent_id)
-        if user_id is not None:
-            statement = statement.where(tokens.c.user_id == user_id)
-        if not include_inactive:
-            statement = statement.where(*_live(at))
+        asked = {"agent_id": agent_id, "user_id": user_id, "at": None if include_inactive else at}
+        values: dict[str, Any] = {k: value for k, value in asked.items() if value is not None}
         if after is not None:
-            statement = statement.where(tuple_(tokens.c.created_at, tokens.c.token_id) < after)
-        return [Token(**row._mapping) for row in self._connection.execute(statement)]
+            values |= {"after_at": after[0], "after_id": after[1]}
+        rows = self._connection.execute(_page(frozenset(values)), {**values, "limit": limit})
+        return [Token(**row._asdict()) for row in rows]
 
     def set_replaced(
         self, token_id: str, *, successor_id: str, expire_at: datetime | None
     ) -> Token | None:
         """Name the successor and set the end: the token as it is then, None if there is none."""
-        of_id = tokens.c.token_id == token_id
-        return self._change(of_id, replaced_by=successor_id, expire_at=expire_at)
+        values = {"of_id": token_id, "successor_id": successor_id, "end": expire_at}
+        return _token(self._connection.execute(_set_replaced, values).one_or_none())
 
     def revoke(self, token_id: str, at: datetime) -> Token | None:
         """Revoke the token: as it is then, None if there is none or it was revoked before."""
-        unrevoked = (tokens.c.token_id == token_id, tokens.c.revoked_at.is_(None))
-        return self._change(*unrevoked, revoked_at=at)
+        values = {"of_id": token_id, "revoked": at}
+        return _token(self._connection.execute(_revoke, values).one_or_none())
 
     def revoke_where(
         self,
@@ -175,22 +190,16 @@ class Tokens:
 
     def vouchers(self, token_id: str) -> list[int]:
         """The ids of the users who vouch for the token, sorted."""
-        statement = (
-            select(token_vouchers.c.user_id)
-            .where(token_vouchers.c.token_id == token_id)
-            .order_by(token_vouchers.c.user_id)
-        )
-        return list(self._connection.execute(statement).scalars())
+        return self._connection.execute(_vouchers, {"token_id": token_id}).scalars()
 
     def adopt(self, user_id: UserId, heirs: Collection[int]) -> None:
         """Make what the user minted for ``heirs`` their own, and need the user's word no more.
 
         The same for what ``heirs`` minted and the user vouches for.
         """
-        dialect = self._connection.dialect.name
         values = {"of_user_id": user_id, "keys": heirs}
-        self._connection.execute(_adopt[dialect], values)
-        self._connection.execute(_need_no_more[dialect], values)
+        self._connection.execute(_adopt, values)
+        self._connection.execute(_need_no_more, values)
 
     def delete_minted(self, user_id: UserId) -> None:
         """Remove all tokens that the user minted or vouches for."""
@@ -213,15 +222,6 @@ class Tokens:
         """The ids of all tokens of the user, sorted."""
         return self._ids(tokens.c.user_id == user_id)
 
-    def _change(self, *conditions: ColumnElement[bool], **values: Any) -> Token | None:
-        statement = (
-            update(tokens)
-            .where(*conditions)
-            .values(**values, version=tokens.c.version + 1)
-            .returning(*TOKEN_COLUMNS)
-        )
-        return _token(self._connection.execute(statement).one_or_none())
-
     def _revoke(self, *conditions: ColumnElement[bool], at: datetime) -> list[str]:
         statement = (
             update(tokens)
@@ -241,9 +241,26 @@ def _minted(user_id: UserId) -> ColumnElement[bool]:
     return or_(tokens.c.created_by == user_id, tokens.c.token_id.in_(vouched))
 
 
-def _live(at: datetime) -> tuple[ColumnElement[bool], ...]:
+@cache
+def _page(asked: frozenset[str]) -> Prepared:
+    """The tokens of which everything asked is true, newest first."""
+    statement = _select.order_by(tokens.c.created_at.desc(), tokens.c.token_id.desc())
+    for name in asked & {"agent_id", "user_id"}:
+        statement = statement.where(tokens.c[name] == bindparam(name))
+    if "at" in asked:
+        statement = statement.where(*_live(bindparam("at", type_=tokens.c.expire_at.type)))
+    if "after_at" in asked:
+        last = (
+            bindparam("after_at", type_=tokens.c.created_at.type),
+            bindparam("after_id", type_=tokens.c.token_id.type),
+        )
+        statement = statement.where(tuple_(tokens.c.created_at, tokens.c.token_id) < tuple_(*last))
+    return prepared(statement.limit(bindparam("limit", type_=Integer())))
+
+
+def _live(at: datetime | ColumnElement[datetime]) -> tuple[ColumnElement[bool], ...]:
     return tokens.c.revoked_at.is_(None), unexpired(tokens.c.expire_at, at)
 
 
 def _token(row: AnyRow | None) -> Token | None:
-    return None if row is None else Token(**row._mapping)
+    return None if row is None else Token(**row._asdict())

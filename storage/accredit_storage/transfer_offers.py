@@ -4,25 +4,38 @@ Only what is open counts: at its very ``expire_at`` an offer no longer is. One t
 other way has no row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select
 
+from accredit_storage.execution import Executor, locked, prepared
 from accredit_storage.records import AgentId, TransferOffer, UserId
 from accredit_storage.schema import agents, transfer_offers, users
-from accredit_storage.statements import AnyRow, locked
+from accredit_storage.statements import AnyRow
 
 _givers = users.alias("givers")
 _receivers = users.alias("receivers")
 _select = select(transfer_offers)
 _of_giver, _of_receiver = transfer_offers.c.owner_id, transfer_offers.c.new_owner_id
+_is_open = transfer_offers.c.expire_at > bindparam("at")
+_of_agent = transfer_offers.c.agent_id == bindparam("agent_id")
+_add = prepared(transfer_offers.insert().returning(*transfer_offers.c))
+_by_id = prepared(_select.where(transfer_offers.c.offer_id == bindparam("offer_id"), _is_open))
+_by_agent = prepared(_select.where(_of_agent, _is_open))
+_end = prepared(delete(transfer_offers).where(_of_agent).returning(*transfer_offers.c))
+_end_of_user = prepared(
+    delete(transfer_offers)
+    .where(or_(_of_giver == bindparam("of_user_id"), _of_receiver == bindparam("of_user_id")))
+    .returning(*transfer_offers.c)
+)
+_sweep = prepared(delete(transfer_offers).where(transfer_offers.c.expire_at <= bindparam("at")))
 
 
 class TransferOffers:
     """The offers that one transaction sees."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def add(
@@ -42,18 +55,17 @@ class TransferOffers:
             "created_at": at,
             "expire_at": expire_at,
         }
-        statement = transfer_offers.insert().values(values).returning(*transfer_offers.c)
-        return TransferOffer(**self._connection.execute(statement).one()._mapping)
+        return TransferOffer(**self._connection.execute(_add, values).one()._asdict())
 
     def find(self, offer_id: int, at: datetime, *, lock: bool = False) -> TransferOffer | None:
         """The offer of this id, if it is open at ``at``."""
-        statement = _select.where(transfer_offers.c.offer_id == offer_id, *_open(at))
-        return _offer(self._connection.execute(locked(statement, lock=lock)).one_or_none())
+        statement, values = locked(_by_id, lock=lock), {"offer_id": offer_id, "at": at}
+        return _offer(self._connection.execute(statement, values).one_or_none())
 
     def find_for_agent(self, agent_id: AgentId, at: datetime) -> TransferOffer | None:
         """The offer of the agent, if one is open at ``at``."""
-        statement = _select.where(transfer_offers.c.agent_id == agent_id, *_open(at))
-        return _offer(self._connection.execute(statement).one_or_none())
+        values = {"agent_id": agent_id, "at": at}
+        return _offer(self._connection.execute(_by_agent, values).one_or_none())
 
     def count(
         self, at: datetime, *, owner_id: UserId | None = None, new_owner_id: UserId | None = None
@@ -64,7 +76,8 @@ class TransferOffers:
             statement = statement.where(_of_giver == owner_id)
         if new_owner_id is not None:
             statement = statement.where(_of_receiver == new_owner_id)
-        return self._connection.execute(statement).scalar_one()
+        count: int = self._connection.execute(statement).scalar_one()
+        return count
 
     def page(
         self,
@@ -96,16 +109,15 @@ class TransferOffers:
 
     def end(self, *, agent_id: AgentId) -> list[TransferOffer]:
         """Remove the agent's offer: what it was, expired or not; none if there was none."""
-        return self._remove(transfer_offers.c.agent_id == agent_id)
+        return _offers(self._connection.execute(_end, {"agent_id": agent_id}))
 
     def end_of_user(self, user_id: UserId) -> list[TransferOffer]:
         """Remove all offers that the user has made or been made, in the order of their ids."""
-        return self._remove(or_(_of_giver == user_id, _of_receiver == user_id))
+        return _offers(self._connection.execute(_end_of_user, {"of_user_id": user_id}))
 
     def sweep(self, at: datetime) -> int:
         """Remove what has expired by ``at``: how many there were."""
-        statement = delete(transfer_offers).where(transfer_offers.c.expire_at <= at)
-        return self._connection.execute(statement).rowcount
+        return self._connection.execute(_sweep, {"at": at}).rowcount
 
     def _described(
         self, conditions: Sequence[ColumnElement[bool]], limit: int
@@ -121,18 +133,19 @@ class TransferOffers:
         )
         return [_described(row) for row in self._connection.execute(statement)]
 
-    def _remove(self, condition: ColumnElement[bool]) -> list[TransferOffer]:
-        statement = delete(transfer_offers).where(condition).returning(*transfer_offers.c)
-        found = [TransferOffer(**row._mapping) for row in self._connection.execute(statement)]
-        return sorted(found, key=lambda offer: offer.offer_id)
-
 
 def _open(at: datetime) -> tuple[ColumnElement[bool]]:
     return (transfer_offers.c.expire_at > at,)
 
 
 def _offer(row: AnyRow | None) -> TransferOffer | None:
-    return None if row is None else TransferOffer(**row._mapping)
+    return None if row is None else TransferOffer(**row._asdict())
+
+
+def _offers(rows: Iterable[AnyRow]) -> list[TransferOffer]:
+    """In the order of their ids."""
+    found = [TransferOffer(**row._asdict()) for row in rows]
+    return sorted(found, key=lambda offer: offer.offer_id)
 
 
 def _described(row: AnyRow) -> tuple[TransferOffer, str, str, str]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     FromClause,
+    Integer,
     and_,
     bindparam,
     delete,
@@ -16,9 +17,10 @@ from sqlalchemy import (
     update,
 )
 
-from accredit_storage.arrays import among, by_keys, on_each_dialect
+from accredit_storage.arrays import among, by_keys
 from accredit_storage.directory.places import new_key
 from accredit_storage.errors import LoginTaken
+from accredit_storage.execution import Executor, Prepared, locked, prepared
 from accredit_storage.records import (
     AgentId,
     NewUser,
@@ -33,9 +35,9 @@ from accredit_storage.records import (
 from accredit_storage.schema import agents, users
 from accredit_storage.statements import (
     AnyRow,
-    any_contains,
+    any_like,
     by_dialect,
-    locked,
+    containing,
     refusing_taken,
 )
 
@@ -51,13 +53,13 @@ _many = {
     by: by_keys(_select.order_by(users.c.user_id), users.c[by])
     for by in ("user_id", "login_folded")
 }
-_files_made = on_each_dialect(
+_files_made = Prepared(
     lambda dialect: (
         update(users).where(among(users.c.user_id, "keys", dialect)).values(files_made=True)
     )
 )
-_by_id = _select.where(users.c.user_id == bindparam("user_id"))
-_by_login = _select.where(users.c.login_folded == bindparam("login_folded"))
+_by_id = prepared(_select.where(users.c.user_id == bindparam("user_id")))
+_by_login = prepared(_select.where(users.c.login_folded == bindparam("login_folded")))
 _add = by_dialect(
     lambda insert: (
         insert(users)
@@ -66,12 +68,59 @@ _add = by_dialect(
     )
 )
 _is_active_administrator = and_(users.c.role == UserRole.ADMINISTRATOR, users.c.active.is_(True))
+_count = prepared(select(func.count()).select_from(users))
+_count_administrators = prepared(
+    select(func.count()).select_from(users).where(_is_active_administrator)
+)
+_administrators = prepared(
+    select(users.c.user_id).where(_is_active_administrator).order_by(users.c.user_id)
+)
+_first_administrator = prepared(
+    _select.where(_is_active_administrator).order_by(users.c.user_id).limit(1)
+)
+_owned = prepared(
+    select(agents.c.agent_id)
+    .where(agents.c.owner_id == bindparam("user_id"))
+    .order_by(agents.c.agent_id)
+)
+_delete = prepared(delete(users).where(users.c.user_id == bindparam("user_id")))
+
+
+_CONDITIONS = {
+    "after": users.c.user_id > bindparam("after"),
+    "pattern": any_like((users.c.login, users.c.display_name), "pattern"),
+    "email": users.c.email == bindparam("email"),
+    "role": users.c.role == bindparam("role"),
+    "active": users.c.active == bindparam("active"),
+}
+
+
+@cache
+def _page(asked: frozenset[str]) -> Prepared:
+    """The users of whom everything asked is true."""
+    conditions = [condition for name, condition in _CONDITIONS.items() if name in asked]
+    statement = _select.where(*conditions).order_by(users.c.user_id)
+    return prepared(statement.limit(bindparam("limit", type_=Integer())))
+
+
+@cache
+def _updating(names: frozenset[str]) -> Prepared:
+    """The UPDATE that sets these columns of a user."""
+    return prepared(
+        update(users)
+        .where(users.c.user_id == bindparam("of_user_id"))
+        .values(
+            {name: bindparam(name) for name in names}
+            | {"version": users.c.version + 1, "updated_at": bindparam("updated_at")}
+        )
+        .returning(*_columns)
+    )
 
 
 class Users:
     """The users that one transaction sees."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Executor) -> None:
         self._connection = connection
 
     def add(self, new: NewUser, *, at: datetime) -> User | None:
@@ -89,7 +138,7 @@ class Users:
             "directory_key": new_key(),
             "files_made": False,
         }
-        statement = _add[self._connection.dialect.name]
+        statement = _add
         return _user(self._connection.execute(statement, values).one_or_none())
 
     def find(self, user_id: UserId, *, lock: bool = False, share: bool = False) -> User | None:
@@ -117,12 +166,14 @@ class Users:
 
     def set_files_made(self, user_ids: Collection[UserId]) -> None:
         """Say of up to 10 000 users that their directories were made. No version is raised."""
-        statement = _files_made[self._connection.dialect.name]
+        statement = _files_made
         self._connection.execute(statement, {"keys": user_ids})
 
     def _many(self, by: str, keys: Collection[Any]) -> list[User]:
-        statement = _many[by][self._connection.dialect.name]
-        return [User(**row._mapping) for row in self._connection.execute(statement, {"keys": keys})]
+        statement = _many[by]
+        return [
+            User(**row._asdict()) for row in self._connection.execute(statement, {"keys": keys})
+        ]
 
     def page(
         self,
@@ -139,18 +190,17 @@ class Users:
         ``text`` is looked for in login and display name, A to Z being the same as a to z; an e-mail
         address is compared byte for byte.
         """
-        statement = _select.order_by(users.c.user_id).limit(limit)
-        if after is not None:
-            statement = statement.where(users.c.user_id > after)
-        if text is not None:
-            statement = statement.where(any_contains((users.c.login, users.c.display_name), text))
-        if email is not None:
-            statement = statement.where(users.c.email == email)
-        if role is not None:
-            statement = statement.where(users.c.role == role)
-        if active is not None:
-            statement = statement.where(users.c.active.is_(active))
-        return [User(**row._mapping) for row in self._connection.execute(statement)]
+        asked = {
+            "after": after,
+            "pattern": None if text is None else containing(text),
+            "email": email,
+            "role": role,
+            "active": active,
+        }
+        asked = {name: value for name, value in asked.items() if value is not None}
+        statement = _page(frozenset(asked))
+        rows = self._connection.execute(statement, {**asked, "limit": limit})
+        return [User(**row._asdict()) for row in rows]
 
     def update(self, user_id: UserId, wanted: UserUpdate, *, at: datetime) -> User | None:
         """Set what is given and raise the version: the user as they are then, None if not there.
@@ -161,16 +211,12 @@ class Users:
         login = wanted.login
         if not isinstance(login, Unset):
             values["login_folded"] = folded(login)
-        statement = (
-            update(users)
-            .where(users.c.user_id == user_id)
-            .values(**values, version=users.c.version + 1, updated_at=at)
-            .returning(*_columns)
-        )
+        statement = _updating(frozenset(values))
+        values |= {"of_user_id": user_id, "updated_at": at}
         if isinstance(login, Unset):
-            return _user(self._connection.execute(statement).one_or_none())
+            return _user(self._connection.execute(statement, values).one_or_none())
         with refusing_taken(self._connection, LoginTaken(f"another user has the login {login!r}")):
-            return _user(self._connection.execute(statement).one_or_none())
+            return _user(self._connection.execute(statement, values).one_or_none())
 
     def forget_agent(
         self, agent_id: AgentId, at: datetime, *, only: UserId | None = None
@@ -195,33 +241,30 @@ class Users:
         With them go their tokens, those they minted, their grants, their reservations and the
         agents' offers to them. While they own an agent, the transaction ends with Conflict.
         """
-        statement = delete(users).where(users.c.user_id == user_id)
-        return self._connection.execute(statement).rowcount > 0
+        return self._connection.execute(_delete, {"user_id": user_id}).rowcount > 0
 
     def count(self) -> int:
         """How many users there are."""
-        return self._connection.execute(select(func.count()).select_from(users)).scalar_one()
+        count: int = self._connection.execute(_count).scalar_one()
+        return count
 
     def count_active_administrators(self) -> int:
         """How many users are administrators and active."""
-        statement = select(func.count()).select_from(users).where(_is_active_administrator)
-        return self._connection.execute(statement).scalar_one()
+        count: int = self._connection.execute(_count_administrators).scalar_one()
+        return count
 
     def active_administrators(self) -> list[int]:
         """The ids of the users who are administrators and active, lowest first."""
-        statement = select(users.c.user_id).where(_is_active_administrator)
-        return list(self._connection.execute(statement.order_by(users.c.user_id)).scalars())
+        return self._connection.execute(_administrators).scalars()
 
     def first_administrator(self) -> User | None:
         """The active administrator with the lowest id."""
-        statement = _select.where(_is_active_administrator).order_by(users.c.user_id).limit(1)
-        return _user(self._connection.execute(statement).one_or_none())
+        return _user(self._connection.execute(_first_administrator).one_or_none())
 
     def owned_agents(self, user_id: UserId) -> list[int]:
         """The ids of the agents that the user owns, lowest first."""
-        statement = select(agents.c.agent_id).where(agents.c.owner_id == user_id)
-        return list(self._connection.execute(statement.order_by(agents.c.agent_id)).scalars())
+        return self._connection.execute(_owned, {"user_id": user_id}).scalars()
 
 
 def _user(row: AnyRow | None) -> User | None:
-    return None if row is None else User(**row._mapping)
+    return None if row is None else User(**row._asdict())

@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 
 from accredit_storage.agents import AgentQuery
 from accredit_storage.changes import ChangeQuery
+from accredit_storage.execution import driver_of
 from accredit_storage.records import (
     AgentId,
     AgentStatus,
@@ -207,9 +208,16 @@ def test_no_table_is_read_whole(store: Store, name: str) -> None:
         explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
         for statement, parameters in sent:
             if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
-                plan = tx._connection.exec_driver_sql(explain + statement, parameters).all()
-                lines = [str(row[-1]) for row in plan]
+                lines = explained(tx, explain + statement, parameters)
                 assert not [line for line in lines if reads_whole(line)], (statement, lines)
+
+
+def explained(tx: WriteTransaction, statement: str, parameters: Any) -> list[str]:
+    """The lines of a plan; parameters by name are SQLAlchemy's, those in order the driver's."""
+    if isinstance(parameters, dict):
+        plan = tx._connection.exec_driver_sql(statement, parameters).all()
+        return [str(row[-1]) for row in plan]
+    return [str(row[-1]) for row in driver_of(tx._connection).execute(statement, parameters)]
 
 
 def reads_whole(line: str) -> bool:

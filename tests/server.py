@@ -266,13 +266,14 @@ def running_server(
     limits: Limits | None = None,
     files: Path | None = None,
     more: Mapping[str, Any] = MappingProxyType({}),
+    clock: Clock | None = None,
     **settings: Any,
 ) -> Generator[Server]:
     """A server on a migrated database, with its first administrator.
 
     ``files`` is the root of its files where several share it, ``more`` are fields of its App.
     """
-    clock = Clock()
+    clock = clock or Clock()
     store = Store.open(database_url)
     app = App(
         store=store,

@@ -14,8 +14,8 @@ THREADS = ("calls", "files", "downloads", "streams")
 
 
 @contextmanager
-def statements(server: Server) -> Generator[list[str]]:
-    """What the calls of the block send to the database.
+def statements(server: Server, *, everybody: bool = False) -> Generator[list[str]]:
+    """What the calls of the block send to the database, or what ``everybody`` does.
 
     Not what the server does by itself meanwhile, nor the pragmas: whether a connection is told to
     write or not depends on what it was used for last.
@@ -23,7 +23,7 @@ def statements(server: Server) -> Generator[list[str]]:
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        of_a_call = threading.current_thread().name.startswith(THREADS)
+        of_a_call = everybody or threading.current_thread().name.startswith(THREADS)
         if of_a_call and not statement.startswith("PRAGMA"):
             seen.append(statement)
 

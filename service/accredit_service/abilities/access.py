@@ -308,12 +308,12 @@ def batch_check_access(
 
     def compose(question: Question) -> BatchCheckResult:
         checks = _Checks(question, wanted)
+        if not with_basis:
+            return BatchCheckResult(decisions=checks.decisions(wanted), basis=None)
+        basis = basis_of(question)
         answers = [checks.answer(check) for check in wanted]
-        basis = None
-        if with_basis:
-            basis = basis_of(question)
-            for check, answer in zip(wanted, answers, strict=True):
-                basis = checks.basis(check, answer, basis)
+        for check, answer in zip(wanted, answers, strict=True):
+            checks.basis(check, answer, basis)
         return BatchCheckResult(decisions=[one.decision for one in answers], basis=basis)
 
     return answered(app, ask, compose)
@@ -334,18 +334,21 @@ class _Checks:
     def __init__(self, question: Question, checks: Sequence[AccessCheck]) -> None:
         """Raise PermissionDenied if one of them is not the caller's to ask."""
         self._question, self._caller, self._now = question, question.caller, question.now
-        refs = {check.user for check in checks if check.user is not None}
-        self._users = question.facts.users(refs) if refs else {}
-        own = self._caller.user.user_id
-        pairs = {(check.agent, own) for check in checks}
-        pairs |= {
-            (check.agent, user.user_id)
-            for check in checks
-            if check.user is not None and (user := self._users.get(check.user)) is not None
-        }
+        refs = {check.user for check in checks} - {None}
+        self._principals: dict[UserRef | None, Principal] = {None: self._caller}
+        if refs:
+            users = question.facts.users([ref for ref in refs if ref is not None])
+            self._principals |= {ref: user_principal(user) for ref, user in users.items()}
+        user_ids = {ref: one.user.user_id for ref, one in self._principals.items()}
+        own = user_ids[None]
+        pairs = {(check.agent, user_ids.get(check.user, own)) for check in checks}
+        asks_about_all = Action.AUTHENTICATE in self._caller.actions
+        if not asks_about_all:
+            pairs |= {(check.agent, own) for check in checks}
         self._facts = AgentFacts(question.facts, pairs, self._now, self._viewer(checks))
-        for check in checks:
-            self._require_may_ask(check)
+        if not asks_about_all:
+            for check in checks:
+                self._require_may_ask(check)
 
     def _viewer(self, checks: Sequence[AccessCheck]) -> Principal | None:
         """Who is to have a role on the agents for them to be found; None: nobody has to."""
@@ -358,16 +361,27 @@ class _Checks:
 
     def answer(self, check: AccessCheck) -> _Answer:
         """The decision on one question. A user whom nobody knows is one who is not active."""
-        principal = self._caller
-        if check.user is not None:
-            user = self._users.get(check.user)
-            if user is None:
-                return _Answer(Decision.USER_INACTIVE, None, None, None)
-            principal = user_principal(user)
+        principal = self._principals.get(check.user)
+        if principal is None:
+            return _Answer(Decision.USER_INACTIVE, None, None, None)
         agent, effective = self._effective(principal, check.agent)
         return _Answer(
             decide(principal, agent, effective, check.demand), principal, agent, effective
         )
+
+    def decisions(self, checks: Sequence[AccessCheck]) -> list[Decision]:
+        """The decisions alone, as ``answer`` makes them; there may be a thousand."""
+        principals, found, now = self._principals, self._facts.found, self._now
+        decisions = []
+        for check in checks:
+            principal = principals.get(check.user)
+            if principal is None:
+                decisions.append(Decision.USER_INACTIVE)
+                continue
+            agent, grant = found[check.agent, principal.user.user_id]
+            effective = None if agent is None else effective_role(principal, agent, grant, now)
+            decisions.append(decide(principal, agent, effective, check.demand))
+        return decisions
 
     def basis(self, check: AccessCheck, answer: _Answer, basis: Basis) -> Basis:
         """And on what this answer rests on."""
@@ -396,18 +410,14 @@ class _Checks:
     def _effective(
         self, principal: Principal, ref: AgentRef
     ) -> tuple[Agent | None, EffectiveRole | None]:
-        user_id = principal.user.user_id
-        agent = self._facts.agent(ref, user_id)
+        agent, grant = self._facts.found[ref, principal.user.user_id]
         if agent is None:
             return None, None
-        grant = self._facts.grant(ref, user_id)
         return agent, effective_role(principal, agent, grant, self._now)
 
     def _require_may_ask(self, check: AccessCheck) -> None:
         """One's own access is one's own to know; another user's takes ADMIN on the agent."""
         if check.user is None or is_caller(self._caller, check.user):
-            return
-        if Action.AUTHENTICATE in self._caller.actions:
             return
         _agent, effective = self._effective(self._caller, check.agent)
         if effective is None or effective.role is not Role.ADMIN:

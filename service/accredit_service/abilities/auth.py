@@ -164,10 +164,9 @@ class _Demands:
             ref = self._unnamed.agent.agent_id
         agent, effective = None, None
         if ref is not None:
-            agent = self._facts.agent(ref, self._user_id)
-        if ref is not None and agent is not None:
-            grant = self._facts.grant(ref, self._user_id)
-            effective = effective_role(self._principal, agent, grant, self._now)
+            agent, grant = self._facts.found[ref, self._user_id]
+            if agent is not None:
+                effective = effective_role(self._principal, agent, grant, self._now)
         return decide(self._principal, agent, effective, wanted.demand), agent, effective
 
     def basis(

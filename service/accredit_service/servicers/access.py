@@ -1,14 +1,18 @@
 """AccessService."""
 
+from collections.abc import Iterable
+from functools import lru_cache
+
 from accredit.v1 import access_pb2 as pb
 from accredit.v1 import types_pb2
+from accredit_storage.records import SiteId
 
 from ..abilities import access
 from ..abilities.calls.app import App
-from ..abilities.errors import invalid
+from ..abilities.errors import InvalidArgument, invalid
 from ..abilities.input.user_refs import UserRef
 from ..abilities.policy.rights import Decision, Demand
-from ..interceptors.calls import Call
+from ..interceptors.calls import SITE_METADATA, Call
 from . import fields, messages
 from .calls import ask, based, mutation, page_of
 from .pages import packed
@@ -117,23 +121,44 @@ class AccessServicer:
         asked = fields.at_most(access.MAX_BATCH, "checks", request.checks)
         if not asked:
             raise invalid("checks", "at least one")
-        checks = [_check(incoming, f"checks[{index}]", check) for index, check in enumerate(asked)]
+        checks = _checks(incoming, asked)
         result = access.batch_check_access(
             self._app, ask(incoming, request.consistency), checks, with_basis=request.include_basis
         )
         return pb.BatchCheckAccessResponse(
-            decisions=[messages.decision(decision) for decision in result.decisions],
+            decisions=messages.decisions(result.decisions),
             basis=None if result.basis is None else based(incoming, result.basis),
         )
 
 
 def _check(incoming: Call, path: str, check: pb.AccessCheck) -> access.AccessCheck:
+    return _read(path, check, fields.site(incoming, f"{path}.site_id", check.site_id))
+
+
+def _checks(incoming: Call, asked: Iterable[pb.AccessCheck]) -> list[access.AccessCheck]:
+    """All of them; what was read before is not read again, field by field."""
+    if incoming.metadata(SITE_METADATA):
+        return [_check(incoming, f"checks[{index}]", one) for index, one in enumerate(asked)]
+    try:
+        return [_known(check.SerializeToString()) for check in asked]
+    except InvalidArgument:
+        # Again, to say which one.
+        return [_check(incoming, f"checks[{index}]", one) for index, one in enumerate(asked)]
+
+
+@lru_cache(maxsize=20_000)
+def _known(encoded: bytes) -> access.AccessCheck:
+    check = pb.AccessCheck.FromString(encoded)
+    return _read("check", check, fields.optional_id("check.site_id", check.site_id, SiteId))
+
+
+def _read(path: str, check: pb.AccessCheck, site_id: SiteId | None) -> access.AccessCheck:
     return access.AccessCheck(
         user=_subject(path, check),
         agent=fields.agent_ref(f"{path}.agent", check.agent),
         demand=Demand(
             minimum_role=fields.required_role(f"{path}.minimum_role", check.minimum_role),
-            site_id=fields.site(incoming, f"{path}.site_id", check.site_id),
+            site_id=site_id,
             require_active=check.require_active,
         ),
     )

@@ -69,7 +69,7 @@ class AuthServicer:
             with_basis=request.include_basis,
         )
         return pb.BatchAuthorizeResponse(
-            decisions=[messages.decision(decision) for decision in result.decisions],
+            decisions=messages.decisions(result.decisions),
             principal=None if result.principal is None else messages.principal(result.principal),
             basis=None if result.basis is None else based(incoming, result.basis),
         )

@@ -1,7 +1,7 @@
 """From records to messages. What a record does not have stays unset."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -93,6 +93,12 @@ def _numbers(wrapper: Any, prefix: str, kind: type[enum.Enum]) -> Mapping[enum.E
 def decision(value: Decision) -> Any:
     """A decision."""
     return number(types_pb2.Decision, "DECISION_", value)
+
+
+def decisions(values: Iterable[Decision]) -> Any:
+    """Decisions, in their order."""
+    known = _numbers(types_pb2.Decision, "DECISION_", Decision)
+    return [known[one] for one in values]
 
 
 def denial(value: Decision) -> types_pb2.Denial:

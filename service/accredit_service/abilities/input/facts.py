@@ -1,17 +1,23 @@
 """The agents and grants that several questions rest on, read at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from accredit_storage.records import Agent, Grant, UserId
+from accredit_storage.records import Agent, UserId
 
-from ..facts import Facts
+from ..facts import Facts, Pair, Reached
 from ..policy.rights import Principal, effective_role
 from .agent_refs import AgentRef
 
+_HIDDEN = Reached(None, None)
+
 
 class AgentFacts:
-    """Those of some agents that exist, and the grants on them of the users who ask."""
+    """Those of some agents that exist, and the grants on them of the users who ask.
+
+    ``found`` has the agent that is meant in each pair that was asked for, and the user's grant on
+    it.
+    """
 
     def __init__(
         self,
@@ -28,31 +34,22 @@ class AgentFacts:
         pairs = set(asked)
         if viewer is not None:
             pairs |= {(ref, viewer.user.user_id) for ref, _ in pairs}
-        self._found = facts.reached(pairs)
-        self._hidden: set[AgentRef] = set()
+        found = facts.reached(pairs)
+        self.found: Mapping[Pair, Reached] = found
         if viewer is not None:
-            self._hidden = {
+            hidden = {
                 ref
-                for (ref, user_id), (agent, grant) in self._found.items()
+                for (ref, user_id), (agent, grant) in found.items()
                 if user_id == viewer.user.user_id
                 and agent is not None
                 and effective_role(viewer, agent, grant, now) is None
+            }
+            self.found = {
+                pair: _HIDDEN if pair[0] in hidden else reached for pair, reached in found.items()
             }
 
     @property
     def agents(self) -> Sequence[Agent]:
         """Each once, lowest id first."""
-        found = {
-            agent.agent_id: agent
-            for (ref, _), (agent, _grant) in self._found.items()
-            if agent is not None and ref not in self._hidden
-        }
+        found = {agent.agent_id: agent for agent, _ in self.found.values() if agent is not None}
         return [found[agent_id] for agent_id in sorted(found)]
-
-    def agent(self, ref: AgentRef, user_id: UserId) -> Agent | None:
-        """The agent that is meant in a pair that was asked for."""
-        return None if ref in self._hidden else self._found[ref, user_id].agent
-
-    def grant(self, ref: AgentRef, user_id: UserId) -> Grant | None:
-        """The user's grant on it."""
-        return self._found[ref, user_id].grant

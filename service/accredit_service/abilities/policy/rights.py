@@ -133,6 +133,9 @@ class Demand:
     require_active: bool = False
 
 
+# What most have is made once.
+_AS_ADMINISTRATOR = EffectiveRole(Role.ADMIN, RoleSource.ADMINISTRATOR)
+_AS_OWNER = EffectiveRole(Role.ADMIN, RoleSource.OWNER)
 _ACTION_NAMES = frozenset(action.value for action in Action)
 
 
@@ -199,9 +202,9 @@ def effective_role_of_user(
     if not user.active:
         return None
     if Action.MANAGE_AGENTS in actions:
-        return EffectiveRole(Role.ADMIN, RoleSource.ADMINISTRATOR)
+        return _AS_ADMINISTRATOR
     if agent.owner_id == user.user_id:
-        return EffectiveRole(Role.ADMIN, RoleSource.OWNER)
+        return _AS_OWNER
     if grant is not None and not expired(grant.expire_at, now):
         return EffectiveRole(grant.role, RoleSource.GRANT, grant.expire_at)
     return None
@@ -215,8 +218,8 @@ def effective_role(
         own = principal.agent is not None and principal.agent.agent_id == agent.agent_id
         return EffectiveRole(principal.max_role, RoleSource.AGENT) if own else None
     effective = effective_role_of_user(principal.user, principal.actions, agent, grant, now)
-    if effective is None:
-        return None
+    if effective is None or effective.role <= principal.max_role:
+        return effective
     return EffectiveRole(min(effective.role, principal.max_role), effective.source, effective.until)
 
 

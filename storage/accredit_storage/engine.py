@@ -128,6 +128,8 @@ def _postgresql(url: URL, pool_size: int) -> Engine:
     arguments: dict[str, Any] = {
         "application_name": "accredit",
         "connect_timeout": CONNECT_TIME,
+        # It would throw away all that is prepared, what PostgresDriver has too, after a ROLLBACK.
+        "prepare_threshold": None,
         # A standby would answer from the past.
         "target_session_attrs": "read-write",
     }

@@ -1,7 +1,7 @@
 """Prepared statements: compiled once, run on the driver, and refused in the words of the others."""
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -110,6 +110,20 @@ def test_a_taken_value_is_refused_as_by_sqlalchemy(
     assert "50 %" not in str(refusal)
     with store.read() as tx:
         assert tx.sites.page(after=None, limit=9) == []
+
+
+def test_what_is_prepared_outlives_a_transaction_that_is_undone(database_url: str) -> None:
+    store = Store.open(database_url, pool_size=1)
+    for _ in range(7):
+        with suppress(Conflict), store.write() as tx:
+            Executor(tx._connection).execute(_logins, {"after": 0})
+            # As often as makes psycopg prepare a statement by itself.
+            for number in range(7):
+                tx._connection.execute(select(users.c.login).where(users.c.user_id == number))
+            raise Conflict
+    with store.write() as tx:
+        assert Executor(tx._connection).execute(_logins, {"after": 0}).all() == []
+    store.close()
 
 
 def test_bad_sql_is_the_drivers_refusal(store: Store) -> None:

@@ -20,6 +20,8 @@ from accredit_storage.execution import Executor
 #: How many writers may commit together: the first waits for all that the others do.
 TOGETHER = 16
 
+# How long those who have written wait for the commit, in seconds: far longer than any block takes.
+_LONGEST = 60.0
 _SAVEPOINT = "writer"
 
 
@@ -78,15 +80,14 @@ class Writers:
             if transaction.members:
                 transaction.executor.run(f"RELEASE {_SAVEPOINT}")
         except BaseException as error:
+            # It may rest on what those before have written: so it is not told before that is kept.
             self._undo(transaction, is_bug=isinstance(error, bugs))
             raise
         transaction.members += 1
-        if transaction.members == TOGETHER or not self._hand_on(transaction):
+        if transaction.members == TOGETHER:
             self._commit(transaction)
-            return
-        transaction.ended.wait()
-        if transaction.refusal is not None:
-            raise transaction.refusal()
+        else:
+            self._await_commit(transaction)
 
     def _take(self) -> _Transaction | None:
         """Wait for the turn: with it, the transaction of those before, None where it has ended."""
@@ -118,8 +119,8 @@ class Writers:
         """See to it that those before are committed, and that the next gets the turn."""
         if transaction is None:
             self._let_go()
-        elif not self._hand_on(transaction):
-            self._commit(transaction)
+        else:
+            self._await_commit(transaction)
 
     def _hand_on(self, transaction: _Transaction) -> bool:
         """Give the turn to the next in the queue, with the transaction; False: nobody is there."""
@@ -151,13 +152,24 @@ class Writers:
             self._let_go()
             raise
 
+    def _await_commit(self, transaction: _Transaction) -> None:
+        """Have the next in the queue go on, or commit where there is none; raise what that met."""
+        if not self._hand_on(transaction):
+            self._commit(transaction)
+            return
+        if not transaction.ended.wait(_LONGEST):
+            raise StoreUnavailable("nobody knows whether it will be committed")
+        if transaction.refusal is not None:
+            raise transaction.refusal()
+
     def _undo(self, transaction: _Transaction, *, is_bug: bool) -> None:
         """Undo what the block did, and see to it that those before are committed, or told."""
         if transaction.members and transaction.is_open and self._undone(transaction):
-            # The next one must not get a connection that a bug has left half-read.
-            if is_bug or not self._hand_on(transaction):
-                with suppress(SQLAlchemyError):
-                    self._commit(transaction, is_bug=is_bug)
+            if is_bug:
+                # The next one must not get a connection that the bug has left half-read.
+                self._commit(transaction, is_bug=True)
+            else:
+                self._await_commit(transaction)
             return
         # Nothing of it is kept for certain, so that the others may do theirs again.
         transaction.refusal = lambda: Conflict("another writer ended the transaction of this one")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 
-from accredit_storage.errors import Conflict, StoreBusy, StoreFull
+from accredit_storage.errors import Conflict, LoginTaken, StoreBusy, StoreFull
 from accredit_storage.schema import reservations
 from accredit_storage.store import Store, WriteTransaction
 from tests.storage.making import NOW, draft, user
@@ -65,6 +65,14 @@ def together(store: Store, *acts: Act) -> list[Future[None]]:
             outcomes.append(threads.submit(write, store, act))
             queued(store, number)
     return outcomes
+
+
+def refers_to_nobody(tx: WriteTransaction) -> None:
+    """What the COMMIT refuses, and nothing before it."""
+    tx._connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    tx._connection.execute(
+        reservations.insert(), {"agent_slug": "x", "owner_id": 7, "expire_at": NOW}
+    )
 
 
 def fails(error: BaseException) -> Act:
@@ -150,6 +158,45 @@ def test_what_one_undoes_is_its_own_alone(store: Store, error: BaseException, pl
         assert tx.record(draft()) == 1
 
 
+def test_a_refusal_waits_for_what_it_may_rest_on(store: Store) -> None:
+    entered, goes_on = threading.Event(), threading.Event()
+
+    def holds(_: WriteTransaction) -> None:
+        entered.set()
+        goes_on.wait(timeout=30)
+
+    with ThreadPoolExecutor(3) as threads:
+
+        def first() -> None:
+            with store.write() as tx:
+                user(tx, "first")
+                outcomes.append(threads.submit(write, store, fails(LoginTaken("first"))))
+                queued(store, 1)
+                threads.submit(write, store, holds)
+                queued(store, 2)
+
+        outcomes: list[Future[None]] = []
+        threads.submit(first)
+        assert entered.wait(timeout=30)
+        assert not outcomes[0].done()
+        goes_on.set()
+        assert isinstance(outcomes[0].exception(), LoginTaken)
+    assert logins(store) == ["first"]
+
+
+def test_a_refusal_that_rests_on_what_was_not_kept_is_no_refusal(store: Store) -> None:
+    def refers_to_nobody_and_waits() -> None:
+        with store.write() as tx:
+            refers_to_nobody(tx)
+            outcomes.append(threads.submit(write, store, fails(LoginTaken("first"))))
+            queued(store, 1)
+
+    outcomes: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as threads, pytest.raises(Conflict):
+        refers_to_nobody_and_waits()
+    assert isinstance(outcomes[0].exception(), Conflict)
+
+
 def test_a_first_one_that_fails_leaves_the_turn_to_the_next(store: Store) -> None:
     def fail() -> None:
         with store.write() as tx:
@@ -199,12 +246,6 @@ def test_a_disk_that_is_full_for_one_is_not_for_another(store: Store) -> None:
 
 
 def test_all_are_told_of_a_commit_that_failed(store: Store) -> None:
-    def refers_to_nobody(tx: WriteTransaction) -> None:
-        tx._connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-        tx._connection.execute(
-            reservations.insert(), {"agent_slug": "x", "owner_id": 7, "expire_at": NOW}
-        )
-
     def first() -> None:
         with store.write() as tx:
             user(tx, "first")

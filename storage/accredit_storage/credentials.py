@@ -1,6 +1,6 @@
 """Credentials: a token together with everything that it rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, select
 from accredit_storage.execution import Executor, Prepared, prepared
 from accredit_storage.records import Agent, Credential, Grant, Token, User
 from accredit_storage.schema import agents, grants, token_vouchers, tokens, users
-from accredit_storage.statements import AnyRow
+from accredit_storage.statements import AnyRow, reader
 from accredit_storage.tokens import TOKEN_COLUMNS
 from accredit_storage.users import user_columns
 
@@ -23,10 +23,15 @@ _parts: tuple[Sequence[ColumnElement[Any]], ...] = (
     list(grants.c),
     user_columns(_vouchers),
 )
-# The names of each part's columns, and where in a row they begin.
-_spans = [
-    ([str(column.key) for column in part], sum(len(before) for before in _parts[:number]))
-    for number, part in enumerate(_parts)
+# What reads each part, and where in a row it begins.
+_spans: list[tuple[Callable[[Sequence[Any]], Any], int]] = [
+    (
+        reader(record, [str(column.key) for column in part]),
+        sum(len(before) for before in _parts[:number]),
+    )
+    for number, (record, part) in enumerate(
+        zip((Token, Agent, User, User, Grant, User), _parts, strict=True)
+    )
 ]
 _all = (
     # Labelled by number: the tables have columns of the same name.
@@ -75,18 +80,16 @@ class Credentials:
         assert minter is not None  # noqa: S101
         vouchers = (_part(row, *_spans[-1]) for row in rows)
         return Credential(
-            token=Token(**token),
-            user=User(**user),
-            agent=None if agent is None else Agent(**agent),
-            minter=User(**minter),
-            minter_grant=None if grant is None else Grant(**grant),
-            vouchers=tuple(User(**one) for one in vouchers if one is not None),
+            token=token,
+            user=user,
+            agent=agent,
+            minter=minter,
+            minter_grant=grant,
+            vouchers=tuple(one for one in vouchers if one is not None),
         )
 
 
-def _part(row: AnyRow, names: Sequence[str], start: int) -> dict[str, Any] | None:
-    """The columns of one table in a joined row; None where no row of it was joined."""
+def _part(row: AnyRow, read: Callable[[Sequence[Any]], Any], start: int) -> Any:
+    """The record of one table in a joined row; None where no row of it was joined."""
     # The first column is part of the table's key.
-    if row[start] is None:
-        return None
-    return dict(zip(names, row[start : start + len(names)], strict=True))
+    return None if row[start] is None else read(row[start:])

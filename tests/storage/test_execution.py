@@ -10,7 +10,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from accredit_storage.errors import Conflict
 from accredit_storage.execution import Executor, Rows, prepared
+from accredit_storage.records import Site, SiteId
 from accredit_storage.schema import sites, users
+from accredit_storage.statements import reader
 from accredit_storage.store import Store
 from tests.storage.making import NOW, user
 
@@ -134,6 +136,17 @@ def test_bad_sql_is_the_drivers_refusal(store: Store) -> None:
 def test_what_a_column_refuses_is_raised_as_itself(store: Store) -> None:
     with pytest.raises(ValueError, match=r"U\+0000"), store.write() as tx:
         Executor(tx._connection).execute(_add_site, site("a\0b"))
+
+
+def test_a_record_is_read_from_the_columns_that_a_row_begins_with() -> None:
+    names = ["site_name", "site_id", "site_slug", "version", "created_at", "updated_at"]
+    read = reader(Site, names)
+    made = Site(
+        site_id=SiteId(7), site_slug="a", site_name="A", version=1, created_at=NOW, updated_at=NOW
+    )
+    assert read(("A", 7, "a", 1, NOW, NOW, "more")) == made
+    with pytest.raises(TypeError, match="fields of Site"):
+        reader(Site, names[1:])
 
 
 def test_who_listens_is_told(store: Store) -> None:

@@ -228,6 +228,8 @@ class Store:
         Committed is on disk, as far as PostgreSQL is not configured otherwise. There each statement
         sees what was committed before it, so that what a decision rests on has to be locked. A
         connection lost while committing raises StoreUnavailable: then nobody knows whether it was.
+        On SQLite those who queue commit together, see ``writers``: each block comes back, and each
+        exception out of one, when what it may rest on is on disk.
         """
         if self._writers is not None:
             with translated(), self._writers.turn(_BUGS) as connection:

@@ -46,6 +46,7 @@ from accredit_storage.statements import (
     any_like,
     by_dialect,
     containing,
+    reader,
     refusing_taken,
     unexpired,
 )
@@ -53,7 +54,7 @@ from accredit_storage.statements import (
 #: The blocks of a list, in their order.
 OWNED, GRANTED = 0, 1
 
-_NAMES, _GRANT_NAMES = agents.c.keys(), grants.c.keys()
+_read, _read_grant = reader(Agent, agents.c.keys()), reader(Grant, grants.c.keys())
 
 _select = select(agents)
 _by_id = prepared(_select.where(agents.c.agent_id == bindparam("agent_id")))
@@ -250,7 +251,7 @@ class Agents:
     def all_after(self, agent_id: AgentId, limit: int) -> list[Agent]:
         """Up to ``limit`` agents with higher ids, lowest first."""
         rows = self._connection.execute(_after, {"after": agent_id, "limit": limit})
-        return [Agent(**row._asdict()) for row in rows]
+        return [_read(row) for row in rows]
 
     def set_files_made(self, agent_ids: Collection[AgentId]) -> None:
         """Say of up to 10 000 agents that their directories were made. No version is raised."""
@@ -310,11 +311,11 @@ class Agents:
         statement = _many[by, viewer is not None]
         values = {} if viewer is None else _values(viewer)
         rows = self._connection.execute(statement, {"keys": keys, **values})
-        return [Agent(**row._asdict()) for row in rows]
+        return [_read(row) for row in rows]
 
 
 def _agent(row: AnyRow | None) -> Agent | None:
-    return None if row is None else Agent(**row._asdict())
+    return None if row is None else _read(row)
 
 
 def _values(viewer: Viewer) -> dict[str, Any]:
@@ -328,15 +329,14 @@ def _values(viewer: Viewer) -> dict[str, Any]:
 
 def _with_their_grant(row: AnyRow) -> tuple[Agent, Grant | None]:
     # By position: both tables have an agent_id and a version.
-    width = len(_NAMES)
-    agent = Agent(**dict(zip(_NAMES, row[:width], strict=True)))
-    grant = dict(zip(_GRANT_NAMES, row[width:], strict=True))
-    return agent, None if grant["user_id"] is None else Grant(**grant)
+    width = len(agents.c)
+    # Of a grant's key, the first column is the agent's.
+    return _read(row), None if row[width] is None else _read_grant(row[width:])
 
 
 def _listed(row: AnyRow, user_id: UserId) -> ListedAgent:
     *columns, block, role = row
-    agent = Agent(**dict(zip(_NAMES, columns, strict=True)))
+    agent = _read(columns)
     is_owner = agent.owner_id == user_id
     return ListedAgent(
         agent=agent, block=block, is_owner=is_owner, role=Role.ADMIN if is_owner else role

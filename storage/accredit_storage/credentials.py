@@ -1,6 +1,6 @@
 """Credentials: a token together with everything that it rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, bindparam, func, select
 from accredit_storage.execution import Executor, Prepared, prepared
 from accredit_storage.records import Agent, Credential, Grant, Token, User
 from accredit_storage.schema import agents, grants, token_vouchers, tokens, users
-from accredit_storage.statements import AnyRow
+from accredit_storage.statements import AnyRow, reader
 from accredit_storage.tokens import TOKEN_COLUMNS
 from accredit_storage.users import user_columns
 
@@ -24,15 +24,18 @@ CREDENTIAL_PARTS: tuple[Sequence[ColumnElement[Any]], ...] = (
     list(grants.c),
     user_columns(_vouchers),
 )
-#: The columns of a part by name, and where in a row they begin.
-Span: TypeAlias = tuple[Sequence[str], int]
+CREDENTIAL_RECORDS = (Token, Agent, User, User, Grant, User)
+#: What reads the record of a part, and where in a row it begins.
+Span: TypeAlias = tuple[Callable[[Sequence[Any]], Any], int]
 
 
-def spans(parts: Sequence[Sequence[ColumnElement[Any]]], start: int = 0) -> list[Span]:
+def spans(
+    records: Sequence[type[Any]], parts: Sequence[Sequence[ColumnElement[Any]]], start: int = 0
+) -> list[Span]:
     """Where in a row each part is found; the first one begins at ``start``."""
     found: list[Span] = []
-    for part in parts:
-        found.append(([str(column.key) for column in part], start))
+    for record, part in zip(records, parts, strict=True):
+        found.append((reader(record, [str(column.key) for column in part]), start))
         start += len(part)
     return found
 
@@ -61,7 +64,7 @@ def with_what_it_rests_on(source: FromClause) -> FromClause:
     )
 
 
-_spans = spans(CREDENTIAL_PARTS)
+_spans = spans(CREDENTIAL_RECORDS, CREDENTIAL_PARTS)
 _all = select(*numbered(*CREDENTIAL_PARTS)).select_from(with_what_it_rests_on(tokens))
 _by_digest = prepared(_all.where(tokens.c.digest == bindparam("digest")))
 _by_token_id = prepared(_all.where(tokens.c.token_id == bindparam("token_id")))
@@ -97,22 +100,18 @@ def credential_of(rows: Sequence[AnyRow], where: Sequence[Span]) -> Credential |
     assert user is not None  # noqa: S101 - the rows refer to them, like the next
     assert minter is not None  # noqa: S101
     vouchers = (part_of(row, *where[-1]) for row in rows)
-    speaks_for = User(**user)
-    is_own = minter["user_id"] == speaks_for.user_id
     return Credential(
-        token=Token(**token),
-        user=speaks_for,
-        agent=None if agent is None else Agent(**agent),
+        token=token,
+        user=user,
+        agent=agent,
         # Often they are one and the same, who then takes the room of one.
-        minter=speaks_for if is_own else User(**minter),
-        minter_grant=None if grant is None else Grant(**grant),
-        vouchers=tuple(User(**one) for one in vouchers if one is not None),
+        minter=user if minter.user_id == user.user_id else minter,
+        minter_grant=grant,
+        vouchers=tuple(one for one in vouchers if one is not None),
     )
 
 
-def part_of(row: AnyRow, names: Sequence[str], start: int) -> dict[str, Any] | None:
-    """The columns of one table in a joined row; None where no row of it was joined."""
+def part_of(row: AnyRow, read: Callable[[Sequence[Any]], Any], start: int) -> Any:
+    """The record of one table in a joined row; None where no row of it was joined."""
     # The first column is part of the table's key.
-    if row[start] is None:
-        return None
-    return dict(zip(names, row[start : start + len(names)], strict=True))
+    return None if row[start] is None else read(row[start:])

@@ -128,15 +128,14 @@ def _postgresql(url: URL, pool_size: int) -> Engine:
     arguments: dict[str, Any] = {
         "application_name": "accredit",
         "connect_timeout": CONNECT_TIME,
+        # It would throw away all that is prepared, what PostgresDriver has too, after a ROLLBACK.
+        "prepare_threshold": None,
         # A standby would answer from the past.
         "target_session_attrs": "read-write",
     }
     # What the operator says in the url wins: by being left out here, and of the options by being
     # the last.
     arguments = {name: value for name, value in arguments.items() if name not in url.query}
-    # What it prepares by itself it forgets after a rollback, with a DEALLOCATE ALL that would take
-    # along what PostgresDriver has prepared.
-    arguments["prepare_threshold"] = None
     arguments["options"] = " ".join([*options, str(url.query.get("options", ""))])
     return create_engine(
         url,

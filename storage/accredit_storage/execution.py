@@ -206,6 +206,17 @@ class Executor:
             self._refuse(error, compiled.text)
         return Rows(compiled.rows(found), self._driver.rowcount)
 
+    def run(self, text: str) -> None:
+        """Run a statement as it stands, for its effect."""
+        try:
+            self._driver.execute(text)
+        except BaseException as error:  # noqa: BLE001 - it is raised
+            self._refuse(error, text)
+
+    def in_transaction(self) -> bool:
+        """Whether a COMMIT would keep what was done."""
+        return self._driver.in_transaction()
+
     def commit(self) -> bool:
         """End the transaction; False where nothing of it would be kept, and then it goes on."""
         if self._begins is not None:

@@ -22,7 +22,7 @@ from accredit_storage.errors import Conflict
 from accredit_storage.execution import Executor, Prepared, locked, prepared
 from accredit_storage.records import AgentId, Grant, Role, User, UserId
 from accredit_storage.schema import grants, users
-from accredit_storage.statements import AnyRow, AnySelect, by_dialect, unexpired
+from accredit_storage.statements import AnyRow, AnySelect, by_dialect, reader, unexpired
 from accredit_storage.users import user_columns
 
 _key = and_(
@@ -55,8 +55,8 @@ _many = Prepared(
 )
 _remove = prepared(delete(grants).where(_key).returning(*grants.c))
 _holder_columns = user_columns(users)
-_names = grants.c.keys()
-_holder_names = [str(column.key) for column in _holder_columns]
+_read = reader(Grant, grants.c.keys())
+_read_holder = reader(User, [str(column.key) for column in _holder_columns])
 _limit = bindparam("limit", type_=Integer())
 _on_agent = grants.c.agent_id == bindparam("agent_id")
 _by_age = (
@@ -130,12 +130,12 @@ class Grants:
             {"agent_id": agent_id, "user_id": user_id, "granted_at": at, "version": 1, **new},
         ).one_or_none()
         if added is not None:
-            return None, Grant(**added._asdict())
+            return None, _read(added)
         before = self.find(agent_id, user_id, lock=True)
         if before is None:
             raise Conflict("the grant was revoked at the same time")
         after = self._connection.execute(_replace, {**_values(agent_id, user_id), **new}).one()
-        return before, Grant(**after._asdict())
+        return before, _read(after)
 
     def remove(self, agent_id: AgentId, user_id: UserId) -> Grant | None:
         """Remove the user's grant: what it was, None if there was none."""
@@ -170,7 +170,7 @@ class Grants:
         """
         values = {"user_id": user_id, "at": at, "after": after or 0, "limit": limit}
         rows = self._connection.execute(_page(min_role), values)
-        return [Grant(**row._asdict()) for row in rows]
+        return [_read(row) for row in rows]
 
     def find_many(self, of: Collection[tuple[int, int]]) -> dict[tuple[int, int], Grant]:
         """The grants among up to 5 000 pairs of (agent id, user id)."""
@@ -178,18 +178,18 @@ class Grants:
             return {}
         dialect = self._connection.dialect.name
         rows = self._connection.execute(_many, pair_values("asked", of, dialect))
-        found = [Grant(**row._asdict()) for row in rows]
+        found = [_read(row) for row in rows]
         return {(grant.agent_id, grant.user_id): grant for grant in found}
 
     def all_for_agent(self, agent_id: AgentId) -> list[Grant]:
         """Every grant on the agent, lowest user id first."""
         rows = self._connection.execute(_of_agent, {"agent_id": agent_id})
-        return [Grant(**row._asdict()) for row in rows]
+        return [_read(row) for row in rows]
 
     def all_for_user(self, user_id: UserId) -> list[Grant]:
         """Every grant of the user, lowest agent id first."""
         rows = self._connection.execute(_of_user, {"user_id": user_id})
-        return [Grant(**row._asdict()) for row in rows]
+        return [_read(row) for row in rows]
 
 
 def _values(agent_id: AgentId, user_id: UserId) -> dict[str, int]:
@@ -198,11 +198,9 @@ def _values(agent_id: AgentId, user_id: UserId) -> dict[str, int]:
 
 
 def _grant(row: AnyRow | None) -> Grant | None:
-    return None if row is None else Grant(**row._asdict())
+    return None if row is None else _read(row)
 
 
 def _with_user(row: AnyRow) -> tuple[Grant, User]:
     # By position: both tables have a user_id, a role and a version.
-    width = len(_names)
-    grant = Grant(**dict(zip(_names, row[:width], strict=True)))
-    return grant, User(**dict(zip(_holder_names, row[width:], strict=True)))
+    return _read(row), _read_holder(row[len(grants.c) :])

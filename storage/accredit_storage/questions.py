@@ -6,6 +6,7 @@ from sqlalchemy import FromClause, and_, bindparam, select
 
 from accredit_storage.credentials import (
     CREDENTIAL_PARTS,
+    CREDENTIAL_RECORDS,
     credential_of,
     numbered,
     part_of,
@@ -48,9 +49,12 @@ _by_both = {
     key: _select(_with_asked(_of_token, key, users.c.user_id), of_token=True, of_agent=True)
     for key in ("agent_id", "agent_slug")
 }
-_agent_span, _grant_span = spans([list(_asked.c), list(_asked_grants.c)], len(_head))
-_after_head = spans(CREDENTIAL_PARTS, len(_head))
-_after_grant = spans(CREDENTIAL_PARTS, _grant_span[1] + len(_grant_span[0]))
+_asked_parts = [list(_asked.c), list(_asked_grants.c)]
+_agent_span, _grant_span = spans((Agent, Grant), _asked_parts, len(_head))
+_after_head = spans(CREDENTIAL_RECORDS, CREDENTIAL_PARTS, len(_head))
+_after_grant = spans(
+    CREDENTIAL_RECORDS, CREDENTIAL_PARTS, len(_head) + sum(len(part) for part in _asked_parts)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +86,8 @@ class Questions:
         return Found(
             head=_head_of(rows[0]),
             credential=credential_of(rows, _after_grant),
-            agent=None if agent is None else Agent(**agent),
-            grant=None if grant is None else Grant(**grant),
+            agent=agent,
+            grant=grant,
         )
 
     def of_user_on(self, user_id: UserId, ref: AgentId | str) -> Found:
@@ -93,8 +97,8 @@ class Questions:
         agent, grant = part_of(row, *_agent_span), part_of(row, *_grant_span)
         return Found(
             head=_head_of(row),
-            agent=None if agent is None else Agent(**agent),
-            grant=None if grant is None else Grant(**grant),
+            agent=agent,
+            grant=grant,
         )
 
 

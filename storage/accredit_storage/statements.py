@@ -6,6 +6,7 @@ more than SQLite takes to run it.
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -71,6 +72,25 @@ def containing(text: str) -> str:
     for special in (_ESCAPE, "%", "_"):
         needle = needle.replace(special, _ESCAPE + special)
     return f"%{needle}%"
+
+
+def reader(record: type[T], names: Sequence[str]) -> Callable[[Sequence[Any]], T]:
+    """What makes a record of a row that begins with these columns, by their position.
+
+    It sets the slots of the record, and takes a fraction of the time of a frozen dataclass's own
+    ``__init__``. Such a record checks nothing that this would leave out.
+    """
+    if sorted(names) != sorted(field.name for field in fields(record)):  # type: ignore[arg-type]
+        raise TypeError(f"not the fields of {record.__name__}: {names}")
+    setters = [getattr(record, name).__set__ for name in names]
+
+    def read(row: Sequence[Any]) -> T:
+        made = object.__new__(record)
+        for setter, value in zip(setters, row, strict=False):
+            setter(made, value)
+        return made
+
+    return read
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Self
@@ -33,6 +33,7 @@ from accredit_storage.statements import by_dialect
 from accredit_storage.tokens import Tokens
 from accredit_storage.transfer_offers import TransferOffers
 from accredit_storage.users import Users
+from accredit_storage.writers import Writers
 
 # What a mistake in the code, or a row that somebody altered by hand, raises.
 _BUGS = (
@@ -219,11 +220,10 @@ class Store:
         self._observers: list[Callable[[Recorded], None]] = []
         # SQLite has one writer at a time. Those of this process queue here, without a connection
         # each; left to the busy timeout they would poll, and keep readers out of the pool.
-        self._turn = threading.Semaphore(1)
-        if engine.dialect.name == "postgresql":
-            # There several write at once, but never all connections: those who wait for a lock
-            # would keep the readers out.
-            self._turn = threading.Semaphore(max(1, engine.pool.size() - 2))  # type: ignore[attr-defined]
+        self._writers = Writers(engine) if engine.dialect.name == "sqlite" else None
+        # On PostgreSQL several write at once, but never all connections: those who wait for a lock
+        # would keep the readers out.
+        self._permits = threading.Semaphore(max(1, engine.pool.size() - 2))  # type: ignore[attr-defined]
 
     @classmethod
     def open(cls, url: str | URL, *, pool_size: int = 8) -> Self:
@@ -253,13 +253,25 @@ class Store:
         Committed is on disk, as far as PostgreSQL is not configured otherwise. There each statement
         sees what was committed before it, so that what a decision rests on has to be locked. A
         connection lost while committing raises StoreUnavailable: then nobody knows whether it was.
+        On SQLite those who queue commit together, see ``writers``: each block comes back, and each
+        exception out of one, when what it may rest on is on disk.
         """
-        with translated(), self._own_turn(), self.engine.begin() as connection:
+        if self._writers is not None:
+            with translated(), self._writers.turn(_BUGS) as connection:
+                transaction = WriteTransaction(connection)
+                yield transaction
+            self._tell(transaction)
+            return
+        with translated(), _held(self._permits), self.engine.begin() as connection:
             with _thrown_away_on_bugs(connection):
                 transaction = WriteTransaction(connection, Mode.WRITE)
                 yield transaction
             if not transaction.end():
+                # COMMIT would succeed here, and keep nothing.
                 raise RuntimeError("the error of a statement was ignored")
+        self._tell(transaction)
+
+    def _tell(self, transaction: WriteTransaction) -> None:
         if transaction.recorded is not None:
             for observer in self._observers:
                 observer(transaction.recorded)
@@ -279,9 +291,6 @@ class Store:
     def close(self) -> None:
         """Close the connections that are idle now; the others close as they are given back."""
         self.engine.dispose()
-
-    def _own_turn(self) -> AbstractContextManager[None]:
-        return _held(self._turn)
 
 
 @contextmanager

@@ -21,10 +21,11 @@ from accredit_storage.arrays import among
 from accredit_storage.execution import Executor, Prepared, locked, prepared
 from accredit_storage.records import AgentId, Token, UserId
 from accredit_storage.schema import token_vouchers, tokens
-from accredit_storage.statements import AnyRow, unexpired
+from accredit_storage.statements import AnyRow, reader, unexpired
 
 #: What a token is read from. The digest and the key's id go in and are compared; neither comes out.
 TOKEN_COLUMNS = [column for column in tokens.c if column.name not in ("digest", "key_id")]
+_read = reader(Token, [column.name for column in TOKEN_COLUMNS])
 _select = select(*TOKEN_COLUMNS)
 _by_id = prepared(_select.where(tokens.c.token_id == bindparam("token_id")))
 _add = prepared(tokens.insert())
@@ -122,7 +123,7 @@ class Tokens:
         if after is not None:
             values |= {"after_at": after[0], "after_id": after[1]}
         rows = self._connection.execute(_page(frozenset(values)), {**values, "limit": limit})
-        return [Token(**row._asdict()) for row in rows]
+        return [_read(row) for row in rows]
 
     def set_replaced(
         self, token_id: str, *, successor_id: str, expire_at: datetime | None
@@ -263,4 +264,4 @@ def _live(at: datetime | ColumnElement[datetime]) -> tuple[ColumnElement[bool], 
 
 
 def _token(row: AnyRow | None) -> Token | None:
-    return None if row is None else Token(**row._asdict())
+    return None if row is None else _read(row)

@@ -38,6 +38,7 @@ from accredit_storage.statements import (
     any_like,
     by_dialect,
     containing,
+    reader,
     refusing_taken,
 )
 
@@ -48,6 +49,7 @@ def user_columns(table: FromClause) -> list[ColumnElement[Any]]:
 
 
 _columns = user_columns(users)
+_read = reader(User, [str(column.key) for column in _columns])
 _select = select(*_columns)
 _many = {
     by: by_keys(_select.order_by(users.c.user_id), users.c[by])
@@ -171,9 +173,7 @@ class Users:
 
     def _many(self, by: str, keys: Collection[Any]) -> list[User]:
         statement = _many[by]
-        return [
-            User(**row._asdict()) for row in self._connection.execute(statement, {"keys": keys})
-        ]
+        return [_read(row) for row in self._connection.execute(statement, {"keys": keys})]
 
     def page(
         self,
@@ -200,7 +200,7 @@ class Users:
         asked = {name: value for name, value in asked.items() if value is not None}
         statement = _page(frozenset(asked))
         rows = self._connection.execute(statement, {**asked, "limit": limit})
-        return [User(**row._asdict()) for row in rows]
+        return [_read(row) for row in rows]
 
     def update(self, user_id: UserId, wanted: UserUpdate, *, at: datetime) -> User | None:
         """Set what is given and raise the version: the user as they are then, None if not there.
@@ -267,4 +267,4 @@ class Users:
 
 
 def _user(row: AnyRow | None) -> User | None:
-    return None if row is None else User(**row._asdict())
+    return None if row is None else _read(row)

@@ -53,7 +53,7 @@ class Scene:
         """One of each kind that is answered from memory."""
         check = {**self.agent, **DEMAND}
         principal = {"principal": {"login": self.member.login}}
-        unnamed = {"token": self.owner.token, "demand": DEMAND}
+        unnamed: dict[str, Any] = {"token": self.owner.token, "demand": DEMAND}
         return [
             lambda: self.service.call("AuthService/Authenticate", token=self.token.token),
             lambda: authorize(self.service, self.token.token, self.agent_id),
@@ -135,7 +135,7 @@ def test_a_hundred_who_ask_for_one_key_at_once_make_one_query(scene: Scene) -> N
 def test_whatever_an_answer_rests_on_ends_it_at_once(scene: Scene) -> None:
     server, admin, service = scene.server, scene.server.admin, scene.service
     allowed = lambda holder: is_allowed(service, holder.token, scene.agent_id)  # noqa: E731
-    status = {"status": "AGENT_STATUS_INACTIVE"}
+    status: dict[str, Any] = {"status": "AGENT_STATUS_INACTIVE"}
     member = {"user_id": scene.member.user_id}
     taken: list[tuple[Person, Callable[[], Any], Callable[[], Any]]] = [
         (
@@ -250,7 +250,7 @@ def test_who_am_i_is_never_kept_nor_what_tells_nothing(scene: Scene) -> None:
     warm(scene)
     replies = scene.server.app.memory.replies
     before = len(replies)
-    unnamed = {"token": scene.owner.token, "demand": DEMAND}
+    unnamed: dict[str, Any] = {"token": scene.owner.token, "demand": DEMAND}
     for _ in range(2):
         scene.member.call("AuthService/WhoAmI")
         scene.service.call("AuthService/Authenticate", token="acr_nothing")

@@ -1,7 +1,7 @@
 """Prepared statements: compiled once, run on the driver, and refused in the words of the others."""
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -10,7 +10,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from accredit_storage.errors import Conflict
 from accredit_storage.execution import Executor, Rows, prepared
+from accredit_storage.records import Site, SiteId
 from accredit_storage.schema import sites, users
+from accredit_storage.statements import reader
 from accredit_storage.store import Store
 from tests.storage.making import NOW, user
 
@@ -112,6 +114,20 @@ def test_a_taken_value_is_refused_as_by_sqlalchemy(
         assert tx.sites.page(after=None, limit=9) == []
 
 
+def test_what_is_prepared_outlives_a_transaction_that_is_undone(database_url: str) -> None:
+    store = Store.open(database_url, pool_size=1)
+    for _ in range(7):
+        with suppress(Conflict), store.write() as tx:
+            Executor(tx._connection).execute(_logins, {"after": 0})
+            # As often as makes psycopg prepare a statement by itself.
+            for number in range(7):
+                tx._connection.execute(select(users.c.login).where(users.c.user_id == number))
+            raise Conflict
+    with store.write() as tx:
+        assert Executor(tx._connection).execute(_logins, {"after": 0}).all() == []
+    store.close()
+
+
 def test_bad_sql_is_the_drivers_refusal(store: Store) -> None:
     with pytest.raises(DBAPIError), store.read() as tx:
         Executor(tx._connection).execute(prepared(text("SELECT nothing FROM nowhere")))
@@ -120,6 +136,17 @@ def test_bad_sql_is_the_drivers_refusal(store: Store) -> None:
 def test_what_a_column_refuses_is_raised_as_itself(store: Store) -> None:
     with pytest.raises(ValueError, match=r"U\+0000"), store.write() as tx:
         Executor(tx._connection).execute(_add_site, site("a\0b"))
+
+
+def test_a_record_is_read_from_the_columns_that_a_row_begins_with() -> None:
+    names = ["site_name", "site_id", "site_slug", "version", "created_at", "updated_at"]
+    read = reader(Site, names)
+    made = Site(
+        site_id=SiteId(7), site_slug="a", site_name="A", version=1, created_at=NOW, updated_at=NOW
+    )
+    assert read(("A", 7, "a", 1, NOW, NOW, "more")) == made
+    with pytest.raises(TypeError, match="fields of Site"):
+        reader(Site, names[1:])
 
 
 def test_who_listens_is_told(store: Store) -> None:

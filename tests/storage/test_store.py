@@ -237,6 +237,7 @@ def test_a_lock_that_does_not_come_free_is_busy(
 ) -> None:
     monkeypatch.setattr("accredit_storage.engine.LOCK_WAIT", 0.05)
     monkeypatch.setattr("accredit_storage.store.LOCK_WAIT", 0.05)
+    monkeypatch.setattr("accredit_storage.writers.LOCK_WAIT", 0.05)
     ours, theirs = Store.open(database_url), Store.open(database_url)
     for other in (ours, theirs):
         with ours.write() as tx:

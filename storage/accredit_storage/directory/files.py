@@ -16,7 +16,7 @@ from io import FileIO
 from types import TracebackType
 from typing import Self
 
-from accredit_storage.directory.folders import Folder, replace_content, translated
+from accredit_storage.directory.folders import Folder, replace_content, sync_write, translated
 from accredit_storage.directory.limits import FileLimits, Found, require_room, walk
 from accredit_storage.directory.locks import locked
 from accredit_storage.directory.paths import Names, parse
@@ -177,7 +177,7 @@ class Files:
         only if it is not there. Otherwise raises EtagMismatch. Raises FileTooLarge, QuotaExceeded.
         """
         names = parse(path)
-        self._require_size(len(content))
+        self.limits.require_size(len(content))
         with self._writing(place) as home, _parent(home, names) as parent:
             size = _size(parent, names)
             if parent is not None and only_if_absent and size is not None:
@@ -185,6 +185,17 @@ class Files:
             _require_match(parent, names, size, etag)
             require_room(home, self.limits, size, len(content))
             return _replaced(home, parent, path, content, only_if_absent=only_if_absent)
+
+    @contextmanager
+    def several(self, place: Place) -> Generator["NewFiles"]:
+        """New files of a place, which are on disk together when the block ends.
+
+        Nobody else writes there meanwhile.
+        """
+        with self._writing(place) as home:
+            files = NewFiles(home, self.limits)
+            yield files
+            files.sync()
 
     def append(
         self,
@@ -200,12 +211,12 @@ class Files:
         Nothing of another writer comes in between. Raises what ``write`` does.
         """
         names = parse(path)
-        self._require_size(len(content))
+        self.limits.require_size(len(content))
         with self._writing(place) as home, _parent(home, names) as parent:
             size = _size(parent, names)
             _require_match(parent, names, size, etag)
             whole = len(content) + (len(opening) if size is None else size)
-            self._require_size(whole)
+            self.limits.require_size(whole)
             require_room(home, self.limits, size, whole)
             before = opening
             if parent is not None and size is not None:
@@ -247,9 +258,36 @@ class Files:
             except FileNotFoundError as error:
                 raise DirectoryMissing("the directory was removed meanwhile") from error
 
-    def _require_size(self, size: int) -> None:
-        if size > self.limits.file_bytes:
-            raise FileTooLarge(self.limits.file_bytes)
+
+class NewFiles:
+    """Files that are made in one go; see ``Files.several``. Raises what ``Files.write`` does."""
+
+    def __init__(self, home: Folder, limits: FileLimits) -> None:
+        self._home = home
+        self._limits = limits
+        #: The folders whose names are not on disk yet.
+        self._changed: set[Names] = set()
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file."""
+        names = parse(path)
+        with translated(), _parent(self._home, names) as parent:
+            return _size(parent, names) is not None
+
+    def add(self, path: str, content: bytes) -> None:
+        """Make a file that is not there."""
+        names = parse(path)
+        self._limits.require_size(len(content))
+        with translated(), _parent(self._home, names) as parent:
+            require_room(self._home, self._limits, None, len(content))
+            _replaced(self._home, parent, path, content, only_if_absent=True, sync=False)
+        self._changed.add(names[:-1])
+
+    def sync(self) -> None:
+        """Wait until all of them are on disk. Raises WriteInDoubt where that fails."""
+        for folders in self._changed:
+            with self._home.descend(folders) as folder:
+                sync_write(folder)
 
 
 def _sync(folder: Folder) -> None:
@@ -298,13 +336,21 @@ def _require_match(parent: Folder | None, names: Names, size: int | None, etag: 
 
 
 def _replaced(
-    home: Folder, parent: Folder | None, path: str, content: bytes, *, only_if_absent: bool = False
+    home: Folder,
+    parent: Folder | None,
+    path: str,
+    content: bytes,
+    *,
+    only_if_absent: bool = False,
+    sync: bool = True,
 ) -> FileEntry:
     *folders, name = parse(path)
     try:
         with ExitStack() as stack:
             folder = parent or stack.enter_context(home.descend(folders, make=True))
             written_at = replace_content(folder, name, content, only_if_absent=only_if_absent)
+            if sync:
+                sync_write(folder)
     except BaseException:
         _prune(home, tuple(folders))
         raise

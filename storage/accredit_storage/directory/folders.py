@@ -250,11 +250,11 @@ UNFINISHED = ".unfinished-"
 def replace_content(
     folder: Folder, name: str, content: bytes, *, only_if_absent: bool = False
 ) -> int:
-    """Put ``content`` under the name, on disk when this returns: when it was, in nanoseconds.
+    """Put ``content`` under the name: when it was written, in nanoseconds.
 
-    Whoever reads meanwhile, or after a crash, finds the old content or the new. Where this raises,
-    the old one is there; only WriteInDoubt leaves that open. FileExistsError where it was to be
-    ``only_if_absent`` and is not.
+    It is on disk once ``sync_write`` has returned. Whoever reads meanwhile, or after a crash, finds
+    the old content or the new. Where this raises, the old one is there. FileExistsError where it
+    was to be ``only_if_absent`` and is not.
     """
     unfinished = UNFINISHED + secrets.token_hex(8)
     try:
@@ -270,11 +270,18 @@ def replace_content(
         with suppress(OSError):
             folder.remove(unfinished)
         raise
+    return written_at
+
+
+def sync_write(folder: Folder) -> None:
+    """Wait until what was put under names in the folder is on disk.
+
+    Raises WriteInDoubt where that fails: then the old content or the new is there.
+    """
     try:
         folder.sync()
     except OSError as error:
         raise WriteInDoubt("the disk failed in the last step of a write") from error
-    return written_at
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

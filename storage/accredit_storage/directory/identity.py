@@ -9,7 +9,7 @@ other from their first start together.
 import secrets
 from contextlib import suppress
 
-from accredit_storage.directory.folders import Folder, replace_content, translated
+from accredit_storage.directory.folders import Folder, replace_content, sync_write, translated
 from accredit_storage.directory.layout import renew
 from accredit_storage.directory.tree import DirectoryTree
 from accredit_storage.errors import FilesUnavailable, PathInvalid
@@ -47,6 +47,7 @@ def _mark(tree: DirectoryTree) -> str:
     """Name the tree, unless somebody has."""
     with translated(), Folder.at(tree.root) as root, suppress(FileExistsError):
         replace_content(root, _NAME, secrets.token_hex(_LENGTH // 2).encode(), only_if_absent=True)
+        sync_write(root)
     return _read(tree)
 
 

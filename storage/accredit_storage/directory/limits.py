@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from accredit_storage.directory import paths
 from accredit_storage.directory.folders import Folder
-from accredit_storage.errors import QuotaExceeded
+from accredit_storage.errors import FileTooLarge, QuotaExceeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,11 @@ class FileLimits:
     file_bytes: int = 4 * 2**20
     files_per_agent: int = 5_000
     bytes_per_agent: int = 256 * 2**20
+
+    def require_size(self, size: int) -> None:
+        """Raise FileTooLarge for a file that is too large whatever else there is."""
+        if size > self.file_bytes:
+            raise FileTooLarge(self.file_bytes)
 
 
 def require_room(folder: Folder, limits: FileLimits, old: int | None, new: int) -> None:

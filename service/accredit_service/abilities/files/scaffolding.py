@@ -4,9 +4,9 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from accredit_storage.directory.files import NewFiles
 from accredit_storage.directory.places import Place
 from accredit_storage.errors import (
-    EtagMismatch,
     FilesUnavailable,
     FileTooLarge,
     PathInvalid,
@@ -107,14 +107,15 @@ def make_missing(
     Raises what it refuses, as StoreErrors, if it has taken none.
     """
     files: list[ScaffoldedFile] = []
-    for number, starter in enumerate(starters):
-        try:
-            files.append(_make(app, place, starter))
-        except (StoreFull, FilesUnavailable) as error:
-            if all(one.outcome is not ScaffoldOutcome.CREATED for one in files):
-                raise
-            files += [_failed(one.filename, error) for one in starters[number:]]
-            break
+    with app.directories.files.several(place) as new:
+        for number, starter in enumerate(starters):
+            try:
+                files.append(_make(new, starter))
+            except (StoreFull, FilesUnavailable) as error:
+                if all(one.outcome is not ScaffoldOutcome.CREATED for one in files):
+                    raise
+                files += [_failed(one.filename, error) for one in starters[number:]]
+                break
     return tuple(files)
 
 
@@ -133,16 +134,14 @@ def foreseen(starters: Sequence[StarterFile]) -> tuple[ScaffoldedFile, ...]:
     )
 
 
-def _make(app: App, place: Place, starter: StarterFile) -> ScaffoldedFile:
-    files, path = app.directories.files, starter.filename
+def _make(new: NewFiles, starter: StarterFile) -> ScaffoldedFile:
+    path = starter.filename
     try:
-        if files.exists(place, path):
+        if new.exists(path):
             return ScaffoldedFile(path, ScaffoldOutcome.EXISTING)
         if not starter.text:
             return ScaffoldedFile(path, ScaffoldOutcome.EMPTY)
-        files.write(place, path, starter.text.encode(), only_if_absent=True)
-    except EtagMismatch:
-        return ScaffoldedFile(path, ScaffoldOutcome.EXISTING)
+        new.add(path, starter.text.encode())
     except (PathInvalid, FileTooLarge, QuotaExceeded) as error:
         return _failed(path, file_refusal(error, "path", "") or error)
     return ScaffoldedFile(path, ScaffoldOutcome.CREATED)

@@ -182,7 +182,13 @@ bench: $(INSTALLED) $(GHZ) ## Measure beside an echo: bench/latest.json, docs/pe
 
 .PHONY: bench-quick
 bench-quick: $(INSTALLED) $(GHZ) ## The same from fewer and shorter runs, in under five minutes
-	$(BIN)/python -m bench --pairs 3 --seconds 1 $(ARGS)
+	$(BIN)/python -m bench --quick $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: ## Build OpenFGA and SpiceDB, for the benchmarks to measure beside them
+	@command -v go >/dev/null || { echo "the peers are built with Go: install Go" >&2; exit 1; }
+	GOBIN="$(CURDIR)/build/bin" go install github.com/openfga/openfga/cmd/openfga@v1.11.2
+	cd bench/peers && go build -o "$(CURDIR)/build/bin/spicedb" .
 
 # A compiled load generator: one in Python would be measured instead of the server.
 $(GHZ):

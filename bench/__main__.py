@@ -1,133 +1,109 @@
 """What the calls cost, beside a bare echo of the same stack in the same run.
 
-``make bench`` writes ``bench/latest.json`` and the table in ``docs/performance.md``. Each figure is
-the median of pairs, an echo and the call one after the other, with the range of the pairs. The echo
-is the same gRPC server with as many threads and without interceptors, answering Authenticate with a
-fixed message. Read the ratios: the absolute figures are the machine's.
+``make bench`` writes ``bench/latest.json``, and the table and the plot of ``docs/performance.md``.
+Each figure is the median of pairs, an echo and the call one after the other, with their range. Read
+the ratios: the absolute figures are the machine's. A part that fails is told, and the others go on.
 """
 
 import argparse
 import json
-import platform
-import statistics
+import sys
 import tempfile
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+import traceback
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from bench.load import ROOT, Load, Measured, Served, database, run, served
-from bench.world import loads
+from bench import beside_echo, memory, outage, peers, plots, revocation, world, writes
+from bench.beside_echo import Extent, Pairs
+from bench.figures import Figure, latest, row, table
+from bench.load import ROOT, database, served
 
 LATEST = ROOT / "bench/latest.json"
 PAGE = ROOT / "docs/performance.md"
+PLOT = ROOT / "docs/performance.svg"
 _BEGIN, _END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 _ENGINES = ("sqlite", "postgresql")
+_PARTS = ("hot", "batches", "calls", "cold", "peers", "writes", "revocation", "outage", "memory")
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One call on one engine: medians, and the ratios of its pairs to the echo."""
-
-    engine: str
-    name: str
-    rate: float
-    p50: float
-    cpu: float
-    rate_ratios: Sequence[float]
-    p50_ratios: Sequence[float]
-
-
-def main() -> None:
-    """Measure, and write it down."""
+def main() -> int:
+    """Measure, and write it down: how many parts have failed."""
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    arguments.add_argument("--pairs", type=int, default=9, help="pairs a figure")
-    arguments.add_argument("--seconds", type=float, default=2.0, help="seconds a run")
+    arguments.add_argument("--quick", action="store_true", help="less of everything")
     arguments.add_argument("--engine", choices=_ENGINES, action="append")
-    arguments.add_argument("--only", action="append", help="a figure, such as authorize")
+    arguments.add_argument("--only", choices=_PARTS, action="append", help="a part")
     chosen = arguments.parse_args()
-    figures = []
-    for engine in chosen.engine or _ENGINES:
-        with tempfile.TemporaryDirectory() as folder, database(engine, Path(folder)) as url:
-            for figure in _measure(engine, url, Path(folder), chosen):
-                print(_row(figure), flush=True)
+    extent = Extent(2, 1.0, True) if chosen.quick else Extent(9, 2.0, False)
+    engines, only = chosen.engine or _ENGINES, chosen.only or _PARTS
+    figures: list[Figure] = []
+    failed = 0
+    for part, measure in _parts(engines, only, extent):
+        try:
+            for figure in measure():
+                print(row(figure), flush=True)
                 figures.append(figure)
+        except Exception:  # noqa: BLE001 - the others are measured all the same
+            failed += 1
+            print(f"{part} has failed:", file=sys.stderr)
+            traceback.print_exc()
     if not chosen.only and not chosen.engine:
-        LATEST.write_text(json.dumps(_latest(figures), indent=2) + "\n")
+        LATEST.write_text(json.dumps(latest(figures), indent=2, ensure_ascii=False) + "\n")
         text = PAGE.read_text()
         head, tail = text.split(_BEGIN)[0], text.split(_END)[1]
-        PAGE.write_text(f"{head}{_BEGIN}{_table(figures)}{_END}{tail}")
+        PAGE.write_text(f"{head}{_BEGIN}{table(figures)}{_END}{tail}")
+        plots.draw(figures, PLOT)
+    return failed
 
 
-def _measure(engine: str, url: str, folder: Path, chosen: Any) -> Generator[Figure]:
-    with (
-        served("bench.echo") as echo,
-        served("bench.serve", url, str(folder / "secret")) as server,
-    ):
-        secret = (folder / "secret").read_text()
-        beside = Load("AuthService/Authenticate", [{"token": "x" * 70}])
-        for name, load in loads(server.address, secret).items():
-            if chosen.only and name not in chosen.only:
-                continue
-            pairs = [
-                _pair(echo, beside, server, load, secret, chosen.seconds)
-                for _ in range(chosen.pairs)
-            ]
-            calls = [call for _, call in pairs]
-            yield Figure(
-                engine,
-                name,
-                rate=statistics.median(one.rate for one in calls),
-                p50=statistics.median(one.p50 for one in calls),
-                cpu=statistics.median(one.cpu for one in calls),
-                rate_ratios=[call.rate / other.rate for other, call in pairs],
-                p50_ratios=[call.p50 / other.p50 for other, call in pairs],
-            )
+def _parts(
+    engines: Sequence[str], only: Sequence[str], extent: Extent
+) -> Iterator[tuple[str, Callable[[], Generator[Figure]]]]:
+    """The parts that are asked for; those with one server first."""
+    for engine in engines:
+        for part in ("hot", "batches", "calls", "cold", "peers", "writes"):
+            of_one = part in ("batches", "peers")
+            if part in only and not (of_one and engine != engines[0]):
+                yield f"{part} on {engine}", lambda e=engine, p=part: _beside(e, p, extent)  # type: ignore[misc]
+        if "revocation" in only:
+            yield f"revocation on {engine}", lambda e=engine: _revocation(e, extent)  # type: ignore[misc]
+    if "outage" in only and "postgresql" in engines:
+        yield "outage", _outage
+    if "memory" in only:
+        yield "memory", memory.taken
 
 
-def _pair(
-    echo: Served, beside: Load, server: Served, load: Load, secret: str, seconds: float
-) -> tuple[Measured, Measured]:
-    return (
-        run(echo, beside, secret, seconds=seconds),
-        run(server, load, secret, seconds=seconds),
-    )
+def _beside(engine: str, part: str, extent: Extent) -> Generator[Figure]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(database(engine, folder))
+        echo = stack.enter_context(served("bench.echo"))
+        server = stack.enter_context(served("bench.serve", url, str(folder / "data")))
+        if part != "cold":
+            world.make(server)
+        pairs = Pairs(echo, server, extent, engine)
+        if part == "cold":
+            yield from beside_echo.cold(pairs, url)
+        elif part == "writes":
+            yield from writes.compare(server, url, engine, extent.seconds, extent.pairs)
+        elif part == "peers":
+            yield from peers.compare(pairs)
+        else:
+            yield from getattr(beside_echo, part)(pairs)
 
 
-def _latest(figures: Sequence[Figure]) -> dict[str, Any]:
-    """By figure and engine; the keys say what is set beside the echo."""
-    found: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {platform.system()}",
-        "python": platform.python_version(),
-        "grpcio": version("grpcio"),
-    }
-    for one in figures:
-        for key, ratios in (("vs_echo", one.rate_ratios), ("p50_vs_echo", one.p50_ratios)):
-            found.setdefault(f"{one.name}_{key}", {})[one.engine] = {
-                "median": round(statistics.median(ratios), 3),
-                "range": [round(min(ratios), 3), round(max(ratios), 3)],
-            }
-    return found
+def _revocation(engine: str, extent: Extent) -> Generator[Figure]:
+    tries = extent.tries(10_000 if engine == "sqlite" else 1000)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(database(engine, folder))
+        yield from revocation.count(url, folder, engine, tries)
 
 
-def _table(figures: Sequence[Figure]) -> str:
-    head = (
-        "| engine | call | calls a second | beside echo | median, µs | beside echo | CPU, µs |\n"
-        "| --- | --- | --: | --: | --: | --: | --: |\n"
-    )
-    return head + "".join(f"{_row(one)}\n" for one in figures)
-
-
-def _row(one: Figure) -> str:
-    rate, p50 = statistics.median(one.rate_ratios), statistics.median(one.p50_ratios)
-    return (
-        f"| {one.engine} | {one.name} | {one.rate:.0f}"
-        f" | {rate:.2f} ({min(one.rate_ratios):.2f} to {max(one.rate_ratios):.2f})"
-        f" | {one.p50:.0f} | {p50:.1f} ({min(one.p50_ratios):.1f} to {max(one.p50_ratios):.1f})"
-        f" | {one.cpu:.0f} |"
-    )
+def _outage() -> Generator[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield from outage.killed(Path(folder))
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

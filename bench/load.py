@@ -20,17 +20,21 @@ from tests.postgres import running_postgres
 ROOT = Path(__file__).parents[1]
 GHZ = ROOT / "build/bin/ghz"
 DESCRIPTORS = ROOT / "service/accredit_service/contract.binpb"
-_SERVER_CORE, _LOAD_CORE = "0", "1"
-_CALLERS, _CONNECTIONS = 8, 4
+SERVER_CORE, LOAD_CORE = "0", "1"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Load:
-    """Calls of one method: these requests, again and again, in their order."""
+    """Calls of one method: these requests, again and again, in their order.
+
+    ``method`` with its package if it is not ours. Without ``protos`` the server is asked for its
+    descriptors.
+    """
 
     method: str
     requests: Sequence[Mapping[str, Any]]
+    protos: Path | None = DESCRIPTORS
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Served:
-    """A server that runs: where, and its process."""
+    """A server that runs: where, its process, and the token that opens it."""
 
     address: str
     pid: int
+    secret: str = ""
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        """What opens it."""
+        return (("authorization", f"Bearer {self.secret}"),)
 
     def cpu_seconds(self) -> float:
         """How long its threads have worked."""
@@ -57,9 +67,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(module: str, *arguments: str) -> Generator[Served]:
+def served(module: str, *arguments: str, core: str = SERVER_CORE) -> Generator[Served]:
     """A server in a process of its own, which prints its address and ends with its input."""
-    command = ["taskset", "-c", _SERVER_CORE, sys.executable, "-m", module, *arguments]
+    command = ["taskset", "-c", core, sys.executable, "-m", module, *arguments]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -68,11 +78,11 @@ def served(module: str, *arguments: str) -> Generator[Served]:
         text=True,
     ) as process:
         assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        if not address:
-            raise SystemExit(f"{module} did not start")
+        said = process.stdout.readline().split()
+        if not said:
+            raise RuntimeError(f"{module} did not start")
         try:
-            yield Served(address, process.pid)
+            yield Served(said[0], process.pid, said[1] if len(said) > 1 else "")
         finally:
             process.terminate()
 
@@ -87,19 +97,34 @@ def database(engine: str, folder: Path) -> Generator[str]:
         yield server.url(server.create_database())
 
 
-def run(server: Served, load: Load, secret: str, *, seconds: float = 2, rate: int = 0) -> Measured:
-    """Load the server, with ``rate`` calls a second if one is given; SystemExit if a call fails."""
+def run(
+    server: Served,
+    load: Load,
+    *,
+    seconds: float = 2,
+    number: int = 0,
+    rate: int = 0,
+    callers: int = 8,
+    connections: int = 4,
+) -> Measured:
+    """Load the server for a time, or with so many calls; RuntimeError if a call fails.
+
+    ``rate``: how many calls a second at most.
+    """
+    method = load.method if load.method.count(".") else f"accredit.v1.{load.method}"
     with tempfile.NamedTemporaryFile("w", suffix=".json") as data:
         json.dump(list(load.requests), data)
         data.flush()
         before = server.cpu_seconds()
         answer = subprocess.run(
             [
-                *("taskset", "-c", _LOAD_CORE, str(GHZ), "--insecure"),
-                *("--protoset", str(DESCRIPTORS), "--call", f"accredit.v1.{load.method}"),
-                *("-D", data.name, "-m", json.dumps({"authorization": f"Bearer {secret}"})),
-                *("-c", str(_CALLERS), "--connections", str(_CONNECTIONS), "--cpus", "1"),
-                *("-z", f"{seconds}s", "--duration-stop", "wait", "-O", "json"),
+                *("taskset", "-c", LOAD_CORE, str(GHZ), "--insecure"),
+                *(() if load.protos is None else ("--protoset", str(load.protos))),
+                *("--call", method, "-D", data.name),
+                *("-m", json.dumps({"authorization": f"Bearer {server.secret}"})),
+                *("-c", str(callers), "--connections", str(connections), "--cpus", "1"),
+                *(("-n", str(number)) if number else ("-z", f"{seconds}s")),
+                *("--duration-stop", "wait", "-O", "json"),
                 *(("-r", str(rate)) if rate else ()),
                 server.address,
             ],
@@ -110,6 +135,6 @@ def run(server: Served, load: Load, secret: str, *, seconds: float = 2, rate: in
         cpu = server.cpu_seconds() - before
     report = json.loads(answer)
     if set(report["statusCodeDistribution"]) != {"OK"}:
-        raise SystemExit(f"{load.method}: {report['statusCodeDistribution']}")
+        raise RuntimeError(f"{method}: {report['statusCodeDistribution']}")
     at = {one["percentage"]: one["latency"] / 1000 for one in report["latencyDistribution"]}
     return Measured(report["rps"], at[50], at[99], cpu / report["count"] * 1e6)

@@ -1,4 +1,7 @@
-"""A whole server on a database, which logs what goes wrong; for the benchmarks."""
+"""A whole server on a database, which logs what goes wrong; for the benchmarks.
+
+It prints its address and a token of the administrator's.
+"""
 
 import sys
 from pathlib import Path
@@ -14,12 +17,13 @@ from accredit_storage.directory.directories import Directories
 from accredit_storage.store import Store
 
 if __name__ == "__main__":
-    url, secret_file = sys.argv[1], Path(sys.argv[2])
+    url, folder = sys.argv[1], Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
     migrate.upgrade(url)
     settings = Settings(
         listen=Address("127.0.0.1", 0),
         database_url=url,
-        data_dir=secret_file.parent,
+        data_dir=folder,
         # A line for each success would be measured with it.
         log_level=LogLevel.WARNING,
     )
@@ -27,10 +31,7 @@ if __name__ == "__main__":
     store = Store.open(url)
     app = App(store=store, directories=Directories(store, settings.files))
     app.directories.start()
-    made = bootstrap.bootstrap(app, lambda _: None)
-    if made is None:
-        raise SystemExit("the database is not empty")
-    secret_file.write_text(made.secret)
+    made = bootstrap.bootstrap(app, lambda _: None) or bootstrap.new_token(app, lambda _: None)
     with server.build(settings, app, services(app)) as running:
-        print(running.address, flush=True)
+        print(running.address, made.secret, flush=True)
         sys.stdin.read()

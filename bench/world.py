@@ -1,6 +1,7 @@
-"""What the benchmarks ask about: a thousand agents, a token, and the questions."""
+"""What the benchmarks ask about: agents, tokens, a file, and the questions about them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -14,64 +15,157 @@ from accredit.v1 import (
     token_pb2_grpc,
     types_pb2,
 )
-from bench.load import Load
+from accredit_service.abilities.calls.app import utc_now
+from accredit_service.abilities.credentials import bearer
+from accredit_storage.records import NewAgent, Token, UserId
+from accredit_storage.store import Store
+from bench.load import Load, Served
 
-_AGENTS = 1000
+AGENTS = 1000
 _FILE_BYTES = 4096
+_ROLE = {"minimum_role": "ROLE_OPERATOR"}
 
 
-def loads(address: str, secret: str) -> Mapping[str, Load]:
-    """Make the agents, a token of one and a file, and the loads by the names of their figures."""
-    metadata = [("authorization", f"Bearer {secret}")]
-    with grpc.insecure_channel(address) as channel:
-        token = _make(channel, metadata)
-    return dict(_loads(token))
+@dataclass(frozen=True)
+class Holder:
+    """An agent, and the text of a token of it."""
+
+    agent_slug: str
+    secret: str
 
 
-def _make(channel: grpc.Channel, metadata: Any) -> str:
-    agents = agent_pb2_grpc.AgentServiceStub(channel)
-    one, admin = types_pb2.AgentRef(agent_slug="agent-500"), types_pb2.UserRef(user_id=1)
-    for start in range(0, _AGENTS, 100):
-        wishes = [
-            agent_pb2.CreateAgentRequest(agent_slug=f"agent-{number}", owner=admin)
-            for number in range(start, start + 100)
-        ]
-        agents.BatchCreateAgents(
-            agent_pb2.BatchCreateAgentsRequest(requests=wishes), metadata=metadata
+def make(server: Served) -> None:
+    """A thousand agents of the administrator's, one of them with a file."""
+    metadata = server.metadata
+    with grpc.insecure_channel(server.address) as channel:
+        agents = agent_pb2_grpc.AgentServiceStub(channel)
+        admin = types_pb2.UserRef(user_id=1)
+        for start in range(0, AGENTS, 100):
+            wishes = [
+                agent_pb2.CreateAgentRequest(agent_slug=f"agent-{number}", owner=admin)
+                for number in range(start, start + 100)
+            ]
+            agents.BatchCreateAgents(
+                agent_pb2.BatchCreateAgentsRequest(requests=wishes), metadata=metadata
+            )
+        one = types_pb2.AgentRef(agent_slug="agent-500")
+        directory_pb2_grpc.DirectoryServiceStub(channel).WriteFile(
+            directory_pb2.WriteFileRequest(
+                directory=directory_pb2.DirectoryRef(agent=one),
+                path="MEMORY.md",
+                content=b"x" * _FILE_BYTES,
+            ),
+            metadata=metadata,
         )
-    directory_pb2_grpc.DirectoryServiceStub(channel).WriteFile(
-        directory_pb2.WriteFileRequest(
-            directory=directory_pb2.DirectoryRef(agent=one),
-            path="MEMORY.md",
-            content=b"x" * _FILE_BYTES,
-        ),
-        metadata=metadata,
-    )
-    wish = token_pb2.CreateTokenRequest(user=admin, full_rights=True)
-    made = token_pb2_grpc.TokenServiceStub(channel).CreateToken(wish, metadata=metadata)
-    return str(made.secret)
 
 
-def _loads(token: str) -> Iterator[tuple[str, Load]]:
-    one = {"agent_slug": "agent-500"}
-    demands = [
-        {"agent": {"agent_slug": f"agent-{number}"}, "minimum_role": "ROLE_OPERATOR"}
-        for number in range(_AGENTS)
+def token(server: Served) -> str:
+    """A new token of the administrator's."""
+    metadata = server.metadata
+    with grpc.insecure_channel(server.address) as channel:
+        wish = token_pb2.CreateTokenRequest(user=types_pb2.UserRef(user_id=1), full_rights=True)
+        made = token_pb2_grpc.TokenServiceStub(channel).CreateToken(wish, metadata=metadata)
+        return str(made.secret)
+
+
+def holders(store: Store, number: int) -> Sequence[Holder]:
+    """So many agents of the administrator's with a token each, written past the service.
+
+    The store has been served before, so that it has its administrator and its keys.
+    """
+    found, at = [], utc_now()
+    with store.write() as tx:
+        key = max(tx.token_keys(), key=lambda one: one.created_at)
+        for count in range(number):
+            new = NewAgent(
+                agent_slug=f"holder-{count}", agent_name="Holder", config={}, site_scope=None
+            )
+            agent = tx.agents.add(new, owner_id=UserId(1), at=at)
+            assert agent is not None
+            minted = bearer.mint(key)
+            record = Token(
+                token_id=minted.token_id,
+                agent_id=agent.agent_id,
+                user_id=None,
+                label="",
+                ceiling=None,
+                act_as_owner=False,
+                created_by=UserId(1),
+                created_at=at,
+                expire_at=None,
+                revoked_at=None,
+                rotated_from=None,
+                replaced_by=None,
+                last_used_at=None,
+                version=1,
+            )
+            tx.tokens.add(record, minted.digest, minted.key_id)
+            found.append(Holder(agent.agent_slug, minted.secret))
+    return found
+
+
+def repeated(secret: str) -> Load:
+    """Ten thousand questions."""
+    requests = [
+        {"token": secret, "demand": {**_ROLE, "agent": _agent(agent), "site_id": site}}
+        for site in range(10)
+        for agent in range(AGENTS)
     ]
-    yield "authenticate", Load("AuthService/Authenticate", [{"token": token}])
-    authorize = [{"token": token, "demand": demand} for demand in demands]
-    yield "authorize", Load("AuthService/Authorize", authorize)
-    checks = [{"check": {**demand, "principal": {"user_id": 1}}} for demand in demands]
-    yield "check_access", Load("AccessService/CheckAccess", checks)
-    batch = [{**demand, "caller": True} for demand in demands[:100]]
-    yield "batch_check_100", Load("AccessService/BatchCheckAccess", [{"checks": batch}])
-    yield "get_agent", Load("AgentService/GetAgent", [{"agent": one}])
-    listing = {"page_size": 50, "include_role": True}
-    yield "list_agents_50", Load("AgentService/ListAgents", [listing])
-    reading = {"directory": {"agent": one}, "path": "MEMORY.md"}
-    yield "read_file_4k", Load("DirectoryService/ReadFile", [reading])
+    return Load("AuthService/Authorize", requests)
+
+
+def new(secret: str) -> Load:
+    """Questions of which no two are the same, about the same agents."""
+    requests = [
+        {
+            "token": secret,
+            "demand": {**_ROLE, "agent": _agent(agent), "capability": "of-{{.UUID}}"},
+        }
+        for agent in range(AGENTS)
+    ]
+    return Load("AuthService/Authorize", requests)
+
+
+def cold(some: Sequence[Holder]) -> Load:
+    """One question about each holder."""
+    requests = [
+        {"token": one.secret, "demand": {**_ROLE, "agent": {"agent_slug": one.agent_slug}}}
+        for one in some
+    ]
+    return Load("AuthService/Authorize", requests)
+
+
+def batch(size: int) -> Load:
+    """So many checks in one call, about the caller."""
+    checks = [{**_ROLE, "agent": _agent(number % AGENTS), "caller": True} for number in range(size)]
+    return Load("AccessService/BatchCheckAccess", [{"checks": checks}])
+
+
+def calls() -> Mapping[str, Load]:
+    """The other calls, by the names of their figures."""
+    one: dict[str, Any] = _agent(500)
     renaming = [{"agent": one, "update": {"agent_name": f"Name {number}"}} for number in range(100)]
-    yield "update_agent", Load("AgentService/UpdateAgent", renaming)
-    yield "create_token", Load("TokenService/CreateToken", [{"agent": one, "full_rights": True}])
     creating = {"agent_slug": "new-{{newUUID}}", "owner": {"user_id": 1}}
-    yield "create_agent", Load("AgentService/CreateAgent", [creating])
+    listing = {"page_size": 50, "include_role": True}
+    reading = {"directory": {"agent": one}, "path": "MEMORY.md"}
+    return {
+        "get_agent": Load("AgentService/GetAgent", [{"agent": _agent(n)} for n in range(AGENTS)]),
+        "list_agents_50": Load("AgentService/ListAgents", [listing]),
+        "read_file_4k": Load("DirectoryService/ReadFile", [reading]),
+        "update_agent": Load("AgentService/UpdateAgent", renaming),
+        "create_token": Load("TokenService/CreateToken", [{"agent": one, "full_rights": True}]),
+        "create_agent": Load("AgentService/CreateAgent", [creating]),
+    }
+
+
+def updates() -> Load:
+    """Updates of one agent after the other."""
+    requests = [
+        {"agent": _agent(number), "update": {"agent_name": "Name {{.RequestNumber}}"}}
+        for number in range(AGENTS)
+    ]
+    return Load("AgentService/UpdateAgent", requests)
+
+
+def _agent(number: int) -> dict[str, Any]:
+    return {"agent_slug": f"agent-{number}"}

@@ -1,0 +1,169 @@
+"""Durable writes of sixteen clients, beside the same statements from the bare driver.
+
+The statements are those that one UpdateAgent sends, taken down as it sends them, with their
+parameters. Both sides have the server's core.
+"""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+from sqlalchemy import event, make_url
+
+from accredit.v1 import agent_pb2, agent_pb2_grpc, types_pb2
+from accredit_service import server as servers
+from accredit_service.abilities.calls.app import App
+from accredit_service.servicers import services
+from accredit_service.setting_rules import Address
+from accredit_service.settings import Settings
+from accredit_storage.directory.directories import Directories
+from accredit_storage.store import Store
+from bench import world
+from bench.figures import Figure
+from bench.load import SERVER_CORE, Served, run
+
+_CLIENTS = 16
+Statement = tuple[str, Any]
+
+
+def compare(server: Served, url: str, engine: str, seconds: float, pairs: int) -> Generator[Figure]:
+    """Calls a second, and their ratio to the bare driver's transactions a second."""
+    taken = _taken(server, url)
+    ours, ratios = [], []
+    for _ in range(pairs):
+        mine = run(server, world.updates(), seconds=seconds, callers=_CLIENTS, connections=8)
+        bare = _bare(url, taken, seconds)
+        ours.append(mine.rate)
+        ratios.append(mine.rate / bare)
+    if engine == "postgresql":
+        yield Figure("mutations_vs_psycopg", engine, ratios)
+        yield Figure("mutations_per_second", engine, ours)
+    else:
+        yield Figure("mutations_vs_sqlite3", engine, ratios)
+        yield Figure("mutations_per_second_sqlite", engine, ours)
+
+
+def _taken(server: Served, url: str) -> Sequence[Statement]:
+    """What one UpdateAgent sends, from a process of its own on the same database."""
+    command = [sys.executable, "-m", "bench.writes", "take", url, server.secret]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [(text, values) for text, values in json.loads(said, object_hook=_from_json)]
+
+
+def _bare(url: str, taken: Sequence[Statement], seconds: float) -> float:
+    """Transactions a second of so many connections."""
+    command = ["taskset", "-c", SERVER_CORE, sys.executable, "-m", "bench.writes", "replay", url]
+    given = json.dumps({"statements": taken, "seconds": seconds}, default=_to_json)
+    done = subprocess.run(command, check=True, input=given, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def _to_json(value: Any) -> Any:
+    return {"bytes": bytes(value).hex()}
+
+
+def _from_json(value: dict[str, Any]) -> Any:
+    return bytes.fromhex(value["bytes"]) if list(value) == ["bytes"] else value
+
+
+def take(url: str, secret: str, folder: Path) -> Sequence[Statement]:
+    """Update an agent through a servicer in this process, and note what it sends."""
+    settings = Settings(listen=Address("127.0.0.1", 0), database_url=url, data_dir=folder)
+    store = Store.open(url)
+    app = App(store=store, directories=Directories(store, settings.files))
+    seen: list[Statement] = []
+
+    def note(_connection: Any, _cursor: Any, text: str, values: Any, *_rest: Any) -> None:
+        if threading.current_thread().name.startswith("calls"):
+            seen.append((text, values))
+
+    with servers.build(settings, app, services(app)) as running:
+        metadata = Served(running.address, 0, secret).metadata
+        with grpc.insecure_channel(running.address) as channel:
+            agents = agent_pb2_grpc.AgentServiceStub(channel)
+
+            def update(name: str) -> None:
+                wish = agent_pb2.UpdateAgentRequest(
+                    agent=types_pb2.AgentRef(agent_slug="agent-7"),
+                    update=agent_pb2.AgentUpdate(agent_name=name),
+                )
+                agents.UpdateAgent(wish, metadata=metadata)
+
+            update("Before")
+            event.listen(store.engine, "before_cursor_execute", note)
+            update("Taken down")
+    return seen
+
+
+def replay(url: str, taken: Sequence[Statement], seconds: float) -> float:
+    """Send the statements again and again from so many threads: transactions a second."""
+    counts = [0] * _CLIENTS
+    give_up = time.monotonic() + seconds
+    send = _sqlite if make_url(url).get_backend_name() == "sqlite" else _postgres
+    turn = threading.Lock()
+
+    def work(number: int) -> None:
+        counts[number] = send(url, taken, give_up, turn)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(_CLIENTS)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / (time.monotonic() - began)
+
+
+def _postgres(url: str, taken: Sequence[Statement], give_up: float, _turn: Any) -> int:
+    parts = make_url(url)
+    done = 0
+    with psycopg.connect(
+        host=str(parts.query["host"]),
+        user=parts.username,
+        dbname=parts.database,
+        cursor_factory=psycopg.RawCursor,
+    ) as connection:
+        while time.monotonic() < give_up:
+            with connection.cursor() as cursor:
+                for text, values in taken:
+                    if not text.startswith(("BEGIN", "COMMIT")) or ";" in text:
+                        cursor.execute(text.rpartition("; ")[2].encode(), values or None)
+            connection.commit()
+            done += 1
+    return done
+
+
+def _sqlite(url: str, taken: Sequence[Statement], give_up: float, turn: Any) -> int:
+    connection = sqlite3.connect(str(make_url(url).database), isolation_level=None, timeout=5)
+    connection.execute("PRAGMA synchronous = FULL")
+    done = 0
+    # What they insert has the same key again: they send the rest.
+    texts = [one for one in taken if not one[0].startswith(("BEGIN", "COMMIT", "INSERT"))]
+    while time.monotonic() < give_up:
+        # They would wait for each other by polling otherwise.
+        with turn:
+            connection.execute("BEGIN IMMEDIATE")
+            for text, values in texts:
+                connection.execute(text, values or ())
+            connection.execute("COMMIT")
+        done += 1
+    connection.close()
+    return done
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "take":
+        with tempfile.TemporaryDirectory() as place:
+            json.dump(take(sys.argv[2], sys.argv[3], Path(place)), sys.stdout, default=_to_json)
+    else:
+        asked = json.load(sys.stdin, object_hook=_from_json)
+        print(replay(sys.argv[2], asked["statements"], asked["seconds"]))

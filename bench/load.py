@@ -135,6 +135,6 @@ def run(
         cpu = server.cpu_seconds() - before
     report = json.loads(answer)
     if set(report["statusCodeDistribution"]) != {"OK"}:
-        raise RuntimeError(f"{method}: {report['statusCodeDistribution']}")
+        raise RuntimeError(f"{method}: {report['errorDistribution']}")
     at = {one["percentage"]: one["latency"] / 1000 for one in report["latencyDistribution"]}
     return Measured(report["rps"], at[50], at[99], cpu / report["count"] * 1e6)

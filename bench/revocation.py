@@ -47,9 +47,9 @@ class Client:
 def count(url: str, folder: Path, engine: str, tries: int) -> Generator[Figure]:
     """On SQLite: wrong answers, of one process and of two. On PostgreSQL: how long, of two."""
     with ExitStack() as stack:
-        one = stack.enter_context(served("bench.serve", url, str(folder / "one")))
+        one = stack.enter_context(served("bench.serve", url, str(folder / "data")))
         other = stack.enter_context(
-            served("bench.serve", url, str(folder / "other"), core=LOAD_CORE)
+            served("bench.serve", url, str(folder / "data"), core=LOAD_CORE)
         )
         store = Store.open(url)
         stack.callback(store.close)

@@ -9,6 +9,7 @@ Nothing that changes anything decides on it.
 """
 
 import threading
+import time
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -40,6 +41,9 @@ _Ref: TypeAlias = AgentId | str
 
 #: Seconds for which a call waits for another one that reads the same.
 _PATIENCE = 5.0
+#: Seconds for which a caller is let as far as to the call that judges them again.
+_LATELY = 1.0
+_MOST_LATELY = 10_000
 # What the records take, in bytes, measured with some room to spare.
 _CREDENTIAL_BYTES = 2600
 _AGENT_BYTES = 900
@@ -72,6 +76,14 @@ class _Known:
         self.judged: Judged | None = None
 
 
+class _Lately(NamedTuple):
+    """Whom a token spoke for, in which history, and when on the monotonic clock."""
+
+    judged: Judged
+    epoch: str
+    at: float
+
+
 class Authority:
     """Records by what they are asked for, true at the position of ``feed``; see ``facts.Facts``."""
 
@@ -86,6 +98,7 @@ class Authority:
         self._entries: Entries[Hashable, Any] = Entries(room, feed.lock)
         feed.keep(self._entries)
         self._login_key: tuple[str, bytes] | None = None
+        self._lately: dict[bytes, _Lately] = {}
         self._flights: dict[Hashable, threading.Event] = {}
         self._flying = threading.Lock()
 
@@ -130,7 +143,28 @@ class Authority:
         judged = Judged(known.credential, judge(known.credential, now))
         # A denial may end by itself, so it is judged each time.
         known.judged = judged if isinstance(judged.outcome, Principal) else None
+        if known.judged is not None:
+            self._note_lately(digest, known.judged)
         return judged
+
+    def lately(self, digest: bytes) -> Judged | None:
+        """Whom a token spoke for less than a second ago, whatever has changed since.
+
+        For calls alone that judge their caller again: most of what an owner changes drops their own
+        credential, which would be read twice for each such call.
+        """
+        found = self._lately.get(digest)
+        position = self._feed.position
+        if found is None or position is None or found.epoch != position.epoch:
+            return None
+        return found.judged if time.monotonic() - found.at < _LATELY else None
+
+    def _note_lately(self, digest: bytes, judged: Judged) -> None:
+        position = self._feed.position
+        if position is not None:
+            if len(self._lately) >= _MOST_LATELY:
+                self._lately.clear()
+            self._lately[digest] = _Lately(judged, position.epoch, time.monotonic())
 
     def prepare(self, digest: bytes, ref: _Ref, now: datetime) -> None:
         """See Facts."""

@@ -47,7 +47,8 @@ def remembered(app: App, digest: bytes, permission: Method) -> Principal | None:
     For calls alone that judge their caller again.
     """
     now = app.now()
-    held = app.memory.authority.held(digest, now)
+    authority = app.memory.authority
+    held = authority.held(digest, now) or authority.lately(digest)
     outcome = None if held is None else held.outcome
     if held is None or not isinstance(outcome, Principal) or not permits(outcome, permission):
         return None

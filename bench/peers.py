@@ -134,10 +134,12 @@ def _running_spicedb() -> Generator[Served]:
 
 
 def _spicedb_world(peer: Served) -> Load:
-    schema = (
-        "definition user {} definition agent { relation owner: user relation viewer: user "
-        "permission view = owner + viewer }"
-    )
+    schema = """definition user {}
+    definition agent {
+        relation owner: user
+        relation viewer: user
+        permission view = owner + viewer
+    }"""
     writing = Load("authzed.api.v1.SchemaService.WriteSchema", [{"schema": schema}], None)
     run(peer, writing, number=1, callers=1, connections=1)
     for start in range(0, world.AGENTS, 500):

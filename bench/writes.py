@@ -157,7 +157,10 @@ def _sqlite(url: str, taken: Sequence[Statement], give_up: float, turn: Any) -> 
         with turn:
             connection.execute("BEGIN IMMEDIATE")
             for text, values in texts:
-                connection.execute(text, values or ())
+                if values and isinstance(values[0], tuple | list):
+                    connection.executemany(text, values)
+                else:
+                    connection.execute(text, values)
             connection.execute("COMMIT")
         done += 1
     connection.close()

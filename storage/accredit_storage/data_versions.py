@@ -23,7 +23,7 @@ class DataVersions:
         """``url`` names the file, which must be there by the time it is used."""
         self._path: Path = sqlite_path(url)
         # One for each thread that asks at the same time. Appending and popping need no lock.
-        self._idle: deque[tuple[sqlite3.Connection, int]] = deque()
+        self._idle: deque[tuple[sqlite3.Cursor, int]] = deque()
         self._is_closed = False
 
     def follow(self, catch_up: Callable[[], None]) -> None:
@@ -32,19 +32,19 @@ class DataVersions:
         What was committed before this call is known when it returns. Raises StoreUnavailable.
         """
         try:
-            connection, last = self._idle.pop()
+            cursor, last = self._idle.pop()
         except IndexError:
-            connection, last = self._connected(), -1
+            cursor, last = self._connected().cursor(), -1
         try:
-            version = _version(connection)
+            version = _version(cursor)
             if version != last:
                 # The version was read before what it tells of: what comes in between is seen later.
                 catch_up()
                 last = version
         except BaseException:
-            connection.close()
+            cursor.connection.close()
             raise
-        self._idle.append((connection, last))
+        self._idle.append((cursor, last))
         if self._is_closed:
             self.close()
 
@@ -52,7 +52,7 @@ class DataVersions:
         """Close the connections."""
         self._is_closed = True
         while self._idle:
-            self._idle.pop()[0].close()
+            self._idle.pop()[0].connection.close()
 
     def _connected(self) -> sqlite3.Connection:
         try:
@@ -67,9 +67,9 @@ class DataVersions:
             raise StoreUnavailable("the database file cannot be opened") from error
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def _version(cursor: sqlite3.Cursor) -> int:
     try:
-        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        version: int = cursor.execute("PRAGMA data_version").fetchone()[0]
     except sqlite3.Error as error:
         raise StoreUnavailable("the database file cannot be read") from error
     return version

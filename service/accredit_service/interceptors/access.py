@@ -15,7 +15,8 @@ def check_access(rows: Mapping[str, Method]) -> Step:
     """
 
     def step(call: Call) -> None:
-        if call.principal is not None:
+        # Who was remembered was held against the row when they were.
+        if call.principal is not None and not call.is_permitted:
             if (row := rows.get(call.method)) is None:
                 raise RuntimeError(f"nobody has decided who may call {call.method}")
             permit(call.principal, row)

@@ -23,7 +23,7 @@ def authenticate(
     """A step that finds out the caller, except of methods that are open to everybody.
 
     ``identify`` says whose text it is, and its digest; ``remembered`` whose digest it is that calls
-    a method, if that is known without asking.
+    a method, if that is known without asking and they may call it.
 
     Raises Unauthenticated or PermissionDenied for the caller's own credential.
     """
@@ -33,6 +33,7 @@ def authenticate(
             return
         if call.digest:
             call.principal = remembered(call.digest, call.method)
+            call.is_permitted = call.principal is not None
         if call.principal is None:
             text = credential(call.metadata("authorization"))
             call.principal, call.digest = identify(text)

@@ -30,6 +30,8 @@ class Call:
         self.deadline = float("inf")
         #: Set by authentication; None where a call is open to everybody.
         self.principal: Principal | None = None
+        #: Set by authentication where it has held the caller against the method's row.
+        self.is_permitted = False
         #: What the text of the caller's credential is known by; empty until that is known.
         self.digest = digest
         #: Set by the servicer: what the answer rests on, and that it may be given again.

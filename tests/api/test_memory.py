@@ -13,7 +13,8 @@ from sqlalchemy import text
 from accredit.v1 import auth_pb2
 from accredit_service.entries import Entries
 from accredit_service.memory import Room
-from accredit_storage.records import AgentId, Role, UserId
+from accredit_storage.records import Actor, AgentId, ChangeKind, Draft, Role, UserId
+from accredit_storage.store import Store
 from tests.server import Person, RefusedError, Server, running_server
 from tests.statements import statements
 
@@ -278,6 +279,14 @@ def test_the_same_bytes_mean_another_question_from_another_site_or_caller(scene:
         assert not is_allowed(scene.service, scene.member.token, scene.agent_id)
 
 
+def test_the_same_bytes_from_another_caller_are_another_question(scene: Scene) -> None:
+    check = {**scene.agent, "minimum_role": "ROLE_ADMIN", "caller": True}
+    for _ in range(2):
+        for caller, is_admin in ((scene.owner, True), (scene.member, False)):
+            answer = caller.call("AccessService/CheckAccess", check=check)
+            assert answer.HasField("principal") is is_admin
+
+
 def test_no_text_of_a_token_stays_in_memory(scene: Scene) -> None:
     warm(scene)
     memory = scene.server.app.memory
@@ -329,7 +338,15 @@ def pair(database_url: str, tmp_path: Path) -> Generator[tuple[Server, Server]]:
     files = tmp_path / "files"
     with (
         running_server(database_url, tmp_path / "one", files=files) as one,
-        running_server(database_url, tmp_path / "two", files=files, clock=one.clock) as other,
+        running_server(
+            database_url,
+            tmp_path / "two",
+            files=files,
+            clock=one.clock,
+            more={"room": Room(bound=60)},
+            # So seldom that it knows nothing before it is made to look.
+            feed_interval=10,
+        ) as other,
     ):
         yield one, other
 
@@ -345,13 +362,14 @@ def test_a_position_makes_the_other_server_look_first(pair: tuple[Server, Server
     one, other = pair
     scene = Scene(one)
     asks = at(other, scene.service)
-    for _ in range(20):
+    for number in range(20):
         token = one.agent_token(scene.owner, scene.agent_id, full_rights=True)
-        fresh = {"consistency": {"fully_consistent": True}}
+        fresh: dict[str, Any] = {"consistency": {"fully_consistent": True}}
         assert is_allowed(asks, token.token, scene.agent_id, **fresh)
         assert is_allowed(asks, token.token, scene.agent_id)
         gone = one.admin.call("TokenService/RevokeToken", token_id=token.token_id)
-        fresh = {"consistency": {"at_least_as_fresh": gone.consistency_token}}
+        if number % 2:
+            fresh = {"consistency": {"at_least_as_fresh": gone.consistency_token}}
         assert not is_allowed(asks, token.token, scene.agent_id, **fresh)
 
 
@@ -401,6 +419,45 @@ def test_changes_that_the_store_has_lost_are_forgotten(scene: Scene) -> None:
     feed.follow()
     assert is_allowed(scene.service, scene.member.token, scene.agent_id)
     server.user()
+    assert is_allowed(scene.service, scene.member.token, scene.agent_id)
+
+
+def test_a_change_in_the_place_of_one_that_was_lost_is_noticed(scene: Scene) -> None:
+    server = scene.server
+    warm(scene)
+    revoked = server.admin.call("TokenService/RevokeToken", token_id=scene.token.token_id)
+    assert revoked
+    server.grant(scene.agent_id, scene.member, "VIEWER")
+    assert not is_allowed(scene.service, scene.member.token, scene.agent_id)
+    # A failover has lost that grant, and another server has written something else since.
+    other = Store.open(server.app.store.engine.url)
+    with other.read() as tx:
+        lost = tx.head().revision
+        before = tx.changes.hash_at(lost - 1)
+    with other.write() as tx:
+        for table in ("change_subjects", "changes"):
+            tx._connection.execute(
+                text(f"DELETE FROM {table} WHERE revision = :lost"),  # noqa: S608
+                {"lost": lost},
+            )
+        tx._connection.execute(
+            text("UPDATE store_state SET revision = :revision, head_hash = :hash"),
+            {"revision": lost - 1, "hash": before},
+        )
+        tx._connection.execute(text("UPDATE grants SET role = 'operator' WHERE role = 'viewer'"))
+    with other.write() as tx:
+        nothing = Draft(
+            kind=ChangeKind.USER_UPDATED,
+            actor=Actor(),
+            request_id="",
+            subjects=(),
+            before=None,
+            after=None,
+            at=server.app.now(),
+        )
+        assert tx.record(nothing) == lost
+    other.close()
+    server.app.memory.feed.follow()
     assert is_allowed(scene.service, scene.member.token, scene.agent_id)
 
 

@@ -1,7 +1,7 @@
 """What is answered from memory: how often the database is asked, and what is never kept."""
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -11,9 +11,12 @@ import pytest
 from sqlalchemy import text
 
 from accredit.v1 import auth_pb2
+from accredit_service.abilities.calls.consistency import Consistency
+from accredit_service.abilities.calls.reads import Ask, Question, answered
 from accredit_service.entries import Entries
+from accredit_service.kept_replies import Kept
 from accredit_service.memory import Room
-from accredit_storage.records import Actor, AgentId, ChangeKind, Draft, Role, UserId
+from accredit_storage.records import Actor, AgentId, ChangeKind, Draft, Head, Role, UserId
 from accredit_storage.store import Store
 from tests.server import Person, RefusedError, Server, running_server
 from tests.statements import statements
@@ -461,36 +464,68 @@ def test_a_change_in_the_place_of_one_that_was_lost_is_noticed(scene: Scene) -> 
     assert is_allowed(scene.service, scene.member.token, scene.agent_id)
 
 
-def test_entries_stay_within_their_room_and_an_owner_within_their_share() -> None:
-    lock = threading.RLock()
-    entries: Entries[int, str] = Entries(100_000, lock, share=8)
-    for number in range(1000):
-        entries.put(number, "x", [f"agent:{number}"], 500, owner="one")
-    assert entries.size <= 100_000 // 8
-    alone = len(entries)
-    for number in range(1000, 9000):
-        entries.put(number, "x", [f"agent:{number}"], 500, owner=number % 50)
-    assert entries.size <= 100_000
-    assert alone < len(entries)
-    entries.put(1, "x", ["agent:1"], 100_000, owner="large")
-    assert entries.get(1) is None
-    entries.drop([f"agent:{number}" for number in range(9000)])
-    assert (len(entries), entries.size) == (0, 0)
-
-
-def test_what_is_asked_for_outlives_what_is_not() -> None:
-    entries: Entries[int, int] = Entries(20_000, threading.RLock())
-    for number in range(200):
-        entries.put(number, number, ["agent:1"], 100)
-        assert entries.get(0) is not None
-    assert entries.get(100) is None
-    entries.drop(["agent:1"])
-    assert entries.get(0) is None
-
-
 def test_a_reply_that_is_kept_is_a_reply_as_any_other(scene: Scene) -> None:
     warm(scene)
     fresh = authorize(scene.service, scene.token.token, scene.agent_id)
     known = auth_pb2.AuthorizeResponse.FromString(fresh.SerializeToString())
     assert known == fresh
     assert [field.name for field, _ in known.basis.ListFields()].count("position") == 1
+
+
+def test_an_answer_is_composed_again_where_the_log_has_moved_on(scene: Scene) -> None:
+    server = scene.server
+    digest = server.app.keyring.digest(scene.member.token, lambda: ())
+    assert digest is not None
+    server.app.memory.feed.follow()
+    ask = Ask(
+        method="AuthService/WhoAmI",
+        token_id=scene.member.token_id,
+        digest=digest,
+        consistency=Consistency(),
+    )
+    heads = []
+
+    def compose(question: Question) -> Head:
+        heads.append(question.head)
+        if len(heads) < 3:
+            # It happens to come while the records are taken.
+            server.user()
+        return question.head
+
+    found = answered(server.app, ask, compose)
+    with server.app.store.read() as tx:
+        assert found == tx.head()
+    assert len(set(heads)) == len(heads) == 3
+
+
+def test_a_reply_of_a_position_that_has_passed_is_not_kept(scene: Scene) -> None:
+    memory = scene.server.app.memory
+    memory.feed.follow()
+    passed = memory.feed.position
+    assert passed is not None
+    kept = Kept(reply=b"", until=None, token_ids=(), tag=b"")
+    memory.replies.keep(b"now", kept, [], passed, UserId(1))
+    assert memory.replies.find(b"now") is not None
+    scene.server.user()
+    memory.feed.follow()
+    memory.replies.keep(b"late", kept, [], passed, UserId(1))
+    assert memory.replies.find(b"late") is None
+    assert memory.replies.find(b"now") is not None
+
+
+def test_what_a_change_touches_is_gone_before_the_position_is_the_changes(scene: Scene) -> None:
+    feed, seen = scene.server.app.memory.feed, []
+
+    class Watching(Entries[int, int]):
+        def drop(self, names: Iterable[str]) -> None:
+            """Note where the feed stands."""
+            seen.append(feed.position)
+            super().drop(names)
+
+    feed.keep(Watching(1000, feed.lock))
+    feed.follow()
+    before = feed.position
+    scene.server.user()
+    feed.follow()
+    assert seen[0] == before
+    assert feed.position not in seen

@@ -94,7 +94,8 @@ class Authority:
         self._feed = feed
         self._dead = dead_tokens
         # By digest: credentials. By id and slug: agents. By pair: grants. By ("user", id or login):
-        # users. By ("owner", id): agents. None where there is nothing.
+        # users. By ("owner", id): agents. By ("seen", ref, user id): agents with grants. None where
+        # there is nothing.
         self._entries: Entries[Hashable, Any] = Entries(room, feed.lock)
         feed.keep(self._entries)
         self._login_key: tuple[str, bytes] | None = None
@@ -188,6 +189,17 @@ class Authority:
             raise MovedError
         return found
 
+    def seen(self, refs: Collection[_Ref], user_id: UserId) -> Mapping[_Ref, Reached]:
+        """See Facts."""
+        keys = {ref: ("seen", ref, user_id) for ref in refs}
+        missing = [ref for ref, key in keys.items() if self._entries.get(key) is None]
+        if missing:
+            self._fly(("seen", user_id, *missing), lambda: self._fill_seen(missing, user_id))
+        found = {ref: self._entries.get(key) for ref, key in keys.items()}
+        if any(entry is None for entry in found.values()):
+            raise MovedError
+        return {ref: entry.value for ref, entry in found.items() if entry is not None}
+
     def _held(self, pairs: Collection[Pair]) -> dict[Pair, Reached]:
         found = {}
         get = self._entries.get
@@ -259,7 +271,7 @@ class Authority:
             mine.set()
 
     def _fill_token(self, digest: bytes, ref: _Ref | None) -> None:
-        epoch = self._dead.epoch
+        forgotten = self._dead.forgotten
         with self._store.read(one_statement=True) as tx:
             if ref is None:
                 found = tx.questions.of_token(digest)
@@ -268,7 +280,7 @@ class Authority:
         items = []
         credential = found.credential
         if credential is None or credential.token.revoked_at is not None:
-            self._dead.remember(digest, credential, epoch)
+            self._dead.remember(digest, credential, forgotten)
         else:
             items.append(_credential_item(digest, credential))
             if ref is not None:
@@ -288,6 +300,24 @@ class Authority:
         for pair, (agent, grant) in found.items():
             items += _pair_items(pair, agent, grant)
         self._keep(head, items)
+
+    def _fill_seen(self, refs: Sequence[_Ref], user_id: UserId) -> None:
+        if len(refs) == 1:
+            with self._store.read(one_statement=True) as tx:
+                one = tx.questions.of_user_on(user_id, refs[0])
+            head, found = one.head, {refs[0]: Reached(one.agent, one.grant)}
+        else:
+            with self._store.read() as tx:
+                head = tx.head()
+                pairs = facts.reached(tx, [(ref, user_id) for ref in refs])
+            found = {ref: reached for (ref, _), reached in pairs.items()}
+        self._keep(
+            head,
+            [
+                _seen_item(ref, user_id, facts.seen_by(user_id, reached))
+                for ref, reached in found.items()
+            ],
+        )
 
     def _fill_users(self, refs: Collection[UserId | str]) -> None:
         with self._store.read() as tx:
@@ -345,6 +375,19 @@ def _pair_items(pair: Pair, agent: Agent | None, grant: Grant | None) -> list[_I
         _Item(ref, _without_config(agent), _AGENT_BYTES, names),
         _Item(pair, grant, _GRANT_BYTES, [*names, of_grant]),
     ]
+
+
+def _seen_item(ref: _Ref, user_id: UserId, reached: Reached) -> _Item:
+    kind = SubjectKind.AGENT if isinstance(ref, int) else SubjectKind.AGENT_SLUG
+    # A change that gives somebody a role lists them.
+    names = [_name(kind, ref), _name(SubjectKind.USER, user_id)]
+    agent, grant = reached
+    if agent is not None:
+        agent = _without_config(agent)
+        names.append(_name(SubjectKind.AGENT, agent.agent_id))
+        names.append(_name(SubjectKind.GRANT, f"{agent.agent_id}:user:{user_id}"))
+    size = _NOTHING_BYTES if agent is None else _AGENT_BYTES + _GRANT_BYTES
+    return _Item(("seen", ref, user_id), Reached(agent, grant), size, names)
 
 
 def _user_item(tx: Transaction, ref: UserId | str, user: User | None) -> _Item:

@@ -43,14 +43,14 @@ class Feed:
         *,
         bound: float = 1.0,
         clock: Callable[[], float] = boot_clock,
-        noticed: Callable[[Head], None] = lambda head: None,
+        forgotten: Callable[[Head], None] = lambda head: None,
     ) -> None:
-        """``noticed`` is told each position that is of another history than the one before."""
+        """``forgotten`` is told where the feed stands after it has forgotten everything."""
         # A connection of its own: a pool that is busy is no log that cannot be read.
         self._store = Store.open(store.engine.url, pool_size=1)
         self._bound = bound
         self._clock = clock
-        self._noticed = noticed
+        self._forgotten = forgotten
         self._versions = DataVersions(store.engine.url) if store.is_sqlite else None
         #: Held while what is kept changes. Whoever puts something in holds it too.
         self.lock = threading.RLock()
@@ -146,14 +146,12 @@ class Feed:
     def _committed(self, recorded: Recorded) -> None:
         """Forget what this process has changed before anybody hears that it did."""
         with self.lock:
-            current = self._position
-            if current is None:
-                return
-            head = recorded.appended.head
-            if recorded.appended.follows(current):
+            current, head = self._position, recorded.appended.head
+            if current is not None and recorded.appended.follows(current):
                 self._drop(recorded.names, head)
                 return
-            is_passed = current.epoch == head.epoch and current.revision >= head.revision
+            # A higher revision alone may be one that the store has lost since.
+            is_passed = self._hashes.get(head.revision) == head.hash
         # On SQLite whoever asks next sees it; on PostgreSQL others have written in between.
         if self._versions is None and not is_passed:
             try:
@@ -175,11 +173,12 @@ class Feed:
     def _forget(self, head: Head | None) -> None:
         for entries in self._kept:
             entries.clear()
+        # Perhaps of changes that the store has lost.
+        self._hashes.clear()
         if head is None:
             self._followed_at = float("-inf")
-        elif self._position is None or self._position.epoch != head.epoch:
-            self._hashes.clear()
-            self._noticed(head)
+        else:
+            self._forgotten(head)
         self._stand_at(head)
 
     def _stand_at(self, head: Head | None) -> None:

@@ -22,9 +22,11 @@ _KEPT_BYTES = 330
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A reply, until when it is good, and whose tokens it means the use of."""
+    """A reply, from when on and until when it is good, and whose tokens it means the use of."""
 
     reply: bytes
+    #: A clock that is set back gives what had expired its time back.
+    since: datetime
     until: datetime | None
     token_ids: Sequence[str]
     #: What a Basis begins with in the reply.

@@ -32,10 +32,10 @@ class Memory:
 
     @classmethod
     def make(
-        cls, store: Store, dead_tokens: DeadTokens, room: Room, notice: Callable[[Head], None]
+        cls, store: Store, dead_tokens: DeadTokens, room: Room, forgotten: Callable[[Head], None]
     ) -> Self:
-        """Nothing in it yet, and nothing asked of the database. ``notice``: see Feed."""
-        feed = Feed(store, bound=room.bound, noticed=notice)
+        """Nothing in it yet, and nothing asked of the database. ``forgotten``: see Feed."""
+        feed = Feed(store, bound=room.bound, forgotten=forgotten)
         return cls(
             feed=feed,
             authority=Authority(store, feed, dead_tokens, room=room.records),

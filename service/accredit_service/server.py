@@ -333,7 +333,7 @@ class _Steps:
             limit_metadata,
             deadlines.limit,
             authenticate(
-                partial(introspection.identify, app),
+                lambda text, method: introspection.identify(app, text, rows.get(method)),
                 remembered=partial(_remembered, app, rows),
                 is_open=is_open.__contains__,
             ),

@@ -38,6 +38,9 @@ class Reached(NamedTuple):
     grant: Grant | None
 
 
+NOTHING = Reached(None, None)
+
+
 class Facts(Protocol):
     """The records of one moment."""
 
@@ -52,6 +55,12 @@ class Facts(Protocol):
 
     def reached(self, pairs: Collection[Pair]) -> Mapping[Pair, Reached]:
         """The agents and grants of pairs; one that is not there takes what a hidden one does."""
+
+    def seen(self, refs: Collection[_AgentRef], user_id: UserId) -> Mapping[_AgentRef, Reached]:
+        """The agents on which a user may have a role, and their grants; the others as missing.
+
+        What happens to an agent that they cannot see costs them what happens to none.
+        """
 
     def users(self, refs: Collection[_UserRef]) -> Mapping[_UserRef, User]:
         """Those users that there are, by what they are named with."""
@@ -89,6 +98,11 @@ class TransactionFacts:
         """See Facts."""
         return reached(self._tx, pairs)
 
+    def seen(self, refs: Collection[_AgentRef], user_id: UserId) -> Mapping[_AgentRef, Reached]:
+        """See Facts."""
+        found = reached(self._tx, [(ref, user_id) for ref in refs])
+        return {ref: seen_by(user_id, one) for (ref, _), one in found.items()}
+
     def users(self, refs: Collection[_UserRef]) -> Mapping[_UserRef, User]:
         """See Facts."""
         return users(self._tx, refs)
@@ -100,6 +114,14 @@ class TransactionFacts:
     def login_digest(self, login: str) -> str:
         """See Facts."""
         return self._tx.login_digest(login)
+
+
+def seen_by(user_id: UserId, reached: Reached) -> Reached:
+    """An agent and the user's grant on it, if they own it or have one; nothing otherwise."""
+    agent, grant = reached
+    if agent is None or (grant is None and agent.owner_id != user_id):
+        return NOTHING
+    return reached
 
 
 def reached(tx: Transaction, pairs: Collection[Pair]) -> Mapping[Pair, Reached]:

@@ -15,15 +15,15 @@ _MISSING = f"the call carries no credential: {_HOW}"
 
 
 def authenticate(
-    identify: Callable[[str], tuple[Principal, bytes]],
+    identify: Callable[[str, str], tuple[Principal, bytes]],
     *,
     remembered: Callable[[bytes, str], Principal | None] = lambda digest, method: None,
     is_open: Callable[[str], bool] = lambda method: False,
 ) -> Step:
     """A step that finds out the caller, except of methods that are open to everybody.
 
-    ``identify`` says whose text it is, and its digest; ``remembered`` whose digest it is that calls
-    a method, if that is known without asking and they may call it.
+    ``identify`` says whose text it is that calls a method, and its digest. ``remembered`` says
+    whose digest it is, if that is known without asking and they may call the method.
 
     Raises Unauthenticated or PermissionDenied for the caller's own credential.
     """
@@ -36,7 +36,7 @@ def authenticate(
             call.is_permitted = call.principal is not None
         if call.principal is None:
             text = credential(call.metadata("authorization"))
-            call.principal, call.digest = identify(text)
+            call.principal, call.digest = identify(text, call.method)
 
     return step
 

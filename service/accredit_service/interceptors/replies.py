@@ -43,7 +43,7 @@ class Replies:
             return None
         kept, head = found
         now = self._app.now()
-        if kept.until is not None and now >= kept.until:
+        if now < kept.since or (kept.until is not None and now >= kept.until):
             return None
         for token_id in kept.token_ids:
             self._app.usage.note(token_id, now)
@@ -60,6 +60,7 @@ class Replies:
         own = "" if caller.token is None else caller.token.token_id
         kept = Kept(
             reply=reply,
+            since=basis.judged_at,
             until=earliest((basis.valid_until, basis.asker_until)),
             token_ids=tuple({own, basis.used_token_id} - {""}),
             tag=_tag(answer.DESCRIPTOR.fields_by_name["basis"].number),

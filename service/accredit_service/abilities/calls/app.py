@@ -77,7 +77,11 @@ class App:
     @cached_property
     def memory(self) -> Memory:
         """What is kept in memory of this store, true at a position of its log."""
-        return Memory.make(self.store, self.dead_tokens, self.room, self.notice)
+        return Memory.make(self.store, self.dead_tokens, self.room, self._forget)
+
+    def _forget(self, head: Head) -> None:
+        self.dead_tokens.forget()
+        self.notice(head)
 
     def notice(self, head: Head) -> None:
         """Forget what is of another history of the store, as after a restore."""

@@ -110,6 +110,9 @@ def answered(app: App, ask: Ask, compose: Callable[[Question], T]) -> T:
 def _remembered(app: App, ask: Ask, head: Head) -> Principal | None:
     """The caller as memory has them, if it stands where the snapshot does."""
     memory = app.memory
+    if memory.feed.position != head and not memory.feed.is_polled:
+        # Nobody else would, and what is answered here may be kept at that position.
+        memory.feed.current()
     if memory.feed.position != head:
         return None
     now = app.now()

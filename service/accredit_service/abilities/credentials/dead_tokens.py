@@ -31,6 +31,7 @@ class DeadTokens:
         self._dead: OrderedDict[bytes, _Dead] = OrderedDict()
         self._looked_up: dict[bytes, threading.Event] = {}
         self._epoch: str | None = None
+        self._forgotten = 0
 
     def holds(self, digest: bytes, now: datetime) -> bool:
         """Whether the token is known to be dead at ``now``."""
@@ -75,15 +76,21 @@ class DeadTokens:
             mine.set()
 
     @property
-    def epoch(self) -> str | None:
-        """The history that they are of."""
-        return self._epoch
+    def forgotten(self) -> int:
+        """How often they were forgotten: what was looked up before is of another history."""
+        return self._forgotten
 
-    def remember(self, digest: bytes, credential: Credential | None, epoch: str | None) -> None:
-        """Remember that a token is dead, or has no row, as it was looked up in a history."""
+    def forget(self) -> None:
+        """Forget them all, as where the store has lost changes."""
+        with self._lock:
+            self._forgotten += 1
+            self._dead.clear()
+
+    def remember(self, digest: bytes, credential: Credential | None, forgotten: int) -> None:
+        """Remember that a token is dead, or has no row, if none was forgotten since its look-up."""
         dead = self._judged(credential)
         with self._lock:
-            if self._epoch == epoch:
+            if self._forgotten == forgotten:
                 self._dead[digest] = dead
                 self._dead.move_to_end(digest)
                 if len(self._dead) > self._size:
@@ -97,17 +104,18 @@ class DeadTokens:
             is_first = self._epoch is None
             self._epoch = epoch
             if not is_first:
+                self._forgotten += 1
                 self._dead.clear()
             return not is_first
 
     def _found(
         self, digest: bytes, look_up: Callable[[bytes], Credential | None], now: datetime
     ) -> Credential | None:
-        epoch = self._epoch
+        began = self.forgotten
         credential = look_up(digest)
         if credential is not None and not credential.token.has_ended(now):
             return credential
-        self.remember(digest, credential, epoch)
+        self.remember(digest, credential, began)
         return None
 
     def _judged(self, credential: Credential | None) -> "_Dead":

@@ -5,11 +5,9 @@ from datetime import datetime
 
 from accredit_storage.records import Agent, UserId
 
-from ..facts import Facts, Pair, Reached
+from ..facts import NOTHING, Facts, Pair, Reached
 from ..policy.rights import Principal, effective_role
 from .agent_refs import AgentRef
-
-_HIDDEN = Reached(None, None)
 
 
 class AgentFacts:
@@ -32,21 +30,23 @@ class AgentFacts:
         same look-ups. None: the asker may know of every agent.
         """
         pairs = set(asked)
-        if viewer is not None:
-            pairs |= {(ref, viewer.user.user_id) for ref, _ in pairs}
-        found = facts.reached(pairs)
-        self.found: Mapping[Pair, Reached] = found
-        if viewer is not None:
-            hidden = {
-                ref
-                for (ref, user_id), (agent, grant) in found.items()
-                if user_id == viewer.user.user_id
-                and agent is not None
-                and effective_role(viewer, agent, grant, now) is None
-            }
-            self.found = {
-                pair: _HIDDEN if pair[0] in hidden else reached for pair, reached in found.items()
-            }
+        if viewer is None or viewer.manages_agents:
+            self.found: Mapping[Pair, Reached] = facts.reached(pairs)
+            return
+        user_id = viewer.user.user_id
+        own = {
+            ref: NOTHING
+            if agent is None or effective_role(viewer, agent, grant, now) is None
+            else Reached(agent, grant)
+            for ref, (agent, grant) in facts.seen({ref for ref, _ in pairs}, user_id).items()
+        }
+        # Of who cannot see an agent, nobody's grant on it is looked for.
+        others = {one for one in pairs if one[1] != user_id and own[one[0]].agent is not None}
+        self.found = {
+            **dict.fromkeys(pairs, NOTHING),
+            **{(ref, user_id): reached for ref, reached in own.items()},
+            **(facts.reached(others) if others else {}),
+        }
 
     @property
     def agents(self) -> Sequence[Agent]:

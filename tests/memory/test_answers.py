@@ -503,7 +503,7 @@ def test_a_reply_of_a_position_that_has_passed_is_not_kept(scene: Scene) -> None
     memory.feed.follow()
     passed = memory.feed.position
     assert passed is not None
-    kept = Kept(reply=b"", until=None, token_ids=(), tag=b"")
+    kept = Kept(reply=b"", since=scene.server.app.now(), until=None, token_ids=(), tag=b"")
     memory.replies.keep(b"now", kept, [], passed, UserId(1))
     assert memory.replies.find(b"now") is not None
     scene.server.user()

@@ -1,0 +1,56 @@
+"""Work that is done again for ever, or that tells what is hidden."""
+
+from dataclasses import replace
+from typing import Any
+
+from tests.server import Server
+from tests.statements import statements
+
+Two = tuple[Server, Server]
+
+
+def test_a_reply_is_kept_although_another_server_has_written(two: Two) -> None:
+    """Nothing moves the position of SQLite's feed but a call that finds its caller there not."""
+    first, second = two
+    member = first.user()
+    there = replace(member, server=second)
+    asked: dict[str, Any] = {"caller": True, "resource": {"shared": True}}
+    asked["minimum_role"] = "ROLE_VIEWER"
+    there.call("ScopeService/CheckResource", **asked)
+    there.call("ScopeService/CheckResource", **asked)
+    with statements(second) as sent:
+        there.call("ScopeService/CheckResource", **asked)
+    assert sent == []
+    # Nothing that the caller or the answer rests on.
+    first.site()
+    asked["minimum_role"] = "ROLE_OPERATOR"
+    for _ in range(5):
+        there.call("ScopeService/CheckResource", **asked)
+    if second.app.memory.feed.is_polled:
+        second.app.memory.feed.poll()
+        there.call("ScopeService/CheckResource", **asked)
+    with statements(second) as sent:
+        there.call("ScopeService/CheckResource", **asked)
+    assert sent == []
+
+
+def test_a_change_of_a_hidden_agent_costs_a_stranger_what_no_agent_costs(lone: Server) -> None:
+    server = lone
+    owner, stranger = server.user(), server.user()
+    agent = server.agent(owner, "hidden")
+
+    def cost(slug: str) -> int:
+        check = {"caller": True, "agent": {"agent_slug": slug}, "minimum_role": "ROLE_VIEWER"}
+        with statements(server) as sent:
+            stranger.call("AccessService/BatchCheckAccess", checks=[check])
+        return len(sent)
+
+    for slug in ("hidden", "nothing"):
+        cost(slug)
+    assert (cost("hidden"), cost("nothing")) == (0, 0)
+    server.admin.call(
+        "AgentService/SetAgentStatus",
+        agent={"agent_id": agent.agent_id},
+        status="AGENT_STATUS_INACTIVE",
+    )
+    assert cost("hidden") == cost("nothing")

@@ -11,10 +11,12 @@ Nothing that changes anything decides on it.
 import threading
 import time
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
+from accredit_storage.errors import StoreError
 from accredit_storage.log_tail import name_of
 from accredit_storage.records import (
     Agent,
@@ -77,10 +79,10 @@ class _Known:
 
 
 class _Lately(NamedTuple):
-    """Whom a token spoke for, in which history, and when on the monotonic clock."""
+    """Whom a token spoke for, how often all was forgotten before, and when on a steady clock."""
 
     judged: Judged
-    epoch: str
+    forgotten: int
     at: float
 
 
@@ -155,17 +157,14 @@ class Authority:
         credential, which would be read twice for each such call.
         """
         found = self._lately.get(digest)
-        position = self._feed.position
-        if found is None or position is None or found.epoch != position.epoch:
+        if found is None or found.forgotten != self._feed.forgotten:
             return None
         return found.judged if time.monotonic() - found.at < _LATELY else None
 
     def _note_lately(self, digest: bytes, judged: Judged) -> None:
-        position = self._feed.position
-        if position is not None:
-            if len(self._lately) >= _MOST_LATELY:
-                self._lately.clear()
-            self._lately[digest] = _Lately(judged, position.epoch, time.monotonic())
+        if len(self._lately) >= _MOST_LATELY:
+            self._lately.clear()
+        self._lately[digest] = _Lately(judged, self._feed.forgotten, time.monotonic())
 
     def prepare(self, digest: bytes, ref: _Ref, now: datetime) -> None:
         """See Facts."""
@@ -343,7 +342,9 @@ class Authority:
         """Keep what was read at ``head``, unless the log has moved on since."""
         position = self._feed.position
         if position is None or position.revision < head.revision or position.epoch != head.epoch:
-            self._feed.follow()
+            # Where it cannot, nothing is kept, and the database has the answer.
+            with suppress(StoreError):
+                self._feed.follow()
         with self._feed.lock:
             if self._feed.position != head:
                 return

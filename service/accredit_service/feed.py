@@ -57,6 +57,8 @@ class Feed:
         self._kept: list[Entries[Any, Any]] = []
         self._position: Head | None = None
         self._hashes: dict[int, bytes] = {}
+        #: How often everything was forgotten.
+        self.forgotten = 0
         self._followed_at = float("-inf")
         self._reading = threading.Lock()
         self._begun = self._ended = 0
@@ -173,6 +175,7 @@ class Feed:
     def _forget(self, head: Head | None) -> None:
         for entries in self._kept:
             entries.clear()
+        self.forgotten += 1
         # Perhaps of changes that the store has lost.
         self._hashes.clear()
         if head is None:

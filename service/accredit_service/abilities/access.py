@@ -334,21 +334,25 @@ class _Checks:
     def __init__(self, question: Question, checks: Sequence[AccessCheck]) -> None:
         """Raise PermissionDenied if one of them is not the caller's to ask."""
         self._question, self._caller, self._now = question, question.caller, question.now
-        refs = {check.user for check in checks} - {None}
-        self._principals: dict[UserRef | None, Principal] = {None: self._caller}
-        if refs:
-            users = question.facts.users([ref for ref in refs if ref is not None])
-            self._principals |= {ref: user_principal(user) for ref, user in users.items()}
-        user_ids = {ref: one.user.user_id for ref, one in self._principals.items()}
-        own = user_ids[None]
-        pairs = {(check.agent, user_ids.get(check.user, own)) for check in checks}
-        asks_about_all = Action.AUTHENTICATE in self._caller.actions
-        if not asks_about_all:
-            pairs |= {(check.agent, own) for check in checks}
-        self._facts = AgentFacts(question.facts, pairs, self._now, self._viewer(checks))
-        if not asks_about_all:
+        viewer = self._viewer(checks)
+        own = self._caller.user.user_id
+        if Action.AUTHENTICATE not in self._caller.actions:
+            # Before anybody is looked up, so that nobody learns which users there are.
+            self._facts = AgentFacts(
+                question.facts, ((check.agent, own) for check in checks), self._now, viewer
+            )
             for check in checks:
                 self._require_may_ask(check)
+        self._principals: dict[UserRef | None, Principal] = {None: self._caller}
+        if refs := {check.user for check in checks if check.user is not None}:
+            users = question.facts.users(refs)
+            self._principals |= {ref: user_principal(user) for ref, user in users.items()}
+        user_ids = {ref: one.user.user_id for ref, one in self._principals.items()}
+        pairs = {(check.agent, user_ids.get(check.user, own)) for check in checks}
+        if viewer is not None:
+            # Their own role is a part of what their answers rest on.
+            pairs |= {(check.agent, own) for check in checks}
+        self._facts = AgentFacts(question.facts, pairs, self._now, viewer)
 
     def _viewer(self, checks: Sequence[AccessCheck]) -> Principal | None:
         """Who is to have a role on the agents for them to be found; None: nobody has to."""

@@ -32,8 +32,9 @@ class Replies:
 
     def key(self, call: Call, request: bytes) -> bytes:
         """What a call's reply is kept under: who asked what, of which site. No text of a token."""
-        sites = "\0".join(call.metadata(SITE_METADATA))
-        about = f"{call.method}\0{sites}\0\0".encode()
+        sites = call.metadata(SITE_METADATA)
+        # None is not an empty one, which is refused.
+        about = "\0".join((call.method, str(len(sites)), *sites, "")).encode()
         return hashlib.sha256(b"%b%b%b" % (call.digest, about, request)).digest()
 
     def find(self, key: bytes) -> bytes | None:

@@ -132,7 +132,8 @@ def enum_of(
 
 @cache
 def _members(kind: type[E], wrapper: Any, prefix: str) -> Mapping[int, E]:
-    return {number: kind[name.removeprefix(prefix)] for name, number in wrapper.items() if number}
+    members = {f"{prefix}{member.name}": member for member in kind}
+    return {number: members[name] for name, number in wrapper.items() if name in members}
 
 
 def required_enum(path: str, kind: type[E], wrapper: Any, value: int, *, prefix: str) -> E:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from accredit_storage.errors import StoreBusy, StoreUnavailable
 from accredit_storage.records import TokenKey
 
 from ...authority import MovedError
@@ -65,7 +66,7 @@ def identify(app: App, text: str, permission: Method | None = None) -> tuple[Pri
     memory = app.memory
     if memory.authority.is_on and memory.feed.current() is not None:
         now = app.now()
-        with suppress(MovedError):
+        with suppress(MovedError, StoreBusy, StoreUnavailable):
             judged = memory.authority.judged(digest, now)
             if memory.feed.is_polled and not _is_final(judged, permission):
                 # Nobody is refused for what was: what they call may have to be as of now.

@@ -148,6 +148,9 @@ class Authority:
         known.judged = judged if isinstance(judged.outcome, Principal) else None
         if known.judged is not None:
             self._note_lately(digest, known.judged)
+        elif judged.outcome is Decision.TOKEN_INVALID:
+            # Nor does the database look it up again.
+            self._dead.remember(digest, known.credential, self._dead.forgotten)
         return judged
 
     def lately(self, digest: bytes) -> Judged | None:

@@ -101,7 +101,7 @@ class Feed:
             # More than one statement, but what is at or below the first one's answer stays.
             with self._store.read(one_statement=True) as tx:
                 tail = tx.tail(position)
-            self._move(tail)
+            self._move(tail, position)
             self._followed_at = sent_at
             self._ended = begun
         finally:
@@ -132,15 +132,16 @@ class Feed:
             self._versions.close()
         self._store.close()
 
-    def _move(self, tail: Tail) -> None:
-        """Forget what has changed, and stand at the tail's head."""
+    def _move(self, tail: Tail, position: Head | None) -> None:
+        """Forget what has changed since ``position``, and stand at the tail's head."""
         with self.lock:
             if tail.is_standby:
                 self._forget(None)
                 raise StoreUnavailable("the database is a standby")
             current = self._position
             if tail.names is None or current is None or current.epoch != tail.head.epoch:
-                self._forget(tail.head)
+                # Not to where it stood before a commit of this process's that has come meanwhile.
+                self._forget(tail.head if current is position else None)
             elif tail.head.revision > current.revision:
                 self._drop(tail.names, tail.head)
             # Else this process's own commits have moved it on meanwhile.

@@ -1,5 +1,6 @@
 """Work that is done again for ever, or that tells what is hidden."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -54,3 +55,33 @@ def test_a_change_of_a_hidden_agent_costs_a_stranger_what_no_agent_costs(lone: S
         status="AGENT_STATUS_INACTIVE",
     )
     assert cost("hidden") == cost("nothing")
+
+
+def test_who_owns_many_agents_costs_no_more_than_without_memory(lone: Server) -> None:
+    server = lone
+    owner = server.user()
+    for _ in range(21):
+        server.agent(owner)
+    owner.call("AuthService/WhoAmI")
+    with statements(server) as sent:
+        owner.call("AuthService/WhoAmI")
+    # Without memory: the caller twice, the head, the agents.
+    assert len(sent) <= 4, sent
+
+
+def test_the_key_to_logins_is_read_once_however_many_ask(lone: Server) -> None:
+    server = lone
+    service, member = server.user("SERVICE"), server.user()
+    check = {"agent": {"agent_id": 1}, "minimum_role": "ROLE_VIEWER"}
+    asked: dict[str, Any] = {"check": {**check, "principal": {"login": member.login}}}
+    service.call("AuthService/WhoAmI")
+    others = [replace(service, server=server.again()) for _ in range(4)]
+
+    def ask(number: int) -> None:
+        others[number % 4].call("AccessService/CheckAccess", **asked)
+
+    with statements(server) as sent, ThreadPoolExecutor(100) as pool:
+        list(pool.map(ask, range(100)))
+    for other in others:
+        other.server.close()
+    assert sum("login_key" in each for each in sent) <= 2

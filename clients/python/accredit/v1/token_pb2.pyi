@@ -76,7 +76,9 @@ class Token(_message.Message):
 
     @_builtins.property
     def last_used_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was last accepted, to about a minute. Unset: never yet."""
+        """When it was last accepted, to about a minute. Unset: never yet. In WhoAmI it is what the answering
+        server last read or wrote, which knows nothing of uses at other servers.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

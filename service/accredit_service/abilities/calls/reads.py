@@ -96,6 +96,9 @@ def answered(app: App, ask: Ask, compose: Callable[[Question], T]) -> T:
             permit(caller, METHODS[ask.method])
             answer = compose(Question(memory.authority, caller, now, head))
         except MovedError:
+            if memory.feed.position is head:
+                # It is not for the log that it is not held: there is no room, or too much of it.
+                break
             continue
         except Refusal:
             if memory.feed.position is head:

@@ -23,6 +23,7 @@ LATEST = ROOT / "bench/latest.json"
 PAGE = ROOT / "docs/performance.md"
 PLOT = ROOT / "docs/performance.svg"
 _BEGIN, _END = "<!-- figures -->\n", "<!-- end of figures -->\n"
+_PICTURE = "![The figures beside their bars](performance.svg)\n\n"
 _ENGINES = ("sqlite", "postgresql")
 _PARTS = ("hot", "batches", "calls", "cold", "peers", "writes", "revocation", "outage", "memory")
 
@@ -51,7 +52,7 @@ def main() -> int:
         LATEST.write_text(json.dumps(latest(figures), indent=2, ensure_ascii=False) + "\n")
         text = PAGE.read_text()
         head, tail = text.split(_BEGIN)[0], text.split(_END)[1]
-        PAGE.write_text(f"{head}{_BEGIN}{table(figures)}{_END}{tail}")
+        PAGE.write_text(f"{head}{_BEGIN}{_PICTURE}{table(figures)}{_END}{tail}")
         plots.draw(figures, PLOT)
     return failed
 

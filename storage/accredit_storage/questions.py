@@ -1,8 +1,9 @@
 """What a question rests on, in one statement: a credential, an agent, a user's grant on it."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import FromClause, and_, bindparam, select
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, literal_column, select
 
 from accredit_storage.credentials import (
     CREDENTIAL_PARTS,
@@ -20,6 +21,11 @@ from accredit_storage.statements import AnyRow
 
 _asked = agents.alias("asked")
 _asked_grants = grants.alias("asked_grants")
+# Without the config, which may be large: one that the asker may not see would be told by the time.
+_asked_columns: list[ColumnElement[Any]] = [
+    literal_column("'{}'", type_=column.type).label("config") if column.name == "config" else column
+    for column in _asked.c
+]
 _head = (store_state.c.epoch, store_state.c.revision, store_state.c.head_hash)
 _digest = tokens.c.digest == bindparam("digest", type_=tokens.c.digest.type)
 _of_token = with_what_it_rests_on(store_state.outerjoin(tokens, _digest))
@@ -35,7 +41,7 @@ def _with_asked(source: FromClause, key: str, user_id: object) -> FromClause:
 
 
 def _select(source: FromClause, *, of_token: bool, of_agent: bool) -> Prepared:
-    parts = [list(_head), list(_asked.c), list(_asked_grants.c)] if of_agent else [list(_head)]
+    parts = [list(_head), _asked_columns, list(_asked_grants.c)] if of_agent else [list(_head)]
     columns = numbered(*parts, *(CREDENTIAL_PARTS if of_token else ()))
     return prepared(select(*columns).select_from(source))
 
@@ -49,7 +55,7 @@ _by_both = {
     key: _select(_with_asked(_of_token, key, users.c.user_id), of_token=True, of_agent=True)
     for key in ("agent_id", "agent_slug")
 }
-_asked_parts = [list(_asked.c), list(_asked_grants.c)]
+_asked_parts = [_asked_columns, list(_asked_grants.c)]
 _agent_span, _grant_span = spans((Agent, Grant), _asked_parts, len(_head))
 _after_head = spans(CREDENTIAL_RECORDS, CREDENTIAL_PARTS, len(_head))
 _after_grant = spans(

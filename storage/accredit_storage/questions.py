@@ -55,7 +55,7 @@ _by_both = {
     key: _select(_with_asked(_of_token, key, users.c.user_id), of_token=True, of_agent=True)
     for key in ("agent_id", "agent_slug")
 }
-_asked_parts = [_asked_columns, list(_asked_grants.c)]
+_asked_parts: list[list[ColumnElement[Any]]] = [_asked_columns, list(_asked_grants.c)]
 _agent_span, _grant_span = spans((Agent, Grant), _asked_parts, len(_head))
 _after_head = spans(CREDENTIAL_RECORDS, CREDENTIAL_PARTS, len(_head))
 _after_grant = spans(

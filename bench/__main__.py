@@ -52,7 +52,7 @@ def main() -> int:
         LATEST.write_text(json.dumps(latest(figures), indent=2, ensure_ascii=False) + "\n")
         text = PAGE.read_text()
         head, tail = text.split(_BEGIN)[0], text.split(_END)[1]
-        PAGE.write_text(f"{head}{_BEGIN}{_PICTURE}{table(figures)}{_END}{tail}")
+        PAGE.write_text(f"{head}{_BEGIN}{_PICTURE}{extent.said}\n\n{table(figures)}{_END}{tail}")
         plots.draw(figures, PLOT)
     return failed
 

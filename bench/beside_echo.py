@@ -20,6 +20,12 @@ class Extent:
     seconds: float
     is_quick: bool
 
+    @property
+    def said(self) -> str:
+        """The same in words."""
+        whole = "A quick run" if self.is_quick else "A whole run"
+        return f"{whole}: {self.pairs} pairs a figure, each run of {self.seconds:g} s."
+
     def tries(self, of: int) -> int:
         """How many of so many tries."""
         return of // 10 if self.is_quick else of

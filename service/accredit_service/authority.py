@@ -318,8 +318,7 @@ class Authority:
         else:
             with self._store.read() as tx:
                 head = tx.head()
-                pairs = facts.reached(tx, [(ref, user_id) for ref in refs])
-            found = {ref: reached for (ref, _), reached in pairs.items()}
+                found = dict(facts.seen(tx, refs, user_id))
         self._keep(
             head,
             [

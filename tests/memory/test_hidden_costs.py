@@ -42,3 +42,20 @@ def test_the_same_for_one_agent(lone: Server) -> None:
     there = _asked(stranger, "none", known.login)
     missing = _asked(stranger, "none", "nobody-else")
     assert len(there) == len(missing), (there, missing)
+
+
+def test_the_rows_of_hidden_agents_are_not_fetched(lone: Server) -> None:
+    server = lone
+    owner, stranger = server.user(), server.user()
+    hidden = server.agent(owner).agent_slug
+    checks = [
+        {"agent": {"agent_slug": slug}, "caller": True, "minimum_role": "ROLE_VIEWER"}
+        for slug in (hidden, "none-1")
+    ]
+    stranger.call("AuthService/WhoAmI")
+    with statements(server) as sent:
+        stranger.call("AccessService/BatchCheckAccess", checks=checks)
+    of_agents = [one for one in sent if "FROM agents" in one]
+    # Only those with an owner or a grant that the stranger is: their config may be large.
+    assert of_agents
+    assert all("grants.user_id" in one and "agents.owner_id =" in one for one in of_agents), sent

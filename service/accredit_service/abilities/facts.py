@@ -4,9 +4,10 @@ An answer is the same function of them wherever they come from.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol, TypeAlias
 
+from accredit_storage.agents import Viewer
 from accredit_storage.records import Agent, AgentId, Credential, Grant, User, UserId, folded
 from accredit_storage.store import Transaction
 
@@ -39,6 +40,9 @@ class Reached(NamedTuple):
 
 
 NOTHING = Reached(None, None)
+
+# Before any grant's end: whether it has expired is judged by whoever asks.
+_WITH_EXPIRED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Facts(Protocol):
@@ -100,8 +104,7 @@ class TransactionFacts:
 
     def seen(self, refs: Collection[_AgentRef], user_id: UserId) -> Mapping[_AgentRef, Reached]:
         """See Facts."""
-        found = reached(self._tx, [(ref, user_id) for ref in refs])
-        return {ref: seen_by(user_id, one) for (ref, _), one in found.items()}
+        return seen(self._tx, refs, user_id)
 
     def users(self, refs: Collection[_UserRef]) -> Mapping[_UserRef, User]:
         """See Facts."""
@@ -124,11 +127,25 @@ def seen_by(user_id: UserId, reached: Reached) -> Reached:
     return reached
 
 
-def reached(tx: Transaction, pairs: Collection[Pair]) -> Mapping[Pair, Reached]:
-    """The agents and grants of pairs, with one statement a kind of key."""
-    found = tx.agents.find_many({ref for ref, _ in pairs if isinstance(ref, int)})
+def seen(
+    tx: Transaction, refs: Collection[_AgentRef], user_id: UserId
+) -> Mapping[_AgentRef, Reached]:
+    """See Facts. Other rows are not even fetched: a large one would tell by the time."""
+    viewer = Viewer(user_id=user_id, agent_id=AgentId(0), sees_all=False, at=_WITH_EXPIRED)
+    found = reached(tx, [(ref, user_id) for ref in refs], viewer)
+    return {ref: seen_by(user_id, one) for (ref, _), one in found.items()}
+
+
+def reached(
+    tx: Transaction, pairs: Collection[Pair], viewer: Viewer | None = None
+) -> Mapping[Pair, Reached]:
+    """The agents and grants of pairs, with one statement a kind of key.
+
+    An agent on which a ``viewer`` has no role is as none.
+    """
+    found = tx.agents.find_many({ref for ref, _ in pairs if isinstance(ref, int)}, viewer)
     agents: dict[_AgentRef, Agent] = {agent.agent_id: agent for agent in found}
-    found = tx.agents.find_many_by_slug({ref for ref, _ in pairs if isinstance(ref, str)})
+    found = tx.agents.find_many_by_slug({ref for ref, _ in pairs if isinstance(ref, str)}, viewer)
     agents |= {agent.agent_slug: agent for agent in found}
     # No agent has the id 0: one that is not there is looked up as one that is hidden.
     ids = {ref: AgentId(0) if ref not in agents else agents[ref].agent_id for ref, _ in pairs}

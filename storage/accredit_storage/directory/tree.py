@@ -148,11 +148,14 @@ class DirectoryTree:
 
     def _move(self, place: OwnPlace, source: str, target: str) -> bool:
         """Raises StoreErrors for the disk. What has the name at the target stays."""
-        with (
-            translated(),
-            self.shelf(place.top, source) as old,
-            self.shelf(place.top, target) as new,
-        ):
+        with translated(), self.shelf(place.top, source) as old:
+            # Mostly there is nothing to move, and a shelf takes three directories to open.
+            if old.stat(place.name) is None:
+                return False
+            return self._move_between(place, old, target)
+
+    def _move_between(self, place: OwnPlace, old: Folder, target: str) -> bool:
+        with self.shelf(place.top, target) as new:
             try:
                 old.move(place.name, new, place.name)
             except (FileNotFoundError, FileExistsError):

@@ -20,22 +20,6 @@ _LONGEST_METHOD = 120
 class Call:
     """One call. Each attribute says which step fills it in."""
 
-    __slots__ = (
-        "_endings",
-        "basis",
-        "code",
-        "context",
-        "deadline",
-        "digest",
-        "failure",
-        "is_permitted",
-        "is_repeatable",
-        "method",
-        "principal",
-        "reason",
-        "request_id",
-    )
-
     def __init__(self, method: str, context: grpc.ServicerContext, digest: bytes = b"") -> None:
         #: "AgentService/CreateAgent"; with its package if it is not ours.
         self.method = method

@@ -152,17 +152,14 @@ class DirectoryTree:
             # Mostly there is nothing to move, and a shelf takes three directories to open.
             if old.stat(place.name) is None:
                 return False
-            return self._move_between(place, old, target)
-
-    def _move_between(self, place: OwnPlace, old: Folder, target: str) -> bool:
-        with self.shelf(place.top, target) as new:
-            try:
-                old.move(place.name, new, place.name)
-            except (FileNotFoundError, FileExistsError):
-                return False
-            new.sync()
-            old.sync()
-            return True
+            with self.shelf(place.top, target) as new:
+                try:
+                    old.move(place.name, new, place.name)
+                except (FileNotFoundError, FileExistsError):
+                    return False
+                new.sync()
+                old.sync()
+                return True
 
     def _has_locks(self) -> bool:
         """Whether a lock keeps others out here; some network file systems only say so."""

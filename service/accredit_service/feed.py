@@ -84,6 +84,15 @@ class Feed:
             return None
         return self._position
 
+    def known(self) -> Head | None:
+        """The same without a wait; None also where the log would have to be read first.
+
+        For one thread, which nothing may hold up.
+        """
+        if self._versions is not None:
+            return self._position if self._versions.is_followed() else None
+        return self.current()
+
     def follow(self) -> None:
         """Follow the log to where it stands now. Raises StoreError.
 

@@ -30,6 +30,7 @@ from .background import Housekeeping, Ticker, attempt_within, stop_all
 from .feed import Feed
 from .health import READINESS, SERVICE, Health, Readiness
 from .interceptors.access import check_access, check_rows
+from .interceptors.arrivals import Arrivals
 from .interceptors.authentication import authenticate, screen
 from .interceptors.calls import Screen, Step
 from .interceptors.limits import (
@@ -44,7 +45,6 @@ from .interceptors.limits import (
 )
 from .interceptors.pipeline import Pipeline, Route
 from .interceptors.replies import Replies
-from .interceptors.request_wait import RequestWait
 from .interceptors.telemetry import log_calls, refuse
 from .interceptors.worker_pools import WorkerPool
 from .servicers import Service
@@ -71,8 +71,8 @@ WATCHERS_OF_ONE = 16
 REQUEST_PATIENCE = 5.0
 #: The same for health, which everybody may ask and whose requests are tiny.
 HEALTH_PATIENCE = 1.0
-#: Calls of a kind, at most, that wait for a slow request beside those that are worked on.
-SPARE = 64
+#: Calls of a kind, at most, whose request is slow to come.
+SLOW_REQUESTS = 64
 
 # The database is asked this often, and for this long at most: together they are within the two
 # seconds in which readiness promises to follow it.
@@ -83,8 +83,8 @@ _UPKEEP_SECONDS = 2.0
 # Beyond the grace, for each of two things: a database that hangs must not hold up the end.
 _TIDY_PATIENCE = 1.0
 _OVERDUE_SECONDS = 1.0
-# While a request is slow its call holds a place for this long more than it has to.
-_REQUEST_WAIT_SECONDS = 0.02
+# Where too many requests are slow, others are refused for this long at most.
+_ARRIVALS_SECONDS = 0.02
 
 # Their stubs name another type, which is the same at run time.
 _HEALTH = cast("ServiceDescriptor", health_pb2.DESCRIPTOR.services_by_name["Health"])
@@ -96,21 +96,21 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Pools:
-    """The threads, by kind of call, and the wait for the requests of each kind."""
+    """The threads, by kind of call, and the requests that each kind waits for."""
 
-    calls: RequestWait
-    files: RequestWait
-    downloads: RequestWait
-    streams: RequestWait
-    health: RequestWait
-    watchers: RequestWait
-    refusals: RequestWait
+    calls: Arrivals
+    files: Arrivals
+    downloads: Arrivals
+    streams: Arrivals
+    health: Arrivals
+    watchers: Arrivals
+    refusals: WorkerPool
 
     @classmethod
     def make(cls, threads: int, clock: Callable[[], float]) -> Self:
-        def pool(name: str, threads: int, waiting: int, patience: float) -> RequestWait:
-            made = WorkerPool(name, threads=threads, waiting=waiting, spare=SPARE)
-            return RequestWait(made, patience, clock)
+        def pool(name: str, threads: int, waiting: int, patience: float) -> Arrivals:
+            made = WorkerPool(name, threads=threads, waiting=waiting)
+            return Arrivals(made, patience, most=SLOW_REQUESTS, clock=clock)
 
         return cls(
             calls=pool("calls", threads, WAITING * threads, REQUEST_PATIENCE),
@@ -120,14 +120,14 @@ class _Pools:
             health=pool("health", 64, 256, HEALTH_PATIENCE),
             watchers=pool("watchers", HEALTH_WATCHERS, 0, HEALTH_PATIENCE),
             # Nobody's request is read there.
-            refusals=pool("refusals", 4, 1024, 0.0),
+            refusals=WorkerPool("refusals", threads=4, waiting=1024),
         )
 
-    def of(self, pool: Pool) -> RequestWait:
-        found: RequestWait = getattr(self, pool.value)
+    def of(self, pool: Pool) -> Arrivals:
+        found: Arrivals = getattr(self, pool.value)
         return found
 
-    def request_waits(self) -> Sequence[RequestWait]:
+    def arrivals(self) -> Sequence[Arrivals]:
         return (
             self.calls,
             self.files,
@@ -135,14 +135,17 @@ class _Pools:
             self.streams,
             self.health,
             self.watchers,
-            self.refusals,
         )
 
+    @property
+    def capacity(self) -> int:
+        return sum(one.capacity for one in self.arrivals()) + self.refusals.capacity
+
     def all(self) -> Sequence[WorkerPool]:
-        return [one.pool for one in self.request_waits()]
+        return [*(one.pool for one in self.arrivals()), self.refusals]
 
     def check(self) -> None:
-        for one in self.request_waits():
+        for one in self.arrivals():
             one.check()
 
 
@@ -252,13 +255,13 @@ def build(
                     _largest_request(settings),
                     Replies(app) if app.memory.replies.is_on else None,
                 ),
-                pools.refusals.pool,
+                pools.refusals,
                 refuse(clock),
             )
         ],
         options=_options(settings),
         # The pools are the limit; this only keeps the refusals from piling up.
-        maximum_concurrent_rpcs=sum(pool.capacity for pool in pools.all()),
+        maximum_concurrent_rpcs=pools.capacity,
     )
     for service in services:
         service.add(inner)
@@ -280,7 +283,7 @@ def build(
         tickers=[
             *_followers(settings, app.memory.feed),
             Ticker("readiness", _PROBE_SECONDS, readiness.check),
-            Ticker("request wait", _REQUEST_WAIT_SECONDS, pools.check),
+            Ticker("arrivals", _ARRIVALS_SECONDS, pools.check),
             Ticker("deadlines", _OVERDUE_SECONDS, deadlines.release_overdue),
             Ticker("usage", settings.last_used_flush, housekeeping.flush_usage),
             Ticker("upkeep", _UPKEEP_SECONDS, upkeep),
@@ -323,7 +326,7 @@ class _Steps:
     ) -> Self:
         """The order is what keeps it safe.
 
-        Everything is logged. Nobody's request is read before they are known and allowed.
+        Everything is logged. Nobody's request is parsed before they are known and allowed.
         """
         is_open = frozenset[str]()
         if settings.reflection_mode is Reflection.OPEN:

@@ -25,6 +25,10 @@ class DataVersions:
         # One for each thread that asks at the same time. Appending and popping need no lock.
         self._idle: deque[tuple[sqlite3.Cursor, int]] = deque()
         self._is_closed = False
+        # Of ``is_followed``: its connection, the number last seen there, and the last of those
+        # that the log was read after.
+        self._watch: sqlite3.Cursor | None = None
+        self._seen = self._followed = -1
 
     def follow(self, catch_up: Callable[[], None]) -> None:
         """Call ``catch_up`` if anything was committed since it was last called from here.
@@ -35,12 +39,13 @@ class DataVersions:
             cursor, last = self._idle.pop()
         except IndexError:
             cursor, last = self._connected().cursor(), -1
+        # Versions are read before what they tell of: what comes in between is seen later.
+        seen = self._seen
         try:
             version = _version(cursor)
-            if version != last:
-                # The version was read before what it tells of: what comes in between is seen later.
+            if version != last or seen != self._followed:
                 catch_up()
-                last = version
+                last, self._followed = version, seen
         except BaseException:
             cursor.connection.close()
             raise
@@ -48,18 +53,34 @@ class DataVersions:
         if self._is_closed:
             self.close()
 
+    def is_followed(self) -> bool:
+        """Whether all is known that was committed, as far as can be said without a wait.
+
+        For one thread, always the same. Where not, the next ``follow`` sees to it.
+        """
+        try:
+            if self._watch is None:
+                self._watch = self._connected(wait=0.0).cursor()
+            self._seen = _version(self._watch)
+        except StoreUnavailable:
+            # Perhaps busy for a moment; if it is more than that, ``follow`` says so.
+            return False
+        return self._seen == self._followed
+
     def close(self) -> None:
         """Close the connections."""
         self._is_closed = True
+        if self._watch is not None:
+            self._watch.connection.close()
         while self._idle:
             self._idle.pop()[0].connection.close()
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self, wait: float = LOCK_WAIT) -> sqlite3.Connection:
         try:
             return sqlite3.connect(
                 f"{self._path.as_uri()}?mode=rw",
                 uri=True,
-                timeout=LOCK_WAIT,
+                timeout=wait,
                 isolation_level=None,
                 check_same_thread=False,
             )

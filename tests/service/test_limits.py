@@ -34,6 +34,9 @@ class Context:
     def cancel(self) -> None:
         self.cancelled = True
 
+    def invocation_metadata(self) -> None:
+        return None
+
 
 def call_with(remaining: float) -> tuple[Call, Context]:
     context = Context(remaining)
@@ -219,7 +222,7 @@ def test_of_too_many_calls_without_a_request_the_first_go_and_others_are_answere
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("accredit_service.server.REQUEST_PATIENCE", 3600.0)
-    monkeypatch.setattr("accredit_service.server.SPARE", 2)
+    monkeypatch.setattr("accredit_service.server.SLOW_REQUESTS", 2)
     server = start(threads=1, default_deadline=3600.0)
     gone = threading.Semaphore(0)
     with server.silent(16) as silent:

@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,10 +9,10 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from accredit_service.abilities.errors import Reason, Refusal, Unauthenticated
-from accredit_service.interceptors.calls import Call, Step, values
+from accredit_service.interceptors.arrivals import Arrivals
+from accredit_service.interceptors.calls import Call, Headers, Step
 from accredit_service.interceptors.errors import abort
 from accredit_service.interceptors.pipeline import Pipeline, Route
-from accredit_service.interceptors.request_wait import RequestWait
 from accredit_service.interceptors.worker_pools import WorkerPool
 from tests.service.running import PATIENCE, Failed, Running, failed
 
@@ -106,7 +106,7 @@ def shapes() -> Generator[Shapes]:
     shapes = Shapes()
     pool = WorkerPool("test", threads=4, waiting=8)
     steps: Sequence[Step] = [noting("a", shapes.seen), noting("b", shapes.seen)]
-    route = Route(RequestWait(pool, PATIENCE), steps)
+    route = Route(Arrivals(pool, PATIENCE, most=9), steps)
     with serving(shapes, Pipeline(lambda method, streams: route, pool, abort), pool) as served:
         yield served
     pool.shutdown()
@@ -186,7 +186,7 @@ def test_steps_are_left_when_the_client_goes_away(shapes: Shapes) -> None:
         call.at_end(left.set)
 
     pool = WorkerPool("test", threads=1, waiting=0)
-    route = Route(RequestWait(pool, PATIENCE), [step])
+    route = Route(Arrivals(pool, PATIENCE, most=0), [step])
     with serving(Shapes(), Pipeline(lambda *_: route, pool, abort), pool) as served:
         sent = threading.Event()
 
@@ -213,12 +213,12 @@ def test_who_is_refused_by_their_metadata_takes_no_place_from_anybody() -> None:
         begun.release()
         go_on.wait(PATIENCE)
 
-    def screen(metadata: Iterable[tuple[str, str | bytes]]) -> Refusal | None:
-        if values(metadata, "who") == ["nobody"]:
+    def screen(headers: Headers) -> Refusal | None:
+        if headers.credentials == ["nobody"]:
             return Unauthenticated(Reason.TOKEN_MALFORMED, "you are nobody")
         return None
 
-    route = Route(RequestWait(pool, PATIENCE), [slow], screen=screen)
+    route = Route(Arrivals(pool, PATIENCE, most=0), [slow], screen=screen)
     with serving(Shapes(), Pipeline(lambda *_: route, refusals, abort), pool) as served:
         method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")
         running = method.future(message("1"), timeout=PATIENCE)
@@ -226,7 +226,7 @@ def test_who_is_refused_by_their_metadata_takes_no_place_from_anybody() -> None:
         assert served.fails("OneOne", message("2")).reason == "OVERLOADED"
         for _ in range(20):
             with pytest.raises(grpc.RpcError) as refused:
-                method(message("3"), metadata=[("who", "nobody")], timeout=PATIENCE)
+                method(message("3"), metadata=[("authorization", "nobody")], timeout=PATIENCE)
             assert failed(refused.value).reason == "TOKEN_MALFORMED"
         go_on.set()
         assert running.result() == message("1")
@@ -245,7 +245,7 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
         begun.release()
         go_on.wait(PATIENCE)
 
-    route = Route(RequestWait(pool, PATIENCE), [slow])
+    route = Route(Arrivals(pool, PATIENCE, most=0), [slow])
     pipeline = Pipeline(lambda *_: route, refusals, abort)
     with serving(Shapes(), pipeline, pool) as served:
         method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")

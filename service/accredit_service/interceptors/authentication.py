@@ -5,12 +5,12 @@ from typing import Any
 
 from ..abilities.errors import Reason, Unauthenticated
 from ..abilities.policy.rights import Principal
-from .calls import Call, Metadata, Screen, Step, values
+from .calls import AUTHORIZATION, Call, Headers, Screen, Step
 
 #: As the contract says of tokens in requests; ours are much shorter.
 LONGEST_CREDENTIAL = 4096
 
-_HOW = "send the metadata `authorization: Bearer <token>`"
+_HOW = f"send the metadata `{AUTHORIZATION}: Bearer <token>`"
 _MISSING = f"the call carries no credential: {_HOW}"
 
 
@@ -35,7 +35,7 @@ def authenticate(
             call.principal = remembered(call.digest, call.method)
             call.is_permitted = call.principal is not None
         if call.principal is None:
-            text = credential(call.metadata("authorization"))
+            text = credential(call.headers.credentials)
             call.principal, call.digest = identify(text, call.method)
 
     return step
@@ -48,22 +48,22 @@ def screen(look: Callable[[str], bytes | None]) -> Screen:
     polling thread and may not wait.
     """
 
-    def examine(metadata: Metadata) -> Unauthenticated | bytes | None:
+    def examine(headers: Headers) -> Unauthenticated | bytes | None:
         try:
-            return look(credential(values(metadata, "authorization")))
+            return look(credential(headers.credentials))
         except Unauthenticated as refusal:
             return refusal
 
     return examine
 
 
-def credential(headers: Sequence[str]) -> str:
+def credential(values: Sequence[str]) -> str:
     """The bearer token in the values of `authorization`, not looked up. Raises Unauthenticated."""
-    if not headers or not any(headers):
+    if not values or not any(values):
         raise Unauthenticated(Reason.TOKEN_MISSING, _MISSING)
-    if len(headers) > 1:
+    if len(values) > 1:
         raise _malformed("there are several")
-    scheme, _, text = headers[0].partition(" ")
+    scheme, _, text = values[0].partition(" ")
     if scheme.lower() != "bearer":
         raise _malformed("its scheme is not Bearer")
     if not text or len(text) > LONGEST_CREDENTIAL:

@@ -1,7 +1,7 @@
 """One call, as the steps around it and the servicer inside see it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import grpc
 
@@ -11,19 +11,65 @@ from ..abilities.policy.rights import Principal
 
 #: Where a call says of which site it is, if its request does not.
 SITE_METADATA = "accredit-site"
+#: Where a call carries its caller's credential.
+AUTHORIZATION = "authorization"
+#: Where a call may have an id of its caller's, and every answer has one.
+REQUEST_ID = "x-request-id"
 
 _OUR_PACKAGE = "/accredit.v1."
 # Long enough for any method there is; what strangers make up is cut before it is logged.
 _LONGEST_METHOD = 120
 
 
+#: The names and values that came with a call.
+Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
+
+
+class Headers(NamedTuple):
+    """What the steps need of a call's metadata, which is read once.
+
+    The first three have every value of their key that is text, in their order. ``size`` has the
+    bytes of all names and values, ``entries`` how many there are.
+    """
+
+    credentials: Sequence[str]
+    sites: Sequence[str]
+    request_ids: Sequence[str]
+    size: int
+    entries: int
+
+    @classmethod
+    def of(cls, metadata: Metadata) -> Self:
+        """Read it. Keys are lower case."""
+        credentials: list[str] = []
+        sites: list[str] = []
+        request_ids: list[str] = []
+        needed = {AUTHORIZATION: credentials, SITE_METADATA: sites, REQUEST_ID: request_ids}
+        size, entries = 0, 0
+        for key, value in metadata:
+            # The library's own entry is not the caller's doing.
+            if key != "user-agent":
+                size += len(key) + len(value)
+                entries += 1
+                if key in needed and isinstance(value, str):
+                    needed[key].append(value)
+        return cls(credentials, sites, request_ids, size, entries)
+
+
 class Call:
     """One call. Each attribute says which step fills it in."""
 
-    def __init__(self, method: str, context: grpc.ServicerContext, digest: bytes = b"") -> None:
+    def __init__(
+        self,
+        method: str,
+        context: grpc.ServicerContext,
+        headers: Headers | None = None,
+        digest: bytes = b"",
+    ) -> None:
         #: "AgentService/CreateAgent"; with its package if it is not ours.
         self.method = method
         self.context = context
+        self.headers = headers or Headers.of(context.invocation_metadata() or ())
         #: Set by telemetry, the outermost step.
         self.request_id = ""
         #: When the answer is no longer waited for, on the monotonic clock. Set by limits.
@@ -77,27 +123,16 @@ class Call:
 
     def metadata(self, key: str) -> Sequence[str]:
         """Every value of a key, in their order, if they are text. Keys are lower case."""
-        return values(self.context.invocation_metadata() or (), key)
+        metadata: Metadata = self.context.invocation_metadata() or ()
+        return [value for name, value in metadata if name == key and isinstance(value, str)]
 
-
-#: The names and values that came with a call.
-Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 
 #: A look at a call's metadata: a refusal where that alone decides it, else what the caller's
 #: credential is known by, if that much is known.
-Screen: TypeAlias = Callable[[Metadata], Refusal | bytes | None]
+Screen: TypeAlias = Callable[[Headers], Refusal | bytes | None]
 
 #: A step before a call is answered, which may refuse it; see ``Call.at_end`` for afterwards.
 Step: TypeAlias = Callable[[Call], None]
-
-
-def values(metadata: Metadata, key: str) -> Sequence[str]:
-    """Every value of a key, in their order, if they are text. Keys are lower case."""
-    found = []
-    for name, value in metadata:
-        if name == key and isinstance(value, str):
-            found.append(value)
-    return found
 
 
 def is_ours(path: str) -> bool:

@@ -40,10 +40,9 @@ from ..abilities.errors import (
     Unauthenticated,
     Unimplemented,
 )
-from .calls import Call
+from .calls import REQUEST_ID, Call
 
 DOMAIN = "accredit"
-REQUEST_ID = "x-request-id"
 #: The whole google.rpc.Status, at most, in bytes.
 DETAILS_LIMIT = 4096
 

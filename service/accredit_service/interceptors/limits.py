@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from ..abilities.errors import DeadlineExceeded, Reason, ResourceExhausted
-from .calls import Call, Step
+from .calls import Call, Headers, Step
 from .sources import Network, source_of
 
 #: Names and values of a request's metadata, in bytes.
@@ -39,22 +39,21 @@ def receive_limit(largest: int) -> tuple[str, int]:
     return ("grpc.max_receive_message_length", largest + MESSAGE_LIMIT)
 
 
+def fits(headers: Headers) -> bool:
+    """Whether there is no more metadata than any client of ours has use for."""
+    return headers.size <= METADATA_LIMIT and headers.entries <= ENTRIES_LIMIT
+
+
 def limit_metadata(call: Call) -> None:
     """A step that refuses more metadata than any client of ours has use for."""
-    size, count = 0, 0
-    for key, value in call.context.invocation_metadata() or ():
-        # The library's own entry is not the caller's doing.
-        if key != "user-agent":
-            size += len(key) + len(value)
-            count += 1
-    if size > METADATA_LIMIT or count > ENTRIES_LIMIT:
+    if not fits(call.headers):
         raise ResourceExhausted(
             Reason.METADATA_TOO_LARGE,
             "the request's metadata has {size} bytes in {count} entries: at most {limit} in "
             "{entries_limit}",
-            size=size,
+            size=call.headers.size,
             limit=METADATA_LIMIT,
-            count=count,
+            count=call.headers.entries,
             entries_limit=ENTRIES_LIMIT,
         )
 

@@ -1,9 +1,7 @@
 """The adapter to gRPC: wraps each method once, whatever its shape, and runs the steps around it.
 
-Unary requests are taken as streams of one. gRPC would otherwise wait for the message, on a worker
-thread, before anything of ours runs: a stranger who sends headers and never a body would hold the
-thread, and the message of one who has no token would be read and parsed. ``request_wait`` bounds
-the wait of those who do have one.
+Whose metadata alone decides that they are refused has no request read. ``arrivals`` waits for the
+request of everybody else; it is parsed when they are known and allowed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,14 +21,17 @@ from ..abilities.errors import (
     ResourceExhausted,
     Unimplemented,
 )
-from .calls import Call, Screen, Step, is_ours, method_name
+from .arrivals import Arrivals, Arrived
+from .calls import REQUEST_ID, Call, Headers, Screen, Step, is_ours, method_name
 from .errors import answer_failure
-from .limits import MESSAGE_LIMIT
+from .limits import LEAST_TIME, MESSAGE_LIMIT, fits
 from .replies import Replies
-from .request_wait import RequestWait
+from .telemetry import logs_successes, request_id
 from .worker_pools import WorkerPool
 
 _SHED_RETRY = timedelta(seconds=1)
+#: Bytes of a request, at most, that is looked up on the polling thread.
+_AT_ONCE = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,11 @@ class Route:
     before.
     """
 
-    request_waits: RequestWait
+    arrivals: Arrivals
     steps: Sequence[Step]
     limit: int = MESSAGE_LIMIT
     screen: Screen | None = None
     replies: Replies | None = None
-
-    @property
-    def pool(self) -> WorkerPool:
-        """The threads."""
-        return self.request_waits.pool
 
 
 class Pipeline(grpc.ServerInterceptor):
@@ -91,15 +87,16 @@ class Pipeline(grpc.ServerInterceptor):
             if handler is None:
                 return self._refuse(path, _unknown(path))
             known = self._wrapped[path] = self._wrap(path, handler)
+        headers = Headers.of(handler_call_details.invocation_metadata or ())
         digest = b""
         if known.route.screen is not None:
-            screened = known.route.screen(handler_call_details.invocation_metadata or ())
+            screened = known.route.screen(headers)
             if isinstance(screened, Refusal):
                 return self._refuse(path, screened)
             digest = screened or b""
-        if known.route.pool.is_full:
+        if known.route.arrivals.is_full:
             return self._refuse(path, _overloaded())
-        handled: Any = _Handler(known, digest)
+        handled: Any = _Handler(known, headers, digest)
         return handled
 
     def _wrap(self, path: str, inner: Any) -> "_Wrapped":
@@ -130,43 +127,55 @@ class Pipeline(grpc.ServerInterceptor):
 
 
 class _Handler:
-    """What gRPC is given for one call: handler and behaviour in one, since it makes many.
+    """What gRPC is given for one call: handler and behaviour in one, since it makes many."""
 
-    Requests are taken as streams whatever they are, see above.
-    """
-
-    __slots__ = ("_digest", "_wrapped", "response_streaming")
-
-    request_streaming = True
     request_deserializer = None
     response_serializer = None
 
-    def __init__(self, wrapped: "_Wrapped", digest: bytes) -> None:
+    def __init__(self, wrapped: "_Wrapped", headers: Headers, digest: bytes) -> None:
         self._wrapped = wrapped
+        self._headers = headers
         self._digest = digest
+        self.request_streaming = wrapped.takes_stream
         self.response_streaming = wrapped.gives_stream
 
     @property
-    def stream_unary(self) -> Self:
+    def unary_unary(self) -> Self:
         """Itself, as all that can be called."""
         return self
 
-    @property
-    def stream_stream(self) -> Self:
-        """The same."""
-        return self
+    unary_stream = stream_unary = stream_stream = unary_unary
 
     @property
-    def experimental_thread_pool(self) -> WorkerPool:
+    def experimental_thread_pool(self) -> Arrivals | WorkerPool:
         """Where gRPC is to run it."""
-        return self._wrapped.route.pool
+        arrivals = self._wrapped.route.arrivals
+        return arrivals.pool if self.request_streaming else arrivals
 
-    def __call__(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
-        """Answer the call."""
-        call = Call(self._wrapped.method, context, self._digest)
+    def at_once(self, remaining: float, request: bytes) -> tuple[bytes, Any] | None:
+        """See Behaviour: the kept reply, where every step before it would let the call pass."""
+        replies = self._wrapped.route.replies
+        if (
+            replies is None
+            or not self._digest
+            or not fits(self._headers)
+            or remaining < LEAST_TIME
+            or len(request) > _AT_ONCE
+            or logs_successes()
+        ):
+            return None
+        key = replies.key(self._wrapped.method, self._headers, self._digest, request)
+        reply = replies.find(key, waits=False)
+        if reply is None:
+            return None
+        return reply, ((REQUEST_ID, request_id(self._headers.request_ids)),)
+
+    def __call__(self, arrived: Any, context: grpc.ServicerContext) -> Any:
+        """Answer the call: ``arrived`` has its requests, or what there is instead of the one."""
+        call = Call(self._wrapped.method, context, self._headers, self._digest)
         if self.response_streaming:
-            return self._wrapped.answer_many(call, requests)
-        return self._wrapped.answer_once(call, requests)
+            return self._wrapped.answer_many(call, arrived)
+        return self._wrapped.answer_once(call, arrived)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,27 +192,27 @@ class _Wrapped:
     second: Callable[[Call], Any]
     encode: Callable[[Any], bytes]
 
-    def answer_once(self, call: Call, requests: Iterator[bytes]) -> bytes:
+    def answer_once(self, call: Call, arrived: Any) -> bytes:
         try:
             for step in self.route.steps:
                 step(call)
             if self.takes_stream:
                 # Encoded here, so that a failure to do so is a bug like any other.
-                return self.encode(self.behave(self._all_of(requests), self.second(call)))
-            return self._answer(call, self._one_of(call, requests))
+                return self.encode(self.behave(self._all_of(arrived), self.second(call)))
+            return self._answer(call, self._one_of(arrived))
         except Exception as error:  # noqa: BLE001 - each has its status
             answer_failure(call, error)
         finally:
             call.end()
 
-    def answer_many(self, call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def answer_many(self, call: Call, arrived: Any) -> Iterator[bytes]:
         try:
             for step in self.route.steps:
                 step(call)
             if self.takes_stream:
-                request: Any = self._all_of(requests)
+                request: Any = self._all_of(arrived)
             else:
-                request = self._decoded(self._one_of(call, requests))
+                request = self._decoded(self._one_of(arrived))
             for answer in self.behave(request, self.second(call)):
                 yield self.encode(answer)
         except Exception as error:  # noqa: BLE001 - each has its status
@@ -215,7 +224,7 @@ class _Wrapped:
         replies = self.route.replies
         if replies is None:
             return self.encode(self.behave(self._decoded(request), self.second(call)))
-        key = replies.key(call, request)
+        key = replies.key(call.method, call.headers, call.digest, request)
         kept = replies.find(key)
         if kept is not None:
             return kept
@@ -225,19 +234,18 @@ class _Wrapped:
             replies.keep(key, call, answer, reply)
         return reply
 
-    def _one_of(self, call: Call, requests: Iterator[bytes]) -> bytes:
-        message = self.route.request_waits.request(call, requests)
-        if message is None:
-            raise InvalidArgument(Reason.REQUEST_MALFORMED, "the call carries no request: send one")
+    def _one_of(self, arrived: Arrived) -> bytes:
+        if isinstance(arrived, Refusal):
+            raise arrived
         # Before it is parsed: small parts take many times their size then.
-        if len(message) > self.route.limit:
+        if len(arrived) > self.route.limit:
             raise ResourceExhausted(
                 Reason.REQUEST_TOO_LARGE,
                 "the request has {size} bytes: at most {limit}",
-                size=len(message),
+                size=len(arrived),
                 limit=self.route.limit,
             )
-        return message
+        return arrived
 
     def _all_of(self, requests: Iterator[bytes]) -> Iterator[Any]:
         return map(self._decoded, requests)

@@ -11,7 +11,7 @@ from ..abilities.calls.app import App
 from ..abilities.policy.rights import earliest
 from ..kept_replies import Kept
 from ..servicers import messages
-from .calls import SITE_METADATA, Call
+from .calls import Call, Headers
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_OF_DAY = 86_400
@@ -30,16 +30,19 @@ class Replies:
         self._confirmed: tuple[Head | None, bytes] = (None, b"")
         self._second: tuple[int, bytes] = (-1, b"")
 
-    def key(self, call: Call, request: bytes) -> bytes:
+    def key(self, method: str, headers: Headers, digest: bytes, request: bytes) -> bytes:
         """What a call's reply is kept under: who asked what, of which site. No text of a token."""
-        sites = call.metadata(SITE_METADATA)
+        sites = headers.sites
         # None is not an empty one, which is refused.
-        about = "\0".join((call.method, str(len(sites)), *sites, "")).encode()
-        return hashlib.sha256(b"%b%b%b" % (call.digest, about, request)).digest()
+        about = "\0".join((method, str(len(sites)), *sites, "")).encode()
+        return hashlib.sha256(b"%b%b%b" % (digest, about, request)).digest()
 
-    def find(self, key: bytes) -> bytes | None:
-        """The reply to the same question, as of now."""
-        found = self._kept.find(key)
+    def find(self, key: bytes, *, waits: bool = True) -> bytes | None:
+        """The reply to the same question, as of now.
+
+        Unless it ``waits`` it finds none where the log would have to be read first.
+        """
+        found = self._kept.find(key, waits=waits)
         if found is None:
             return None
         kept, head = found

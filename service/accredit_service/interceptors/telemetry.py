@@ -12,8 +12,8 @@ import grpc
 
 from .. import logs
 from ..abilities.errors import Refusal
-from .calls import Call, Step
-from .errors import REQUEST_ID, abort
+from .calls import REQUEST_ID, Call, Step
+from .errors import abort
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,11 @@ _LEVELS = {
 }
 
 
+def logs_successes() -> bool:
+    """Whether there is a line for a call that went well."""
+    return log.isEnabledFor(logging.INFO)
+
+
 def log_calls(clock: Callable[[], float] = time.monotonic) -> Step:
     """The outermost step: names the call and logs how it ended. Never what it was asked or told."""
 
@@ -44,7 +49,7 @@ def log_calls(clock: Callable[[], float] = time.monotonic) -> Step:
 
     def end(call: Call, begun: float) -> None:
         # How a call without a failure has ended costs a look at gRPC, which only the log needs.
-        if call.code is not None or log.isEnabledFor(logging.INFO):
+        if call.code is not None or logs_successes():
             _log(call, _code(call, clock), clock() - begun)
 
     return step
@@ -65,7 +70,7 @@ def refuse(clock: Callable[[], float] = time.monotonic) -> Callable[[Call, Refus
 
 
 def _name(call: Call) -> None:
-    call.request_id = request_id(call.metadata(REQUEST_ID))
+    call.request_id = request_id(call.headers.request_ids)
 
 
 def request_id(given: Sequence[str]) -> str:

@@ -26,31 +26,27 @@ class WorkerPool(ThreadPoolExecutor):
     caller has stopped waiting for it. It is one only by name, since gRPC takes no other; the thread
     that was busy last gets the next call, from hand to hand, which costs less than a queue.
 
-    ``threads`` is how many calls are worked on at once. A call that only waits for its client may
-    lend its slot to another: for that there are ``spare`` threads beside them.
+    ``threads`` is how many calls are worked on at once, ``waiting`` how many may wait for one.
     """
 
-    def __init__(self, name: str, *, threads: int, waiting: int, spare: int = 0) -> None:
+    def __init__(self, name: str, *, threads: int, waiting: int) -> None:
         super().__init__(max_workers=1, thread_name_prefix=name)
-        self.spare = spare
-        self.capacity = threads + waiting + spare
+        self.capacity = threads + waiting
         self._name = name
-        self._room = threads + waiting
+        self._most = threads
         self._lock = threading.Lock()
         self._load = 0
         self._backlog: deque[_Work] = deque()
         self._all: list[_Worker] = []
         self._idle: list[_Worker] = []
         self._is_shut = False
-        # How many may work now, and how many do; those that have lent their slot are among them.
-        self._slots = threads
+        # How many work now.
         self._workers = 0
-        self._lent = 0
 
     @property
     def is_full(self) -> bool:
         """Whether another call would have to wait too long."""
-        return self._load - self._lent >= self._room
+        return self._load >= self.capacity
 
     @property
     def load(self) -> int:
@@ -65,25 +61,11 @@ class WorkerPool(ThreadPoolExecutor):
             if self._is_shut:
                 raise RuntimeError("the pool was shut down")
             self._load += 1
-            if self._workers < self._slots:
+            if self._workers < self._most:
                 self._hand_over(work)
             else:
                 self._backlog.append(work)
         return future
-
-    def lend(self) -> None:
-        """Let another call be worked on meanwhile; to be followed by ``take_back``."""
-        with self._lock:
-            self._slots += 1
-            self._lent += 1
-            if self._backlog:
-                self._hand_over(self._backlog.popleft())
-
-    def take_back(self) -> None:
-        """Go on with the work. Until one of the others has ended there is one too many."""
-        with self._lock:
-            self._slots -= 1
-            self._lent -= 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See Executor. What has begun ends by itself, and keeps no process from ending."""
@@ -100,7 +82,7 @@ class WorkerPool(ThreadPoolExecutor):
         """What a worker that has ended its work does next; None: it is one of the idle now."""
         with self._lock:
             self._load -= 1
-            if self._backlog and self._workers <= self._slots:
+            if self._backlog:
                 return self._backlog.popleft()
             self._workers -= 1
             if self._is_shut:

@@ -31,6 +31,7 @@ from accredit_storage.records import (
     folded,
 )
 from accredit_storage.store import Store, Transaction, login_digest
+from accredit_storage.waiting import before_waiting
 
 from .abilities import facts
 from .abilities.credentials.dead_tokens import DeadTokens
@@ -262,6 +263,7 @@ class Authority:
 
     def _fly(self, key: Hashable, fill: Callable[[], None]) -> None:
         """Fill once, however many ask for the same at that time."""
+        before_waiting()
         mine = threading.Event()
         with self._flying:
             flight = self._flights.setdefault(key, mine)

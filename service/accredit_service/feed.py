@@ -18,6 +18,7 @@ from accredit_storage.errors import StoreBusy, StoreError, StoreUnavailable
 from accredit_storage.log_tail import Tail, name_of
 from accredit_storage.records import Head, Subject, SubjectKind
 from accredit_storage.store import Recorded, Store
+from accredit_storage.waiting import before_waiting
 
 from .entries import Entries
 
@@ -84,20 +85,12 @@ class Feed:
             return None
         return self._position
 
-    def known(self) -> Head | None:
-        """The same without a wait; None also where the log would have to be read first.
-
-        For one thread, which nothing may hold up.
-        """
-        if self._versions is not None:
-            return self._position if self._versions.is_followed() else None
-        return self.current()
-
     def follow(self) -> None:
         """Follow the log to where it stands now. Raises StoreError.
 
         Where several ask at once, one reading that began after they asked does for all.
         """
+        before_waiting()
         asked = self._begun
         if not self._reading.acquire(timeout=PATIENCE):
             raise StoreBusy("the log is still being read for another call")

@@ -57,14 +57,11 @@ class KeptReplies:
         """How many there are."""
         return len(self._entries)
 
-    def find(self, key: bytes, *, waits: bool) -> tuple[Kept, Head] | None:
-        """A reply that is good now, and the position at which it is.
-
-        Unless it ``waits`` it finds none where the log would have to be read first.
-        """
+    def find(self, key: bytes) -> tuple[Kept, Head] | None:
+        """A reply that is good now, and the position at which it is."""
         if self._entries.get(key) is None:
             return None
-        head = self._feed.current() if waits else self._feed.known()
+        head = self._feed.current()
         entry = self._entries.get(key)
         # What was put in since is of another position than the one that was confirmed.
         if entry is None or head is None or self._feed.position is not head:

@@ -304,8 +304,12 @@ def _followers(settings: Settings, feed: Feed) -> Sequence[Ticker]:
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """What each call goes through, by kind of call, outermost first."""
+    """What each call goes through, by kind of call, outermost first.
 
+    ``limits`` come before the steps of everybody who has to say who they are.
+    """
+
+    limits: Sequence[Step]
     calls: Sequence[Step]
     downloads: Sequence[Step]
     health: Sequence[Step]
@@ -332,9 +336,6 @@ class _Steps:
         if settings.reflection_mode is Reflection.OPEN:
             is_open = frozenset(reflection.METHODS)
         calls = (
-            log_calls(clock),
-            limit_metadata,
-            deadlines.limit,
             authenticate(
                 lambda text, method: introspection.identify(app, text, rows.get(method)),
                 remembered=partial(_remembered, app, rows),
@@ -343,6 +344,7 @@ class _Steps:
             check_access({**rows, **_COMPANIONS}),
         )
         return cls(
+            limits=(log_calls(clock), limit_metadata, deadlines.limit),
             calls=calls,
             downloads=(*calls, share_among_users(DOWNLOADS_OF_ONE)),
             # Not logged, open to everybody; a watcher stays for as long as it likes.
@@ -396,6 +398,7 @@ def _route(
     return Route(
         pools.of(row.pool),
         steps.downloads if row.pool is Pool.DOWNLOADS else steps.calls,
+        steps.limits,
         largest if row.brings_file else MESSAGE_LIMIT,
         None if method in steps.open else steps.screen,
         replies if row.kept else None,

@@ -9,6 +9,7 @@ from sqlalchemy import URL
 
 from accredit_storage.engine import LOCK_WAIT, sqlite_path
 from accredit_storage.errors import StoreUnavailable
+from accredit_storage.waiting import WouldWaitError, may_wait
 
 
 class DataVersions:
@@ -25,16 +26,22 @@ class DataVersions:
         # One for each thread that asks at the same time. Appending and popping need no lock.
         self._idle: deque[tuple[sqlite3.Cursor, int]] = deque()
         self._is_closed = False
-        # Of ``is_followed``: its connection, the number last seen there, and the last of those
-        # that the log was read after.
+        # Of work that may not wait: its connection, the number last seen there, and the last of
+        # those that the log was read after.
         self._watch: sqlite3.Cursor | None = None
         self._seen = self._followed = -1
 
     def follow(self, catch_up: Callable[[], None]) -> None:
         """Call ``catch_up`` if anything was committed since it was last called from here.
 
-        What was committed before this call is known when it returns. Raises StoreUnavailable.
+        What was committed before this call is known when it returns. Raises StoreUnavailable, or
+        WouldWaitError where the work may not wait and something was committed; all work that may
+        not wait is that of one thread.
         """
+        if not may_wait():
+            if not self._is_followed():
+                raise WouldWaitError
+            return
         try:
             cursor, last = self._idle.pop()
         except IndexError:
@@ -53,11 +60,8 @@ class DataVersions:
         if self._is_closed:
             self.close()
 
-    def is_followed(self) -> bool:
-        """Whether all is known that was committed, as far as can be said without a wait.
-
-        For one thread, always the same. Where not, the next ``follow`` sees to it.
-        """
+    def _is_followed(self) -> bool:
+        """Whether all is known that was committed. Where not, the next ``follow`` sees to it."""
         try:
             if self._watch is None:
                 self._watch = self._connected(wait=0.0).cursor()

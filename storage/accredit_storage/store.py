@@ -33,6 +33,7 @@ from accredit_storage.statements import by_dialect
 from accredit_storage.tokens import Tokens
 from accredit_storage.transfer_offers import TransferOffers
 from accredit_storage.users import Users
+from accredit_storage.waiting import before_waiting
 from accredit_storage.writers import Writers
 
 # What a mistake in the code, or a row that somebody altered by hand, raises.
@@ -237,6 +238,7 @@ class Store:
         A block that sends no more than ``one_statement`` may say so: that one sees one moment by
         itself, and PostgreSQL is then asked once and not three times.
         """
+        before_waiting()
         with (
             translated(),
             self.engine.begin() as connection,
@@ -256,6 +258,7 @@ class Store:
         On SQLite those who queue commit together, see ``writers``: each block comes back, and each
         exception out of one, when what it may rest on is on disk.
         """
+        before_waiting()
         if self._writers is not None:
             with translated(), self._writers.turn(_BUGS) as connection:
                 transaction = WriteTransaction(connection)

@@ -9,7 +9,6 @@ This takes the place of what ``grpc._server`` does at the same point, and uses i
 nobody's promise: pyproject.toml holds gRPC to the minor release that this was written for.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,13 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Protocol, TypeAlias
 
+import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no stubs
-from grpc._server import _RECEIVE_MESSAGE_TOKEN, _receive_message, _status
+from grpc._server import _RECEIVE_MESSAGE_TOKEN, _Context, _receive_message, _status
 
 from ..abilities.errors import DeadlineExceeded, InvalidArgument, Reason, Refusal, ResourceExhausted
 from .worker_pools import WorkerPool
-
-log = logging.getLogger(__name__)
 
 #: Seconds after which a call counts as slow. Requests commonly come together with their headers.
 SLOW = 0.02
@@ -40,10 +38,10 @@ Arrived: TypeAlias = bytes | Refusal
 class Behaviour(Protocol):
     """What answers the calls of a method."""
 
-    def at_once(self, remaining: float, request: bytes) -> tuple[bytes, Any] | None:
-        """The reply and the trailing metadata if that takes no wait, else None.
+    def at_once(self, request: bytes, context: grpc.ServicerContext) -> bytes | None:
+        """The reply if that takes no wait; None, or any exception, where a thread has to find it.
 
-        ``remaining``: the seconds to the deadline. It runs on gRPC's one polling thread.
+        It runs on gRPC's one polling thread.
         """
 
 
@@ -205,15 +203,11 @@ class _Arrival:
     def answer_at_once(self, request: bytes) -> bool:
         """Whether the call could be answered without a thread of its own, and was."""
         try:
-            remaining = self._event.call_details.deadline - time.time()
-            found = self._behaviour.at_once(remaining, request)
-            if found is None:
-                return False
-        except Exception:
-            # Nothing may end the polling thread. What is wrong shows again on a thread.
-            log.exception("a call could not be answered at once")
+            reply = self._behaviour.at_once(request, _Context(self._event, self._state, None))
+        except Exception:  # noqa: BLE001 - a thread does it again, and says what is wrong
             return False
-        reply, self._state.trailing_metadata = found
+        if reply is None:
+            return False
         _status(self._event, self._state, reply)
         self.end()
         return True

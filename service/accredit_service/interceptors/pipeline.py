@@ -13,6 +13,8 @@ from typing import Any, Self
 import grpc
 from google.protobuf.message import DecodeError
 
+from accredit_storage.waiting import without_waiting
+
 from .. import logs
 from ..abilities.errors import (
     InvalidArgument,
@@ -22,29 +24,30 @@ from ..abilities.errors import (
     Unimplemented,
 )
 from .arrivals import Arrivals, Arrived
-from .calls import REQUEST_ID, Call, Headers, Screen, Step, is_ours, method_name
+from .calls import Call, Headers, Screen, Step, is_ours, method_name
 from .errors import answer_failure
-from .limits import LEAST_TIME, MESSAGE_LIMIT, fits
+from .limits import MESSAGE_LIMIT
 from .replies import Replies
-from .telemetry import logs_successes, request_id
+from .telemetry import logs_successes
 from .worker_pools import WorkerPool
 
 _SHED_RETRY = timedelta(seconds=1)
-#: Bytes of a request, at most, that is looked up on the polling thread.
-_AT_ONCE = 16 * 1024
+# Bytes of a request, at most, that is answered on the polling thread: others wait meanwhile.
+_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """How a method's calls are worked on: in which threads, within which steps.
 
-    ``limit``: how large a request may be, in bytes. ``screen``: who is refused before their call
-    takes any of those threads; None where everybody is let in. ``replies``: what was answered
-    before.
+    ``limits`` are the steps before it is asked who calls, ``steps`` all others. ``limit``: how
+    large a request may be, in bytes. ``screen``: who is refused before their call takes any of
+    those threads; None where everybody is let in. ``replies``: what was answered before.
     """
 
     arrivals: Arrivals
     steps: Sequence[Step]
+    limits: Sequence[Step] = ()
     limit: int = MESSAGE_LIMIT
     screen: Screen | None = None
     replies: Replies | None = None
@@ -152,23 +155,13 @@ class _Handler:
         arrivals = self._wrapped.route.arrivals
         return arrivals.pool if self.request_streaming else arrivals
 
-    def at_once(self, remaining: float, request: bytes) -> tuple[bytes, Any] | None:
-        """See Behaviour: the kept reply, where every step before it would let the call pass."""
-        replies = self._wrapped.route.replies
-        if (
-            replies is None
-            or not self._digest
-            or not fits(self._headers)
-            or remaining < LEAST_TIME
-            or len(request) > _AT_ONCE
-            or logs_successes()
-        ):
+    def at_once(self, request: bytes, context: grpc.ServicerContext) -> bytes | None:
+        """See Behaviour: what memory has the answer to."""
+        if self._wrapped.route.replies is None or len(request) > _AT_ONCE or logs_successes():
             return None
-        key = replies.key(self._wrapped.method, self._headers, self._digest, request)
-        reply = replies.find(key, waits=False)
-        if reply is None:
-            return None
-        return reply, ((REQUEST_ID, request_id(self._headers.request_ids)),)
+        call = Call(self._wrapped.method, context, self._headers, self._digest)
+        with without_waiting():
+            return self._wrapped.answer_at_once(call, request)
 
     def __call__(self, arrived: Any, context: grpc.ServicerContext) -> Any:
         """Answer the call: ``arrived`` has its requests, or what there is instead of the one."""
@@ -194,21 +187,34 @@ class _Wrapped:
 
     def answer_once(self, call: Call, arrived: Any) -> bytes:
         try:
-            for step in self.route.steps:
-                step(call)
+            self._begin(call)
             if self.takes_stream:
-                # Encoded here, so that a failure to do so is a bug like any other.
                 return self.encode(self.behave(self._all_of(arrived), self.second(call)))
-            return self._answer(call, self._one_of(arrived))
+            request = self._one_of(arrived)
+            kept = self._kept(call, request)
+            return self._answer(call, request) if kept is None else kept
         except Exception as error:  # noqa: BLE001 - each has its status
             answer_failure(call, error)
         finally:
             call.end()
 
+    def answer_at_once(self, call: Call, request: bytes) -> bytes:
+        try:
+            for step in self.route.limits:
+                step(call)
+            # Whom a reply was given to, its key says: nobody has to ask again who that is.
+            reply = self._kept(call, request) if call.digest else None
+            if reply is None:
+                for step in self.route.steps:
+                    step(call)
+                reply = self._answer(call, request)
+            return reply
+        finally:
+            call.end()
+
     def answer_many(self, call: Call, arrived: Any) -> Iterator[bytes]:
         try:
-            for step in self.route.steps:
-                step(call)
+            self._begin(call)
             if self.takes_stream:
                 request: Any = self._all_of(arrived)
             else:
@@ -220,18 +226,22 @@ class _Wrapped:
         finally:
             call.end()
 
-    def _answer(self, call: Call, request: bytes) -> bytes:
+    def _begin(self, call: Call) -> None:
+        for step in self.route.limits:
+            step(call)
+        for step in self.route.steps:
+            step(call)
+
+    def _kept(self, call: Call, request: bytes) -> bytes | None:
         replies = self.route.replies
-        if replies is None:
-            return self.encode(self.behave(self._decoded(request), self.second(call)))
-        key = replies.key(call.method, call.headers, call.digest, request)
-        kept = replies.find(key)
-        if kept is not None:
-            return kept
+        return None if replies is None else replies.find(call, request)
+
+    def _answer(self, call: Call, request: bytes) -> bytes:
         answer = self.behave(self._decoded(request), self.second(call))
+        # Encoded here, so that a failure to do so is a bug like any other.
         reply = self.encode(answer)
-        if call.basis is not None:
-            replies.keep(key, call, answer, reply)
+        if self.route.replies is not None and call.basis is not None:
+            self.route.replies.keep(call, request, answer, reply)
         return reply
 
     def _one_of(self, arrived: Arrived) -> bytes:

@@ -11,7 +11,7 @@ from ..abilities.calls.app import App
 from ..abilities.policy.rights import earliest
 from ..kept_replies import Kept
 from ..servicers import messages
-from .calls import Call, Headers
+from .calls import Call
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_OF_DAY = 86_400
@@ -30,19 +30,9 @@ class Replies:
         self._confirmed: tuple[Head | None, bytes] = (None, b"")
         self._second: tuple[int, bytes] = (-1, b"")
 
-    def key(self, method: str, headers: Headers, digest: bytes, request: bytes) -> bytes:
-        """What a call's reply is kept under: who asked what, of which site. No text of a token."""
-        sites = headers.sites
-        # None is not an empty one, which is refused.
-        about = "\0".join((method, str(len(sites)), *sites, "")).encode()
-        return hashlib.sha256(b"%b%b%b" % (digest, about, request)).digest()
-
-    def find(self, key: bytes, *, waits: bool = True) -> bytes | None:
-        """The reply to the same question, as of now.
-
-        Unless it ``waits`` it finds none where the log would have to be read first.
-        """
-        found = self._kept.find(key, waits=waits)
+    def find(self, call: Call, request: bytes) -> bytes | None:
+        """The reply to the same question, as of now."""
+        found = self._kept.find(_key(call, request))
         if found is None:
             return None
         kept, head = found
@@ -55,7 +45,7 @@ class Replies:
         basis = self._position(head) + self._judged_at(now)
         return b"%b%b%b%b" % (kept.reply, kept.tag, _varint(len(basis)), basis)
 
-    def keep(self, key: bytes, call: Call, answer: Any, reply: bytes) -> None:
+    def keep(self, call: Call, request: bytes, answer: Any, reply: bytes) -> None:
         """Keep a reply, if its basis lets it be."""
         basis = call.basis
         if basis is None or not basis.cacheable or not call.is_repeatable:
@@ -70,7 +60,7 @@ class Replies:
             tag=_tag(answer.DESCRIPTOR.fields_by_name["basis"].number),
         )
         subjects = basis.subjects | basis.asker
-        self._kept.keep(key, kept, subjects, basis.head, caller.user.user_id)
+        self._kept.keep(_key(call, request), kept, subjects, basis.head, caller.user.user_id)
 
     def _position(self, head: Head) -> bytes:
         known, encoded = self._confirmed
@@ -99,6 +89,14 @@ class Replies:
             nanos >> 21 & 127 | 128,
             nanos >> 28,
         )
+
+
+def _key(call: Call, request: bytes) -> bytes:
+    """What a call's reply is kept under: who asked what, of which site. No text of a token."""
+    sites = call.headers.sites
+    # None is not an empty one, which is refused.
+    about = "\0".join((call.method, str(len(sites)), *sites, "")).encode()
+    return hashlib.sha256(b"%b%b%b" % (call.digest, about, request)).digest()
 
 
 def _tag(field: int) -> bytes:

@@ -4,9 +4,11 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import event
 
+from accredit_storage.execution import Executor, Rows
 from tests.server import Server
 
 #: The names of the threads that work on calls begin with these, by the pools that they are of.
@@ -31,6 +33,22 @@ def statements(server: Server, *, everybody: bool = False) -> Generator[list[str
     event.listen(engine, "before_cursor_execute", note)
     yield seen
     event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def fetched() -> Generator[list[Any]]:
+    """The rows that the database returns to the calls of the block."""
+    rows: list[Any] = []
+    execute = Executor.execute
+
+    def noted(self: Executor, *args: Any, **named: Any) -> Rows:
+        found = execute(self, *args, **named)
+        if threading.current_thread().name.startswith(THREADS):
+            rows.extend(found)
+        return found
+
+    with patch.object(Executor, "execute", noted):
+        yield rows
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
+from accredit_storage.agents import Viewer
 from accredit_storage.errors import StoreError
 from accredit_storage.log_tail import name_of
 from accredit_storage.records import (
@@ -80,6 +81,19 @@ class _Known:
         self.judged: Judged | None = None
 
 
+class _Seen(NamedTuple):
+    """What a viewer sees, and from when until when; None: from or for ever, by the clock alone."""
+
+    reached: Reached
+    since: datetime | None
+    until: datetime | None
+
+    def holds_at(self, now: datetime) -> bool:
+        """Whether it is what they see at that moment."""
+        is_begun = self.since is None or now >= self.since
+        return is_begun and (self.until is None or now < self.until)
+
+
 class _Lately(NamedTuple):
     """Whom a token spoke for, how often all was forgotten before, and when on a steady clock."""
 
@@ -98,8 +112,8 @@ class Authority:
         self._feed = feed
         self._dead = dead_tokens
         # By digest: credentials. By id and slug: agents. By pair: grants. By ("user", id or login):
-        # users. By ("owner", id): agents. By ("seen", ref, user id): agents with grants. None where
-        # there is nothing.
+        # users. By ("owner", id): agents. By ("seen", ref, user id, id of the agent whose token it
+        # is or 0): what is seen. None where there is nothing.
         self._entries: Entries[Hashable, Any] = Entries(room, feed.lock)
         feed.keep(self._entries)
         self._login_key: tuple[str, bytes] | None = None
@@ -193,16 +207,30 @@ class Authority:
             raise MovedError
         return found
 
-    def seen(self, refs: Collection[_Ref], user_id: UserId) -> Mapping[_Ref, Reached]:
+    def seen(
+        self, refs: Collection[_Ref], user_id: UserId, viewer: Viewer
+    ) -> Mapping[_Ref, Reached]:
         """See Facts."""
-        keys = {ref: ("seen", ref, user_id) for ref in refs}
-        missing = [ref for ref, key in keys.items() if self._entries.get(key) is None]
+        found = self._held_seen(refs, user_id, viewer)
+        missing = [ref for ref in refs if ref not in found]
         if missing:
-            self._fly(("seen", user_id, *missing), lambda: self._fill_seen(missing, user_id))
-        found = {ref: self._entries.get(key) for ref, key in keys.items()}
-        if any(entry is None for entry in found.values()):
-            raise MovedError
-        return {ref: entry.value for ref, entry in found.items() if entry is not None}
+            key = ("seen", user_id, viewer.agent_id, *missing)
+            self._fly(key, lambda: self._fill_seen(missing, user_id, viewer))
+            found = self._held_seen(refs, user_id, viewer)
+            if any(ref not in found for ref in missing):
+                raise MovedError
+        return found
+
+    def _held_seen(
+        self, refs: Collection[_Ref], user_id: UserId, viewer: Viewer
+    ) -> dict[_Ref, Reached]:
+        found = {}
+        get = self._entries.get
+        for ref in refs:
+            entry = get(("seen", ref, user_id, viewer.agent_id))
+            if entry is not None and entry.value.holds_at(viewer.at):
+                found[ref] = entry.value.reached
+        return found
 
     def _held(self, pairs: Collection[Pair]) -> dict[Pair, Reached]:
         found = {}
@@ -312,21 +340,18 @@ class Authority:
             items += _pair_items(pair, agent, grant)
         self._keep(head, items)
 
-    def _fill_seen(self, refs: Sequence[_Ref], user_id: UserId) -> None:
+    def _fill_seen(self, refs: Sequence[_Ref], user_id: UserId, viewer: Viewer) -> None:
         if len(refs) == 1:
             with self._store.read(one_statement=True) as tx:
-                one = tx.questions.of_user_on(user_id, refs[0])
-            head, found = one.head, {refs[0]: Reached(one.agent, one.grant)}
-        else:
-            with self._store.read() as tx:
-                head = tx.head()
-                found = dict(facts.seen(tx, refs, user_id))
+                one = tx.questions.of_user_on(user_id, refs[0], viewer)
+            self._keep(
+                one.head, [_seen_item(refs[0], user_id, viewer, Reached(one.agent, one.grant))]
+            )
+            return
+        with self._store.read() as tx:
+            head, found = tx.head(), facts.seen(tx, refs, user_id, viewer)
         self._keep(
-            head,
-            [
-                _seen_item(ref, user_id, facts.seen_by(user_id, reached))
-                for ref, reached in found.items()
-            ],
+            head, [_seen_item(ref, user_id, viewer, reached) for ref, reached in found.items()]
         )
 
     def _fill_users(self, refs: Collection[UserId | str]) -> None:
@@ -393,17 +418,21 @@ def _pair_items(pair: Pair, agent: Agent | None, grant: Grant | None) -> list[_I
     ]
 
 
-def _seen_item(ref: _Ref, user_id: UserId, reached: Reached) -> _Item:
+def _seen_item(ref: _Ref, user_id: UserId, viewer: Viewer, reached: Reached) -> _Item:
+    key = ("seen", ref, user_id, viewer.agent_id)
     kind = SubjectKind.AGENT if isinstance(ref, int) else SubjectKind.AGENT_SLUG
-    # A change that gives somebody a role lists them.
+    # A change that gives somebody a role, or renews their grant, lists them.
     names = [_name(kind, ref), _name(SubjectKind.USER, user_id)]
     agent, grant = reached
-    if agent is not None:
-        agent = _without_config(agent)
-        names.append(_name(SubjectKind.AGENT, agent.agent_id))
-        names.append(_name(SubjectKind.GRANT, f"{agent.agent_id}:user:{user_id}"))
-    size = _NOTHING_BYTES if agent is None else _AGENT_BYTES + _GRANT_BYTES
-    return _Item(("seen", ref, user_id), Reached(agent, grant), size, names)
+    if agent is None:
+        # The clock may be set back to where a grant that has expired counts.
+        return _Item(key, _Seen(facts.NOTHING, viewer.at, None), _NOTHING_BYTES, names)
+    names.append(_name(SubjectKind.AGENT, agent.agent_id))
+    names.append(_name(SubjectKind.GRANT, f"{agent.agent_id}:user:{user_id}"))
+    has_own_role = agent.owner_id == viewer.user_id or agent.agent_id == viewer.agent_id
+    until = None if has_own_role or grant is None else grant.expire_at
+    seen = _Seen(Reached(_without_config(agent), grant), None, until)
+    return _Item(key, seen, _AGENT_BYTES + _GRANT_BYTES, names)
 
 
 def _user_item(tx: Transaction, ref: UserId | str, user: User | None) -> _Item:

@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     ColumnElement,
+    FromClause,
     Integer,
     and_,
     bindparam,
     delete,
+    exists,
     func,
     literal,
     null,
@@ -66,26 +68,34 @@ _owned_all = (
 )
 _owned = prepared(_owned_all)
 _owned_active = prepared(_owned_all.where(agents.c.status == AgentStatus.ACTIVE))
-# What a viewer has no role on is not even fetched, so that it takes the time that nothing takes.
-_is_seen = or_(
-    bindparam("sees_all", type_=Boolean()),
-    agents.c.owner_id == bindparam("viewer_id", type_=agents.c.owner_id.type),
-    agents.c.agent_id == bindparam("viewer_agent_id", type_=agents.c.agent_id.type),
-    and_(
-        grants.c.user_id.is_not(None),
-        or_(
-            grants.c.expire_at.is_(None),
-            grants.c.expire_at > bindparam("at", type_=grants.c.expire_at.type),
-        ),
-    ),
-)
+_viewer_id = bindparam("viewer_id", type_=grants.c.user_id.type)
+_is_live = unexpired(grants.c.expire_at, bindparam("at", type_=grants.c.expire_at.type))
+
+
+def is_seen(agent: FromClause, *, granted: ColumnElement[bool]) -> ColumnElement[bool]:
+    """True where a viewer has a role on an agent; ``granted``: where they have an unexpired grant.
+
+    A statement with this condition does not return the row of a hidden agent, whose size would
+    otherwise show in the time.
+    """
+    return or_(
+        bindparam("sees_all", type_=Boolean()),
+        agent.c.owner_id == _viewer_id,
+        agent.c.agent_id == bindparam("viewer_agent_id", type_=agent.c.agent_id.type),
+        granted,
+    )
+
+
+def has_grant(agent: FromClause) -> ColumnElement[bool]:
+    """True where a viewer has an unexpired grant on an agent, in a statement without grants."""
+    theirs = and_(grants.c.agent_id == agent.c.agent_id, grants.c.user_id == _viewer_id)
+    return exists().where(theirs, _is_live)
+
+
 _with_grant = agents.outerjoin(
-    grants,
-    and_(
-        grants.c.agent_id == agents.c.agent_id,
-        grants.c.user_id == bindparam("viewer_id", type_=grants.c.user_id.type),
-    ),
+    grants, and_(grants.c.agent_id == agents.c.agent_id, grants.c.user_id == _viewer_id)
 )
+_is_seen = is_seen(agents, granted=and_(grants.c.user_id.is_not(None), _is_live))
 _seen = select(*agents.c, *grants.c).select_from(_with_grant).where(_is_seen)
 _seen_by_id = prepared(_seen.where(agents.c.agent_id == bindparam("agent_id")))
 _seen_by_slug = prepared(_seen.where(agents.c.agent_slug == bindparam("agent_slug")))
@@ -225,7 +235,7 @@ class Agents:
         """
         by_id = isinstance(ref, int)
         statement = locked(_seen_by_id if by_id else _seen_by_slug, lock=lock, of=agents)
-        values = {"agent_id" if by_id else "agent_slug": ref, **_values(viewer)}
+        values = {"agent_id" if by_id else "agent_slug": ref, **values_of(viewer)}
         row = self._connection.execute(statement, values).one_or_none()
         return None if row is None else _with_their_grant(row)
 
@@ -309,7 +319,7 @@ class Agents:
 
     def _many(self, by: str, keys: Collection[Any], viewer: Viewer | None) -> list[Agent]:
         statement = _many[by, viewer is not None]
-        values = {} if viewer is None else _values(viewer)
+        values = {} if viewer is None else values_of(viewer)
         rows = self._connection.execute(statement, {"keys": keys, **values})
         return [_read(row) for row in rows]
 
@@ -318,7 +328,8 @@ def _agent(row: AnyRow | None) -> Agent | None:
     return None if row is None else _read(row)
 
 
-def _values(viewer: Viewer) -> dict[str, Any]:
+def values_of(viewer: Viewer) -> dict[str, Any]:
+    """The parameters of ``is_seen`` and ``has_grant``."""
     return {
         "viewer_id": viewer.user_id,
         "viewer_agent_id": viewer.agent_id,
@@ -344,7 +355,6 @@ def _listed(row: AnyRow, user_id: UserId) -> ListedAgent:
 
 
 _user = bindparam("user_id", type_=agents.c.owner_id.type)
-_is_live = unexpired(grants.c.expire_at, bindparam("at", type_=grants.c.expire_at.type))
 _is_after = agents.c.agent_id > bindparam("after")
 _limit = bindparam("limit", type_=Integer())
 

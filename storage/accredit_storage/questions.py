@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, literal_column, select
 
+from accredit_storage.agents import Viewer, has_grant, is_seen, values_of
 from accredit_storage.credentials import (
     CREDENTIAL_PARTS,
     CREDENTIAL_RECORDS,
@@ -21,7 +22,7 @@ from accredit_storage.statements import AnyRow
 
 _asked = agents.alias("asked")
 _asked_grants = grants.alias("asked_grants")
-# Without the config, which may be large: one that the asker may not see would be told by the time.
+# Without the config: it may be large, and nobody who asks here needs it.
 _asked_columns: list[ColumnElement[Any]] = [
     literal_column("'{}'", type_=column.type).label("config") if column.name == "config" else column
     for column in _asked.c
@@ -32,9 +33,12 @@ _of_token = with_what_it_rests_on(store_state.outerjoin(tokens, _digest))
 _user_id = bindparam("user_id", type_=users.c.user_id.type)
 
 
-def _with_asked(source: FromClause, key: str, user_id: object) -> FromClause:
+def _with_asked(
+    source: FromClause, key: str, user_id: object, *conditions: ColumnElement[bool]
+) -> FromClause:
     column = _asked.c[key]
-    return source.outerjoin(_asked, column == bindparam("agent", type_=column.type)).outerjoin(
+    is_asked = and_(column == bindparam("agent", type_=column.type), *conditions)
+    return source.outerjoin(_asked, is_asked).outerjoin(
         _asked_grants,
         and_(_asked_grants.c.agent_id == _asked.c.agent_id, _asked_grants.c.user_id == user_id),
     )
@@ -49,6 +53,11 @@ def _select(source: FromClause, *, of_token: bool, of_agent: bool) -> Prepared:
 _by_digest = _select(_of_token, of_token=True, of_agent=False)
 _by_user = {
     key: _select(_with_asked(store_state, key, _user_id), of_token=False, of_agent=True)
+    for key in ("agent_id", "agent_slug")
+}
+_seen = is_seen(_asked, granted=has_grant(_asked))
+_by_viewer = {
+    key: _select(_with_asked(store_state, key, _user_id, _seen), of_token=False, of_agent=True)
     for key in ("agent_id", "agent_slug")
 }
 _by_both = {
@@ -96,10 +105,20 @@ class Questions:
             grant=grant,
         )
 
-    def of_user_on(self, user_id: UserId, ref: AgentId | str) -> Found:
-        """An agent, and a user's grant on it. One that is not there takes the same statement."""
-        statement = _by_user["agent_id" if isinstance(ref, int) else "agent_slug"]
-        row = self._connection.execute(statement, {"user_id": user_id, "agent": ref}).one()
+    def of_user_on(
+        self, user_id: UserId, ref: AgentId | str, viewer: Viewer | None = None
+    ) -> Found:
+        """An agent, and a user's grant on it. One that is not there takes the same statement.
+
+        An agent on which a ``viewer`` has no role is as one that is not there.
+        """
+        by = "agent_id" if isinstance(ref, int) else "agent_slug"
+        values = {"user_id": user_id, "agent": ref}
+        statement = _by_user[by]
+        if viewer is not None:
+            statement = _by_viewer[by]
+            values |= values_of(viewer)
+        row = self._connection.execute(statement, values).one()
         agent, grant = part_of(row, *_agent_span), part_of(row, *_grant_span)
         return Found(
             head=_head_of(row),

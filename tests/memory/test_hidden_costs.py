@@ -1,7 +1,13 @@
 """What a caller may not know costs what nothing costs, warm and cold."""
 
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
 from tests.server import Person, Server
-from tests.statements import statements
+from tests.statements import fetched, statements
 
 
 def _asked(stranger: Person, slug: str, login: str) -> list[str]:
@@ -44,18 +50,112 @@ def test_the_same_for_one_agent(lone: Server) -> None:
     assert len(there) == len(missing), (there, missing)
 
 
-def test_the_rows_of_hidden_agents_are_not_fetched(lone: Server) -> None:
+def _stranger(server: Server, _agent: Any, _owner: Person) -> Person:
+    return server.user()
+
+
+def _other_agent(server: Server, _agent: Any, owner: Person) -> Person:
+    """The token of another agent of the same owner."""
+    return server.agent_token(owner, server.agent(owner).agent_id)
+
+
+def _expired(server: Server, agent: Any, _owner: Person) -> Person:
+    """Somebody whose grant on the agent has expired."""
+    member = server.user()
+    server.grant(agent.agent_id, member, expire_time=server.clock() + timedelta(seconds=60))
+    server.clock.advance(seconds=100)
+    return member
+
+
+def _check(ref: dict[str, Any]) -> dict[str, Any]:
+    return {"agent": ref, "caller": True, "minimum_role": "ROLE_VIEWER"}
+
+
+def _check_one(asker: Person, ref: dict[str, Any]) -> None:
+    asker.call("AccessService/CheckAccess", check=_check(ref))
+
+
+def _check_two(asker: Person, ref: dict[str, Any]) -> None:
+    checks = [_check(ref), _check({"agent_slug": "none-1"}), _check({"agent_id": 10**9})]
+    asker.call("AccessService/BatchCheckAccess", checks=checks)
+
+
+def _get_two(asker: Person, ref: dict[str, Any]) -> None:
+    refs = [ref, {"agent_slug": "none-1"}, {"agent_id": 10**9}]
+    asker.call("AgentService/BatchGetAgents", agents=refs)
+
+
+ASK = {"one": _check_one, "several": _check_two, "records": _get_two}
+ASKERS = {"stranger": _stranger, "other agent": _other_agent, "expired": _expired}
+
+
+@pytest.mark.parametrize("by", ["agent_id", "agent_slug"])
+@pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
+@pytest.mark.parametrize("asker", ASKERS.values(), ids=ASKERS)
+def test_the_row_of_a_hidden_agent_is_not_fetched(
+    lone: Server, asker: Callable[..., Person], ask: Callable[..., None], by: str
+) -> None:
     server = lone
-    owner, stranger = server.user(), server.user()
-    hidden = server.agent(owner).agent_slug
-    checks = [
-        {"agent": {"agent_slug": slug}, "caller": True, "minimum_role": "ROLE_VIEWER"}
-        for slug in (hidden, "none-1")
-    ]
-    stranger.call("AuthService/WhoAmI")
-    with statements(server) as sent:
-        stranger.call("AccessService/BatchCheckAccess", checks=checks)
-    of_agents = [one for one in sent if "FROM agents" in one]
-    # Only those with an owner or a grant that the stranger is: their config may be large.
-    assert of_agents
-    assert all("grants.user_id" in one and "agents.owner_id =" in one for one in of_agents), sent
+    owner = server.user()
+    agent = server.agent(owner)
+    person = asker(server, agent, owner)
+    ref = {by: getattr(agent, by)}
+    # Whoever asks is warm, so that the rows are those of the agents.
+    for each in (person, owner):
+        each.call("AuthService/WhoAmI")
+    with fetched() as rows:
+        ask(person, ref)
+    assert not [row for row in rows if agent.agent_slug in row]
+    # Of one who sees it, it is.
+    with fetched() as rows:
+        ask(owner, ref)
+    assert [row for row in rows if agent.agent_slug in row]
+
+
+def _decision(asker: Person, agent: Any) -> str | None:
+    answer = asker.call("AccessService/CheckAccess", check=_check({"agent_slug": agent.agent_slug}))
+    outcome: str | None = answer.WhichOneof("outcome")
+    return outcome
+
+
+def test_a_grant_that_is_renewed_is_seen(lone: Server) -> None:
+    server = lone
+    owner = server.user()
+    agent = server.agent(owner)
+    member = _expired(server, agent, owner)
+    assert _decision(member, agent) == "denial"
+    server.grant(agent.agent_id, member, expire_time=server.clock() + timedelta(seconds=60))
+    assert _decision(member, agent) == "principal"
+
+
+def test_a_grant_that_expires_in_memory_is_not_seen(lone: Server) -> None:
+    """Nor does a change of the agent cost whoever had the grant what it costs one who has it."""
+    server = lone
+    agent = server.agent(server.user())
+    member = server.user()
+    server.grant(agent.agent_id, member, expire_time=server.clock() + timedelta(seconds=60))
+    assert _decision(member, agent) == "principal"
+    server.clock.advance(seconds=100)
+    with fetched() as rows:
+        assert _decision(member, agent) == "denial"
+    assert not [row for row in rows if agent.agent_slug in row]
+    server.admin.call(
+        "AgentService/SetAgentStatus",
+        agent={"agent_id": agent.agent_id},
+        status="AGENT_STATUS_INACTIVE",
+    )
+    # Looks at the log.
+    member.call("AuthService/WhoAmI")
+    with fetched() as rows:
+        assert _decision(member, agent) == "denial"
+    assert rows == []
+
+
+def test_an_agents_token_and_its_owner_see_each_their_own(lone: Server) -> None:
+    server = lone
+    owner = server.user()
+    agent = server.agent(owner)
+    token = _other_agent(server, agent, owner)
+    assert _decision(token, agent) == "denial"
+    assert _decision(owner, agent) == "principal"
+    assert _decision(token, agent) == "denial"

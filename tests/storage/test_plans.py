@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from accredit_storage.agents import AgentQuery
+from accredit_storage.agents import AgentQuery, Viewer
 from accredit_storage.changes import ChangeQuery
 from accredit_storage.execution import driver_of
 from accredit_storage.records import (
@@ -33,6 +33,7 @@ from tests.storage.making import (
 )
 
 Call = Callable[[WriteTransaction], object]
+VIEWER = Viewer(user_id=UserId(1), agent_id=AgentId(0), sees_all=False, at=NOW)
 
 
 def agents(**asked: Any) -> AgentQuery:
@@ -58,6 +59,11 @@ CALLS: dict[str, Call] = {
     "agent by slug": lambda tx: tx.agents.find_by_slug("x"),
     "agents by id": lambda tx: tx.agents.find_many([AgentId(1), AgentId(2)]),
     "agents by slug": lambda tx: tx.agents.find_many_by_slug(["x", "y"]),
+    "seen by id": lambda tx: tx.agents.find_many([AgentId(1), AgentId(2)], VIEWER),
+    "seen by slug": lambda tx: tx.agents.find_many_by_slug(["x", "y"], VIEWER),
+    "one seen by id": lambda tx: tx.agents.find_seen(AgentId(1), VIEWER),
+    "one seen by slug": lambda tx: tx.agents.find_seen("x", VIEWER),
+    "one seen with the head": lambda tx: tx.questions.of_user_on(UserId(1), "x", VIEWER),
     "how many owned": lambda tx: tx.agents.count_owned(UserId(1)),
     "first owned": lambda tx: tx.agents.first_owned(UserId(1)),
     "my agents": lambda tx: tx.agents.page(agents(user_id=1, everyone=False, after=None)),

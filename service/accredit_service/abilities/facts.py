@@ -4,7 +4,7 @@ An answer is the same function of them wherever they come from.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
 
 from accredit_storage.agents import Viewer
@@ -41,9 +41,6 @@ class Reached(NamedTuple):
 
 NOTHING = Reached(None, None)
 
-# Before any grant's end: whether it has expired is judged by whoever asks.
-_WITH_EXPIRED = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 class Facts(Protocol):
     """The records of one moment."""
@@ -60,10 +57,12 @@ class Facts(Protocol):
     def reached(self, pairs: Collection[Pair]) -> Mapping[Pair, Reached]:
         """The agents and grants of pairs; one that is not there takes what a hidden one does."""
 
-    def seen(self, refs: Collection[_AgentRef], user_id: UserId) -> Mapping[_AgentRef, Reached]:
-        """The agents on which a user may have a role, and their grants; the others as missing.
+    def seen(
+        self, refs: Collection[_AgentRef], user_id: UserId, viewer: Viewer
+    ) -> Mapping[_AgentRef, Reached]:
+        """The agents on which a viewer has a role, and a user's grants on them; others as missing.
 
-        What happens to an agent that they cannot see costs them what happens to none.
+        The viewer is the user or an agent's token that acts for them, and does not see all.
         """
 
     def users(self, refs: Collection[_UserRef]) -> Mapping[_UserRef, User]:
@@ -102,9 +101,11 @@ class TransactionFacts:
         """See Facts."""
         return reached(self._tx, pairs)
 
-    def seen(self, refs: Collection[_AgentRef], user_id: UserId) -> Mapping[_AgentRef, Reached]:
+    def seen(
+        self, refs: Collection[_AgentRef], user_id: UserId, viewer: Viewer
+    ) -> Mapping[_AgentRef, Reached]:
         """See Facts."""
-        return seen(self._tx, refs, user_id)
+        return seen(self._tx, refs, user_id, viewer)
 
     def users(self, refs: Collection[_UserRef]) -> Mapping[_UserRef, User]:
         """See Facts."""
@@ -119,21 +120,12 @@ class TransactionFacts:
         return self._tx.login_digest(login)
 
 
-def seen_by(user_id: UserId, reached: Reached) -> Reached:
-    """An agent and the user's grant on it, if they own it or have one; nothing otherwise."""
-    agent, grant = reached
-    if agent is None or (grant is None and agent.owner_id != user_id):
-        return NOTHING
-    return reached
-
-
 def seen(
-    tx: Transaction, refs: Collection[_AgentRef], user_id: UserId
+    tx: Transaction, refs: Collection[_AgentRef], user_id: UserId, viewer: Viewer
 ) -> Mapping[_AgentRef, Reached]:
-    """See Facts. Other rows are not even fetched: a large one would tell by the time."""
-    viewer = Viewer(user_id=user_id, agent_id=AgentId(0), sees_all=False, at=_WITH_EXPIRED)
+    """See Facts. The database does not return the rows of hidden agents."""
     found = reached(tx, [(ref, user_id) for ref in refs], viewer)
-    return {ref: seen_by(user_id, one) for (ref, _), one in found.items()}
+    return {ref: one for (ref, _), one in found.items()}
 
 
 def reached(
@@ -141,13 +133,13 @@ def reached(
 ) -> Mapping[Pair, Reached]:
     """The agents and grants of pairs, with one statement a kind of key.
 
-    An agent on which a ``viewer`` has no role is as none.
+    An agent on which a ``viewer`` has no role is as one that is not there.
     """
     found = tx.agents.find_many({ref for ref, _ in pairs if isinstance(ref, int)}, viewer)
     agents: dict[_AgentRef, Agent] = {agent.agent_id: agent for agent in found}
     found = tx.agents.find_many_by_slug({ref for ref, _ in pairs if isinstance(ref, str)}, viewer)
     agents |= {agent.agent_slug: agent for agent in found}
-    # No agent has the id 0: one that is not there is looked up as one that is hidden.
+    # No agent has the id 0. So the grants are looked up for as many pairs, whatever was found.
     ids = {ref: AgentId(0) if ref not in agents else agents[ref].agent_id for ref, _ in pairs}
     grants = tx.grants.find_many({(ids[ref], user_id) for ref, user_id in pairs})
     return {

@@ -7,7 +7,7 @@ from accredit_storage.records import Agent, UserId
 
 from ..facts import NOTHING, Facts, Pair, Reached
 from ..policy.rights import Principal, effective_role
-from .agent_refs import AgentRef
+from .agent_refs import AgentRef, viewer_of
 
 
 class AgentFacts:
@@ -34,11 +34,12 @@ class AgentFacts:
             self.found: Mapping[Pair, Reached] = facts.reached(pairs)
             return
         user_id = viewer.user.user_id
+        seen = facts.seen({ref for ref, _ in pairs}, user_id, viewer_of(viewer, now))
         own = {
             ref: NOTHING
             if agent is None or effective_role(viewer, agent, grant, now) is None
             else Reached(agent, grant)
-            for ref, (agent, grant) in facts.seen({ref for ref, _ in pairs}, user_id).items()
+            for ref, (agent, grant) in seen.items()
         }
         # Of who cannot see an agent, nobody's grant on it is looked for.
         others = {one for one in pairs if one[1] != user_id and own[one[0]].agent is not None}

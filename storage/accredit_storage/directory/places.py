@@ -1,5 +1,6 @@
 """Places: which directory of the tree is meant."""
 
+import base64
 import re
 import secrets
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ SHELVES = (BY_KEY, KEPT, TRASH)
 MAX_ID = 2**63 - 1
 
 _KEY_CHARACTERS = "abcdefghijklmnopqrstuvwxyz234567"
-_KEY_LENGTH = 16
+_KEY_BYTES = 10
+_KEY_LENGTH = 16  # Five bits to a character.
 _NAME = re.compile(rf"([1-9][0-9]{{0,18}})\.([{_KEY_CHARACTERS}]{{{_KEY_LENGTH}}})")
 
 
@@ -89,4 +91,4 @@ def place_named(top: str, name: str) -> OwnPlace | None:
 
 def new_key() -> str:
     """A key for the directory of a new row: 80 random bits."""
-    return "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(_KEY_LENGTH))
+    return base64.b32encode(secrets.token_bytes(_KEY_BYTES)).decode().lower()

@@ -149,7 +149,7 @@ class DirectoryTree:
     def _move(self, place: OwnPlace, source: str, target: str) -> bool:
         """Raises StoreErrors for the disk. What has the name at the target stays."""
         with translated(), self.shelf(place.top, source) as old:
-            # Mostly there is nothing to move, and a shelf takes three directories to open.
+            # The other shelf need not be opened where there is nothing to move.
             if old.stat(place.name) is None:
                 return False
             with self.shelf(place.top, target) as new:

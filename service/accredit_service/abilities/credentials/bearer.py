@@ -86,17 +86,17 @@ def digest(text: str) -> bytes:
 
 
 def _random(length: int) -> str:
-    # One number from the system for all digits: one for each takes a tenth of a CreateToken.
     return _base62(secrets.randbelow(len(_ALPHABET) ** length), length)
 
 
 def _tag(body: str, key: TokenKey) -> str:
-    """The tag of what stands before it. Each number has one spelling, so each text has one tag."""
+    """The tag of what stands before it."""
     mac = hmac.digest(key.key, body.encode(), "sha256")
     return _base62(int.from_bytes(mac[:_TAG_BYTES], "big"), _TAG_LENGTH)
 
 
 def _base62(number: int, length: int) -> str:
+    """A number in so many digits. Each number has one spelling, so each text has one tag."""
     digits = []
     for _ in range(length):
         number, digit = divmod(number, len(_ALPHABET))

@@ -420,9 +420,12 @@ def _pair_items(pair: Pair, agent: Agent | None, grant: Grant | None) -> list[_I
 
 def _seen_item(ref: _Ref, user_id: UserId, viewer: Viewer, reached: Reached) -> _Item:
     key = ("seen", ref, user_id, viewer.agent_id)
-    kind = SubjectKind.AGENT if isinstance(ref, int) else SubjectKind.AGENT_SLUG
-    # A change that gives somebody a role, or renews their grant, lists them.
-    names = [_name(kind, ref), _name(SubjectKind.USER, user_id)]
+    # A change that gives somebody a role, or renews their grant, lists them. So the other changes of
+    # a hidden agent need not drop the entry, which the time of the next question would tell.
+    names = [_name(SubjectKind.USER, user_id)]
+    if isinstance(ref, str):
+        # An agent that they see may be renamed to it.
+        names.append(_name(SubjectKind.AGENT_SLUG, ref))
     agent, grant = reached
     if agent is None:
         # The clock may be set back to where a grant that has expired counts.

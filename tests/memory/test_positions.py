@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.server import Server
 from tests.statements import statements
 
@@ -35,26 +37,33 @@ def test_a_reply_is_kept_although_another_server_has_written(two: Two) -> None:
     assert sent == []
 
 
-def test_a_change_of_a_hidden_agent_costs_a_stranger_what_no_agent_costs(lone: Server) -> None:
+@pytest.mark.parametrize("by", ["agent_slug", "agent_id"])
+def test_a_change_of_a_hidden_agent_costs_a_stranger_what_no_agent_costs(
+    lone: Server, by: str
+) -> None:
     server = lone
     owner, stranger = server.user(), server.user()
     agent = server.agent(owner, "hidden")
+    hidden = {by: getattr(agent, by)}
+    nothing = {"agent_slug": "nothing"} if by == "agent_slug" else {"agent_id": 10**9}
 
-    def cost(slug: str) -> int:
-        check = {"caller": True, "agent": {"agent_slug": slug}, "minimum_role": "ROLE_VIEWER"}
+    def cost(ref: Any) -> int:
+        check = {"caller": True, "agent": ref, "minimum_role": "ROLE_VIEWER"}
         with statements(server) as sent:
             stranger.call("AccessService/BatchCheckAccess", checks=[check])
         return len(sent)
 
-    for slug in ("hidden", "nothing"):
-        cost(slug)
-    assert (cost("hidden"), cost("nothing")) == (0, 0)
+    for ref in (hidden, nothing):
+        cost(ref)
+    assert (cost(hidden), cost(nothing)) == (0, 0)
     server.admin.call(
         "AgentService/SetAgentStatus",
         agent={"agent_id": agent.agent_id},
         status="AGENT_STATUS_INACTIVE",
     )
-    assert cost("hidden") == cost("nothing")
+    # Looks at the log.
+    stranger.call("AuthService/WhoAmI")
+    assert (cost(hidden), cost(nothing)) == (0, 0)
 
 
 def test_who_owns_many_agents_costs_no_more_than_without_memory(lone: Server) -> None:

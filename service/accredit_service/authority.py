@@ -420,8 +420,8 @@ def _pair_items(pair: Pair, agent: Agent | None, grant: Grant | None) -> list[_I
 
 def _seen_item(ref: _Ref, user_id: UserId, viewer: Viewer, reached: Reached) -> _Item:
     key = ("seen", ref, user_id, viewer.agent_id)
-    # A change that gives somebody a role, or renews their grant, lists them. So the other changes of
-    # a hidden agent need not drop the entry, which the time of the next question would tell.
+    # A change that gives somebody a role, or renews their grant, lists them. So other changes of a
+    # hidden agent need not drop the entry, which the time of the next question would tell.
     names = [_name(SubjectKind.USER, user_id)]
     if isinstance(ref, str):
         # An agent that they see may be renamed to it.

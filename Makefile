@@ -184,6 +184,10 @@ bench: $(INSTALLED) $(GHZ) ## Measure beside an echo: bench/latest.json, docs/pe
 bench-quick: $(INSTALLED) $(GHZ) ## The same from fewer and shorter runs, in under five minutes
 	$(BIN)/python -m bench --quick $(ARGS)
 
+.PHONY: figures
+figures: $(INSTALLED) ## Write docs/performance.md and its picture again from bench/latest.json
+	@$(BIN)/python -m bench.page
+
 .PHONY: bench-peers
 bench-peers: ## Build OpenFGA and SpiceDB, for the benchmarks to measure beside them
 	@command -v go >/dev/null || { echo "the peers are built with Go: install Go" >&2; exit 1; }

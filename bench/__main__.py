@@ -1,8 +1,7 @@
 """What the calls cost, beside a bare echo of the same stack in the same run.
 
-``make bench`` writes ``bench/latest.json``, and the table and the plot of ``docs/performance.md``.
-Each figure is the median of pairs, an echo and the call one after the other, with their range. Read
-the ratios: the absolute figures are the machine's. A part that fails is told, and the others go on.
+``make bench`` writes ``bench/latest.json`` and makes ``docs/performance.md`` and its picture of it.
+The page says how each kind of figure is taken. A part that fails is told, and the others go on.
 """
 
 import argparse
@@ -14,16 +13,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import beside_echo, memory, outage, peers, plots, revocation, world, writes
-from bench.beside_echo import Extent, Pairs
-from bench.figures import Figure, latest, row, table
-from bench.load import ROOT, database, served
+from bench import beside_echo, memory, outage, page, peers, revocation, world, writes
+from bench.beside_echo import QUICK, WHOLE, Extent, Pairs
+from bench.figures import Figure, latest
+from bench.load import database, served
 
-LATEST = ROOT / "bench/latest.json"
-PAGE = ROOT / "docs/performance.md"
-PLOT = ROOT / "docs/performance.svg"
-_BEGIN, _END = "<!-- figures -->\n", "<!-- end of figures -->\n"
-_PICTURE = "![The figures beside their bars](performance.svg)\n\n"
 _ENGINES = ("sqlite", "postgresql")
 _PARTS = ("hot", "batches", "calls", "cold", "peers", "writes", "revocation", "outage", "memory")
 
@@ -35,25 +29,23 @@ def main() -> int:
     arguments.add_argument("--engine", choices=_ENGINES, action="append")
     arguments.add_argument("--only", choices=_PARTS, action="append", help="a part")
     chosen = arguments.parse_args()
-    extent = Extent(2, 1.0, True) if chosen.quick else Extent(9, 2.0, False)
+    extent = QUICK if chosen.quick else WHOLE
     engines, only = chosen.engine or _ENGINES, chosen.only or _PARTS
     figures: list[Figure] = []
     failed = 0
     for part, measure in _parts(engines, only, extent):
         try:
             for figure in measure():
-                print(row(figure), flush=True)
+                print(page.row(latest([figure]), figure.key, figure.engine), flush=True)
                 figures.append(figure)
         except Exception:  # noqa: BLE001 - the others are measured all the same
             failed += 1
             print(f"{part} has failed:", file=sys.stderr)
             traceback.print_exc()
     if not chosen.only and not chosen.engine:
-        LATEST.write_text(json.dumps(latest(figures), indent=2, ensure_ascii=False) + "\n")
-        text = PAGE.read_text()
-        head, tail = text.split(_BEGIN)[0], text.split(_END)[1]
-        PAGE.write_text(f"{head}{_BEGIN}{_PICTURE}{extent.said}\n\n{table(figures)}{_END}{tail}")
-        plots.draw(figures, PLOT)
+        found = latest(figures)
+        page.LATEST.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        page.write(found)
     return failed
 
 
@@ -94,7 +86,7 @@ def _beside(engine: str, part: str, extent: Extent) -> Generator[Figure]:
 
 
 def _revocation(engine: str, extent: Extent) -> Generator[Figure]:
-    tries = extent.tries(10_000 if engine == "sqlite" else 1000)
+    tries = extent.tries(revocation.TRIES[engine])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(database(engine, folder))

@@ -1,7 +1,7 @@
 """Calls beside the echo, in pairs: one run of the echo and one of the call, in turns."""
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accredit_storage.store import Store
 from bench import world
@@ -9,26 +9,27 @@ from bench.figures import Figure
 from bench.load import Load, Measured, Served, run
 
 #: Questions of each cold run: each is asked once, so that a run cannot last for a time.
-_COLD = 1000
+COLD = 1000
+#: Seconds of the two runs that tell at what rate the 99th percentile is taken.
+FULL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is measured: pairs a figure, seconds a run."""
+    """How much is measured: pairs a figure, seconds a run, and which part of what is counted."""
 
+    name: str
     pairs: int
     seconds: float
-    is_quick: bool
-
-    @property
-    def said(self) -> str:
-        """The same in words."""
-        whole = "A quick run" if self.is_quick else "A whole run"
-        return f"{whole}: {self.pairs} pairs a figure, each run of {self.seconds:g} s."
+    part: int
 
     def tries(self, of: int) -> int:
         """How many of so many tries."""
-        return of // 10 if self.is_quick else of
+        return of // self.part
+
+
+QUICK = Extent("quick", pairs=2, seconds=1.0, part=10)
+WHOLE = Extent("whole", pairs=9, seconds=2.0, part=1)
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,12 @@ def hot(pairs: Pairs) -> Generator[Figure]:
 
 def _at_half_load(pairs: Pairs, repeated: Load) -> Generator[Figure]:
     beside, ratios = world.repeated("x" * 77), []
-    (full,) = Pairs(pairs.echo, pairs.server, Extent(1, 2, True), pairs.engine).measure(repeated)
+    once = replace(pairs.extent, pairs=1, seconds=FULL_SECONDS)
+    (full,) = replace(pairs, extent=once).measure(repeated)
     for _ in range(pairs.extent.pairs):
         echo, mine = (
-            run(server, load, seconds=pairs.extent.seconds, rate=int(whole.rate / 2))
-            for server, load, whole in (
+            run(server, load, seconds=pairs.extent.seconds, rate=int(at_full_load.rate / 2))
+            for server, load, at_full_load in (
                 (pairs.echo, beside, full[0]),
                 (pairs.server, repeated, full[1]),
             )
@@ -88,13 +90,13 @@ def _at_half_load(pairs: Pairs, repeated: Load) -> Generator[Figure]:
 
 
 def batches(pairs: Pairs) -> Generator[Figure]:
-    """Checks a second, a thousand a call."""
-    load = world.batch(1000)
+    """Checks a second."""
+    load = world.batch()
     run(pairs.server, load, number=10)
     found = [
         run(pairs.server, load, seconds=pairs.extent.seconds) for _ in range(pairs.extent.pairs)
     ]
-    yield Figure("batch_check_per_second", pairs.engine, [one.rate * 1000 for one in found])
+    yield Figure("batch_check_per_second", pairs.engine, [one.rate * world.CHECKS for one in found])
 
 
 def calls(pairs: Pairs) -> Generator[Figure]:
@@ -111,11 +113,11 @@ def cold(pairs: Pairs, url: str) -> Generator[Figure]:
     """Authorize of tokens and agents that were never asked about."""
     store = Store.open(url)
     try:
-        holders = world.holders(store, _COLD * pairs.extent.pairs)
+        holders = world.holders(store, COLD * pairs.extent.pairs)
     finally:
         store.close()
     found = pairs.measure(
-        lambda pair: world.cold(holders[pair * _COLD : (pair + 1) * _COLD]), number=_COLD
+        lambda pair: world.cold(holders[pair * COLD : (pair + 1) * COLD]), number=COLD
     )
     yield Figure("authorize_cold_vs_echo", pairs.engine, _rates(found))
     yield Figure("authorize_cold_cpu_us", pairs.engine, [mine.cpu for _, mine in found])

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 GHZ = ROOT / "build/bin/ghz"
 DESCRIPTORS = ROOT / "service/accredit_service/contract.binpb"
 SERVER_CORE, LOAD_CORE = "0", "1"
+#: Calls in flight, and connections that they share.
+CALLERS, CONNECTIONS = 8, 4
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -104,8 +106,8 @@ def run(
     seconds: float = 2,
     number: int = 0,
     rate: int = 0,
-    callers: int = 8,
-    connections: int = 4,
+    callers: int = CALLERS,
+    connections: int = CONNECTIONS,
 ) -> Measured:
     """Load the server for a time, or with so many calls; RuntimeError if a call fails.
 

@@ -17,7 +17,8 @@ from accredit_storage.store import Store
 from bench import world
 from bench.figures import Figure
 
-_TOKENS = 20_000
+#: Tokens that are measured, and for how many the figures are.
+TOKENS, SCALED_TO = 20_000, 100_000
 
 
 def taken() -> Generator[Figure]:
@@ -25,7 +26,7 @@ def taken() -> Generator[Figure]:
     said = subprocess.run(
         [sys.executable, "-m", "bench.memory"], check=True, capture_output=True, text=True
     ).stdout.split()
-    note = f"from {_TOKENS}"
+    note = f"from {TOKENS}"
     yield Figure("memory_per_100000_tokens_mb", "sqlite", [float(said[0])], note)
     yield Figure("memory_per_100000_tokens_accounted_mb", "sqlite", [float(said[1])], note)
 
@@ -47,7 +48,7 @@ def _measure(folder: Path) -> tuple[float, float]:
         room=Room(records=1 << 40, replies=0),
     )
     bootstrap.bootstrap(app, lambda _: None)
-    holders = [(bearer.digest(one.secret), one.agent_slug) for one in world.holders(store, _TOKENS)]
+    holders = [(bearer.digest(one.secret), one.agent_slug) for one in world.holders(store, TOKENS)]
     authority = app.memory.authority
     authority.judged(holders[0][0], app.now())
     gc.collect()
@@ -56,7 +57,7 @@ def _measure(folder: Path) -> tuple[float, float]:
         authority.prepare(digest, slug, app.now())
         authority.judged(digest, app.now())
     gc.collect()
-    scale = 100_000 / _TOKENS / 1e6
+    scale = SCALED_TO / TOKENS / 1e6
     return (_resident() - before) * scale, authority.size * scale
 
 

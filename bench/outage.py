@@ -1,4 +1,4 @@
-"""PostgreSQL is killed and stays away for ten seconds, while clients read and write."""
+"""PostgreSQL is killed and stays away for a while, in which clients read and write."""
 
 import os
 import signal
@@ -24,8 +24,10 @@ from bench.figures import Figure
 from bench.load import Served, served
 from tests.postgres import PostgresServer, running_postgres
 
-_BEFORE, _AWAY, _PATIENCE = 2.0, 10.0, 60.0
-_READERS, _WRITERS = 4, 4
+#: Seconds: before PostgreSQL is killed, and until it is started again.
+BEFORE, AWAY = 2.0, 10.0
+READERS, WRITERS = 4, 4
+_PATIENCE = 60.0
 
 
 class _Clients:
@@ -105,10 +107,10 @@ def killed(folder: Path) -> Generator[Figure]:
         _revoke(server, dead)
         clients = _Clients(server, live, dead)
         threads = [
-            threading.Thread(target=clients.read, args=(number,)) for number in range(_READERS)
+            threading.Thread(target=clients.read, args=(number,)) for number in range(READERS)
         ]
         threads += [
-            threading.Thread(target=clients.write, args=(number,)) for number in range(_WRITERS)
+            threading.Thread(target=clients.write, args=(number,)) for number in range(WRITERS)
         ]
         for thread in threads:
             thread.start()
@@ -125,16 +127,16 @@ def killed(folder: Path) -> Generator[Figure]:
 
 
 def _outage(postgres: PostgresServer, clients: _Clients) -> float:
-    time.sleep(_BEFORE)
+    time.sleep(BEFORE)
     group = postgres.pid
     os.kill(group, signal.SIGKILL)
-    time.sleep(_AWAY)
+    time.sleep(AWAY)
     postgres.start()
     back = time.monotonic()
     # Calls that have failed meanwhile count from their next success on.
     while time.monotonic() - back < _PATIENCE:
         good = dict(clients.good_since)
-        if len(good) == _READERS + _WRITERS and time.monotonic() - max(good.values()) > 1.0:
+        if len(good) == READERS + WRITERS and time.monotonic() - max(good.values()) > 1.0:
             return max(0.0, max(good.values()) - back)
         time.sleep(0.05)
     raise RuntimeError("it did not work again")

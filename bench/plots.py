@@ -1,47 +1,52 @@
 """The figures beside their bars, as a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from html import escape
-from pathlib import Path
+from typing import Any
 
-from bench.figures import BARS, Figure
+from bench.figures import BARS, shown, shown_bar
 
 _ROW, _LEFT, _WIDTH = 22, 330, 420
 _MET, _MISSED, _BAR = "#2e7d32", "#b26a00", "#37474f"
 
 
-def draw(figures: Sequence[Figure], path: Path) -> None:
-    """Each figure as a part of its bar, which is the line; what is over twice the bar is cut."""
-    shown = [one for one in figures if one.key in BARS and BARS[one.key].value(one.engine)]
+def picture(found: Mapping[str, Any]) -> str:
+    """Each figure as a part of its bar, which is the line; what is over twice the bar is cut.
+
+    ``found``: what ``bench/latest.json`` has.
+    """
+    shown = [
+        (key, engine, one)
+        for key in BARS
+        for engine, one in found.get(key, {}).items()
+        if one["bar"]
+    ]
     height = _ROW * (len(shown) + 2)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 90} {height}" '
         'font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
     ]
-    for number, one in enumerate(shown, 1):
-        parts += _row(one, number * _ROW)
+    for number, (key, engine, one) in enumerate(shown, 1):
+        parts += _row(key, engine, one, number * _ROW)
     middle = _LEFT + _WIDTH / 2
     parts.append(
         f'<line x1="{middle}" x2="{middle}" y1="8" y2="{height - 8}" stroke="{_BAR}" '
         'stroke-dasharray="4 3"/>'
     )
     parts.append(f'<text x="{middle + 6}" y="14" fill="{_BAR}">the bar</text></svg>')
-    path.write_text("\n".join(parts) + "\n")
+    return "\n".join(parts) + "\n"
 
 
-def _row(one: Figure, top: float) -> list[str]:
-    bar = BARS[one.key]
-    wanted = bar.value(one.engine)
-    ratio = one.value / wanted
-    colour = _MET if bar.is_met(one.engine, one.value) else _MISSED
-    width = min(ratio, 2.0) * _WIDTH / 2
-    sign = "≥" if bar.at_least else "≤"
+def _row(key: str, engine: str, one: Mapping[str, Any], top: float) -> list[str]:
+    value, wanted = one["median"], one["bar"]
+    colour = _MET if one["met"] else _MISSED
+    width = min(value / wanted, 2.0) * _WIDTH / 2
     return [
         f'<text x="{_LEFT - 8}" y="{top + 13}" text-anchor="end">'
-        f"{escape(one.key)} ({escape(one.engine)})</text>",
+        f"{escape(key)} ({escape(engine)})</text>",
         f'<rect x="{_LEFT}" y="{top + 2}" width="{width:.1f}" height="{_ROW - 8}" '
         f'fill="{colour}"/>',
-        f'<text x="{_LEFT + width + 6:.1f}" y="{top + 13}">{one.value:.3g} '
-        f"({sign} {wanted:g})</text>",
+        f'<text x="{_LEFT + width + 6:.1f}" y="{top + 13}">{shown(value)} '
+        f"({BARS[key].sign} {shown_bar(wanted)})</text>",
     ]

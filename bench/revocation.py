@@ -15,6 +15,8 @@ from bench.figures import Figure
 from bench.load import LOAD_CORE, Served, served
 from bench.world import Holder
 
+#: Tokens that are revoked in a whole run, by engine.
+TRIES = {"sqlite": 10_000, "postgresql": 1000}
 #: No token is asked about for longer than that, in seconds.
 _PATIENCE = 5.0
 

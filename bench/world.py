@@ -22,7 +22,13 @@ from accredit_storage.store import Store
 from bench.load import Load, Served
 
 AGENTS = 1000
-_FILE_BYTES = 4096
+SITES = 10
+#: Questions of which `repeated` consists.
+QUESTIONS = SITES * AGENTS
+#: Checks in one call of `batch`.
+CHECKS = 1000
+FILE_BYTES = 4096
+PAGE = 50
 _ROLE = {"minimum_role": "ROLE_OPERATOR"}
 
 
@@ -35,7 +41,7 @@ class Holder:
 
 
 def make(server: Served) -> None:
-    """A thousand agents of the administrator's, one of them with a file."""
+    """The agents, which are the administrator's, one of them with a file."""
     metadata = server.metadata
     with grpc.insecure_channel(server.address) as channel:
         agents = agent_pb2_grpc.AgentServiceStub(channel)
@@ -53,7 +59,7 @@ def make(server: Served) -> None:
             directory_pb2.WriteFileRequest(
                 directory=directory_pb2.DirectoryRef(agent=one),
                 path="MEMORY.md",
-                content=b"x" * _FILE_BYTES,
+                content=b"x" * FILE_BYTES,
             ),
             metadata=metadata,
         )
@@ -105,10 +111,10 @@ def holders(store: Store, number: int) -> Sequence[Holder]:
 
 
 def repeated(secret: str) -> Load:
-    """Ten thousand questions."""
+    """Each agent at each site, QUESTIONS in all."""
     requests = [
         {"token": secret, "demand": {**_ROLE, "agent": _agent(agent), "site_id": site}}
-        for site in range(10)
+        for site in range(SITES)
         for agent in range(AGENTS)
     ]
     return Load("AuthService/Authorize", requests)
@@ -135,9 +141,11 @@ def cold(some: Sequence[Holder]) -> Load:
     return Load("AuthService/Authorize", requests)
 
 
-def batch(size: int) -> Load:
-    """So many checks in one call, about the caller."""
-    checks = [{**_ROLE, "agent": _agent(number % AGENTS), "caller": True} for number in range(size)]
+def batch() -> Load:
+    """CHECKS checks in one call, about the caller."""
+    checks = [
+        {**_ROLE, "agent": _agent(number % AGENTS), "caller": True} for number in range(CHECKS)
+    ]
     return Load("AccessService/BatchCheckAccess", [{"checks": checks}])
 
 
@@ -146,7 +154,7 @@ def calls() -> Mapping[str, Load]:
     one: dict[str, Any] = _agent(500)
     renaming = [{"agent": one, "update": {"agent_name": f"Name {number}"}} for number in range(100)]
     creating = {"agent_slug": "new-{{newUUID}}", "owner": {"user_id": 1}}
-    listing = {"page_size": 50, "include_role": True}
+    listing = {"page_size": PAGE, "include_role": True}
     reading = {"directory": {"agent": one}, "path": "MEMORY.md"}
     return {
         "get_agent": Load("AgentService/GetAgent", [{"agent": _agent(n)} for n in range(AGENTS)]),

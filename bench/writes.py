@@ -1,4 +1,4 @@
-"""Durable writes of sixteen clients, beside the same statements from the bare driver.
+"""Durable writes of several clients, beside the same statements from the bare driver.
 
 The statements are those that one UpdateAgent sends, taken down as it sends them, with their
 parameters. Both sides have the server's core.
@@ -32,7 +32,10 @@ from bench import world
 from bench.figures import Figure
 from bench.load import SERVER_CORE, Served, run
 
-_CLIENTS = 16
+#: Calls in flight, and connections of the bare driver.
+CLIENTS = 16
+#: Connections that the calls share.
+CONNECTIONS = 8
 Statement = tuple[str, Any]
 
 
@@ -41,7 +44,9 @@ def compare(server: Served, url: str, engine: str, seconds: float, pairs: int) -
     taken = _taken(server, url)
     ours, ratios = [], []
     for _ in range(pairs):
-        mine = run(server, world.updates(), seconds=seconds, callers=_CLIENTS, connections=8)
+        mine = run(
+            server, world.updates(), seconds=seconds, callers=CLIENTS, connections=CONNECTIONS
+        )
         bare = _bare(url, taken, seconds)
         ours.append(mine.rate)
         ratios.append(mine.rate / bare)
@@ -101,7 +106,7 @@ def take(url: str, secret: str, folder: Path) -> Sequence[Statement]:
 
 def replay(url: str, taken: Sequence[Statement], seconds: float) -> float:
     """Send the statements again and again from so many threads: transactions a second."""
-    counts = [0] * _CLIENTS
+    counts = [0] * CLIENTS
     give_up = time.monotonic() + seconds
     send = _sqlite if make_url(url).get_backend_name() == "sqlite" else _postgres
     turn = threading.Lock()
@@ -114,7 +119,7 @@ def replay(url: str, taken: Sequence[Statement], seconds: float) -> float:
     def work(number: int) -> None:
         counts[number] = send(url, taken, give_up, turn)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(_CLIENTS)]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]
     began = time.monotonic()
     for thread in threads:
         thread.start()

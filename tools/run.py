@@ -87,10 +87,11 @@ def _begin(settings: Settings, listening: str) -> bool:
     except accredit.AccreditError as error:
         print(f"make run: the examples could not be loaded: {error}", file=sys.stderr)
         return False
-    print("\nReady. In another terminal, in this directory, try:\n")
+    print("\nReady. In another terminal, in this directory, try any of these:\n")
     for line in to_paste(address, settings.data_dir):
         print(f"    {line}" if line else "")
     print(
+        "\nREADME.md has a longer tour, with a user, an agent and a token of its own."
         "\n`make example` runs a service that asks this one who calls: examples/guarded_service."
         f"\nCtrl-C stops the server; what it holds stays in {settings.data_dir}.",
         flush=True,

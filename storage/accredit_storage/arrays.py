@@ -5,7 +5,7 @@ compiled anew at each call, which costs more than all else that an answer needs.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -68,32 +68,31 @@ def by_keys(statement: Select[Any], of: ColumnElement[Any]) -> Prepared:
     return Prepared(lambda dialect: statement.where(among(of, "keys", dialect)))
 
 
-def pairs(
-    first: ColumnElement[Any], second: ColumnElement[Any], name: str, dialect: str
-) -> FromClause:
-    """The pairs in the parameters of ``pair_values``, as a table with the columns' names."""
+def tuples(columns: Sequence[ColumnElement[Any]], name: str, dialect: str) -> FromClause:
+    """The rows in the parameters of ``tuple_values``, as a table with the columns' names."""
     if dialect == _POSTGRESQL:
-        halves = [
-            bindparam(f"{name}_{number}", type_=_Keys(of.type))
-            for number, of in enumerate((first, second))
+        parts = [
+            bindparam(f"{name}_{number}", type_=_Keys(of.type)) for number, of in enumerate(columns)
         ]
-        columns = [column(str(of.key), of.type) for of in (first, second)]
-        return func.unnest(*halves).table_valued(*columns, name=name).render_derived()
-    each = func.json_each(bindparam(name, type_=_Keys(first.type, second.type)))
+        named = [column(str(of.key), of.type) for of in columns]
+        return func.unnest(*parts).table_valued(*named, name=name).render_derived()
+    each = func.json_each(bindparam(name, type_=_Keys(*(of.type for of in columns))))
     value = each.table_valued("value").c.value
     return select(
-        func.json_extract(value, "$[0]").label(str(first.key)),
-        func.json_extract(value, "$[1]").label(str(second.key)),
+        *(
+            func.json_extract(value, f"$[{number}]").label(str(of.key))
+            for number, of in enumerate(columns)
+        )
     ).subquery(name)
 
 
-def pair_values(
-    name: str, values: Collection[tuple[Any, Any]], dialect: str
+def tuple_values(
+    name: str, rows: Collection[tuple[Any, ...]], width: int, dialect: str
 ) -> Mapping[str, Collection[Any]]:
-    """The parameters of ``pairs``."""
+    """The parameters of ``tuples``, for rows of ``width`` values."""
     if dialect == _POSTGRESQL:
-        return {f"{name}_{number}": [pair[number] for pair in values] for number in (0, 1)}
-    return {name: values}
+        return {f"{name}_{number}": [row[number] for row in rows] for number in range(width)}
+    return {name: rows}
 
 
 def _bound(process: Callable[[Any], Any] | None, value: Any) -> Any:

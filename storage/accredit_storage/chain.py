@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from accredit_storage.arrays import pair_values, pairs
+from accredit_storage.arrays import tuple_values, tuples
 from accredit_storage.canonical import canonical_json, digest
 from accredit_storage.columns import PlainText, named_subjects
 from accredit_storage.engine import any_text
@@ -79,7 +79,7 @@ def _at_once(dialect: str) -> Executable:
     values = {**_written, "revision": counter.c.revision, "hash": counter.c.head_hash}
     added = changes.insert().from_select(list(values), select(*values.values()))
     kind, subject_id = change_subjects.c.kind, change_subjects.c.subject_id
-    touched = pairs(kind, subject_id, "touched", dialect)
+    touched = tuples((kind, subject_id), "touched", dialect)
     listed = change_subjects.insert().from_select(
         ["kind", "subject_id", "revision"],
         select(touched.c.kind, touched.c.subject_id, counter.c.revision).join_from(
@@ -155,7 +155,7 @@ def append(connection: Executor, draft: Draft) -> Appended:
     # Once each: a cascade may name what the change was about anyway.
     subjects = [(one.kind, one.subject_id) for one in dict.fromkeys(draft.subjects)]
     if connection.dialect.name == "postgresql":
-        touched = pair_values("touched", subjects, "postgresql")
+        touched = tuple_values("touched", subjects, 2, "postgresql")
         # Without the bracket that opens the list: the statement writes what comes before.
         values["covered"] = canonical_json(covered)[1:]
         epoch, revision, hash_ = connection.execute(_append, {**values, **touched}).one()

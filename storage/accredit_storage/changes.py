@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from accredit_storage import chain
-from accredit_storage.arrays import among, pair_values, pairs
+from accredit_storage.arrays import among, tuple_values, tuples
 from accredit_storage.chain import Verification
 from accredit_storage.execution import Executor, Prepared
 from accredit_storage.records import Actor, AgentId, Change, ChangeKind, Subject, UserId
@@ -202,7 +202,7 @@ def _arrays(query: ChangeQuery, dialect: str) -> dict[str, Any]:
     values: dict[str, Any] = {"kinds": query.kinds} if query.kinds else {}
     if len(query.subjects) > 1:
         asked = [(one.kind, one.subject_id) for one in query.subjects]
-        values |= pair_values("asked", asked, dialect)
+        values |= tuple_values("asked", asked, 2, dialect)
     return values
 
 
@@ -252,7 +252,7 @@ def _of_subjects(
         joined = statement.join(change_subjects, revision == changes.c.revision)
         of_it = (kind == subjects[0].kind, subject_id == subjects[0].subject_id)
         return revision, joined.where(*of_it)
-    asked = pairs(kind, subject_id, "asked", dialect)
+    asked = tuples((kind, subject_id), "asked", dialect)
     of_any = and_(kind == asked.c.kind, subject_id == asked.c.subject_id)
     touched = select(revision).join(asked, of_any).where(*bounds(revision)).distinct().subquery()
     joined = statement.join(touched, touched.c.revision == changes.c.revision)

@@ -17,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from accredit_storage.arrays import pair_values, pairs
+from accredit_storage.arrays import tuple_values, tuples
 from accredit_storage.errors import Conflict
 from accredit_storage.execution import Executor, Prepared, locked, prepared
 from accredit_storage.records import AgentId, Grant, Role, User, UserId
@@ -51,7 +51,7 @@ _replace = prepared(
     update(grants).where(_key).values(version=grants.c.version + 1).returning(*grants.c)
 )
 _many = Prepared(
-    lambda dialect: _joined(pairs(grants.c.agent_id, grants.c.user_id, "asked", dialect))
+    lambda dialect: _joined(tuples((grants.c.agent_id, grants.c.user_id), "asked", dialect))
 )
 _remove = prepared(delete(grants).where(_key).returning(*grants.c))
 _holder_columns = user_columns(users)
@@ -177,7 +177,7 @@ class Grants:
         if not of:
             return {}
         dialect = self._connection.dialect.name
-        rows = self._connection.execute(_many, pair_values("asked", of, dialect))
+        rows = self._connection.execute(_many, tuple_values("asked", of, 2, dialect))
         found = [_read(row) for row in rows]
         return {(grant.agent_id, grant.user_id): grant for grant in found}
 

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import Integer, bindparam, delete, select, tuple_, update
 
+from accredit_storage.columns import PlainText
 from accredit_storage.errors import Conflict
 from accredit_storage.execution import Executor, locked, prepared
 from accredit_storage.records import MemoryFileType, MemoryLayer
@@ -14,7 +15,21 @@ from accredit_storage.statements import AnyRow, by_dialect
 _key = memory_file_types.c.filename == bindparam("of_filename")
 _select = select(memory_file_types)
 _by_filename = prepared(_select.where(_key))
-_all = prepared(_select.order_by(memory_file_types.c.priority, memory_file_types.c.filename))
+_key_of_list = (memory_file_types.c.priority, memory_file_types.c.filename)
+_all = prepared(_select.order_by(*_key_of_list))
+_page = prepared(
+    _select.where(
+        tuple_(*_key_of_list)
+        > tuple_(
+            bindparam("after_priority", type_=Integer()),
+            bindparam("after_filename", type_=PlainText()),
+        )
+    )
+    .order_by(*_key_of_list)
+    .limit(bindparam("limit"))
+)
+# No priority is below 0.
+_BEGINNING = (-1, "")
 _add = by_dialect(
     lambda insert: (
         insert(memory_file_types)
@@ -86,6 +101,12 @@ class MemoryFileTypes:
     def all(self) -> list[MemoryFileType]:
         """Every one, lowest priority first, those of one priority by filename."""
         return [MemoryFileType(**row._asdict()) for row in self._connection.execute(_all)]
+
+    def page(self, *, after: tuple[int, str] | None, limit: int) -> list[MemoryFileType]:
+        """Up to ``limit`` of them in that order, behind the priority and the filename ``after``."""
+        priority, filename = after or _BEGINNING
+        values = {"after_priority": priority, "after_filename": filename, "limit": limit}
+        return [MemoryFileType(**row._asdict()) for row in self._connection.execute(_page, values)]
 
     def remove(self, filename: str) -> MemoryFileType | None:
         """Remove the type: what it was, None if there was none."""

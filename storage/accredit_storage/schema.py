@@ -301,6 +301,7 @@ definitions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("agent_slug", "source"),
+    Index(None, "priority", "definition_id"),
     sqlite_autoincrement=True,
 )
 
@@ -344,6 +345,7 @@ memory_file_types = Table(
     Column("version", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Index(None, "priority", "filename"),
     _one_of("layer", MemoryLayer),
 )
 

@@ -15,6 +15,7 @@ from accredit_storage import chain
 from accredit_storage.agents import Agents
 from accredit_storage.changes import Changes
 from accredit_storage.credentials import Credentials
+from accredit_storage.declared_slugs import DeclaredSlugs
 from accredit_storage.definitions import Definitions, Suppressions
 from accredit_storage.engine import LOCK_WAIT, Mode, make_engine
 from accredit_storage.errors import StoreBusy
@@ -92,6 +93,7 @@ class Transaction:
         self.changes = Changes(executor)
         self.requests = Requests(executor)
         self.definitions = Definitions(executor)
+        self.declared_slugs = DeclaredSlugs(executor)
         self.suppressions = Suppressions(executor)
         self.memory_file_types = MemoryFileTypes(executor)
 

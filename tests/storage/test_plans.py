@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 
 from accredit_storage.agents import AgentQuery, Viewer
 from accredit_storage.changes import ChangeQuery
+from accredit_storage.declared_slugs import OwnDefinition, SlugQuery
 from accredit_storage.execution import driver_of
 from accredit_storage.records import (
     AgentId,
@@ -52,6 +53,17 @@ def tokens(**asked: Any) -> Call:
 
 def users(**asked: Any) -> Call:
     return lambda tx: tx.users.page(after=5, limit=10, **asked)
+
+
+def declared_slugs(after: tuple[int, int, int] | None) -> Call:
+    query = SlugQuery(
+        own=[OwnDefinition("x", "x.yaml", 10, 3, 0)],
+        suppressed=["x"],
+        after=after,
+        limit=10,
+        most_others=10,
+    )
+    return lambda tx: tx.declared_slugs.page(query)
 
 
 CALLS: dict[str, Call] = {
@@ -175,16 +187,22 @@ CALLS: dict[str, Call] = {
     ),
     "definitions of a slug": lambda tx: tx.definitions.of_slug("x"),
     "seeds of a definition": lambda tx: tx.definitions.seed_texts(1),
+    "declared slugs": declared_slugs(after=None),
+    "declared slugs, on": declared_slugs(after=(10, 0, 5)),
     "definition removed": lambda tx: tx.definitions.remove("x", source="s"),
     "name suppressed": lambda tx: tx.suppressions.put("x", None, NOW),
     "name suppressed no more": lambda tx: tx.suppressions.remove("x"),
     "memory file type": lambda tx: tx.memory_file_types.find("x", lock=True),
+    "memory file types": lambda tx: tx.memory_file_types.page(after=None, limit=10),
+    "memory file types, on": lambda tx: tx.memory_file_types.page(after=(5, "x"), limit=10),
     "memory file type registered": lambda tx: put_memory_file_type(tx, "SOUL.md"),
     "memory file type removed": lambda tx: tx.memory_file_types.remove("x"),
 }
 
 # The counter has one row, and reading it whole is the best plan.
 WHOLE = re.compile(r"store_state")
+# What SQLite scans that is a part of the statement, or has been found by it.
+NO_TABLE = r"CONSTANT|\(|anon|both|own_definitions|suppressed_names|shared|ranked|first|others"
 
 
 @contextmanager
@@ -213,7 +231,7 @@ def test_no_table_is_read_whole(store: Store, name: str) -> None:
                 tx._connection.execute(text(f"SET LOCAL enable_{way} = off"))
         explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
         for statement, parameters in sent:
-            if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
+            if statement.startswith(("SELECT", "WITH", "UPDATE", "DELETE", "INSERT")):
                 lines = explained(tx, explain + statement, parameters)
                 assert not [line for line in lines if reads_whole(line)], (statement, lines)
 
@@ -230,4 +248,4 @@ def reads_whole(line: str) -> bool:
     """Whether a line of a plan, of either engine, says that a table is read whole."""
     if WHOLE.search(line):
         return False
-    return bool(re.search(r"Seq Scan on|^SCAN (?!CONSTANT|\(|anon|both)\w+$", line))
+    return bool(re.search(rf"Seq Scan on|^SCAN (?!{NO_TABLE})\w+$", line))

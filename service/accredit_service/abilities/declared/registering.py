@@ -240,10 +240,8 @@ def list_definitions(app: App, ask: Ask, page: PageRequest) -> DefinitionPage:
     with reading(app, ask) as (tx, caller, _now, head):
         cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int, int, int)
-        found = definitions.all_standings(app, tx)
-        if after is not None:
-            found = [standing for standing in found if standing.order > after]
-        shown = cursor.page(found[: cursor.size + 1], lambda standing: standing.order)
+        found = definitions.page_of_standings(app, tx, after=after, limit=cursor.size + 1)
+        shown = cursor.page(found, lambda standing: standing.order)
     notices = [] if after else app.declarations.notices[:MAX_SHOWN]
     return DefinitionPage(shown, notices)
 

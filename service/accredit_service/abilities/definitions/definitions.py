@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from accredit_storage.declared_slugs import DeclaredSlug, OwnDefinition, SlugQuery
 from accredit_storage.records import StoredDefinition, User, UserId
 from accredit_storage.store import Transaction
 
@@ -44,6 +45,28 @@ def merged(definitions: Iterable[Definition], suppressed: Set[str]) -> list[Stan
 def all_standings(app: App, tx: Transaction) -> list[Standing]:
     """What wins of all there are."""
     return merged(all_definitions(app, tx), suppressed_names(app, tx))
+
+
+def page_of_standings(
+    app: App, tx: Transaction, *, after: tuple[int, int, int] | None, limit: int
+) -> list[Standing]:
+    """Up to ``limit`` of what wins, from behind the order ``after``, as ``all_standings`` has it.
+
+    One statement, beside the one that finds the default owner: what their agent is called is
+    nothing that the database can say.
+    """
+    own = _of_server(app, tx)
+    query = SlugQuery(
+        own=[
+            OwnDefinition(one.slug, one.source, one.priority, one.origin.value, one.order)
+            for one in own
+        ],
+        suppressed=app.declarations.suppressed,
+        after=after,
+        limit=limit,
+        most_others=MAX_OVERRIDES,
+    )
+    return [_listed(found, own) for found in tx.declared_slugs.page(query)]
 
 
 def all_definitions(app: App, tx: Transaction) -> list[Definition]:
@@ -191,12 +214,39 @@ def _of_server(app: App, tx: Transaction) -> list[Definition]:
 def _standing(of_slug: Sequence[Definition], suppressed: Set[str]) -> Standing:
     left = [definition for definition in of_slug if not is_suppressed(definition, suppressed)]
     among = left or of_slug
-    # The last one wins: of the highest priority, then of the last origin, then the last declared.
-    *others, wins = sorted(among, key=lambda one: (one.priority, one.origin.value, one.turn))
+    *others, wins = sorted(among, key=_strength)
     return Standing(
         definition=wins,
         suppressed=not left,
-        # The strongest of them, where there are more.
-        overrides=[other.source for other in others[-MAX_OVERRIDES:]],
+        overrides=_strongest((_strength(other), other.source) for other in others),
         order=min((one.priority, one.origin.value, one.order) for one in among),
     )
+
+
+def _listed(found: DeclaredSlug, own: Sequence[Definition]) -> Standing:
+    """The same of what counts, of which the store has told the strongest in full."""
+    among = [own[number] for number in found.own]
+    if found.strongest is not None:
+        among.append(from_store(found.strongest))
+    *others, wins = sorted(among, key=_strength)
+    overridden = [(_strength(other), other.source) for other in others]
+    overridden += [
+        ((other.priority, Origin.REGISTERED.value, other.turn), other.source)
+        for other in found.others
+    ]
+    return Standing(
+        definition=wins,
+        suppressed=found.suppressed,
+        overrides=_strongest(overridden),
+        order=found.order,
+    )
+
+
+def _strength(definition: Definition) -> tuple[int, int, int]:
+    """The highest wins: of the highest priority, then of the last origin, then the last one."""
+    return (definition.priority, definition.origin.value, definition.turn)
+
+
+def _strongest(others: Iterable[tuple[tuple[int, int, int], str]]) -> Sequence[str]:
+    """The sources of those that lose, of the strongest of them where there are more."""
+    return [source for _, source in sorted(others)][-MAX_OVERRIDES:]

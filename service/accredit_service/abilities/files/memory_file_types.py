@@ -130,12 +130,8 @@ def list_memory_file_types(app: App, ask: Ask, page: PageRequest) -> Page[Memory
     with reading(app, ask) as (tx, caller, _now, head):
         cursor = Cursor(page, caller, head.epoch)
         after = cursor.after(int, str)
-        found = [
-            _labelled(one)
-            for one in tx.memory_file_types.all()
-            if after is None or (one.priority, one.filename) > after
-        ]
-    return cursor.page(found[: cursor.size + 1], lambda one: (one.priority, one.filename))
+        found = tx.memory_file_types.page(after=after, limit=cursor.size + 1)
+    return cursor.page(list(map(_labelled, found)), lambda one: (one.priority, one.filename))
 
 
 def type_etag(type_: MemoryFileType | None) -> str:

@@ -2,8 +2,9 @@
 
 A slug stands where the first of its definitions does: by priority, then by origin, then by when it
 was first declared. Those that are suppressed do not count while one is left that is not. So what
-decides is the least of (suppressed, priority, origin, place). A page is one statement, which goes
-along the index of priorities as far as the page does, and reads nothing of slugs beyond it.
+decides is the least of (suppressed, priority, origin, place). A page is one statement. It goes
+along the index of priorities as far as the page does. Beyond the page it reads only where the store
+has the slugs that the server declares too, and the suppressed names.
 """
 
 from collections.abc import Collection, Sequence

@@ -11,8 +11,16 @@ from sqlalchemy import event
 from accredit_storage.execution import Executor, Rows
 from tests.server import Server
 
-#: The names of the threads that work on calls begin with these, by the pools that they are of.
-THREADS = ("calls", "files", "downloads", "streams")
+# The names of the threads that work on calls begin with these, by the pools that they are of.
+_POOLS = ("calls", "files", "downloads", "streams")
+# The name of gRPC's polling thread has this.
+_POLLING = "(_serve)"
+
+
+def is_of_a_call() -> bool:
+    """Whether this thread works on a call."""
+    name = threading.current_thread().name
+    return name.startswith(_POOLS) or _POLLING in name
 
 
 @contextmanager
@@ -25,8 +33,7 @@ def statements(server: Server, *, everybody: bool = False) -> Generator[list[str
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        of_a_call = everybody or threading.current_thread().name.startswith(THREADS)
-        if of_a_call and not statement.startswith("PRAGMA"):
+        if (everybody or is_of_a_call()) and not statement.startswith("PRAGMA"):
             seen.append(statement)
 
     engine = server.app.store.engine
@@ -43,7 +50,7 @@ def fetched() -> Generator[list[Any]]:
 
     def noted(self: Executor, *args: Any, **named: Any) -> Rows:
         found = execute(self, *args, **named)
-        if threading.current_thread().name.startswith(THREADS):
+        if is_of_a_call():
             rows.extend(found)
         return found
 
@@ -57,9 +64,8 @@ def transactions(server: Server) -> Generator[list[str]]:
     begun: list[str] = []
 
     def note(_connection: Any) -> None:
-        name = threading.current_thread().name
-        if name.startswith(THREADS):
-            begun.append(name)
+        if is_of_a_call():
+            begun.append(threading.current_thread().name)
 
     engine = server.app.store.engine
     event.listen(engine, "begin", note)

@@ -145,7 +145,7 @@ def test_a_grant_that_expires_in_memory_is_not_seen(lone: Server) -> None:
         status="AGENT_STATUS_INACTIVE",
     )
     # Looks at the log.
-    member.call("AuthService/WhoAmI")
+    _check_one(member, {"agent_slug": "none"})
     # Another question, as the reply to the first one is kept.
     check = {**_check({"agent_slug": agent.agent_slug}), "minimum_role": "ROLE_OPERATOR"}
     with fetched() as rows:

@@ -1,0 +1,85 @@
+"""What memory knows is answered on the thread that receives the calls, which waits for nothing."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from accredit_storage.waiting import WouldWaitError, before_waiting, without_waiting
+from tests.memory.test_answers import Scene, authorize
+from tests.server import Server
+
+#: As many as the server has threads and places in the queue for them.
+MANY = 16 * 17
+
+
+@pytest.fixture
+def scene(own_server: Server) -> Scene:
+    return Scene(own_server)
+
+
+def test_what_may_not_wait_says_so_where_it_would_have_to() -> None:
+    before_waiting()
+    with without_waiting():
+        with pytest.raises(WouldWaitError):
+            before_waiting()
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(before_waiting).result()
+    before_waiting()
+
+
+def test_no_statement_runs_on_the_thread_that_receives_the_calls(scene: Scene) -> None:
+    server = scene.server
+    names: set[str] = set()
+
+    def note(*_: Any) -> None:
+        names.add(threading.current_thread().name)
+
+    engines = (server.app.store.engine, server.app.memory.feed._store.engine)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    for question in scene.questions():
+        # Cold: nothing of it is known.
+        server.app.memory.feed.forget()
+        question()
+        # And behind a log that somebody has written to.
+        server.user()
+        question()
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
+    assert any(name.startswith("calls") for name in names)
+    assert not [name for name in names if "_serve" in name]
+
+
+def test_what_is_known_is_answered_while_every_thread_waits(scene: Scene) -> None:
+    server = scene.server
+    known = (scene.service, scene.owner.token, scene.agent_id)
+    authorize(*known)
+    stuck, go_on = threading.Semaphore(0), threading.Event()
+
+    def hold(*_: Any) -> None:
+        if threading.current_thread().name.startswith("calls"):
+            stuck.release()
+            go_on.wait()
+
+    event.listen(server.app.store.engine, "before_cursor_execute", hold)
+    stub: Any = server.channel.unary_unary(
+        "/accredit.v1.SiteService/ListSites",
+        request_serializer=lambda _: b"",
+        response_deserializer=bytes,
+    )
+    metadata = [("authorization", f"Bearer {server.admin.token}")]
+    waiting = [stub.future(None, metadata=metadata) for _ in range(MANY - 1)]
+    try:
+        assert stuck.acquire(timeout=20.0)
+        # Of the one question the reply is kept, of the other the records are.
+        assert authorize(*known).HasField("principal")
+        new = {**scene.agent, "minimum_role": "ROLE_VIEWER"}
+        answer = scene.service.call("AuthService/Authorize", token=scene.owner.token, demand=new)
+        assert answer.HasField("principal")
+    finally:
+        go_on.set()
+    assert all(one.exception() is None for one in waiting)
+    event.remove(server.app.store.engine, "before_cursor_execute", hold)

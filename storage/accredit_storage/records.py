@@ -116,6 +116,9 @@ class SubjectKind(enum.Enum):
     STORE = "store"
     TRANSFER_OFFER = "transfer_offer"
 
+    # By identity: answers put these into sets and dictionaries all the time.
+    __hash__ = object.__hash__
+
 
 class MemoryLayer(enum.Enum):
     """Whose memory a file is part of."""

@@ -1,8 +1,7 @@
 """Work that may not wait: where it would have to, it ends."""
 
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from types import TracebackType
 
 
 class WouldWaitError(Exception):
@@ -16,14 +15,25 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-@contextmanager
-def without_waiting() -> Generator[None]:
+class WithoutWaiting:
     """Whatever would wait in the block, on this thread, raises WouldWaitError."""
-    _thread.may_wait = False
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        """Begin."""
+        _thread.may_wait = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End."""
         _thread.may_wait = True
+
+
+#: For every such block.
+without_waiting = WithoutWaiting()
 
 
 def may_wait() -> bool:

@@ -22,7 +22,7 @@ def scene(own_server: Server) -> Scene:
 
 def test_what_may_not_wait_says_so_where_it_would_have_to() -> None:
     before_waiting()
-    with without_waiting():
+    with without_waiting:
         with pytest.raises(WouldWaitError):
             before_waiting()
         with ThreadPoolExecutor(1) as elsewhere:

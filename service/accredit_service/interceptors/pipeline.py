@@ -26,9 +26,9 @@ from ..abilities.errors import (
 from .arrivals import Arrivals, Arrived
 from .calls import Call, Headers, Screen, Step, is_ours, method_name
 from .errors import answer_failure
-from .limits import MESSAGE_LIMIT
+from .limits import LEAST_TIME, MESSAGE_LIMIT, fits
 from .replies import Replies
-from .telemetry import logs_successes
+from .telemetry import logs_successes, name_call
 from .worker_pools import WorkerPool
 
 _SHED_RETRY = timedelta(seconds=1)
@@ -40,7 +40,8 @@ _AT_ONCE = 4096
 class Route:
     """How a method's calls are worked on: in which threads, within which steps.
 
-    ``limits`` are the steps before it is asked who calls, ``steps`` all others. ``limit``: how
+    ``limits`` are the steps before it is asked who calls, which an answer at once does without;
+    ``steps`` are all others. ``limit``: how
     large a request may be, in bytes. ``screen``: who is refused before their call takes any of
     those threads; None where everybody is let in. ``replies``: what was answered before.
     """
@@ -157,11 +158,21 @@ class _Handler:
 
     def at_once(self, request: bytes, context: grpc.ServicerContext) -> bytes | None:
         """See Behaviour: what memory has the answer to."""
-        if self._wrapped.route.replies is None or len(request) > _AT_ONCE or logs_successes():
+        wrapped, headers = self._wrapped, self._headers
+        replies = wrapped.route.replies
+        if (
+            replies is None
+            or not self._digest
+            or len(request) > _AT_ONCE
+            or not fits(headers)
+            or context.time_remaining() < LEAST_TIME
+            or logs_successes()
+        ):
             return None
-        call = Call(self._wrapped.method, context, self._headers, self._digest)
-        with without_waiting():
-            return self._wrapped.answer_at_once(call, request)
+        call = Call(wrapped.method, context, headers, self._digest)
+        name_call(call)
+        with without_waiting:
+            return wrapped.answer_at_once(call, request, replies)
 
     def __call__(self, arrived: Any, context: grpc.ServicerContext) -> Any:
         """Answer the call: ``arrived`` has its requests, or what there is instead of the one."""
@@ -190,27 +201,27 @@ class _Wrapped:
             self._begin(call)
             if self.takes_stream:
                 return self.encode(self.behave(self._all_of(arrived), self.second(call)))
-            request = self._one_of(arrived)
-            kept = self._kept(call, request)
-            return self._answer(call, request) if kept is None else kept
+            request, replies = self._one_of(arrived), self.route.replies
+            key = b"" if replies is None else replies.key(call, request)
+            kept = None if replies is None else replies.find(key)
+            return self._answer(call, request, key) if kept is None else kept
         except Exception as error:  # noqa: BLE001 - each has its status
             answer_failure(call, error)
         finally:
             call.end()
 
-    def answer_at_once(self, call: Call, request: bytes) -> bytes:
-        try:
-            for step in self.route.limits:
-                step(call)
-            # Whom a reply was given to, its key says: nobody has to ask again who that is.
-            reply = self._kept(call, request) if call.digest else None
-            if reply is None:
+    def answer_at_once(self, call: Call, request: bytes, replies: Replies) -> bytes:
+        key = replies.key(call, request)
+        reply = replies.find(key)
+        # Whom a reply was given to, its key says: nobody has to ask again who that is.
+        if reply is None:
+            try:
                 for step in self.route.steps:
                     step(call)
-                reply = self._answer(call, request)
-            return reply
-        finally:
-            call.end()
+                reply = self._answer(call, request, key)
+            finally:
+                call.end()
+        return reply
 
     def answer_many(self, call: Call, arrived: Any) -> Iterator[bytes]:
         try:
@@ -232,16 +243,12 @@ class _Wrapped:
         for step in self.route.steps:
             step(call)
 
-    def _kept(self, call: Call, request: bytes) -> bytes | None:
-        replies = self.route.replies
-        return None if replies is None else replies.find(call, request)
-
-    def _answer(self, call: Call, request: bytes) -> bytes:
+    def _answer(self, call: Call, request: bytes, key: bytes) -> bytes:
         answer = self.behave(self._decoded(request), self.second(call))
         # Encoded here, so that a failure to do so is a bug like any other.
         reply = self.encode(answer)
         if self.route.replies is not None and call.basis is not None:
-            self.route.replies.keep(call, request, answer, reply)
+            self.route.replies.keep(key, call, answer, reply)
         return reply
 
     def _one_of(self, arrived: Arrived) -> bytes:

@@ -1,7 +1,7 @@
 """Repeated questions: the same bytes for as long as nothing has changed that they rest on."""
 
-import hashlib
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from accredit.v1 import types_pb2
@@ -30,9 +30,16 @@ class Replies:
         self._confirmed: tuple[Head | None, bytes] = (None, b"")
         self._second: tuple[int, bytes] = (-1, b"")
 
-    def find(self, call: Call, request: bytes) -> bytes | None:
+    def key(self, call: Call, request: bytes) -> bytes:
+        """What a call's reply is kept under: who asked what, of which site. No text of a token."""
+        sites = call.headers.sites
+        # An empty one is not none: it is refused.
+        about = "\0".join((call.method, *sites)) if sites else call.method
+        return sha256(b"%b%d\0%b\0%b" % (call.digest, len(sites), about.encode(), request)).digest()
+
+    def find(self, key: bytes) -> bytes | None:
         """The reply to the same question, as of now."""
-        found = self._kept.find(_key(call, request))
+        found = self._kept.find(key)
         if found is None:
             return None
         kept, head = found
@@ -45,7 +52,7 @@ class Replies:
         basis = self._position(head) + self._judged_at(now)
         return b"%b%b%b%b" % (kept.reply, kept.tag, _varint(len(basis)), basis)
 
-    def keep(self, call: Call, request: bytes, answer: Any, reply: bytes) -> None:
+    def keep(self, key: bytes, call: Call, answer: Any, reply: bytes) -> None:
         """Keep a reply, if its basis lets it be."""
         basis = call.basis
         if basis is None or not basis.cacheable or not call.is_repeatable:
@@ -60,7 +67,7 @@ class Replies:
             tag=_tag(answer.DESCRIPTOR.fields_by_name["basis"].number),
         )
         subjects = basis.subjects | basis.asker
-        self._kept.keep(_key(call, request), kept, subjects, basis.head, caller.user.user_id)
+        self._kept.keep(key, kept, subjects, basis.head, caller.user.user_id)
 
     def _position(self, head: Head) -> bytes:
         known, encoded = self._confirmed
@@ -89,14 +96,6 @@ class Replies:
             nanos >> 21 & 127 | 128,
             nanos >> 28,
         )
-
-
-def _key(call: Call, request: bytes) -> bytes:
-    """What a call's reply is kept under: who asked what, of which site. No text of a token."""
-    sites = call.headers.sites
-    # None is not an empty one, which is refused.
-    about = "\0".join((call.method, str(len(sites)), *sites, "")).encode()
-    return hashlib.sha256(b"%b%b%b" % (call.digest, about, request)).digest()
 
 
 def _tag(field: int) -> bytes:

@@ -43,8 +43,7 @@ def log_calls(clock: Callable[[], float] = time.monotonic) -> Step:
 
     def step(call: Call) -> None:
         begun = clock()
-        _name(call)
-        call.context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+        name_call(call)
         call.at_end(partial(end, call, begun))
 
     def end(call: Call, begun: float) -> None:
@@ -60,7 +59,7 @@ def refuse(clock: Callable[[], float] = time.monotonic) -> Callable[[Call, Refus
 
     def end(call: Call, refusal: Refusal) -> None:
         begun = clock()
-        _name(call)
+        name_call(call)
         try:
             abort(call, refusal)
         finally:
@@ -69,8 +68,10 @@ def refuse(clock: Callable[[], float] = time.monotonic) -> Callable[[Call, Refus
     return end
 
 
-def _name(call: Call) -> None:
+def name_call(call: Call) -> None:
+    """Give the call its id, which its answer has as well."""
     call.request_id = request_id(call.headers.request_ids)
+    call.context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
 
 
 def request_id(given: Sequence[str]) -> str:

@@ -70,6 +70,9 @@ class Decision(enum.Enum):
     NOT_OWNER = "not_owner"
     AGENT_AMBIGUOUS = "agent_ambiguous"
 
+    # By identity, as a batch looks up a thousand.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:

@@ -24,7 +24,6 @@ from accredit_storage.records import (
     AgentId,
     AgentStatus,
     Credential,
-    Grant,
     Head,
     SubjectKind,
     User,
@@ -36,7 +35,7 @@ from accredit_storage.waiting import before_waiting
 
 from .abilities import facts
 from .abilities.credentials.dead_tokens import DeadTokens
-from .abilities.facts import MOST_OWNED, Judged, Pair, Reached
+from .abilities.facts import MOST_OWNED, NOTHING, Judged, Pair, Reached
 from .abilities.policy.rights import Decision, Principal, judge, rests_on
 from .entries import Entries
 from .feed import Feed
@@ -111,9 +110,9 @@ class Authority:
         self._store = store
         self._feed = feed
         self._dead = dead_tokens
-        # By digest: credentials. By id and slug: agents. By pair: grants. By ("user", id or login):
-        # users. By ("owner", id): agents. By ("seen", ref, user id, id of the agent whose token it
-        # is or 0): what is seen. None where there is nothing.
+        # By digest: credentials. By pair: agents with grants. By ("user", id or login): users, None
+        # where there is none. By ("owner", id): agents. By ("seen", ref, user id, id of the agent
+        # whose token it is or 0): what is seen.
         self._entries: Entries[Hashable, Any] = Entries(room, feed.lock)
         feed.keep(self._entries)
         self._login_key: tuple[str, bytes] | None = None
@@ -197,14 +196,13 @@ class Authority:
 
     def reached(self, pairs: Collection[Pair]) -> Mapping[Pair, Reached]:
         """See Facts."""
-        found = self._held(pairs)
-        if len(found) == len(pairs):
-            return found
-        missing = [pair for pair in pairs if pair not in found]
-        self._fly(tuple(missing), lambda: self._fill_pairs(missing))
-        found = self._held(pairs)
-        if len(found) < len(set(pairs)):
-            raise MovedError
+        found: dict[Pair, Reached] = self._entries.find(pairs)
+        missing = [pair for pair in pairs if pair not in found] if len(found) < len(pairs) else []
+        if missing:
+            self._fly(tuple(missing), lambda: self._fill_pairs(missing))
+            found = self._entries.find(pairs)
+            if any(pair not in found for pair in pairs):
+                raise MovedError
         return found
 
     def seen(
@@ -230,15 +228,6 @@ class Authority:
             entry = get(("seen", ref, user_id, viewer.agent_id))
             if entry is not None and entry.value.holds_at(viewer.at):
                 found[ref] = entry.value.reached
-        return found
-
-    def _held(self, pairs: Collection[Pair]) -> dict[Pair, Reached]:
-        found = {}
-        get = self._entries.get
-        for pair in pairs:
-            agent, grant = get(pair[0]), get(pair)
-            if agent is not None and grant is not None:
-                found[pair] = Reached(agent.value, grant.value)
         return found
 
     def users(self, refs: Collection[UserId | str]) -> Mapping[UserId | str, User]:
@@ -319,7 +308,8 @@ class Authority:
         else:
             items.append(_credential_item(digest, credential))
             if ref is not None:
-                items += _pair_items((ref, credential.user.user_id), found.agent, found.grant)
+                pair = (ref, credential.user.user_id)
+                items.append(_pair_item(pair, Reached(found.agent, found.grant)))
         self._keep(found.head, items)
 
     def _read_login_key(self, epoch: str) -> None:
@@ -331,14 +321,11 @@ class Authority:
             ((ref, user_id),) = pairs
             with self._store.read(one_statement=True) as tx:
                 one = tx.questions.of_user_on(user_id, ref)
-            self._keep(one.head, _pair_items(pairs[0], one.agent, one.grant))
+            self._keep(one.head, [_pair_item(pairs[0], Reached(one.agent, one.grant))])
             return
         with self._store.read() as tx:
             head, found = tx.head(), facts.reached(tx, pairs)
-        items: list[_Item] = []
-        for pair, (agent, grant) in found.items():
-            items += _pair_items(pair, agent, grant)
-        self._keep(head, items)
+        self._keep(head, [_pair_item(pair, reached) for pair, reached in found.items()])
 
     def _fill_seen(self, refs: Sequence[_Ref], user_id: UserId, viewer: Viewer) -> None:
         if len(refs) == 1:
@@ -401,21 +388,17 @@ def _credential_item(digest: bytes, credential: Credential) -> _Item:
     return _Item(digest, _Known(credential), size, names)
 
 
-def _pair_items(pair: Pair, agent: Agent | None, grant: Grant | None) -> list[_Item]:
+def _pair_item(pair: Pair, reached: Reached) -> _Item:
     ref, user_id = pair
+    agent, grant = reached
     kind = SubjectKind.AGENT if isinstance(ref, int) else SubjectKind.AGENT_SLUG
     names = [_name(kind, ref)]
     if agent is None:
-        return [
-            _Item(ref, None, _NOTHING_BYTES, names),
-            _Item(pair, None, _NOTHING_BYTES, names),
-        ]
+        return _Item(pair, NOTHING, _NOTHING_BYTES, names)
     names.append(_name(SubjectKind.AGENT, agent.agent_id))
-    of_grant = _name(SubjectKind.GRANT, f"{agent.agent_id}:user:{user_id}")
-    return [
-        _Item(ref, _without_config(agent), _AGENT_BYTES, names),
-        _Item(pair, grant, _GRANT_BYTES, [*names, of_grant]),
-    ]
+    names.append(_name(SubjectKind.GRANT, f"{agent.agent_id}:user:{user_id}"))
+    size = _AGENT_BYTES + (0 if grant is None else _GRANT_BYTES)
+    return _Item(pair, Reached(_without_config(agent), grant), size, names)
 
 
 def _seen_item(ref: _Ref, user_id: UserId, viewer: Viewer, reached: Reached) -> _Item:

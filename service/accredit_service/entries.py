@@ -53,6 +53,17 @@ class Entries(Generic[K, V]):
             entry.used = True
         return entry
 
+    def find(self, keys: Iterable[Any]) -> dict[Any, V]:
+        """The values of those keys that there are."""
+        entries = self._entries
+        found: dict[Any, V] = {}
+        for key in keys:
+            entry = entries.get(key)
+            if entry is not None:
+                entry.used = True
+                found[key] = entry.value
+        return found
+
     def put(
         self, key: K, value: V, names: Iterable[str], size: int, owner: Hashable = None
     ) -> None:

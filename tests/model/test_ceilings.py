@@ -13,8 +13,8 @@ from accredit_service.abilities.policy.rights import (
     Decision,
     Principal,
     effective_role,
-    effective_role_of_user,
     judge,
+    roles_of_user,
 )
 from accredit_storage.records import (
     Agent,
@@ -187,6 +187,6 @@ def test_nobody_passes_on_what_owner_or_minter_lacks(credential: Credential) -> 
     assert actions <= {action.value for action in ROLE_ACTIONS[minter.role]}
     if agent is not None:
         theirs = ROLE_ACTIONS[minter.role]
-        held = effective_role_of_user(minter, theirs, agent, credential.minter_grant, NOW)
+        held = roles_of_user(minter, theirs, NOW)(agent, credential.minter_grant)
         most = 0 if held is None else held.role
         assert not [role for role in Role if f"role {role.name}" in given and role > most]

@@ -62,6 +62,7 @@ from .policy.rights import (
     decide,
     effective_role,
     expired,
+    roles_of,
     user_principal,
 )
 from .policy.subjects import (
@@ -375,16 +376,18 @@ class _Checks:
 
     def decisions(self, checks: Sequence[AccessCheck]) -> list[Decision]:
         """The decisions alone, as ``answer`` makes them; there may be a thousand."""
-        principals, found, now = self._principals, self._facts.found, self._now
+        found = self._facts.found
+        roles = {ref: roles_of(one, self._now) for ref, one in self._principals.items()}
         decisions = []
         for check in checks:
-            principal = principals.get(check.user)
+            user, demand = check.user, check.demand
+            principal = self._principals.get(user)
             if principal is None:
                 decisions.append(Decision.USER_INACTIVE)
                 continue
             agent, grant = found[check.agent, principal.user.user_id]
-            effective = None if agent is None else effective_role(principal, agent, grant, now)
-            decisions.append(decide(principal, agent, effective, check.demand))
+            effective = None if agent is None else roles[user](agent, grant)
+            decisions.append(decide(principal, agent, effective, demand))
         return decisions
 
     def basis(self, check: AccessCheck, answer: _Answer, basis: Basis) -> Basis:

@@ -6,9 +6,10 @@ adding a restriction anywhere never adds a right.
 """
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from accredit_storage.records import (
     Agent,
@@ -126,6 +127,10 @@ class EffectiveRole:
     until: datetime | None = None
 
 
+#: The role on an agent of somebody whose grant on it is given with it.
+RoleOn: TypeAlias = Callable[[Agent, Grant | None], EffectiveRole | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """What somebody wants to do with an agent. ``site_id`` None: no site is stated."""
@@ -198,32 +203,49 @@ def user_principal(user: User) -> Principal:
     )
 
 
-def effective_role_of_user(
-    user: User, actions: frozenset[Action], agent: Agent, grant: Grant | None, now: datetime
-) -> EffectiveRole | None:
-    """The role of a user who has these actions, before any ceiling. Status plays no part."""
+def roles_of_user(user: User, actions: frozenset[Action], now: datetime) -> RoleOn:
+    """The roles of a user who has these actions, before any ceiling. Status plays no part."""
     if not user.active:
-        return None
+        return lambda agent, grant: None
     if Action.MANAGE_AGENTS in actions:
-        return _AS_ADMINISTRATOR
-    if agent.owner_id == user.user_id:
-        return _AS_OWNER
-    if grant is not None and not expired(grant.expire_at, now):
-        return EffectiveRole(grant.role, RoleSource.GRANT, grant.expire_at)
-    return None
+        return lambda agent, grant: _AS_ADMINISTRATOR
+    user_id = user.user_id
+
+    def role_on(agent: Agent, grant: Grant | None) -> EffectiveRole | None:
+        if agent.owner_id == user_id:
+            return _AS_OWNER
+        if grant is not None and not expired(grant.expire_at, now):
+            return EffectiveRole(grant.role, RoleSource.GRANT, grant.expire_at)
+        return None
+
+    return role_on
+
+
+def roles_of(principal: Principal, now: datetime) -> RoleOn:
+    """The roles of a principal. A batch asks for a thousand."""
+    most = principal.max_role
+    if principal.kind is PrincipalKind.AGENT:
+        own = None if principal.agent is None else principal.agent.agent_id
+        as_agent = EffectiveRole(most, RoleSource.AGENT)
+        return lambda agent, grant: as_agent if agent.agent_id == own else None
+    role_of_user = roles_of_user(principal.user, principal.actions, now)
+    if most is Role.ADMIN:
+        return role_of_user
+
+    def role_on(agent: Agent, grant: Grant | None) -> EffectiveRole | None:
+        effective = role_of_user(agent, grant)
+        if effective is None or effective.role <= most:
+            return effective
+        return EffectiveRole(most, effective.source, effective.until)
+
+    return role_on
 
 
 def effective_role(
     principal: Principal, agent: Agent, grant: Grant | None, now: datetime
 ) -> EffectiveRole | None:
     """The role of a principal on an agent; ``grant`` is the acting user's on it."""
-    if principal.kind is PrincipalKind.AGENT:
-        own = principal.agent is not None and principal.agent.agent_id == agent.agent_id
-        return EffectiveRole(principal.max_role, RoleSource.AGENT) if own else None
-    effective = effective_role_of_user(principal.user, principal.actions, agent, grant, now)
-    if effective is None or effective.role <= principal.max_role:
-        return effective
-    return EffectiveRole(min(effective.role, principal.max_role), effective.source, effective.until)
+    return roles_of(principal, now)(agent, grant)
 
 
 def decide(
@@ -273,9 +295,8 @@ def _judge_owner_token(credential: Credential) -> Principal | Decision:
 
 def _judge_agent_token(credential: Credential, agent: Agent, now: datetime) -> Principal | Decision:
     minter_actions = ROLE_ACTIONS[credential.minter.role]
-    effective = effective_role_of_user(
-        credential.minter, minter_actions, agent, credential.minter_grant, now
-    )
+    role_on = roles_of_user(credential.minter, minter_actions, now)
+    effective = role_on(agent, credential.minter_grant)
     if effective is None:
         return Decision.MINTER_WITHOUT_RIGHTS
     actions = ROLE_ACTIONS[credential.user.role] & minter_actions & AGENT_ACTIONS

@@ -21,6 +21,9 @@ _COLLATIONS = {"postgresql": "C"}
 Key = BigInteger().with_variant(Integer, "sqlite")
 
 
+# Of a time as it is written for SQLite: up to its microseconds, without a zone.
+_TIME_LENGTH = len("2026-01-01 00:00:00.000000")
+
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
@@ -40,18 +43,21 @@ def _utc(value: datetime | None) -> datetime | None:
         return None
     if value.tzinfo is None:
         raise ValueError(f"naive datetime {value!r}")
-    return value.astimezone(UTC)
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
 
 
 def _utc_text(value: datetime | None) -> str | None:
     """As SQLAlchemy writes it for SQLite, without the zone."""
     at = _utc(value)
-    return None if at is None else at.replace(tzinfo=None).isoformat(" ", "microseconds")
+    return None if at is None else at.isoformat(" ", "microseconds")[:_TIME_LENGTH]
 
 
 def _from_utc_text(value: str | None) -> datetime | None:
     if value is None:
         return None
+    if len(value) == _TIME_LENGTH:
+        # Several times as fast as to replace the zone of what is read without one.
+        return datetime.fromisoformat(f"{value}+00:00")
     at = datetime.fromisoformat(value)
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 

@@ -281,7 +281,7 @@ class TransferOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceiling:
-    """What a token is at most good for; ``capabilities`` sorted, without repeats."""
+    """The most that a token may do; ``capabilities`` sorted, without repeats."""
 
     max_role: Role
     capabilities: tuple[str, ...]

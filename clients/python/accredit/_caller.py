@@ -11,7 +11,7 @@ class Caller:
     """What Accredit answered about the bearer of the call's token."""
 
     principal: types_pb2.Principal
-    """Who they are, and what the token is at most good for."""
+    """Who they are, and the most that the token may do."""
     agent_id: int = 0
     """The agent that the request names. 0 if the method's rule names none."""
     agent_slug: str = ""

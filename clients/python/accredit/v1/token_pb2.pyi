@@ -64,7 +64,7 @@ class Token(_message.Message):
     """Changes whenever the token does; being used is not a change."""
     @_builtins.property
     def ceiling(self) -> _types_pb2.Ceiling:
-        """What it is at most good for. Unset if full_rights."""
+        """The most that it may do. Unset if full_rights."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:

@@ -374,7 +374,7 @@ Global___PrincipalRef: _TypeAlias = PrincipalRef  # noqa: Y015
 
 @_typing.final
 class Ceiling(_message.Message):
-    """Ceiling is what a token is at most good for. Adding a restriction never adds a right."""
+    """Ceiling is the most that a token may do. Adding a restriction never adds a right."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -441,7 +441,7 @@ Global___Consistency: _TypeAlias = Consistency  # noqa: Y015
 
 @_typing.final
 class Principal(_message.Message):
-    """Principal is who speaks, and what the credential is at most good for at this moment."""
+    """Principal is who speaks, and the most that the credential may do at this moment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

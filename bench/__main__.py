@@ -36,14 +36,14 @@ def main() -> int:
     for part, measure in _parts(engines, only, extent):
         try:
             for figure in measure():
-                print(page.row(latest([figure]), figure.key, figure.engine), flush=True)
                 figures.append(figure)
+                print(page.row(latest([figure]), figure.key, figure.engine), flush=True)
         except Exception:  # noqa: BLE001 - the others are measured all the same
             failed += 1
             print(f"{part} has failed:", file=sys.stderr)
             traceback.print_exc()
     if not chosen.only and not chosen.engine:
-        found = latest(figures)
+        found = {"run": extent.name, **latest(figures)}
         page.LATEST.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         page.write(found)
     return failed

@@ -219,7 +219,8 @@ What calls of Accredit cost, beside a bare echo that was measured in the same ru
   interceptors. It answers Authorize with a fixed message as large as an answer of ours.
 - CPU is the time that the server's process has used, by the kernel's account, divided by the
   calls.
-- PostgreSQL commits to disk, as SQLite does. The access log for successes is off.
+- PostgreSQL commits to disk, as SQLite does. The access log for successes is off
+  (`--log-level warning`).
 {kinds}
 ## How the server answers
 
@@ -297,10 +298,7 @@ def _wrapped(paragraph: str) -> str:
 
 
 def _extent(found: Found) -> Extent:
-    """Which run it was: the file does not say so, but how many pairs there were."""
-    kept = (one for kept in found.values() if isinstance(kept, Mapping) for one in kept.values())
-    pairs = max((one.get("samples", 1) for one in kept), default=1)
-    return QUICK if pairs <= QUICK.pairs else WHOLE
+    return QUICK if found["run"] == QUICK.name else WHOLE
 
 
 def _note(one: Mapping[str, Any]) -> Mapping[str, str]:

@@ -15,19 +15,19 @@ def picture(found: Mapping[str, Any]) -> str:
 
     ``found``: what ``bench/latest.json`` has.
     """
-    shown = [
+    rows = [
         (key, engine, one)
         for key in BARS
         for engine, one in found.get(key, {}).items()
         if one["bar"]
     ]
-    height = _ROW * (len(shown) + 2)
+    height = _ROW * (len(rows) + 2)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 90} {height}" '
         'font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
     ]
-    for number, (key, engine, one) in enumerate(shown, 1):
+    for number, (key, engine, one) in enumerate(rows, 1):
         parts += _row(key, engine, one, number * _ROW)
     middle = _LEFT + _WIDTH / 2
     parts.append(

@@ -13,14 +13,14 @@ from tests.server import Server
 
 # The names of the threads that work on calls begin with these, by the pools that they are of.
 _POOLS = ("calls", "files", "downloads", "streams")
-# The name of gRPC's polling thread has this.
-_POLLING = "(_serve)"
+#: The name of gRPC's polling thread has this.
+POLLING = "(_serve)"
 
 
 def is_of_a_call() -> bool:
     """Whether this thread works on a call."""
     name = threading.current_thread().name
-    return name.startswith(_POOLS) or _POLLING in name
+    return name.startswith(_POOLS) or POLLING in name
 
 
 @contextmanager

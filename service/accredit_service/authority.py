@@ -412,7 +412,7 @@ def _seen_item(ref: _Ref, user_id: UserId, viewer: Viewer, reached: Reached) -> 
     agent, grant = reached
     if agent is None:
         # The clock may be set back to where a grant that has expired counts.
-        return _Item(key, _Seen(facts.NOTHING, viewer.at, None), _NOTHING_BYTES, names)
+        return _Item(key, _Seen(NOTHING, viewer.at, None), _NOTHING_BYTES, names)
     names.append(_name(SubjectKind.AGENT, agent.agent_id))
     names.append(_name(SubjectKind.GRANT, f"{agent.agent_id}:user:{user_id}"))
     has_own_role = agent.owner_id == viewer.user_id or agent.agent_id == viewer.agent_id

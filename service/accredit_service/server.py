@@ -30,7 +30,6 @@ from .background import Housekeeping, Ticker, attempt_within, stop_all
 from .feed import Feed
 from .health import READINESS, SERVICE, Health, Readiness
 from .interceptors.access import check_access, check_rows
-from .interceptors.arrivals import Arrivals
 from .interceptors.authentication import authenticate, screen
 from .interceptors.calls import Screen, Step
 from .interceptors.limits import (
@@ -47,32 +46,13 @@ from .interceptors.pipeline import Pipeline, Route
 from .interceptors.replies import Replies
 from .interceptors.telemetry import log_calls, refuse
 from .interceptors.worker_pools import WorkerPool
+from .pools import DOWNLOADS_OF_ONE, WATCHERS_OF_ONE, Pools
 from .servicers import Service
 from .setting_rules import Reflection
 from .settings import Settings
 from .tls import Certificates
 
 log = logging.getLogger(__name__)
-
-#: Calls that may wait for a thread, for each thread there is: room for a few hundred that come at
-#: once, which are worked off within a second. More would be answered too late.
-WAITING = 16
-#: Streams at a time; each holds a thread of its own while it lasts.
-STREAMS = 64
-#: Files that are being read at a time: all of them, and those of one user. Whoever reads slowly
-#: holds a thread for as long as a call may take.
-DOWNLOADS = 64
-DOWNLOADS_OF_ONE = 8
-#: Watchers of the server's health at a time, likewise: all of them, and those of one address.
-HEALTH_WATCHERS = 256
-WATCHERS_OF_ONE = 16
-#: Seconds that a request may take to come once its call has begun. A revoked token's caller has
-#: no longer than this to send it, and the largest one comes within it over a slow line.
-REQUEST_PATIENCE = 5.0
-#: The same for health, which everybody may ask and whose requests are tiny.
-HEALTH_PATIENCE = 1.0
-#: Calls of a kind, at most, whose request is slow to come.
-SLOW_REQUESTS = 64
 
 # The database is asked this often, and for this long at most: together they are within the two
 # seconds in which readiness promises to follow it.
@@ -83,7 +63,7 @@ _UPKEEP_SECONDS = 2.0
 # Beyond the grace, for each of two things: a database that hangs must not hold up the end.
 _TIDY_PATIENCE = 1.0
 _OVERDUE_SECONDS = 1.0
-# Where too many requests are slow, others are refused for this long at most.
+# How often it is looked which requests are slow, or too slow.
 _ARRIVALS_SECONDS = 0.02
 
 # Their stubs name another type, which is the same at run time.
@@ -92,61 +72,6 @@ _HEALTH = cast("ServiceDescriptor", health_pb2.DESCRIPTOR.services_by_name["Heal
 
 class StartError(Exception):
     """The server cannot start. The message says why, for whoever starts it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pools:
-    """The threads, by kind of call, and the requests that each kind waits for."""
-
-    calls: Arrivals
-    files: Arrivals
-    downloads: Arrivals
-    streams: Arrivals
-    health: Arrivals
-    watchers: Arrivals
-    refusals: WorkerPool
-
-    @classmethod
-    def make(cls, threads: int, clock: Callable[[], float]) -> Self:
-        def pool(name: str, threads: int, waiting: int, patience: float) -> Arrivals:
-            made = WorkerPool(name, threads=threads, waiting=waiting)
-            return Arrivals(made, patience, most=SLOW_REQUESTS, clock=clock)
-
-        return cls(
-            calls=pool("calls", threads, WAITING * threads, REQUEST_PATIENCE),
-            files=pool("files", threads, WAITING * threads, REQUEST_PATIENCE),
-            downloads=pool("downloads", DOWNLOADS, 0, REQUEST_PATIENCE),
-            streams=pool("streams", STREAMS, 0, REQUEST_PATIENCE),
-            health=pool("health", 64, 256, HEALTH_PATIENCE),
-            watchers=pool("watchers", HEALTH_WATCHERS, 0, HEALTH_PATIENCE),
-            # Nobody's request is read there.
-            refusals=WorkerPool("refusals", threads=4, waiting=1024),
-        )
-
-    def of(self, pool: Pool) -> Arrivals:
-        found: Arrivals = getattr(self, pool.value)
-        return found
-
-    def arrivals(self) -> Sequence[Arrivals]:
-        return (
-            self.calls,
-            self.files,
-            self.downloads,
-            self.streams,
-            self.health,
-            self.watchers,
-        )
-
-    @property
-    def capacity(self) -> int:
-        return sum(one.capacity for one in self.arrivals()) + self.refusals.capacity
-
-    def all(self) -> Sequence[WorkerPool]:
-        return [*(one.pool for one in self.arrivals()), self.refusals]
-
-    def check(self) -> None:
-        for one in self.arrivals():
-            one.check()
 
 
 class Server:
@@ -240,7 +165,7 @@ def build(
             for method in service.descriptor.methods
         },
     )
-    pools = _Pools.make(settings.threads, clock)
+    pools = Pools.make(settings.threads, _largest_request(settings), clock)
     deadlines = Deadlines(settings.default_deadline, clock)
     steps = _Steps.make(settings, app, rows, deadlines, clock)
     inner = grpc.server(
@@ -306,10 +231,11 @@ def _followers(settings: Settings, feed: Feed) -> Sequence[Ticker]:
 class _Steps:
     """What each call goes through, by kind of call, outermost first.
 
-    ``limits`` come before the steps of everybody who has to say who they are.
+    ``first`` come before the steps of everybody who has to say who they are. An answer at once
+    does what they do: see ``pipeline``.
     """
 
-    limits: Sequence[Step]
+    first: Sequence[Step]
     calls: Sequence[Step]
     downloads: Sequence[Step]
     health: Sequence[Step]
@@ -344,7 +270,7 @@ class _Steps:
             check_access({**rows, **_COMPANIONS}),
         )
         return cls(
-            limits=(log_calls(clock), limit_metadata, deadlines.limit),
+            first=(log_calls(clock), limit_metadata, deadlines.limit),
             calls=calls,
             downloads=(*calls, share_among_users(DOWNLOADS_OF_ONE)),
             # Not logged, open to everybody; a watcher stays for as long as it likes.
@@ -382,7 +308,7 @@ def _remembered(
 
 def _route(
     rows: Mapping[str, Method],
-    pools: _Pools,
+    pools: Pools,
     steps: _Steps,
     largest: int,
     replies: Replies | None,
@@ -398,10 +324,10 @@ def _route(
     return Route(
         pools.of(row.pool),
         steps.downloads if row.pool is Pool.DOWNLOADS else steps.calls,
-        steps.limits,
-        largest if row.brings_file else MESSAGE_LIMIT,
-        None if method in steps.open else steps.screen,
-        replies if row.kept else None,
+        first_steps=steps.first,
+        max_bytes=largest if row.brings_file else MESSAGE_LIMIT,
+        screen=None if method in steps.open else steps.screen,
+        replies=replies if row.kept else None,
     )
 
 

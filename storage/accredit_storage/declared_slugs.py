@@ -37,7 +37,7 @@ from accredit_storage.columns import CanonicalJson, Key, PlainText
 from accredit_storage.execution import Executor, Prepared
 from accredit_storage.records import StoredDefinition, StoredSeed
 from accredit_storage.schema import definition_seeds, definitions, suppressions
-from accredit_storage.statements import AnyRow
+from accredit_storage.statements import AnyRow, AnySelect
 
 #: The origin of what is in the store. A server's own have higher ones.
 STORED = 0
@@ -56,7 +56,7 @@ class OwnDefinition(NamedTuple):
     place: int
 
 
-class Other(NamedTuple):
+class Overridden(NamedTuple):
     """One in the store over which another wins."""
 
     priority: int
@@ -91,7 +91,7 @@ class DeclaredSlug:
     suppressed: bool
     order: tuple[int, int, int]
     strongest: StoredDefinition | None
-    others: Sequence[Other]
+    others: Sequence[Overridden]
     own: Sequence[int]
 
 
@@ -134,7 +134,7 @@ def _declared(row: AnyRow) -> DeclaredSlug:
         suppressed=bool(suppressed),
         order=(priority, origin, place),
         strongest=strongest,
-        others=[Other(*one) for one in others or ()],
+        others=[Overridden(*one) for one in others or ()],
         own=[number for number in own or () if number is not None],
     )
 
@@ -226,7 +226,6 @@ def _first(own: CTE, names: CTE, json: _Json) -> FromClause:
     Slugs that only the store declares and those of ``own`` are each cut to the limit by themselves,
     so that a page costs a page of the store and not the whole.
     """
-    own_slugs = select(own.c.agent_slug)
     stored = (
         definitions.c.agent_slug,
         _is_suppressed(definitions, names).label("suppressed"),
@@ -234,6 +233,14 @@ def _first(own: CTE, names: CTE, json: _Json) -> FromClause:
         literal(STORED).label("origin"),
         definitions.c.definition_id.label("place"),
     )
+    only_stored, of_own = _only_stored(stored, own, names), _of_own(stored, own, json)
+    # A query around each, because SQLite takes no LIMIT in an arm of a UNION.
+    both = union_all(select(only_stored.subquery()), select(of_own.subquery())).subquery("both")
+    return select(both).order_by(*_order(both)).limit(_limit).subquery("first")
+
+
+def _only_stored(stored: Sequence[Any], own: CTE, names: CTE) -> AnySelect:
+    """The first definition of each slug that only the store declares."""
     earlier = definitions.alias("earlier")
     first_of_slug = (
         select(earlier.c.definition_id)
@@ -241,18 +248,23 @@ def _first(own: CTE, names: CTE, json: _Json) -> FromClause:
         .order_by(_is_suppressed(earlier, names), earlier.c.priority, earlier.c.definition_id)
         .limit(1)
     ).scalar_subquery()
-    only_stored = (
+    return (
         select(*stored, _read(null()).label("own"))
         .where(
             tuple_(definitions.c.priority, definitions.c.definition_id)
             > tuple_(_after("priority", Integer()), _after("id", Key)),
-            definitions.c.agent_slug.not_in(own_slugs),
+            definitions.c.agent_slug.not_in(select(own.c.agent_slug)),
             # By value, not by NOT EXISTS: PostgreSQL would join, and go beyond the limit for it.
             definitions.c.definition_id == first_of_slug,
         )
         .order_by(definitions.c.priority, definitions.c.definition_id)
         .limit(_limit)
     )
+
+
+def _of_own(stored: Sequence[Any], own: CTE, json: _Json) -> AnySelect:
+    """The first definition of each slug that the server declares, whoever else does."""
+    own_slugs = select(own.c.agent_slug)
     shared = union_all(
         select(*(own.c[of.key] for of in stored), own.c.number),
         select(*stored, cast(null(), Integer())).where(definitions.c.agent_slug.in_(own_slugs)),
@@ -261,21 +273,13 @@ def _first(own: CTE, names: CTE, json: _Json) -> FromClause:
     nth = func.row_number().over(partition_by=slug, order_by=(suppressed, *_order(shared)))
     numbers = json.of_rows(shared.c.number).over(partition_by=(slug, suppressed))
     ranked = select(shared, _read(numbers).label("own"), nth.label("nth")).subquery("ranked")
-    of_own = (
+    after = (_after("priority", Integer()), _after("origin", Integer()), _after("place", Key))
+    return (
         select(*(ranked.c[of.key] for of in stored), ranked.c.own)
-        .where(
-            ranked.c.nth == 1,
-            tuple_(*_order(ranked))
-            > tuple_(
-                _after("priority", Integer()), _after("origin", Integer()), _after("place", Key)
-            ),
-        )
+        .where(ranked.c.nth == 1, tuple_(*_order(ranked)) > tuple_(*after))
         .order_by(*_order(ranked))
         .limit(_limit)
     )
-    # A query around each, because SQLite takes no LIMIT in an arm of a UNION.
-    both = union_all(select(only_stored.subquery()), select(of_own.subquery())).subquery("both")
-    return select(both).order_by(*_order(both)).limit(_limit).subquery("first")
 
 
 def _order(of: FromClause) -> tuple[ColumnElement[int], ...]:

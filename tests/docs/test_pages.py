@@ -15,7 +15,7 @@ from accredit import _verdicts
 from accredit.cli.failures import ExitCode
 from accredit.cli.root import accredit as command_line
 from accredit.v1 import errors_pb2, types_pb2
-from accredit_service import cli, server
+from accredit_service import cli, pools
 from accredit_service.abilities.errors import Reason
 from accredit_service.abilities.policy.methods import METHODS
 from accredit_service.abilities.policy.permissions import Action
@@ -154,7 +154,7 @@ def test_the_settings_file_of_the_page_is_one(tmp_path: Path) -> None:
     [
         f"a request has at most {MESSAGE_LIMIT >> 20} MiB, its metadata {METADATA_LIMIT >> 10} KiB",
         f"less than {LEAST_TIME * 1000:.0f} ms left of its deadline",
-        f"at most {server.WAITING} calls waiting for it",
+        f"at most {pools.WAITING} calls waiting for it",
         f"connection {engine.POOL_WAIT:g} s, for a lock {engine.LOCK_WAIT:g} s, "
         f"for one statement {engine.STATEMENT_TIME:g} s",
         f"Waiting is bounded: for a connection {engine.POOL_WAIT:g} s",

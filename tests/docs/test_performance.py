@@ -39,7 +39,7 @@ def test_every_bar_is_explained_once() -> None:
 @pytest.mark.parametrize(("extent", "other"), [(QUICK, WHOLE), (WHOLE, QUICK)])
 def test_the_page_says_which_run_it_was(extent: page.Extent, other: page.Extent) -> None:
     some = latest([Figure("authorize_repeated_vs_echo", "sqlite", [1.0] * extent.pairs)])
-    text = page.page(some)
+    text = page.page({"run": extent.name, **some})
     assert f"a {extent.name} run." in text
     assert f"There are {extent.pairs} pairs." in text
     assert f"A {other.name} one has {other.pairs} pairs" in text

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from accredit.v1 import directory_pb2
-from accredit_service.server import DOWNLOADS_OF_ONE
+from accredit_service.pools import DOWNLOADS_OF_ONE
 from accredit_storage.directory.limits import FileLimits
 from accredit_storage.directory.places import SHARED
 from tests.server import RefusedError, running_server

@@ -75,17 +75,17 @@ def _check_one(asker: Person, ref: dict[str, Any]) -> None:
     asker.call("AccessService/CheckAccess", check=_check(ref))
 
 
-def _check_two(asker: Person, ref: dict[str, Any]) -> None:
+def _check_several(asker: Person, ref: dict[str, Any]) -> None:
     checks = [_check(ref), _check({"agent_slug": "none-1"}), _check({"agent_id": 10**9})]
     asker.call("AccessService/BatchCheckAccess", checks=checks)
 
 
-def _get_two(asker: Person, ref: dict[str, Any]) -> None:
+def _get_several(asker: Person, ref: dict[str, Any]) -> None:
     refs = [ref, {"agent_slug": "none-1"}, {"agent_id": 10**9}]
     asker.call("AgentService/BatchGetAgents", agents=refs)
 
 
-ASK = {"one": _check_one, "several": _check_two, "records": _get_two}
+ASK = {"one": _check_one, "several": _check_several, "records": _get_several}
 ASKERS = {"stranger": _stranger, "other agent": _other_agent, "expired": _expired}
 
 

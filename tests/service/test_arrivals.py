@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -25,6 +26,13 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so; an AssertionError if that takes too long."""
+    end = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < end
 
 
 class Client:
@@ -84,8 +92,7 @@ class Desk:
         """A call that the server knows of, and whose request it has not got."""
         known = len(self.arrivals._awaited)
         client = Client(self.channel, request)
-        while len(self.arrivals._awaited) == known:
-            pass
+        until(lambda: len(self.arrivals._awaited) > known)
         return client
 
     def pass_time(self, seconds: float) -> None:
@@ -99,16 +106,21 @@ def desk(
 ) -> Generator[Desk]:
     clock = Clock()
     pool = WorkerPool("test", threads=threads, waiting=waiting)
-    here: Any = Desk(Arrivals(pool, patience, most=most, held=held, clock=clock), clock)
+    refusals = WorkerPool("refusals", threads=1, waiting=9)
+    arrivals = Arrivals(pool, patience, most=most, refusals=refusals, held=held, clock=clock)
+    here: Any = Desk(arrivals, clock)
     inner = grpc.server(pool, maximum_concurrent_rpcs=AT_A_TIME)
     inner.add_generic_rpc_handlers([here])
     port = inner.add_insecure_port("127.0.0.1:0")
     inner.start()
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        here.channel = channel
-        yield here
-    inner.stop(0).wait()
-    pool.shutdown()
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            here.channel = channel
+            yield here
+    finally:
+        inner.stop(0).wait()
+        pool.shutdown()
+        refusals.shutdown()
 
 
 def test_a_call_that_waits_for_its_request_has_no_thread() -> None:
@@ -125,8 +137,7 @@ def test_calls_end_for_grpc_whichever_way_they_go() -> None:
             assert here.call(b"thread") == b"thread"
         for _ in range(2 * AT_A_TIME):
             here.begin().answer.cancel()
-            while here.arrivals._awaited or here.arrivals.pool.load:
-                pass
+            until(lambda: not here.arrivals._awaited and not here.arrivals.pool.load)
         here.at_once = lambda request, context: b"at once"
         for _ in range(2 * AT_A_TIME):
             assert here.call(b"x") == b"at once"
@@ -210,27 +221,63 @@ def test_it_is_full_by_what_it_waits_for_as_by_what_it_works_on() -> None:
         assert full == [False, False, True]
         for client in clients:
             client.send().result(PATIENCE)
-            while here.arrivals.is_full:
-                pass
+            until(lambda: not here.arrivals.is_full)
 
 
 def test_requests_that_have_come_take_only_so_much_memory() -> None:
-    with desk(threads=1, waiting=9, held=10) as here:
-        begun, go_on = threading.Event(), threading.Event()
-
-        def script(request: bytes) -> bytes:
-            begun.set()
-            go_on.wait(PATIENCE)
-            return request
-
-        here.script = script
-        first: Future[bytes] = here.channel.unary_unary(METHOD).future(b"12345678")
-        assert begun.wait(PATIENCE)
+    with desk(threads=1, waiting=9, held=10) as here, held_up(here) as (first, go_on):
         refused = here.channel.unary_unary(METHOD).future(b"123")
+        # Told at once, by a thread of another pool.
+        assert refused.exception(PATIENCE).details() == "OVERLOADED"
         fits = here.channel.unary_unary(METHOD).future(b"12")
-        while len(here.arrivals.pool._backlog) < 2:
-            pass
+        until(lambda: len(here.arrivals.pool._backlog) == 1)
         go_on.set()
         assert (first.result(PATIENCE), fits.result(PATIENCE)) == (b"12345678", b"12")
-        assert refused.exception(PATIENCE).details() == "OVERLOADED"
         assert here.call(b"1234567890") == b"1234567890"
+
+
+def test_who_finds_the_pool_full_when_the_request_comes_is_told_so() -> None:
+    with desk(threads=1, waiting=0, most=9) as here:
+        late = here.begin()
+        with held_up(here) as (first, go_on):
+            late.send()
+            assert late.answer.exception(PATIENCE).details() == "OVERLOADED"
+            go_on.set()
+            assert first.result(PATIENCE) == b"12345678"
+
+
+def test_a_call_ends_where_the_machine_has_no_thread_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with desk() as here:
+        start = threading.Thread.start
+
+        def none_left(thread: threading.Thread) -> None:
+            if thread.name == "test":
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", none_left)
+            for _ in range(2 * AT_A_TIME):
+                with pytest.raises(grpc.RpcError) as ended:
+                    here.call(b"x")
+                assert failed(ended.value).code is grpc.StatusCode.CANCELLED
+        assert (here.arrivals.pool.load, here.arrivals._held) == (0, 0)
+        assert here.call(b"x") == b"x"
+
+
+@contextmanager
+def held_up(here: Desk) -> Generator[tuple[Future[bytes], threading.Event]]:
+    """A call that is worked on until its event is set."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def script(request: bytes) -> bytes:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return request
+
+    here.script = script
+    call: Future[bytes] = here.channel.unary_unary(METHOD).future(b"12345678")
+    assert begun.wait(PATIENCE)
+    yield call, go_on

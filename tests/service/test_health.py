@@ -105,7 +105,7 @@ def test_health_answers_whoever_asks_it_without_a_request(start: Start) -> None:
 
 
 def test_they_are_let_go_soon(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accredit_service.server.HEALTH_PATIENCE", 0.1)
+    monkeypatch.setattr("accredit_service.pools.HEALTH_PATIENCE", 0.1)
     server = start()
     for method in ("Check", "Watch"):
         with server.silent(9, method=f"/grpc.health.v1.Health/{method}", token="") as silent:
@@ -176,7 +176,7 @@ def test_watchers_hear_not_serving_and_do_not_hold_up_the_stop(start: Start) -> 
 def test_a_watcher_too_many_is_refused_and_the_others_stay(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("accredit_service.server.HEALTH_WATCHERS", 2)
+    monkeypatch.setattr("accredit_service.pools.HEALTH_WATCHERS", 2)
     server = start()
     heard = [watch(server, "") for _ in range(2)]
     assert [next(one).status for one in heard] == [SERVING] * 2
@@ -189,7 +189,7 @@ def test_a_watcher_too_many_is_refused_and_the_others_stay(
 def test_the_watchers_of_one_address_leave_room_for_others(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("accredit_service.server.HEALTH_WATCHERS", 20)
+    monkeypatch.setattr("accredit_service.pools.HEALTH_WATCHERS", 20)
     server = start(trusted_proxies=(ipaddress.ip_network("127.0.0.0/8"),))
     stranger = [watch(server, "", "192.0.2.1") for _ in range(16)]
     assert [next(one).status for one in stranger] == [SERVING] * 16

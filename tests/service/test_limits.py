@@ -197,7 +197,7 @@ def test_calls_without_a_request_do_not_hold_up_others(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # They are let go no sooner than the test is over, and are many more than there are threads.
-    monkeypatch.setattr("accredit_service.server.REQUEST_PATIENCE", 3600.0)
+    monkeypatch.setattr("accredit_service.pools.REQUEST_PATIENCE", 3600.0)
     server = start(threads=2, default_deadline=3600.0)
     with server.silent(32) as silent:
         for _ in range(10):
@@ -208,7 +208,7 @@ def test_calls_without_a_request_do_not_hold_up_others(
 def test_a_request_has_a_while_to_come_and_the_thread_is_free_again(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("accredit_service.server.REQUEST_PATIENCE", 0.1)
+    monkeypatch.setattr("accredit_service.pools.REQUEST_PATIENCE", 0.1)
     server = start(threads=2)
     with server.silent(3) as silent:
         codes = [call.exception(PATIENCE).code() for call in silent]
@@ -221,8 +221,8 @@ def test_a_request_has_a_while_to_come_and_the_thread_is_free_again(
 def test_of_too_many_calls_without_a_request_the_first_go_and_others_are_answered(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("accredit_service.server.REQUEST_PATIENCE", 3600.0)
-    monkeypatch.setattr("accredit_service.server.SLOW_REQUESTS", 2)
+    monkeypatch.setattr("accredit_service.pools.REQUEST_PATIENCE", 3600.0)
+    monkeypatch.setattr("accredit_service.pools.SLOW_REQUESTS", 2)
     server = start(threads=1, default_deadline=3600.0)
     gone = threading.Semaphore(0)
     with server.silent(16) as silent:
@@ -241,7 +241,7 @@ def test_a_request_that_comes_too_late_is_not_carried_out(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that a token that was revoked in the meantime can do nothing with a call it has begun.
-    monkeypatch.setattr("accredit_service.server.REQUEST_PATIENCE", 0.1)
+    monkeypatch.setattr("accredit_service.pools.REQUEST_PATIENCE", 0.1)
     server = start()
     carried_out: list[object] = []
 

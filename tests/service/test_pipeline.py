@@ -106,7 +106,7 @@ def shapes() -> Generator[Shapes]:
     shapes = Shapes()
     pool = WorkerPool("test", threads=4, waiting=8)
     steps: Sequence[Step] = [noting("a", shapes.seen), noting("b", shapes.seen)]
-    route = Route(Arrivals(pool, PATIENCE, most=9), steps)
+    route = Route(Arrivals(pool, PATIENCE, most=9, refusals=pool), steps)
     with serving(shapes, Pipeline(lambda method, streams: route, pool, abort), pool) as served:
         yield served
     pool.shutdown()
@@ -186,7 +186,7 @@ def test_steps_are_left_when_the_client_goes_away(shapes: Shapes) -> None:
         call.at_end(left.set)
 
     pool = WorkerPool("test", threads=1, waiting=0)
-    route = Route(Arrivals(pool, PATIENCE, most=0), [step])
+    route = Route(Arrivals(pool, PATIENCE, most=0, refusals=pool), [step])
     with serving(Shapes(), Pipeline(lambda *_: route, pool, abort), pool) as served:
         sent = threading.Event()
 
@@ -218,7 +218,7 @@ def test_who_is_refused_by_their_metadata_takes_no_place_from_anybody() -> None:
             return Unauthenticated(Reason.TOKEN_MALFORMED, "you are nobody")
         return None
 
-    route = Route(Arrivals(pool, PATIENCE, most=0), [slow], screen=screen)
+    route = Route(Arrivals(pool, PATIENCE, most=0, refusals=refusals), [slow], screen=screen)
     with serving(Shapes(), Pipeline(lambda *_: route, refusals, abort), pool) as served:
         method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")
         running = method.future(message("1"), timeout=PATIENCE)
@@ -245,7 +245,7 @@ def test_calls_that_would_wait_too_long_are_refused_with_a_time_to_come_back() -
         begun.release()
         go_on.wait(PATIENCE)
 
-    route = Route(Arrivals(pool, PATIENCE, most=0), [slow])
+    route = Route(Arrivals(pool, PATIENCE, most=0, refusals=refusals), [slow])
     pipeline = Pipeline(lambda *_: route, refusals, abort)
     with serving(Shapes(), pipeline, pool) as served:
         method = served.channel.unary_unary("/accredit.v1.Shapes/OneOne")

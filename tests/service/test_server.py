@@ -134,7 +134,7 @@ def test_streams_do_not_starve_calls(start: Start) -> None:
 def test_a_stream_too_many_is_refused_and_calls_go_on(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("accredit_service.server.STREAMS", 1)
+    monkeypatch.setattr("accredit_service.pools.STREAMS", 1)
     server = start()
     never = threading.Event()
 

@@ -6,7 +6,7 @@ from accredit_service.interceptors.worker_pools import WorkerPool
 from tests.service.running import PATIENCE
 
 
-def test_a_lane_counts_work_until_it_ends_however_it_ends() -> None:
+def test_a_pool_counts_work_until_it_ends_however_it_ends() -> None:
     pool = WorkerPool("test", threads=1, waiting=0)
     pool.submit(lambda: None).result()
     with pytest.raises(ZeroDivisionError):
@@ -17,7 +17,7 @@ def test_a_lane_counts_work_until_it_ends_however_it_ends() -> None:
     assert pool.load == 0
 
 
-def test_a_lane_works_on_so_many_at_once_and_on_all_of_them_in_turn() -> None:
+def test_a_pool_works_on_so_many_at_once_and_on_all_of_them_in_turn() -> None:
     pool = WorkerPool("test", threads=3, waiting=0)
     inside, most, lock, together = 0, 0, threading.Lock(), threading.Barrier(3)
 
@@ -50,7 +50,7 @@ def test_work_that_is_cancelled_in_the_queue_is_left_out() -> None:
     assert pool.load == 0
 
 
-def test_a_lane_is_full_by_what_it_works_on_and_what_waits() -> None:
+def test_a_pool_is_full_by_what_it_works_on_and_what_waits() -> None:
     pool = WorkerPool("test", threads=1, waiting=1)
     go_on = threading.Event()
     full = []
@@ -63,3 +63,25 @@ def test_a_lane_is_full_by_what_it_works_on_and_what_waits() -> None:
     assert all(one.result(PATIENCE) for one in running)
     pool.shutdown()
     assert not pool.is_full
+
+
+def test_work_waits_where_the_machine_has_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = WorkerPool("test", threads=2, waiting=9)
+    go_on = threading.Event()
+    first = pool.submit(go_on.wait, PATIENCE)
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        second = pool.submit(int, "2")
+        go_on.set()
+        assert (first.result(PATIENCE), second.result(PATIENCE)) == (True, 2)
+        other = WorkerPool("other", threads=1, waiting=0)
+        with pytest.raises(RuntimeError):
+            other.submit(int, "1")
+    assert other.load == 0
+    assert other.submit(int, "1").result(PATIENCE) == 1
+    pool.shutdown()
+    other.shutdown()

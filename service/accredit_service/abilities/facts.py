@@ -141,7 +141,7 @@ def reached(
     agents |= {agent.agent_slug: agent for agent in found}
     # No agent has the id 0. So the grants are looked up for as many pairs, whatever was found.
     ids = {ref: AgentId(0) if ref not in agents else agents[ref].agent_id for ref, _ in pairs}
-    grants = tx.grants.find_many({(ids[ref], user_id) for ref, user_id in pairs})
+    grants = tx.grants.find_many([(ids[ref], user_id) for ref, user_id in pairs])
     return {
         (ref, user_id): Reached(agents.get(ref), grants.get((ids[ref], user_id)))
         for ref, user_id in pairs

@@ -25,7 +25,7 @@ from .worker_pools import WorkerPool
 
 #: Seconds after which a call counts as slow. Requests commonly come together with their headers.
 SLOW = 0.02
-#: Bytes of requests that have come and are not answered yet, at most.
+#: Bytes of the requests of one kind that have come and are not answered yet, at most.
 HELD = 64 << 20
 
 _NO_FLAGS = 0
@@ -49,7 +49,8 @@ class Arrivals(ThreadPoolExecutor):
     """What gRPC takes for the thread pool of methods with one request.
 
     ``most`` calls may wait for a slow request, for ``patience`` seconds each. Those that are let go
-    see CANCELLED.
+    see CANCELLED. ``held``: bytes of requests that have come, at most. Where they are more, or the
+    pool is full by the time that a request comes, ``refusals`` says so.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Arrivals(ThreadPoolExecutor):
         patience: float,
         *,
         most: int,
+        refusals: WorkerPool,
         held: int = HELD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +68,7 @@ class Arrivals(ThreadPoolExecutor):
         self.capacity = pool.capacity + most
         self._patience = patience
         self._most = most
+        self._refusals = refusals
         self._held_room = held
         self._clock = clock
         self._lock = threading.Lock()
@@ -94,39 +97,45 @@ class Arrivals(ThreadPoolExecutor):
         arrival.expect()
         return arrival
 
-    def arrived(self, arrival: "_Arrival", request: bytes | None) -> None:
+    def receive(self, arrival: "_Arrival", request: bytes | None) -> None:
         """Answer a call whose request has come, or will not come any more."""
         with self._lock:
             del self._awaited[arrival]
-            held = self._held
-        arrived: Arrived
+            is_too_much = request is not None and self._held + len(request) > self._held_room
         if arrival.is_given_up:
             # It came after all; but its client has been told otherwise.
-            arrived = DeadlineExceeded(Reason.DEADLINE_TOO_SHORT, "the request came too late")
+            late = DeadlineExceeded(Reason.DEADLINE_TOO_SHORT, "the request came too late")
+            self._hand_over(self.pool, arrival, late)
         elif request is None:
-            arrived = _none()
+            self._hand_over(self.pool, arrival, _none())
         elif arrival.answer_at_once(request):
-            return
-        elif held + len(request) > self._held_room:
-            arrived = _too_much()
+            pass
+        elif is_too_much or self.pool.is_full:
+            self._hand_over(self._refusals, arrival, overloaded())
         else:
-            arrived = request
+            self._hand_over(self.pool, arrival, request)
+
+    def _hand_over(self, pool: WorkerPool, arrival: "_Arrival", arrived: Arrived) -> None:
         size = len(arrived) if isinstance(arrived, bytes) else 0
         with self._lock:
             self._held += size
         try:
-            self.pool.submit(self._work, arrival, arrived, size)
+            pool.submit(self._work, arrival, arrived, size)
         except RuntimeError:
-            # The server has stopped, and every call with it.
-            arrival.end()
+            # The server has stopped, or the machine has no thread left.
+            arrival.let_go()
+            self._end(arrival, size)
 
     def _work(self, arrival: "_Arrival", arrived: Arrived, size: int) -> None:
         try:
             arrival.respond(arrived)
         finally:
-            with self._lock:
-                self._held -= size
-            arrival.end()
+            self._end(arrival, size)
+
+    def _end(self, arrival: "_Arrival", size: int) -> None:
+        with self._lock:
+            self._held -= size
+        arrival.end()
 
     def check(self) -> None:
         """Let go those that are too slow or too many: again and again.
@@ -197,7 +206,7 @@ class _Arrival:
         """See a tag of ``grpc._server``: the request has come. What it returns, gRPC goes on by."""
         outcome = self._received(event)
         request, self._state.request = self._state.request, None
-        self._arrivals.arrived(self, request)
+        self._arrivals.receive(self, request)
         return outcome
 
     def answer_at_once(self, request: bytes) -> bool:
@@ -230,9 +239,10 @@ def _none() -> InvalidArgument:
     return InvalidArgument(Reason.REQUEST_MALFORMED, "the call carries no request: send one")
 
 
-def _too_much() -> ResourceExhausted:
+def overloaded() -> ResourceExhausted:
+    """What is said to a call that the server has no room for."""
     return ResourceExhausted(
         Reason.OVERLOADED,
-        "the server has more to read than it can answer in time: try again later",
+        "the server has more calls than it can answer in time: try again later",
         retry_after=_RETRY,
     )

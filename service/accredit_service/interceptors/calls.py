@@ -69,8 +69,9 @@ class Call:
         #: "AgentService/CreateAgent"; with its package if it is not ours.
         self.method = method
         self.context = context
+        #: Read before any step, as ``digest`` is.
         self.headers = headers or Headers.of(context.invocation_metadata() or ())
-        #: Set by telemetry, the outermost step.
+        #: Set by telemetry: the outermost step, or for an answer at once.
         self.request_id = ""
         #: When the answer is no longer waited for, on the monotonic clock. Set by limits.
         self.deadline = float("inf")

@@ -1,12 +1,11 @@
 """The adapter to gRPC: wraps each method once, whatever its shape, and runs the steps around it.
 
-Whose metadata alone decides that they are refused has no request read. ``arrivals`` waits for the
+Callers who are refused by their metadata alone have no request read. ``arrivals`` waits for the
 request of everybody else; it is parsed when they are known and allowed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Any, Self
 
@@ -23,7 +22,7 @@ from ..abilities.errors import (
     ResourceExhausted,
     Unimplemented,
 )
-from .arrivals import Arrivals, Arrived
+from .arrivals import Arrivals, Arrived, overloaded
 from .calls import Call, Headers, Screen, Step, is_ours, method_name
 from .errors import answer_failure
 from .limits import LEAST_TIME, MESSAGE_LIMIT, fits
@@ -31,7 +30,6 @@ from .replies import Replies
 from .telemetry import logs_successes, name_call
 from .worker_pools import WorkerPool
 
-_SHED_RETRY = timedelta(seconds=1)
 # Bytes of a request, at most, that is answered on the polling thread: others wait meanwhile.
 _AT_ONCE = 4096
 
@@ -40,16 +38,16 @@ _AT_ONCE = 4096
 class Route:
     """How a method's calls are worked on: in which threads, within which steps.
 
-    ``limits`` are the steps before it is asked who calls, which an answer at once does without;
-    ``steps`` are all others. ``limit``: how
-    large a request may be, in bytes. ``screen``: who is refused before their call takes any of
-    those threads; None where everybody is let in. ``replies``: what was answered before.
+    ``first_steps`` come before it is asked who calls; an answer at once does by itself what they
+    would. ``steps`` are all others. ``max_bytes``: how large a request may be. ``screen``: who is
+    refused before their call takes any of those threads; None where everybody is let in.
+    ``replies``: what was answered before.
     """
 
     arrivals: Arrivals
     steps: Sequence[Step]
-    limits: Sequence[Step] = ()
-    limit: int = MESSAGE_LIMIT
+    first_steps: Sequence[Step] = ()
+    max_bytes: int = MESSAGE_LIMIT
     screen: Screen | None = None
     replies: Replies | None = None
 
@@ -99,8 +97,8 @@ class Pipeline(grpc.ServerInterceptor):
                 return self._refuse(path, screened)
             digest = screened or b""
         if known.route.arrivals.is_full:
-            return self._refuse(path, _overloaded())
-        handled: Any = _Handler(known, headers, digest)
+            return self._refuse(path, overloaded())
+        handled: Any = _Handler(known, headers, digest, self._refusal)
         return handled
 
     def _wrap(self, path: str, inner: Any) -> "_Wrapped":
@@ -136,7 +134,14 @@ class _Handler:
     request_deserializer = None
     response_serializer = None
 
-    def __init__(self, wrapped: "_Wrapped", headers: Headers, digest: bytes) -> None:
+    def __init__(
+        self,
+        wrapped: "_Wrapped",
+        headers: Headers,
+        digest: bytes,
+        refuse: Callable[[Call, Refusal], None],
+    ) -> None:
+        self._refuse = refuse
         self._wrapped = wrapped
         self._headers = headers
         self._digest = digest
@@ -177,6 +182,9 @@ class _Handler:
     def __call__(self, arrived: Any, context: grpc.ServicerContext) -> Any:
         """Answer the call: ``arrived`` has its requests, or what there is instead of the one."""
         call = Call(self._wrapped.method, context, self._headers, self._digest)
+        if isinstance(arrived, ResourceExhausted):
+            # Where there is no room nobody is asked who they are.
+            self._refuse(call, arrived)
         if self.response_streaming:
             return self._wrapped.answer_many(call, arrived)
         return self._wrapped.answer_once(call, arrived)
@@ -238,7 +246,7 @@ class _Wrapped:
             call.end()
 
     def _begin(self, call: Call) -> None:
-        for step in self.route.limits:
+        for step in self.route.first_steps:
             step(call)
         for step in self.route.steps:
             step(call)
@@ -255,12 +263,12 @@ class _Wrapped:
         if isinstance(arrived, Refusal):
             raise arrived
         # Before it is parsed: small parts take many times their size then.
-        if len(arrived) > self.route.limit:
+        if len(arrived) > self.route.max_bytes:
             raise ResourceExhausted(
                 Reason.REQUEST_TOO_LARGE,
                 "the request has {size} bytes: at most {limit}",
                 size=len(arrived),
-                limit=self.route.limit,
+                limit=self.route.max_bytes,
             )
         return arrived
 
@@ -292,12 +300,4 @@ def _unknown(path: str) -> Refusal:
         Reason.METHOD_UNKNOWN,
         "this server has no such method: is it of an older release than the client?",
         method=logs.redacted(method_name(path)),
-    )
-
-
-def _overloaded() -> Refusal:
-    return ResourceExhausted(
-        Reason.OVERLOADED,
-        "the server has more calls than it can answer in time: try again later",
-        retry_after=_SHED_RETRY,
     )

@@ -21,7 +21,8 @@ _BYTES = 2
 class Replies:
     """The kept replies, by the calls that they answer.
 
-    A call is looked up after its caller was accepted and its limits were kept to.
+    A call is looked up when its limits were kept to. A reply rests on all by which its caller was
+    accepted, and is kept under their credential, so whoever finds it would be accepted again.
     """
 
     def __init__(self, app: App) -> None:

@@ -41,7 +41,7 @@ class WorkerPool(ThreadPoolExecutor):
         self._idle: list[_Worker] = []
         self._is_shut = False
         # How many work now.
-        self._workers = 0
+        self._busy = 0
 
     @property
     def is_full(self) -> bool:
@@ -61,9 +61,7 @@ class WorkerPool(ThreadPoolExecutor):
             if self._is_shut:
                 raise RuntimeError("the pool was shut down")
             self._load += 1
-            if self._workers < self._most:
-                self._hand_over(work)
-            else:
+            if self._busy >= self._most or not self._hand_over(work):
                 self._backlog.append(work)
         return future
 
@@ -84,21 +82,29 @@ class WorkerPool(ThreadPoolExecutor):
             self._load -= 1
             if self._backlog:
                 return self._backlog.popleft()
-            self._workers -= 1
+            self._busy -= 1
             if self._is_shut:
                 worker.begin(None)
             else:
                 self._idle.append(worker)
             return None
 
-    def _hand_over(self, work: _Work) -> None:
-        self._workers += 1
+    def _hand_over(self, work: _Work) -> bool:
+        """Whether a thread took it; if the machine has no more, those at work get to it later."""
         if self._idle:
-            self._idle.pop().begin(work)
+            worker = self._idle.pop()
         else:
-            worker = _Worker(self, self._name)
+            try:
+                worker = _Worker(self, self._name)
+            except RuntimeError:
+                if self._busy:
+                    return False
+                self._load -= 1
+                raise
             self._all.append(worker)
-            worker.begin(work)
+        self._busy += 1
+        worker.begin(work)
+        return True
 
 
 class _Worker:

@@ -12,7 +12,7 @@ from ..abilities.calls.app import App
 from ..abilities.errors import InvalidArgument, invalid
 from ..abilities.input.user_refs import UserRef
 from ..abilities.policy.rights import Decision, Demand
-from ..interceptors.calls import SITE_METADATA, Call
+from ..interceptors.calls import Call
 from . import fields, messages
 from .calls import ask, based, mutation, page_of
 from .pages import packed
@@ -137,7 +137,7 @@ def _check(incoming: Call, path: str, check: pb.AccessCheck) -> access.AccessChe
 
 def _checks(incoming: Call, asked: Iterable[pb.AccessCheck]) -> list[access.AccessCheck]:
     """All of them; what was read before is not read again, field by field."""
-    if incoming.metadata(SITE_METADATA):
+    if incoming.headers.sites:
         return [_check(incoming, f"checks[{index}]", one) for index, one in enumerate(asked)]
     try:
         return [_known(check.SerializeToString()) for check in asked]

@@ -217,7 +217,7 @@ def site(incoming: Call, path: str, value: int) -> SiteId | None:
     stated = optional_id(path, value, SiteId)
     if stated is not None:
         return stated
-    headers = incoming.metadata(SITE_METADATA)
+    headers = incoming.headers.sites
     if not headers:
         return None
     text = headers[0]

@@ -224,7 +224,7 @@ def _standing(of_slug: Sequence[Definition], suppressed: Set[str]) -> Standing:
 
 
 def _listed(found: DeclaredSlug, own: Sequence[Definition]) -> Standing:
-    """The same of what counts, of which the store has told the strongest in full."""
+    """What a slug comes to, of whose stored definitions only the strongest is known in full."""
     among = [own[number] for number in found.own]
     if found.strongest is not None:
         among.append(from_store(found.strongest))

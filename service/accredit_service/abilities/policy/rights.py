@@ -77,7 +77,7 @@ class Decision(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who speaks, and what the credential is good for at this moment.
+    """Who speaks, and the most that the credential may do at this moment.
 
     ``capabilities`` are those of consuming services; None means every one of them.
     ``valid_until`` is the earliest expiry that could take something away. ``vouched_by`` are the

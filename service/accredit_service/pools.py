@@ -53,7 +53,7 @@ class Pools:
                 patience,
                 most=SLOW_REQUESTS,
                 refusals=refusals,
-                held=max(HELD, largest),
+                held=max(HELD, 4 * largest),
                 clock=clock,
             )
 

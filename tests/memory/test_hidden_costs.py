@@ -161,3 +161,33 @@ def test_an_agents_token_and_its_owner_see_each_their_own(lone: Server) -> None:
     assert _decision(token, agent) == "denial"
     assert _decision(owner, agent) == "principal"
     assert _decision(token, agent) == "denial"
+
+
+def test_a_change_of_a_hidden_agent_ends_no_reply_about_its_id(lone: Server) -> None:
+    server = lone
+    owner, stranger = server.user(), server.user()
+    agent = server.agent(owner)
+    ref = {"agent_id": agent.agent_id}
+    check = {"agent": ref, "caller": True, "minimum_role": "ROLE_VIEWER"}
+
+    def answer() -> Any:
+        return stranger.call("AccessService/CheckAccess", check=check)
+
+    told = answer()
+    assert f"{agent.agent_id}" in [one.subject_id for one in told.basis.depends_on]
+    kept = len(server.app.memory.replies)
+    assert kept
+    owner.call("AgentService/UpdateAgent", agent=ref, update={"agent_name": "Another"})
+    assert len(server.app.memory.replies) == kept
+    assert answer().HasField("denial")
+    # What shows it to them ends it.
+    server.grant(agent.agent_id, stranger)
+    assert answer().HasField("principal")
+    whom = {"user_id": stranger.user_id}
+    server.admin.call("AccessService/RevokeAccess", agent=ref, principal=whom)
+    assert answer().HasField("denial")
+    owner.call("AgentService/TransferAgent", agent=ref, new_owner=whom)
+    (offer,) = stranger.call("AgentService/ListTransferOffers").offers
+    assert answer().HasField("denial")
+    stranger.call("AgentService/AcceptTransfer", offer_id=offer.offer_id)
+    assert answer().HasField("principal")

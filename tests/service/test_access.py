@@ -11,7 +11,7 @@ from accredit_service.abilities.credentials import bearer
 from accredit_service.abilities.policy.methods import METHODS, Method, Pool
 from accredit_service.abilities.policy.permissions import Action, Speaker
 from accredit_service.interceptors.access import check_access, check_rows
-from accredit_service.interceptors.calls import Call
+from accredit_service.interceptors.calls import Call, Headers
 from accredit_service.servicers import services
 from accredit_service.setting_rules import Reflection
 from accredit_storage.records import (
@@ -122,7 +122,7 @@ def test_so_does_a_row_without_a_call(start: Start) -> None:
 
 def test_a_method_without_a_row_is_closed_should_one_ever_be_served() -> None:
     unused: Any = object()
-    call = Call("AuthService/WhoAmI", unused)
+    call = Call("AuthService/WhoAmI", unused, Headers.of(()))
     call.principal = unused
     with pytest.raises(RuntimeError, match="nobody has decided"):
         check_access({})(call)

@@ -144,9 +144,11 @@ def test_calls_end_for_grpc_whichever_way_they_go() -> None:
 
 
 def test_a_call_that_ends_without_a_request_is_told_of() -> None:
-    with desk() as here, pytest.raises(grpc.RpcError) as none:
-        here.channel.stream_unary(METHOD)(iter(()), timeout=PATIENCE)
-    assert failed(none.value).message == "REQUEST_MALFORMED"
+    with desk() as here, held_up(here) as (_, go_on):
+        with pytest.raises(grpc.RpcError) as none:
+            here.channel.stream_unary(METHOD)(iter(()), timeout=PATIENCE)
+        assert failed(none.value).message == "REQUEST_MALFORMED"
+        go_on.set()
 
 
 def test_what_is_known_at_once_takes_no_thread() -> None:
@@ -244,27 +246,6 @@ def test_who_finds_the_pool_full_when_the_request_comes_is_told_so() -> None:
             assert late.answer.exception(PATIENCE).details() == "OVERLOADED"
             go_on.set()
             assert first.result(PATIENCE) == b"12345678"
-
-
-def test_a_call_ends_where_the_machine_has_no_thread_for_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with desk() as here:
-        start = threading.Thread.start
-
-        def none_left(thread: threading.Thread) -> None:
-            if thread.name == "test":
-                raise RuntimeError("can't start new thread")
-            start(thread)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(threading.Thread, "start", none_left)
-            for _ in range(2 * AT_A_TIME):
-                with pytest.raises(grpc.RpcError) as ended:
-                    here.call(b"x")
-                assert failed(ended.value).code is grpc.StatusCode.CANCELLED
-        assert (here.arrivals.pool.load, here.arrivals._held) == (0, 0)
-        assert here.call(b"x") == b"x"
 
 
 @contextmanager

@@ -392,7 +392,8 @@ class _Checks:
 
     def basis(self, check: AccessCheck, answer: _Answer, basis: Basis) -> Basis:
         """And on what this answer rests on."""
-        if not knows_every_agent(self._caller):
+        knows_all = knows_every_agent(self._caller)
+        if not knows_all:
             basis = self._asked_with(check.agent, basis)
         if isinstance(check.user, str):
             digest = self._question.facts.login_digest(check.user)
@@ -403,7 +404,13 @@ class _Checks:
             return basis
         # What is found is the caller's to know: see ``_viewer``.
         basis = basis.on_principal(answer.principal)
-        return basis.on_agent(check.agent, answer.principal, answer.agent, answer.effective)
+        return basis.on_agent(
+            check.agent,
+            answer.principal,
+            answer.agent,
+            answer.effective,
+            may_be_hidden=not knows_all,
+        )
 
     def _asked_with(self, ref: AgentRef, basis: Basis) -> Basis:
         """And that the caller may ask about the agent rests on their own role on it."""

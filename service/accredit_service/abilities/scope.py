@@ -130,7 +130,8 @@ def resolve_scope(app: App, ask: Ask, query: ResolveScope) -> ScopeResult:
             decision, agent, effective = _named(
                 tx, caller, principal, query.agent, query.demand, now
             )
-            basis = basis.on_agent(query.agent, principal, agent, effective)
+            hidden = not knows_every_agent(caller)
+            basis = basis.on_agent(query.agent, principal, agent, effective, may_be_hidden=hidden)
             if agent is not None and decision is Decision.ALLOWED:
                 user_id, basis = _users(tx, principal, query.user, basis)
                 scope = Scope(
@@ -159,7 +160,8 @@ def check_resource(app: App, ask: Ask, query: CheckResource) -> ResourceResult:
             decision, agent, effective = _named(
                 tx, caller, principal, owner.agent, query.demand, now
             )
-            basis = basis.on_agent(owner.agent, principal, agent, effective)
+            hidden = not knows_every_agent(caller)
+            basis = basis.on_agent(owner.agent, principal, agent, effective, may_be_hidden=hidden)
         elif principal.max_role < query.demand.minimum_role:
             decision = Decision.ROLE_INSUFFICIENT
         elif owner is Shared.SHARED or principal.manages_agents:

@@ -49,8 +49,8 @@ class Arrivals(ThreadPoolExecutor):
     """What gRPC takes for the thread pool of methods with one request.
 
     ``most`` calls may wait for a slow request, for ``patience`` seconds each. Those that are let go
-    see CANCELLED. ``held``: bytes of requests that have come, at most. Where they are more, or the
-    pool is full by the time that a request comes, ``refusals`` says so.
+    see CANCELLED. ``held``: bytes of requests that have come, at most. ``refusals`` tells those who
+    are refused here.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class Arrivals(ThreadPoolExecutor):
         if arrival.is_given_up:
             # It came after all; but its client has been told otherwise.
             late = DeadlineExceeded(Reason.DEADLINE_TOO_SHORT, "the request came too late")
-            self._hand_over(self.pool, arrival, late)
+            self._hand_over(self._refusals, arrival, late)
         elif request is None:
-            self._hand_over(self.pool, arrival, _none())
+            self._hand_over(self._refusals, arrival, _none())
         elif arrival.answer_at_once(request):
             pass
         elif is_too_much or self.pool.is_full:
@@ -122,8 +122,7 @@ class Arrivals(ThreadPoolExecutor):
         try:
             pool.submit(self._work, arrival, arrived, size)
         except RuntimeError:
-            # The server has stopped, or the machine has no thread left.
-            arrival.let_go()
+            # The server has stopped, and every call with it.
             self._end(arrival, size)
 
     def _work(self, arrival: "_Arrival", arrived: Arrived, size: int) -> None:

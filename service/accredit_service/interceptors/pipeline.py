@@ -22,7 +22,7 @@ from ..abilities.errors import (
     ResourceExhausted,
     Unimplemented,
 )
-from .arrivals import Arrivals, Arrived, overloaded
+from .arrivals import Arrivals, overloaded
 from .calls import Call, Headers, Screen, Step, is_ours, method_name
 from .errors import answer_failure
 from .limits import LEAST_TIME, MESSAGE_LIMIT, fits
@@ -31,7 +31,7 @@ from .telemetry import logs_successes, name_call
 from .worker_pools import WorkerPool
 
 # Bytes of a request, at most, that is answered on the polling thread: others wait meanwhile.
-_AT_ONCE = 4096
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +182,8 @@ class _Handler:
     def __call__(self, arrived: Any, context: grpc.ServicerContext) -> Any:
         """Answer the call: ``arrived`` has its requests, or what there is instead of the one."""
         call = Call(self._wrapped.method, context, self._headers, self._digest)
-        if isinstance(arrived, ResourceExhausted):
-            # Where there is no room nobody is asked who they are.
+        if isinstance(arrived, Refusal):
+            # Nobody is asked who they are where there is nothing to answer, or no room.
             self._refuse(call, arrived)
         if self.response_streaming:
             return self._wrapped.answer_many(call, arrived)
@@ -209,7 +209,7 @@ class _Wrapped:
             self._begin(call)
             if self.takes_stream:
                 return self.encode(self.behave(self._all_of(arrived), self.second(call)))
-            request, replies = self._one_of(arrived), self.route.replies
+            request, replies = self._within_limit(arrived), self.route.replies
             key = b"" if replies is None else replies.key(call, request)
             kept = None if replies is None else replies.find(key)
             return self._answer(call, request, key) if kept is None else kept
@@ -237,7 +237,7 @@ class _Wrapped:
             if self.takes_stream:
                 request: Any = self._all_of(arrived)
             else:
-                request = self._decoded(self._one_of(arrived))
+                request = self._decoded(self._within_limit(arrived))
             for answer in self.behave(request, self.second(call)):
                 yield self.encode(answer)
         except Exception as error:  # noqa: BLE001 - each has its status
@@ -259,18 +259,16 @@ class _Wrapped:
             self.route.replies.keep(key, call, answer, reply)
         return reply
 
-    def _one_of(self, arrived: Arrived) -> bytes:
-        if isinstance(arrived, Refusal):
-            raise arrived
+    def _within_limit(self, request: bytes) -> bytes:
         # Before it is parsed: small parts take many times their size then.
-        if len(arrived) > self.route.max_bytes:
+        if len(request) > self.route.max_bytes:
             raise ResourceExhausted(
                 Reason.REQUEST_TOO_LARGE,
                 "the request has {size} bytes: at most {limit}",
-                size=len(arrived),
+                size=len(request),
                 limit=self.route.max_bytes,
             )
-        return arrived
+        return request
 
     def _all_of(self, requests: Iterator[bytes]) -> Iterator[Any]:
         return map(self._decoded, requests)

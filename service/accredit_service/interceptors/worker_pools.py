@@ -42,6 +42,8 @@ class WorkerPool(ThreadPoolExecutor):
         self._is_shut = False
         # How many work now.
         self._busy = 0
+        # One there is from the beginning: where the machine has no more threads, it does the work.
+        self._idle.append(self._another())
 
     @property
     def is_full(self) -> bool:
@@ -91,20 +93,18 @@ class WorkerPool(ThreadPoolExecutor):
 
     def _hand_over(self, work: _Work) -> bool:
         """Whether a thread took it; if the machine has no more, those at work get to it later."""
-        if self._idle:
-            worker = self._idle.pop()
-        else:
-            try:
-                worker = _Worker(self, self._name)
-            except RuntimeError:
-                if self._busy:
-                    return False
-                self._load -= 1
-                raise
-            self._all.append(worker)
+        try:
+            worker = self._idle.pop() if self._idle else self._another()
+        except RuntimeError:
+            return False
         self._busy += 1
         worker.begin(work)
         return True
+
+    def _another(self) -> "_Worker":
+        worker = _Worker(self, self._name)
+        self._all.append(worker)
+        return worker
 
 
 class _Worker:

@@ -142,7 +142,7 @@ def basis(value: Basis) -> types_pb2.Basis:
     message = types_pb2.Basis(cacheable=value.cacheable)
     message.MergeFrom(confirmation(value.head))
     kinds = _numbers(types_pb2.SubjectKind, "SUBJECT_KIND_", SubjectKind)
-    named = sorted([(kinds[one.kind], one.subject_id) for one in value.subjects])
+    named = sorted([(kinds[one.kind], one.subject_id) for one in value.subjects | value.hidden])
     add = message.depends_on.add
     for kind, subject_id in named:
         add(kind=kind, subject_id=subject_id)

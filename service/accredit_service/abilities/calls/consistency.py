@@ -49,6 +49,9 @@ class Basis:
     cacheable: bool = True
     valid_until: datetime | None = None
     subjects: set[Subject] = field(default_factory=set)
+    #: And agents that the asker may not know of, if they are there. Only what lists the asker, or
+    #: the name asked for, can show them; a reply that ended with each of their changes would tell.
+    hidden: set[Subject] = field(default_factory=set)
     #: What the asker's right to the answer rests on, and until when: nobody is told.
     asker_until: datetime | None = None
     asker: set[Subject] = field(default_factory=set)
@@ -89,6 +92,8 @@ class Basis:
         principal: Principal,
         agent: Agent | None,
         effective: EffectiveRole | None,
+        *,
+        may_be_hidden: bool = False,
     ) -> Self:
         """And on the agent that ``ref`` means, and the principal's role on it.
 
@@ -97,7 +102,10 @@ class Basis:
         them, and a change that gives an agent a name lists the name.
         """
         named = slug_subject(ref) if isinstance(ref, str) else subject(SubjectKind.AGENT, ref)
-        self.subjects.add(named)
+        if agent is None and may_be_hidden and not isinstance(ref, str):
+            self.hidden.add(named)
+        else:
+            self.subjects.add(named)
         if effective is not None:
             self.until(effective.until)
         if agent is not None:

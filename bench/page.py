@@ -231,9 +231,12 @@ is not in memory takes one statement of SQL. No statement is compiled while a ca
 
 ## To measure again
 
-`make bench` measures, and writes `bench/latest.json`, this page and its picture. `make bench-quick`
-does less of everything, in under five minutes. Both need Go, for the load generator, and
-PostgreSQL. `make bench-peers` builds OpenFGA and SpiceDB. Without them their section is left out.
+`make bench` measures, and writes `bench/latest.json`, this page and its picture, in about 45 minutes.
+`make bench-quick` does less of everything, in about five. Both need Linux with two cores, `taskset`,
+and Go for the load generator. Beside peers: `make bench-peers` once, which builds OpenFGA and SpiceDB,
+then `make bench`; without them their section is left out. A part alone is measured and printed, and
+nothing is written: `make bench ARGS='--only hot --engine sqlite'`. A part that fails is told, and is
+missing on the page.
 """
 _LIBRARIES = ("grpcio", "protobuf", "SQLAlchemy", "psycopg")
 

@@ -118,15 +118,21 @@ def main() -> None:
 
 @main.command()
 @click.option("--migrate", is_flag=True, help="Bring the database's schema up to date first.")
+@click.option("--worker-line", type=int, hidden=True)
 @_options()
-def serve(migrate: bool, config: Path | None, **flags: object) -> None:
+def serve(migrate: bool, worker_line: int | None, config: Path | None, **flags: object) -> None:
     """Serve until SIGTERM or SIGINT.
 
     A new SQLite database is made by itself. Where there are no users yet, an administrator is
     made, and their token written into the data folder.
+
+    With --workers, that many processes serve. One that dies is replaced; on SIGHUP all are, and no
+    call is lost.
     """
     settings = _settings(config, flags)
     settings.check_serving()
+    if worker_line is None and settings.workers > 1:
+        sys.exit(_supervise(settings, migrate, config, flags))
     from .background import attempt_within
     from .server import build, serve_until_signalled
     from .servicers import services
@@ -138,6 +144,7 @@ def serve(migrate: bool, config: Path | None, **flags: object) -> None:
         prepare_schema,
         with_plugins,
     )
+    from .workers import Link
 
     _make_data_dir(settings)
     store = open_store(settings)
@@ -148,14 +155,64 @@ def serve(migrate: bool, config: Path | None, **flags: object) -> None:
     beginning = make_beginning(settings, app)
     # Where that takes long, it goes on while calls are answered.
     attempt_within("beginning", _BEGINNING_PATIENCE, beginning.check)
-    server = build(settings, app, services(app), upkeep=beginning.check)
-    code = serve_until_signalled(server, lambda: click.echo(f"listening on {server.address}"))
+    link = None if worker_line is None else Link(worker_line)
+    server = build(
+        settings, app, services(app), upkeep=beginning.check, shares_port=link is not None
+    )
+
+    def started() -> None:
+        if link is None:
+            _say_listening(server.address)
+        else:
+            link.say_ready()
+
+    code = serve_until_signalled(server, started)
     if code or not server.is_idle:
         # A call that hangs with the database would hold up the interpreter's own end.
         logging.shutdown()
         sys.stdout.flush()
         os._exit(128 + code if code else 0)
     store.close()
+
+
+def _say_listening(address: object) -> None:
+    click.echo(f"listening on {address}")
+
+
+def _supervise(
+    settings: Settings, migrate: bool, config: Path | None, flags: Mapping[str, object]
+) -> int:
+    """Serve with several processes: the exit code."""
+    from .workers import AddressTaken, Supervisor, reserved
+
+    serving = [sys.executable, "-m", "accredit_service.cli", "serve"]
+    serving += _as_given(config, flags)
+    try:
+        with reserved(settings.listen) as address:
+
+            def command(line: int, is_first: bool) -> list[str]:
+                migrating = ["--migrate"] if migrate and is_first else []
+                own = ["--listen", str(address), "--worker-line", str(line)]
+                return [*serving, *migrating, *own]
+
+            supervisor = Supervisor(command, settings.workers, grace=settings.grace)
+            return supervisor.run(lambda: _say_listening(address))
+    except AddressTaken as error:
+        _fail(str(error), FAILURE_EXIT)
+
+
+def _as_given(config: Path | None, flags: Mapping[str, object]) -> list[str]:
+    """The flags of a command line again."""
+    given = [] if config is None else ["--config", str(config)]
+    for name, value in flags.items():
+        setting = SETTINGS[name]
+        if value is None:
+            continue
+        if setting.is_switch:
+            given.append(setting.flag if value else f"--no-{setting.flag[2:]}")
+        else:
+            given += [setting.flag, str(value)]
+    return given
 
 
 @main.command()

@@ -35,6 +35,7 @@ from .interceptors.calls import Screen, Step
 from .interceptors.limits import (
     BESIDE_FILE,
     CHANNEL_OPTIONS,
+    KEEPALIVE_OPTIONS,
     MESSAGE_LIMIT,
     Deadlines,
     limit_metadata,
@@ -151,8 +152,11 @@ def build(
     rows: Mapping[str, Method] = METHODS,
     clock: Callable[[], float] = time.monotonic,
     upkeep: Callable[[], object] = lambda: None,
+    shares_port: bool = False,
 ) -> Server:
     """A server that has its port and does not serve yet. ``upkeep`` is called every two seconds.
+
+    ``shares_port``: other processes may listen there too.
 
     Raises SettingsError, StartError, or RuntimeError where ``rows`` and the methods of
     ``services`` do not match.
@@ -184,7 +188,7 @@ def build(
                 refuse(clock),
             )
         ],
-        options=_options(settings),
+        options=_options(settings, shares_port),
         # The pools are the limit; this only keeps the refusals from piling up.
         maximum_concurrent_rpcs=pools.capacity,
     )
@@ -331,12 +335,16 @@ def _route(
     )
 
 
-def _options(settings: Settings) -> Sequence[tuple[str, object]]:
+def _options(settings: Settings, shares_port: bool) -> Sequence[tuple[str, object]]:
     return (
         *CHANNEL_OPTIONS,
+        *KEEPALIVE_OPTIONS,
         receive_limit(_largest_request(settings)),
         # By default two servers could share a port without noticing, each with half of the calls.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shares_port)),
+        ("grpc.max_connection_age_ms", round(settings.max_connection_age * 1000)),
+        # Calls that are under way then may end as they would have.
+        ("grpc.max_connection_age_grace_ms", round(settings.default_deadline * 1000) + 5000),
         ("grpc.enable_channelz", int(settings.channelz)),
     )
 

@@ -66,6 +66,20 @@ class Settings:
             "Calls that are worked on at once, and as many again that wait for the agents' files.",
         ),
     )
+    workers: int = field(
+        default=1,
+        metadata=_setting(
+            rules.whole(1, 128),
+            "Processes that serve on the one port, best one for each core. SIGHUP replaces them.",
+        ),
+    )
+    max_connection_age: float = field(
+        default=300.0,
+        metadata=_setting(
+            rules.seconds(1, 86_400),
+            "Seconds after which a client is asked to connect anew, so that connections spread.",
+        ),
+    )
     tls_certificate: Path | None = field(
         default=None,
         metadata=_setting(

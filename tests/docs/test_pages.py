@@ -152,9 +152,9 @@ def test_the_settings_file_of_the_page_is_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"a request has at most {MESSAGE_LIMIT >> 20} MiB, its metadata {METADATA_LIMIT >> 10} KiB",
+        f"A request has at most {MESSAGE_LIMIT >> 20} MiB, its metadata {METADATA_LIMIT >> 10} KiB",
         f"less than {LEAST_TIME * 1000:.0f} ms left of its deadline",
-        f"at most {pools.WAITING} calls waiting for it",
+        f"| {pools.WAITING} × `threads` |",
         f"connection {engine.POOL_WAIT:g} s, for a lock {engine.LOCK_WAIT:g} s, "
         f"for one statement {engine.STATEMENT_TIME:g} s",
         f"Waiting is bounded: for a connection {engine.POOL_WAIT:g} s",

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from accredit_service.entries import Entries
+from accredit_service.pools import WAITING
 from accredit_service.settings import Settings
 from accredit_storage.waiting import WouldWaitError, before_waiting, without_waiting
 from tests.memory.test_answers import Scene, authorize
@@ -83,7 +84,8 @@ def test_what_is_known_is_answered_while_every_thread_waits(scene: Scene) -> Non
             stuck.release()
             assert go_on.wait(30.0)
 
-    # As many as the pool of connections has; all the other threads wait for those.
+    # As many as the pool of connections has; all the other threads wait for those, and as many
+    # calls as may wait for a thread.
     inside = server.app.store.engine.pool.size()  # type: ignore[attr-defined]
     event.listen(server.app.store.engine, "before_cursor_execute", hold)
     stub: Any = server.channel.unary_unary(
@@ -92,7 +94,7 @@ def test_what_is_known_is_answered_while_every_thread_waits(scene: Scene) -> Non
         response_deserializer=bytes,
     )
     metadata = [("authorization", f"Bearer {server.admin.token}")]
-    waiting = [stub.future(None, metadata=metadata) for _ in range(2 * THREADS)]
+    waiting = [stub.future(None, metadata=metadata) for _ in range(THREADS * (1 + WAITING) + 9)]
     try:
         for _ in range(inside):
             assert stuck.acquire(timeout=20.0)

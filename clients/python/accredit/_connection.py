@@ -23,6 +23,12 @@ OPTIONS: tuple[tuple[str, Any], ...] = (
     # A full page of changes or a full batch of agents with large configs is beyond the
     # default of 4 MiB.
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    # A server that is gone without a word is noticed within 15 s, also between two calls.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
 )
 """Set on every channel; the caller's own options win."""
 

@@ -81,6 +81,11 @@ class Arrivals(ThreadPoolExecutor):
         """Whether another call would have to wait too long."""
         return self.pool.is_full or self.pool.load + len(self._awaited) >= self.capacity
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether too many calls wait for their request, whatever the threads do."""
+        return len(self._awaited) >= self.capacity
+
     def submit(self, run: Any, /, *args: Any, **_: Any) -> Any:
         """See Executor; gRPC only ever submits calls, with what it would do with them."""
         respond, event, state, behaviour, _take, *coding = args

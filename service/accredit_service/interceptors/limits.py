@@ -30,6 +30,18 @@ CHANNEL_OPTIONS = (
     ("grpc.absolute_max_metadata_size", 16 * METADATA_LIMIT),
 )
 
+#: Who does not answer a ping is gone: seen within 15 seconds. Clients may ping as often as any of
+#: gRPC's implementations lets them, with or without a call.
+KEEPALIVE_OPTIONS = (
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # By itself that one closes nothing: the ping has a time of its own, a minute by default.
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+)
+
 
 def receive_limit(largest: int) -> tuple[str, int]:
     """What gRPC itself limits requests to, where the largest that we take has so many bytes.

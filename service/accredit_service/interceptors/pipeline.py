@@ -96,7 +96,9 @@ class Pipeline(grpc.ServerInterceptor):
             if isinstance(screened, Refusal):
                 return self._refuse(path, screened)
             digest = screened or b""
-        if known.route.arrivals.is_full:
+        arrivals = known.route.arrivals
+        # What memory may answer needs no thread, and is looked at before one is missed.
+        if arrivals.is_crowded if known.route.replies is not None else arrivals.is_full:
             return self._refuse(path, overloaded())
         handled: Any = _Handler(known, headers, digest, self._refusal)
         return handled

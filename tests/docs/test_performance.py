@@ -20,7 +20,9 @@ def test_every_figure_stands_in_the_page_once() -> None:
     measured = [
         (key, engine) for key, one in page.read().items() if isinstance(one, dict) for engine in one
     ]
-    assert Counter((row[0], row[1]) for row in rows(page.PAGE)) == Counter(measured)
+    # The last table has no figures of the file, but shares of calls.
+    shown = [(row[0], row[1]) for row in rows(page.PAGE) if not row[1].isdigit()]
+    assert Counter(shown) == Counter(measured)
 
 
 def test_the_bars_are_those_of_today() -> None:

@@ -11,15 +11,29 @@ import tempfile
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from bench import beside_echo, memory, outage, page, peers, revocation, world, writes
+from bench import (
+    beside_echo,
+    memory,
+    outage,
+    page,
+    peers,
+    processes,
+    revocation,
+    world,
+    writes,
+)
 from bench.beside_echo import QUICK, WHOLE, Extent, Pairs
 from bench.figures import Figure, latest
 from bench.load import database, served
 
 _ENGINES = ("sqlite", "postgresql")
-_PARTS = ("hot", "batches", "calls", "cold", "peers", "writes", "revocation", "outage", "memory")
+_PARTS = (
+    *("hot", "batches", "calls", "cold", "peers", "writes"),
+    *("revocation", "outage", "memory", "processes"),
+)
 
 
 def main() -> int:
@@ -64,6 +78,8 @@ def _parts(
         yield "outage", _outage
     if "memory" in only:
         yield "memory", memory.taken
+    if "processes" in only:
+        yield "processes", partial(processes.compare, extent)
 
 
 def _beside(engine: str, part: str, extent: Extent) -> Generator[Figure]:

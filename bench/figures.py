@@ -60,6 +60,7 @@ BARS: Mapping[str, Bar] = {
     "postgres_killed_10s_wrong": _at_most(0),
     "postgres_killed_10s_lost": _at_most(0),
     "postgres_killed_10s_seconds": _at_most(5),
+    "workers_2_vs_1": _at_least(1.5),
 }
 
 

@@ -108,6 +108,7 @@ def run(
     rate: int = 0,
     callers: int = CALLERS,
     connections: int = CONNECTIONS,
+    cores: str = LOAD_CORE,
 ) -> Measured:
     """Load the server for a time, or with so many calls; RuntimeError if a call fails.
 
@@ -120,7 +121,7 @@ def run(
         before = server.cpu_seconds()
         answer = subprocess.run(
             [
-                *("taskset", "-c", LOAD_CORE, str(GHZ), "--insecure"),
+                *("taskset", "-c", cores, str(GHZ), "--insecure"),
                 *(() if load.protos is None else ("--protoset", str(load.protos))),
                 *("--call", method, "-D", data.name),
                 *("-m", json.dumps({"authorization": f"Bearer {server.secret}"})),

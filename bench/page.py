@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import beside_echo, load, memory, outage, plots, revocation, world, writes
+from bench import beside_echo, load, memory, outage, plots, processes, revocation, world, writes
 from bench.beside_echo import QUICK, WHOLE, Extent
 from bench.figures import BARS, shown, shown_bar, spaced
 
@@ -176,6 +176,14 @@ KINDS = (
             "afterwards; {note}",
             "postgres_killed_10s_seconds": "seconds until all clients succeed again",
         },
+    ),
+    Kind(
+        "Several processes",
+        "There are {pairs} pairs. A pair is one run of `authorize_new` against one process, "
+        "{seconds} s long, and then one against two on one port, as long, with "
+        f"{processes.CALLERS} calls in flight over {processes.CONNECTIONS} connections. The "
+        "processes and the load share two cores, so that 2 cannot be reached.",
+        {"workers_2_vs_1": "median of the ratios of throughput, two processes to one"},
     ),
     Kind(
         "Memory",

@@ -9,6 +9,7 @@ time to hear of a new key.
 from collections.abc import Callable, Mapping, Sequence
 
 from accredit_storage.records import TokenKey
+from accredit_storage.waiting import before_waiting
 
 from . import bearer
 
@@ -43,6 +44,8 @@ class Keyring:
         digest = bearer.digest(text)
         if digest in verified:
             return digest
+        # What is new here is new to memory as well, and somebody has to wait for it.
+        before_waiting()
         key_id = bearer.parse_key_id(text)
         if key_id is None:
             return None

